@@ -1,0 +1,8 @@
+#pragma once
+#include "core/device/device.h"
+
+namespace warptape {
+
+DeviceBackend& cpu_backend();
+
+}  // namespace warptape

@@ -1,0 +1,63 @@
+#pragma once
+// A device and the seam behind it: what Warptape asks of a device. The CPU half is cpu_backend.cpp;
+// a CUDA half implements the same interface and registers itself, and nothing above this folder
+// changes. Work on a device is ordered by streams; the CPU has one stream and runs at once.
+
+#include <cstddef>
+#include <string>
+
+namespace warptape {
+
+enum class DeviceType { CPU, CUDA };
+
+struct Device {
+  DeviceType type = DeviceType::CPU;
+  int index = 0;
+  bool operator==(const Device& other) const = default;
+};
+
+inline constexpr Device cpu{};
+
+std::string to_string(Device device);  // "cpu", "cuda:0"
+
+// "cpu", "cuda" or "cuda:1"; throws ValueError on anything else.
+Device parse_device(const std::string& text);
+
+class DeviceBackend {
+ public:
+  virtual ~DeviceBackend() = default;
+
+  // Memory aligned to at least 64 bytes, or nullptr when there is none left. The caching allocator
+  // (core/storage.h) stands between this and everybody else.
+  virtual void* allocate(size_t bytes) = 0;
+  virtual void deallocate(void* pointer, size_t bytes) noexcept = 0;
+
+  // Copies and fills are ordered after the work queued before them on this device.
+  virtual void copy(void* to, const void* from, size_t bytes) = 0;            // within the device
+  virtual void copy_from_host(void* to, const void* from, size_t bytes) = 0;  // returns when read
+  virtual void copy_to_host(void* to, const void* from, size_t bytes) = 0;    // returns when done
+  virtual void fill_bytes(void* pointer, int value, size_t bytes) = 0;
+  virtual void synchronize() = 0;
+};
+
+// Throws DeviceError where this build or this machine has no such device.
+DeviceBackend& backend(Device device);
+
+// Called once by a backend; the object must live until the program ends.
+void register_backend(DeviceType type, DeviceBackend& backend);
+
+bool is_available(DeviceType type);
+
+// Runs what an op has for a device. An op without a kernel for it raises DeviceError: nothing falls
+// back to the CPU unasked.
+[[noreturn]] void throw_no_kernel(const char* op, Device device);
+
+template <class Cpu>
+void on_device(const char* op, Device device, Cpu&& cpu_kernel) {
+  if (device.type != DeviceType::CPU) {
+    throw_no_kernel(op, device);
+  }
+  cpu_kernel();
+}
+
+}  // namespace warptape

@@ -1,0 +1,71 @@
+#pragma once
+// Typed errors. Every message has the form "[who] rule: got X, wanted Y (at file.cpp:12)", where
+// the place in parentheses is the caller's line of the public function that found the fault.
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string>
+
+namespace warptape {
+
+// A place in the caller's source.
+struct Site {
+  const char* file = nullptr;
+  int line = 0;
+
+  // The line of whoever calls the function whose default argument this is.
+  static constexpr Site here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    return {file, line};
+  }
+  std::string to_string() const;  // "train.cpp:12"
+};
+
+struct Error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+struct ShapeError : Error {
+  using Error::Error;
+};
+struct DTypeError : Error {
+  using Error::Error;
+};
+struct DeviceError : Error {
+  using Error::Error;
+};
+struct TapeError : Error {  // a tape used out of scope, twice, or with a tensor changed since
+  using Error::Error;
+};
+struct NotDifferentiable : TapeError {
+  using TapeError::TapeError;
+};
+struct ValueError : Error {  // an option or an element outside its range
+  using Error::Error;
+};
+struct OutOfMemory : Error {
+  using Error::Error;
+};
+struct FileError : Error {  // names the file; nothing was half-read or half-written
+  using Error::Error;
+};
+
+// " (at train.cpp:12)", or nothing where the place is unknown.
+std::string at(const Site& site);
+
+// Throws E with the formatted message unless `condition` holds.
+template <class E = Error, class... Args>
+void check(bool condition, fmt::format_string<Args...> message, Args&&... args) {
+  if (!condition) [[unlikely]] {
+    throw E(fmt::format(message, std::forward<Args>(args)...));
+  }
+}
+
+// The same with the caller's place at the end of the message.
+template <class E = Error, class... Args>
+void check(bool condition, const Site& site, fmt::format_string<Args...> message, Args&&... args) {
+  if (!condition) [[unlikely]] {
+    throw E(fmt::format(message, std::forward<Args>(args)...) + at(site));
+  }
+}
+
+}  // namespace warptape

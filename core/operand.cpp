@@ -1,0 +1,30 @@
+#include "core/operand.h"
+
+namespace warptape {
+
+void check_defined(const char* op, const Operand& x) {
+  check<Error>(x.defined(), x.site(), "[{}] got an undefined tensor", op);
+}
+
+void check_floating(const char* op, const Operand& x) {
+  check_defined(op, x);
+  check<DTypeError>(is_floating(x.dtype()), x.site(),
+                    "[{}] dtype: got {}, wanted float32 or float64", op, to_string(x.dtype()));
+}
+
+void check_rank(const char* op, const Operand& x, int rank, const char* wanted) {
+  check<ShapeError>(x.rank() == rank, x.site(), "[{}] shape: got {}, wanted {}", op, x.shape(),
+                    wanted);
+}
+
+void check_same_kind(const char* op, const Operand& a, const Operand& b) {
+  check_defined(op, b);
+  check<DTypeError>(a.dtype() == b.dtype(), a.site(),
+                    "[{}] dtypes: got {} and {}, wanted one dtype", op, to_string(a.dtype()),
+                    to_string(b.dtype()));
+  check<DeviceError>(a.device() == b.device(), a.site(),
+                     "[{}] devices: got {} and {}, wanted one device", op, to_string(a.device()),
+                     to_string(b.device()));
+}
+
+}  // namespace warptape

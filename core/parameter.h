@@ -1,0 +1,51 @@
+#pragma once
+// Parameter: a handle on shared state {value, gradient, whether the gradient is empty,
+// requires_grad}. Copying a Parameter copies the state deeply (so copying a module does), moving
+// keeps it (optimizers and tapes hold the state), tie() shares it.
+
+#include <memory>
+
+#include "core/tensor.h"
+
+namespace warptape {
+
+struct ParameterState {
+  Tensor value;
+  Tensor grad;  // allocated at its first use; keeps its address from then on
+  bool grad_is_empty = true;
+  bool requires_grad = true;
+};
+
+class Parameter {
+ public:
+  Parameter() : state_(std::make_shared<ParameterState>()) {}
+  explicit Parameter(Tensor value);
+  Parameter(const Parameter& other);
+  Parameter& operator=(const Parameter& other);
+  Parameter(Parameter&&) noexcept = default;
+  Parameter& operator=(Parameter&&) noexcept = default;
+  ~Parameter() = default;
+
+  bool defined() const { return state_ && state_->value.defined(); }
+  const Tensor& value() const { return state_->value; }
+
+  // Copies the elements in (cast to the parameter's dtype); ShapeError if the shape differs.
+  void assign(const Tensor& value, const Site& site = Site::here());
+
+  // The gradient of the last backward passes; undefined if there is none.
+  Tensor grad() const { return state_->grad_is_empty ? Tensor() : state_->grad; }
+  void zero_grad() { state_->grad_is_empty = true; }  // writes no memory
+
+  bool requires_grad() const { return state_->requires_grad; }
+  void set_requires_grad(bool on) { state_->requires_grad = on; }
+
+  // Makes this parameter the same one as `other`: one value, one gradient.
+  void tie(const Parameter& other) { state_ = other.state_; }
+
+  const std::shared_ptr<ParameterState>& state() const { return state_; }
+
+ private:
+  std::shared_ptr<ParameterState> state_;
+};
+
+}  // namespace warptape

@@ -1,0 +1,120 @@
+#include "core/primitives.h"
+
+#include <cmath>
+
+#include "core/parallel.h"
+#include "core/strided.h"
+
+namespace warptape::primitives {
+namespace {
+
+// Calls body(to index, from index) runs over two tensors of one shape, in the memory order of `to`.
+template <class Body>
+void zip(const Tensor& from, const Tensor& to, const Body& body) {
+  const auto loop =
+      make_strided_loop<2>(to.shape(), to.memory_format(), {to.strides(), from.strides()});
+  parallel_for(loop.numel(), default_grain, [&](int64_t begin, int64_t end) {
+    loop.for_each_run(begin, end, [&](const auto& offsets, int64_t n, const auto& steps) {
+      body(offsets[0], steps[0], offsets[1], steps[1], n);
+    });
+  });
+}
+
+void check_same(const char* op, const Tensor& from, const Tensor& to) {
+  check<ShapeError>(from.shape() == to.shape(), "[{}] shapes: got {} and {}, wanted equal ones", op,
+                    from.shape(), to.shape());
+  check<DTypeError>(from.dtype() == to.dtype(), "[{}] dtypes: got {} and {}, wanted equal ones", op,
+                    to_string(from.dtype()), to_string(to.dtype()));
+}
+
+}  // namespace
+
+void fill(Tensor& tensor, double value) {
+  dispatch_all(tensor.dtype(), [&]<class T>() {
+    T* to = tensor.mutable_data<T>();
+    const T element = static_cast<T>(value);
+    on_device("fill", tensor.device(), [&] {
+      parallel_for(tensor.numel(), default_grain,
+                   [&](int64_t begin, int64_t end) { std::fill(to + begin, to + end, element); });
+    });
+  });
+}
+
+void copy(const Tensor& from, Tensor& to) {
+  check_same("copy", from, to);
+  dispatch_all(from.dtype(), [&]<class T>() {
+    const T* source = from.data<T>();
+    T* target = to.mutable_data<T>();
+    on_device("copy", to.device(), [&] {
+      zip(from, to, [&](int64_t t, int64_t t_step, int64_t f, int64_t f_step, int64_t n) {
+        if (t_step == 1 && f_step == 1) {
+          std::copy_n(source + f, n, target + t);
+          return;
+        }
+        for (int64_t i = 0; i < n; ++i) {
+          target[t + i * t_step] = source[f + i * f_step];
+        }
+      });
+    });
+  });
+}
+
+void add(const Tensor& from, Tensor& to) {
+  check_same("add", from, to);
+  dispatch_floating(from.dtype(), [&]<class T>() {
+    const T* source = from.data<T>();
+    T* target = to.mutable_data<T>();
+    on_device("add", to.device(), [&] {
+      zip(from, to, [&](int64_t t, int64_t t_step, int64_t f, int64_t f_step, int64_t n) {
+        for (int64_t i = 0; i < n; ++i) {
+          target[t + i * t_step] += source[f + i * f_step];
+        }
+      });
+    });
+  });
+}
+
+Tensor relayout(const Tensor& tensor, MemoryFormat format) {
+  if (tensor.memory_format() == normalized(format, tensor.rank())) {
+    return tensor.detach();
+  }
+  Tensor result = Tensor::empty(tensor.shape(), tensor.dtype(), tensor.device(), format);
+  copy(tensor, result);
+  return result;
+}
+
+Tensor cast(const Tensor& tensor, DType dtype) {
+  if (tensor.dtype() == dtype) {
+    return tensor.detach();
+  }
+  Tensor result = Tensor::empty(tensor.shape(), dtype, tensor.device(), tensor.memory_format());
+  dispatch_all(tensor.dtype(), [&]<class From>() {
+    dispatch_all(dtype, [&]<class To>() {
+      const From* source = tensor.data<From>();
+      To* target = result.mutable_data<To>();
+      on_device("cast", tensor.device(), [&] {
+        parallel_for(tensor.numel(), default_grain, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) {
+            target[i] = static_cast<To>(source[i]);
+          }
+        });
+      });
+    });
+  });
+  return result;
+}
+
+bool all_finite(const Tensor& tensor) {
+  bool finite = true;
+  dispatch_floating(tensor.dtype(), [&]<class T>() {
+    const T* values = tensor.data<T>();
+    on_device("all_finite", tensor.device(), [&] {
+      for (int64_t i = 0; i < tensor.numel(); ++i) {
+        finite = finite && std::isfinite(values[i]);
+      }
+    });
+  });
+  return finite;
+}
+
+}  // namespace warptape::primitives

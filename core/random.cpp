@@ -1,0 +1,93 @@
+#include "core/random.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "core/parallel.h"
+#include "core/primitives.h"
+
+namespace warptape {
+
+PhiloxBlock philox(uint64_t counter_low, uint64_t counter_high, uint64_t key) {
+  PhiloxBlock counter{static_cast<uint32_t>(counter_low), static_cast<uint32_t>(counter_low >> 32),
+                      static_cast<uint32_t>(counter_high),
+                      static_cast<uint32_t>(counter_high >> 32)};
+  auto key0 = static_cast<uint32_t>(key);
+  auto key1 = static_cast<uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t product0 = uint64_t{0xD2511F53} * counter[0];
+    const uint64_t product1 = uint64_t{0xCD9E8D57} * counter[2];
+    counter = {
+        static_cast<uint32_t>(product1 >> 32) ^ counter[1] ^ key0, static_cast<uint32_t>(product1),
+        static_cast<uint32_t>(product0 >> 32) ^ counter[3] ^ key1, static_cast<uint32_t>(product0)};
+    key0 += 0x9E3779B9;  // the golden ratio
+    key1 += 0xBB67AE85;  // sqrt(3) - 1
+  }
+  return counter;
+}
+
+Generator& default_generator() {
+  thread_local Generator generator;
+  return generator;
+}
+
+void manual_seed(uint64_t seed) {
+  default_generator().manual_seed(seed);
+}
+
+namespace {
+
+// Fills a row-major tensor with value(index) and brings it into the format of `tensor`.
+template <class Value>
+void fill_by_index(Tensor& tensor, const Value& value) {
+  Tensor row_major = tensor.memory_format() == MemoryFormat::RowMajor
+                         ? tensor
+                         : Tensor::empty(tensor.shape(), tensor.dtype(), tensor.device());
+  dispatch_floating(tensor.dtype(), [&]<class T>() {
+    T* to = row_major.mutable_data<T>();
+    on_device("random", tensor.device(), [&] {
+      parallel_for(tensor.numel(), 1024, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          to[i] = static_cast<T>(value(static_cast<uint64_t>(i)));
+        }
+      });
+    });
+  });
+  if (!row_major.shares_storage_with(tensor)) {
+    primitives::copy(row_major, tensor);
+  }
+}
+
+}  // namespace
+
+void fill_normal(Tensor& tensor, double mean, double std, Generator& generator) {
+  const RandomStream stream = generator.next_stream();
+  fill_by_index(tensor, [&](uint64_t index) {
+    // A pair of words gives a pair of normals; u is in (0, 1], so that the logarithm is finite.
+    const PhiloxBlock block = philox(index / 4, stream.stream, stream.seed);
+    const size_t pair = index % 4 / 2 * 2;
+    const double u = (block[pair] + 1.0) * 0x1p-32;
+    const double angle = 2 * std::numbers::pi * (block[pair + 1] * 0x1p-32);
+    const double radius = std::sqrt(-2 * std::log(u));
+    return mean + std * radius * (index % 2 == 0 ? std::cos(angle) : std::sin(angle));
+  });
+}
+
+void fill_uniform(Tensor& tensor, double low, double high, Generator& generator) {
+  const RandomStream stream = generator.next_stream();
+  fill_by_index(tensor, [&](uint64_t index) { return low + (high - low) * stream.uniform(index); });
+}
+
+Tensor randn(const Shape& shape, DType dtype, Generator& generator) {
+  Tensor result = Tensor::empty(shape, dtype);
+  fill_normal(result, 0, 1, generator);
+  return result;
+}
+
+Tensor rand(const Shape& shape, DType dtype, Generator& generator) {
+  Tensor result = Tensor::empty(shape, dtype);
+  fill_uniform(result, 0, 1, generator);
+  return result;
+}
+
+}  // namespace warptape

@@ -1,0 +1,263 @@
+#include "core/tape.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+#include "core/primitives.h"
+
+namespace warptape {
+namespace {
+
+std::atomic<uint64_t> last_id{0};
+
+thread_local std::vector<Tape*> open_tapes;  // innermost last
+
+// Ids of the tapes that are open on any thread. Asked only when a tensor meets a foreign tape.
+struct LiveTapes {
+  std::mutex mutex;
+  std::vector<uint64_t> ids;
+
+  void add(uint64_t id) {
+    std::lock_guard lock(mutex);
+    ids.push_back(id);
+  }
+  void remove(uint64_t id) {
+    std::lock_guard lock(mutex);
+    std::erase(ids, id);
+  }
+  bool contains(uint64_t id) {
+    std::lock_guard lock(mutex);
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+  }
+};
+
+LiveTapes& live_tapes() {
+  static auto* tapes = new LiveTapes;  // outlives every thread
+  return *tapes;
+}
+
+// Whether the tensor belongs to `innermost` (null: no tape is open on this thread).
+bool is_on(const Operand& operand, const Tape* innermost) {
+  const uint64_t id = operand.tensor().tape_handle().tape;
+  if (id == 0) {
+    return false;
+  }
+  if (innermost != nullptr && innermost->id() == id) {
+    return true;
+  }
+  check<TapeError>(!live_tapes().contains(id), operand.site(),
+                   "[tape] got a tensor of a live tape that is not this thread's innermost; use "
+                   "detach() to take it as a constant");
+  return false;
+}
+
+bool wants_gradient(const Operand& operand) {
+  return operand.parameter() && operand.parameter()->requires_grad;
+}
+
+}  // namespace
+
+const Tensor& Saved::get() const {
+  check<TapeError>(tensor_.version() == version_,
+                   "[backward] a tensor of shape {} that this op saved was written to since: "
+                   "version {}, saved at {}",
+                   tensor_.shape(), tensor_.version(), version_);
+  return tensor_;
+}
+
+Tape::Tape(TapeOptions options) : id_(++last_id), options_(options) {
+  open_tapes.push_back(this);
+  live_tapes().add(id_);
+}
+
+Tape::~Tape() {
+  close();
+}
+
+void Tape::close() {
+  if (closed_) {
+    return;
+  }
+  closed_ = true;
+  std::erase(open_tapes, this);
+  live_tapes().remove(id_);
+}
+
+Tape* Tape::recording(std::initializer_list<const Operand*> inputs) {
+  Tape* innermost = open_tapes.empty() ? nullptr : open_tapes.back();
+  bool wanted = false;
+  for (const Operand* input : inputs) {
+    wanted = is_on(*input, innermost) || (innermost != nullptr && wants_gradient(*input)) || wanted;
+  }
+  return wanted ? innermost : nullptr;
+}
+
+void Tape::record(const char* op, std::initializer_list<const Operand*> inputs,
+                  std::initializer_list<Tensor*> outputs, BackwardFunction backward) {
+  Record record{op, {}, {}, {}, std::move(backward)};
+  for (const Operand* input : inputs) {
+    if (record.site.file == nullptr) {
+      record.site = input->site();
+    }
+    record.inputs.push_back(slot_of(*input));
+  }
+  for (Tensor* output : outputs) {
+    const int32_t slot = add_slot(*output, nullptr);
+    output->set_tape_handle({id_, slot});
+    record.outputs.push_back(slot);
+  }
+  records_.push_back(std::move(record));
+}
+
+int32_t Tape::add_slot(const Tensor& tensor, std::shared_ptr<ParameterState> parameter) {
+  slots_.push_back({tensor.shape(),
+                    tensor.dtype(),
+                    tensor.device(),
+                    tensor.memory_format(),
+                    std::move(parameter),
+                    {}});
+  return static_cast<int32_t>(slots_.size()) - 1;
+}
+
+int32_t Tape::find_slot(const Operand& operand) const {
+  if (operand.parameter()) {
+    const auto found = parameter_slots_.find(operand.parameter().get());
+    return found == parameter_slots_.end() ? -1 : found->second;
+  }
+  const TapeHandle& handle = operand.tensor().tape_handle();
+  return handle.tape == id_ ? handle.slot : -1;
+}
+
+int32_t Tape::slot_of(const Operand& operand) {
+  int32_t found = find_slot(operand);
+  if (found < 0 && wants_gradient(operand)) {
+    found = add_slot(operand.tensor(), operand.parameter());
+    parameter_slots_[operand.parameter().get()] = found;
+  }
+  return found;
+}
+
+void Tape::watch(Tensor& x) {
+  check_open("watch", {});
+  check<DTypeError>(is_floating(x.dtype()), "[watch] dtype: got {}, wanted float32 or float64",
+                    to_string(x.dtype()));
+  x.set_tape_handle({id_, add_slot(x, nullptr)});
+  slots_.back().leaf = true;
+}
+
+Tensor Tape::gradient(const Tensor& x) const {
+  const TapeHandle& handle = x.tape_handle();
+  check<TapeError>(handle.tape == id_ && slot(handle.slot).leaf,
+                   "[gradient] got a tensor that this tape does not watch");
+  return slot(handle.slot).grad;
+}
+
+void Tape::check_open(const char* what, const Site& site) const {
+  check<TapeError>(!closed_, site,
+                   "[{}] this tape is closed: backward has freed its records (use .keep = true)",
+                   what);
+  check<TapeError>(!open_tapes.empty() && open_tapes.back() == this, site,
+                   "[{}] this tape is not the innermost open one of this thread", what);
+}
+
+void Tape::backward(const Operand& y, BackwardOptions options) {
+  check<ShapeError>(y.defined() && y.numel() == 1, y.site(),
+                    "[backward] got a tensor of shape {}, wanted one element, or a seed gradient",
+                    y.shape());
+  check_floating("backward", y);
+  Tensor one = Tensor::empty_like(y.tensor());
+  primitives::fill(one, 1);
+  backward(y, one, options);
+}
+
+void Tape::backward(const Operand& y, const Tensor& seed, BackwardOptions options) {
+  check_open("backward", y.site());
+  const int32_t from = find_slot(y);
+  check<TapeError>(
+      from >= 0, y.site(),
+      "[backward] got a tensor that does not depend on any parameter or watched tensor "
+      "of this tape");
+  for (Slot& slot : slots_) {
+    slot.wanted = true;
+  }
+  walk(from, seed, y.site(), options.keep);
+}
+
+std::vector<Tensor> Tape::gradients(const Operand& y, const std::vector<Operand>& xs,
+                                    GradientsOptions options) {
+  check_open("gradients", y.site());
+  check<ShapeError>(y.defined() && y.numel() == 1, y.site(),
+                    "[gradients] got a tensor of shape {}, wanted one element", y.shape());
+  const int32_t from = find_slot(y);
+  check<TapeError>(from >= 0, y.site(),
+                   "[gradients] got a tensor that does not depend on this tape");
+  check<NotDifferentiable>(!options.create_graph || records_.empty(), y.site(),
+                           "[gradients] create_graph: {} has no differentiable backward",
+                           records_.empty() ? "" : records_.back().op);
+  std::vector<int32_t> wanted;
+  for (const Operand& x : xs) {
+    wanted.push_back(find_slot(x));
+  }
+  // A slot's gradient is wanted if it is one of the xs or if an x reaches it; records are in order.
+  for (Slot& slot : slots_) {
+    slot.wanted = false;
+  }
+  for (int32_t index : wanted) {
+    if (index >= 0) {
+      slot(index).wanted = true;
+      slot(index).redirected = slot(index).parameter != nullptr;
+    }
+  }
+  std::vector<bool> was_leaf;
+  for (int32_t index : wanted) {
+    was_leaf.push_back(index >= 0 && slot(index).leaf);
+    if (index >= 0) {
+      slot(index).leaf = true;
+    }
+  }
+  for (const Record& record : records_) {
+    const bool reached = std::any_of(record.inputs.begin(), record.inputs.end(),
+                                     [&](int32_t i) { return i >= 0 && slot(i).wanted; });
+    for (int32_t output : record.outputs) {
+      slot(output).wanted = slot(output).wanted || reached;
+    }
+  }
+  Tensor one = Tensor::empty_like(y.tensor());
+  primitives::fill(one, 1);
+  walk(from, one, y.site(), options.keep);
+  std::vector<Tensor> result;
+  for (int32_t index : wanted) {
+    result.push_back(index < 0 ? Tensor() : slot(index).grad);
+  }
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i] >= 0) {
+      slot(wanted[i]).leaf = was_leaf[i];
+      slot(wanted[i]).redirected = false;
+      slot(wanted[i]).grad = was_leaf[i] ? slot(wanted[i]).grad : Tensor();
+    }
+  }
+  return result;
+}
+
+std::string Tape::dot() const {
+  std::string out = "digraph tape {\n  node [shape=box];\n";
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const Slot& slot = slots_[i];
+    const char* kind = slot.parameter ? "parameter " : slot.leaf ? "leaf " : "";
+    out += fmt::format("  t{} [shape=ellipse, label=\"{}{}\"];\n", i, kind, slot.shape);
+  }
+  for (size_t r = 0; r < records_.size(); ++r) {
+    const Record& record = records_[r];
+    out += fmt::format("  r{} [label=\"{}\\n{}\"];\n", r, record.op, record.site.to_string());
+    for (int32_t input : record.inputs) {
+      out += input < 0 ? std::string() : fmt::format("  t{} -> r{};\n", input, r);
+    }
+    for (int32_t output : record.outputs) {
+      out += fmt::format("  r{} -> t{};\n", r, output);
+    }
+  }
+  return out + "}\n";
+}
+
+}  // namespace warptape

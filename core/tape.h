@@ -1,0 +1,168 @@
+#pragma once
+// Tape: records ops while it lives, and walks them backwards.
+//
+//   Tape tape;
+//   Tensor loss = cross_entropy(model(x), y);
+//   tape.backward(loss);          // writes into empty parameter gradients, adds to others
+//
+// No tape, no recording. A tape belongs to the thread that made it, and tapes nest: the innermost
+// open one records. A tensor of a dead or closed tape is a constant; of a live one that is not this
+// thread's innermost, an error.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/operand.h"
+
+namespace warptape {
+
+// Whether a gradient buffer holds nothing yet, or something to add to.
+enum class WriteMode { Overwrite, Accumulate };
+
+struct GradientTarget {
+  Tensor buffer;  // shape, dtype and format of the input
+  WriteMode mode;
+};
+
+// A tensor kept for a backward pass. get() throws TapeError if it was written to since.
+class Saved {
+ public:
+  Saved() = default;
+  explicit Saved(const Tensor& tensor) : tensor_(tensor.detach()), version_(tensor.version()) {}
+  const Tensor& get() const;
+  bool defined() const { return tensor_.defined(); }
+
+ private:
+  Tensor tensor_;
+  uint64_t version_ = 0;
+};
+
+class Tape;
+
+// What a backward function sees of the tape: the gradients of its op's outputs, and places for
+// those of its inputs. Inputs are counted as they were recorded; nothing is zero-filled beforehand.
+class Backward {
+ public:
+  // Whether anybody wants the gradient of this input. What nobody wants must not be computed.
+  bool needs(int input) const;
+
+  bool has_grad(int output = 0) const;       // false: that output had no influence
+  const Tensor& grad(int output = 0) const;  // in the output's memory format
+  Tensor take_grad(int output = 0);          // the same, given up by the tape: can be given on
+
+  // The buffer for an input's gradient and whether to write or to add. It must be written.
+  GradientTarget into(int input);
+  // For ops that can only write: the tape adds afterwards where something is there already.
+  Tensor overwrite(int input);
+  // Hands a finished gradient on: moved if its storage has no other owner, else copied or added.
+  void give(int input, Tensor gradient);
+
+ private:
+  friend class Tape;
+  Backward(Tape& tape, size_t record) : tape_(tape), record_(record) {}
+  int32_t slot_of_input(int input) const;
+  void finish();  // adds what was written to scratch
+
+  Tape& tape_;
+  size_t record_;
+  std::vector<int32_t> handed_out_;
+  std::vector<std::pair<int32_t, Tensor>> scratch_;
+};
+
+using BackwardFunction = std::function<void(Backward&)>;
+
+struct TapeOptions {
+  bool detect_anomaly = false;  // stop at the first backward that makes a NaN or an infinity
+};
+
+struct BackwardOptions {
+  bool keep = false;  // keep the records, so that backward can be called again
+};
+
+struct GradientsOptions {
+  bool create_graph = false;  // gradients that are themselves recorded
+  bool keep = false;
+};
+
+class Tape {
+ public:
+  explicit Tape(TapeOptions options = {});
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  // Makes x a leaf of this tape: gradient(x) is there after backward.
+  void watch(Tensor& x);
+  Tensor gradient(const Tensor& x) const;  // undefined if x had no influence
+
+  // Gradients of a one-element tensor (or of sum(y * seed)) with respect to every parameter and
+  // watched tensor. Frees the records and closes the tape unless options.keep.
+  void backward(const Operand& y, BackwardOptions options = {});
+  void backward(const Operand& y, const Tensor& seed, BackwardOptions options = {});
+
+  // The gradients with respect to xs (parameters, or any tensors of this tape), returned instead of
+  // stored. An x without influence gets an undefined tensor.
+  std::vector<Tensor> gradients(const Operand& y, const std::vector<Operand>& xs,
+                                GradientsOptions options = {});
+
+  std::string dot() const;  // the graph in Graphviz's language
+  size_t num_records() const { return records_.size(); }
+  bool is_closed() const { return closed_; }
+  uint64_t id() const { return id_; }
+
+  // For op authors. The innermost open tape of this thread if it has to record an op with these
+  // inputs, else null: then nothing need be saved. An undefined operand is an optional input left
+  // out.
+  static Tape* recording(std::initializer_list<const Operand*> inputs);
+  void record(const char* op, std::initializer_list<const Operand*> inputs,
+              std::initializer_list<Tensor*> outputs, BackwardFunction backward);
+
+ private:
+  friend class Backward;
+
+  struct Slot {
+    Shape shape;
+    DType dtype;
+    Device device;
+    MemoryFormat format;
+    std::shared_ptr<ParameterState> parameter;  // null: a tensor
+    Tensor grad;
+    bool leaf = false;
+    bool wanted = false;      // a gradient is wanted in this walk
+    bool redirected = false;  // a parameter whose gradient is returned, not stored
+  };
+  struct Record {
+    const char* op;
+    Site site;
+    std::vector<int32_t> inputs;  // slots; -1 for a constant
+    std::vector<int32_t> outputs;
+    BackwardFunction backward;
+  };
+
+  int32_t find_slot(const Operand& operand) const;  // -1 if it is not on this tape
+  int32_t slot_of(const Operand& operand);          // makes a slot for a parameter
+  int32_t add_slot(const Tensor& tensor, std::shared_ptr<ParameterState> parameter);
+  Slot& slot(int32_t index) { return slots_[static_cast<size_t>(index)]; }
+  const Slot& slot(int32_t index) const { return slots_[static_cast<size_t>(index)]; }
+
+  GradientTarget target(int32_t index);
+  void give(int32_t index, Tensor gradient);
+  bool holds_gradient(const Slot& slot) const;
+  void walk(int32_t from, const Tensor& seed_gradient, const Site& site, bool keep);
+  void walk_records(int32_t from, const Tensor& seed_gradient, const Site& site, bool keep);
+  void check_anomaly(const Record& record);
+  void check_open(const char* what, const Site& site) const;
+  void close();
+
+  uint64_t id_;
+  TapeOptions options_;
+  bool closed_ = false;
+  std::vector<Record> records_;
+  std::vector<Slot> slots_;
+  std::unordered_map<const ParameterState*, int32_t> parameter_slots_;
+};
+
+}  // namespace warptape

@@ -1,0 +1,172 @@
+// The walk backwards over a tape, and the gradient buffers that it fills.
+
+#include <algorithm>
+
+#include "core/primitives.h"
+#include "core/profile.h"
+#include "core/tape.h"
+
+namespace warptape {
+
+bool Tape::holds_gradient(const Slot& slot) const {
+  const bool stored = slot.parameter && !slot.redirected;
+  return stored ? !slot.parameter->grad_is_empty : slot.grad.defined();
+}
+
+GradientTarget Tape::target(int32_t index) {
+  Slot& slot = this->slot(index);
+  const WriteMode mode = holds_gradient(slot) ? WriteMode::Accumulate : WriteMode::Overwrite;
+  const bool stored = slot.parameter && !slot.redirected;
+  Tensor& buffer = stored ? slot.parameter->grad : slot.grad;
+  if (!buffer.defined()) {
+    buffer = Tensor::empty(slot.shape, slot.dtype, slot.device, slot.format);
+  }
+  if (stored) {
+    slot.parameter->grad_is_empty = false;
+  }
+  return {buffer, mode};
+}
+
+void Tape::give(int32_t index, Tensor gradient) {
+  Slot& slot = this->slot(index);
+  const bool stored = slot.parameter && !slot.redirected;
+  if (!stored && !holds_gradient(slot) && gradient.is_sole_owner() &&
+      gradient.memory_format() == slot.format && gradient.dtype() == slot.dtype) {
+    slot.grad = std::move(gradient);
+    return;
+  }
+  GradientTarget to = target(index);
+  if (to.mode == WriteMode::Overwrite) {
+    primitives::copy(gradient, to.buffer);
+  } else {
+    primitives::add(gradient, to.buffer);
+  }
+}
+
+void Tape::walk(int32_t from, const Tensor& seed, const Site& site, bool keep) {
+  try {
+    walk_records(from, seed, site, keep);
+  } catch (...) {  // half of the gradients are written: this tape is of no further use
+    records_.clear();
+    close();
+    throw;
+  }
+  if (!keep) {
+    records_.clear();
+    close();
+  }
+}
+
+void Tape::walk_records(int32_t from, const Tensor& seed, const Site& site, bool keep) {
+  const Slot& start = slot(from);
+  check<ShapeError>(seed.shape() == start.shape, site, "[backward] seed: got shape {}, wanted {}",
+                    seed.shape(), start.shape);
+  check<DTypeError>(seed.dtype() == start.dtype, site, "[backward] seed: got {}, wanted {}",
+                    to_string(seed.dtype()), to_string(start.dtype));
+  for (Slot& slot : slots_) {
+    slot.grad = Tensor();
+  }
+  give(from, seed);
+  for (size_t i = records_.size(); i-- > 0;) {
+    Record& record = records_[i];
+    const bool used = std::any_of(record.outputs.begin(), record.outputs.end(),
+                                  [&](int32_t o) { return slot(o).grad.defined(); });
+    const bool wanted = std::any_of(record.inputs.begin(), record.inputs.end(),
+                                    [&](int32_t in) { return in >= 0 && slot(in).wanted; });
+    if (used && wanted) {
+      const profile::Range range(record.op, profile::Phase::Backward);
+      Backward context(*this, i);
+      try {
+        record.backward(context);
+      } catch (const TapeError& error) {
+        throw TapeError(
+            fmt::format("{}; {} was recorded{}", error.what(), record.op, at(record.site)));
+      }
+      context.finish();
+      if (options_.detect_anomaly) {
+        check_anomaly(record);
+      }
+    }
+    // What the record saved and the gradients of its outputs have no reader left.
+    for (int32_t output : record.outputs) {
+      if (!slot(output).leaf) {
+        slot(output).grad = Tensor();
+      }
+    }
+    if (!keep) {
+      record.backward = nullptr;
+    }
+  }
+}
+
+void Tape::check_anomaly(const Record& record) {
+  for (size_t i = 0; i < record.inputs.size(); ++i) {
+    const int32_t index = record.inputs[i];
+    if (index < 0 || !slot(index).wanted || !holds_gradient(slot(index))) {
+      continue;
+    }
+    const Slot& input = slot(index);
+    const bool stored = input.parameter && !input.redirected;
+    check<TapeError>(primitives::all_finite(stored ? input.parameter->grad : input.grad),
+                     record.site,
+                     "[anomaly] backward of {} made a NaN or an infinity in the gradient of input "
+                     "{} of shape {}",
+                     record.op, i, input.shape);
+  }
+}
+
+int32_t Backward::slot_of_input(int input) const {
+  return tape_.records_[record_].inputs[static_cast<size_t>(input)];
+}
+
+bool Backward::needs(int input) const {
+  const int32_t slot = slot_of_input(input);
+  return slot >= 0 && tape_.slot(slot).wanted;
+}
+
+bool Backward::has_grad(int output) const {
+  return tape_.slot(tape_.records_[record_].outputs[static_cast<size_t>(output)]).grad.defined();
+}
+
+const Tensor& Backward::grad(int output) const {
+  return tape_.slot(tape_.records_[record_].outputs[static_cast<size_t>(output)]).grad;
+}
+
+Tensor Backward::take_grad(int output) {
+  Tape::Slot& slot = tape_.slot(tape_.records_[record_].outputs[static_cast<size_t>(output)]);
+  return slot.leaf ? slot.grad : std::move(slot.grad);
+}
+
+GradientTarget Backward::into(int input) {
+  const int32_t slot = slot_of_input(input);
+  // The same tensor as two inputs of one op: the second buffer is scratch, because a fused backward
+  // may write both at once.
+  if (std::find(handed_out_.begin(), handed_out_.end(), slot) != handed_out_.end()) {
+    return {overwrite(input), WriteMode::Overwrite};
+  }
+  handed_out_.push_back(slot);
+  return tape_.target(slot);
+}
+
+Tensor Backward::overwrite(int input) {
+  const int32_t index = slot_of_input(input);
+  const Tape::Slot& slot = tape_.slot(index);
+  const bool fresh = std::find(handed_out_.begin(), handed_out_.end(), index) == handed_out_.end();
+  if (fresh && !tape_.holds_gradient(slot)) {
+    return into(input).buffer;
+  }
+  scratch_.emplace_back(index, Tensor::empty(slot.shape, slot.dtype, slot.device, slot.format));
+  return scratch_.back().second;
+}
+
+void Backward::give(int input, Tensor gradient) {
+  tape_.give(slot_of_input(input), std::move(gradient));
+}
+
+void Backward::finish() {
+  for (auto& [slot, tensor] : scratch_) {
+    tape_.give(slot, std::move(tensor));
+  }
+}
+
+}  // namespace warptape

@@ -1,0 +1,31 @@
+#include "kernels/argmax/argmax.h"
+
+#include "core/profile.h"
+#include "kernels/common/dims.h"
+
+namespace warptape {
+
+// y: int64, dims.kept as shape, row-major. index_strides: what one step in each dimension of x adds
+// to the index that is returned.
+void argmax_cpu(const Tensor& x, const ReductionDims& dims, const Strides& index_strides,
+                Tensor& y);
+
+Tensor argmax(const Operand& x, std::optional<int> dim, bool keepdim) {
+  check_floating("argmax", x);
+  const ReductionDims reduction =
+      reduction_dims("argmax", x, dim ? std::vector<int>{*dim} : std::vector<int>{}, keepdim);
+  check<ShapeError>(reduction.count > 0, x.site(), "[argmax] got shape {}: no element to take",
+                    x.shape());
+  Strides index_strides = strides_of(x.shape(), MemoryFormat::RowMajor);
+  if (dim) {
+    const int d = normalized_dim(*dim, x.rank(), "argmax", x.site());
+    index_strides = {};
+    index_strides[static_cast<size_t>(d)] = 1;
+  }
+  const profile::Range range("argmax");
+  Tensor y = Tensor::empty(reduction.kept, int64, x.device());
+  on_device("argmax", x.device(), [&] { argmax_cpu(x.tensor(), reduction, index_strides, y); });
+  return y.view(reduction.output);
+}
+
+}  // namespace warptape

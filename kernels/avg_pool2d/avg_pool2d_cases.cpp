@@ -1,0 +1,46 @@
+#include "kernels/avg_pool2d/avg_pool2d.h"
+
+#include <numeric>
+
+#include "kernels/common/pool_cases.h"
+
+namespace warptape {
+
+void avg_pool2d_cases(CaseTable& table) {
+  const auto add = [&](const char* name, const Shape& shape, AvgPool2dOptions options,
+                       MemoryFormat format = MemoryFormat::RowMajor) {
+    const bool include_pad = options.count_include_pad;
+    add_pool_case<AvgPool2dOptions>(
+        table, name, shape, options, 1, Fill::Normal, format,
+        [](const Operand& x, AvgPool2dOptions o) { return avg_pool2d(x, o); },
+        [include_pad](const std::vector<double>& v, int64_t padded) {
+          const auto count = include_pad ? padded : static_cast<int64_t>(v.size());
+          return std::accumulate(v.begin(), v.end(), 0.0) / static_cast<double>(count);
+        });
+  };
+  constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
+  add("two_by_two", {2, 3, 6, 8}, {});
+  add("wide", {1, 33, 5, 4}, {}, channels_last);
+  add("overlap", {2, 2, 7, 7}, {.kernel_size = 3, .stride = 1}, channels_last);
+  add("padding", {1, 3, 5, 6}, {.kernel_size = {3, 2}, .stride = {2, 1}, .padding = {1, 1}});
+  add("padding_not_counted", {1, 3, 5, 6},
+      {.kernel_size = 3, .stride = 2, .padding = 1, .count_include_pad = false});
+  add("ceil_mode", {1, 2, 7, 5}, {.ceil_mode = true});
+  add("ceil_mode_padding", {1, 2, 6, 7},
+      {.kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true});
+  add("ceil_mode_padding_not_counted", {1, 2, 6, 7},
+      {.kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true, .count_include_pad = false});
+  add("empty_batch", {0, 2, 4, 4}, {});
+  table.errors.push_back({"stride",
+                          [] {
+                            avg_pool2d(Tensor::zeros({1, 1, 4, 4}), {.stride = {1, -1}});
+                          },
+                          {"[avg_pool2d] stride", "(1, -1)"}});
+  table.errors.push_back({"too_small",
+                          [] {
+                            avg_pool2d(Tensor::zeros({1, 1, 4, 1}), {});
+                          },
+                          {"[avg_pool2d] input width", "got 1", "at least 2"}});
+}
+
+}  // namespace warptape

@@ -1,0 +1,98 @@
+#pragma once
+// The case table of an op: one list of cases that serves the correctness tests on every device, the
+// gradient check, the error tests and the benchmark. A case file knows no test framework.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/operand.h"
+
+namespace warptape {
+
+// How a case's input is filled. Kinks and ties make finite differences meaningless, so ops that
+// have them ask for values that keep away from them.
+enum class Fill {
+  Normal,        // standard normal
+  Positive,      // 0.5 to 2
+  AwayFromZero,  // +-(0.2 to 1.5)
+  Distinct,      // a shuffled arithmetic progression: no two elements nearer than 0.01
+  Labels,        // int64, 0 to classes - 1
+};
+
+struct CaseInput {
+  Shape shape;
+  Fill fill = Fill::Normal;
+  bool needs_grad = true;
+  MemoryFormat format = MemoryFormat::RowMajor;
+  int64_t classes = 0;  // for Labels
+};
+
+// What a float32 result may differ by from the float64 reference. Exact: not at all (data
+// movement). Pointwise: a few ULP per element. Reduction: norm of the difference over norm of the
+// reference.
+enum class Tolerance { Exact, Pointwise, Reduction };
+
+struct OpCase {
+  std::string name;
+  std::vector<CaseInput> inputs;
+  std::function<Tensor(const std::vector<Operand>&)> run;
+  // The same values from plain loops or simpler ops, in float64; inputs and output in logical
+  // order.
+  std::function<Tensor(const std::vector<Tensor>&)> reference;
+  Tolerance tolerance = Tolerance::Pointwise;
+  double flops = 0;            // per call of run
+  bool differentiable = true;  // has a backward
+};
+
+struct ErrorCase {
+  std::string name;
+  std::function<void()> run;          // must throw a warptape::Error
+  std::vector<std::string> mentions;  // parts that its message must have
+};
+
+struct CaseTable {
+  std::string op;
+  std::vector<OpCase> cases{};
+  std::vector<ErrorCase> errors{};
+};
+
+// A float64 tensor in row-major order, indexed by logical coordinates: what references are written
+// with.
+class Plain {
+ public:
+  explicit Plain(const Shape& shape)
+      : shape_(shape), values_(static_cast<size_t>(shape.numel()), 0.0) {}
+  explicit Plain(const Tensor& tensor)
+      : shape_(tensor.shape()), values_(tensor.to_vector<double>()) {}
+
+  template <class... Index>
+  double& operator()(Index... index) {
+    return values_[offset({static_cast<int64_t>(index)...})];
+  }
+  template <class... Index>
+  double operator()(Index... index) const {
+    return values_[offset({static_cast<int64_t>(index)...})];
+  }
+  double& operator[](int64_t flat) { return values_[static_cast<size_t>(flat)]; }
+  double operator[](int64_t flat) const { return values_[static_cast<size_t>(flat)]; }
+  const Shape& shape() const { return shape_; }
+  int64_t size(int dim) const { return shape_[dim]; }
+  int64_t numel() const { return shape_.numel(); }
+  Tensor tensor() const { return Tensor::from_vector(values_, shape_); }
+
+ private:
+  size_t offset(std::initializer_list<int64_t> index) const {
+    int64_t result = 0;
+    int dim = 0;
+    for (int64_t i : index) {
+      result = result * shape_[dim++] + i;
+    }
+    return static_cast<size_t>(result);
+  }
+
+  Shape shape_;
+  std::vector<double> values_;
+};
+
+}  // namespace warptape

@@ -1,0 +1,22 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace warptape {
+
+// A setting per spatial dimension, height first; one number stands for both.
+struct Pair {
+  int64_t height = 0;
+  int64_t width = 0;
+
+  constexpr Pair() = default;
+  constexpr Pair(int64_t both) : height(both), width(both) {}
+  constexpr Pair(int64_t height, int64_t width) : height(height), width(width) {}
+  constexpr bool operator==(const Pair& other) const = default;
+
+  std::string to_string() const {  // "(3, 3)"
+    return "(" + std::to_string(height) + ", " + std::to_string(width) + ")";
+  }
+};
+
+}  // namespace warptape

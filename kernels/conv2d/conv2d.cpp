@@ -1,0 +1,103 @@
+#include "kernels/conv2d/conv2d.h"
+
+#include "core/primitives.h"
+#include "core/profile.h"
+#include "core/tape.h"
+#include "kernels/conv2d/conv2d_kernels.h"
+
+namespace warptape {
+namespace {
+
+constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
+
+void check_options(const Operand& x, const Operand& weight, const Conv2dOptions& options) {
+  const Site& site = x.site();
+  check<ValueError>(options.stride.height >= 1 && options.stride.width >= 1, site,
+                    "[conv2d] stride: got {}, wanted 1 or more", options.stride.to_string());
+  check<ValueError>(options.padding.height >= 0 && options.padding.width >= 0, site,
+                    "[conv2d] padding: got {}, wanted 0 or more", options.padding.to_string());
+  check<ValueError>(options.dilation.height >= 1 && options.dilation.width >= 1, site,
+                    "[conv2d] dilation: got {}, wanted 1 or more", options.dilation.to_string());
+  const int64_t groups = options.groups;
+  check<ValueError>(groups >= 1 && x.size(1) % groups == 0 && weight.size(0) % groups == 0, site,
+                    "[conv2d] groups: got {}, wanted a divisor of {} input and {} output channels",
+                    groups, x.size(1), weight.size(0));
+  check<ShapeError>(x.size(1) == weight.size(1) * groups, site,
+                    "[conv2d] input channels: got {} in shape {}, wanted {} for weight {}{}",
+                    x.size(1), x.shape(), weight.size(1) * groups, weight.shape(),
+                    groups == 1 ? "" : fmt::format(" in {} groups", groups));
+}
+
+int64_t output_size(const Operand& x, int dim, int64_t kernel, int64_t stride, int64_t padding,
+                    int64_t dilation) {
+  const int64_t span = dilation * (kernel - 1) + 1;
+  const int64_t room = x.size(dim) + 2 * padding - span;
+  check<ShapeError>(kernel >= 1 && room >= 0, x.site(),
+                    "[conv2d] input {}: got {} with padding {}, wanted at least {} for kernel size "
+                    "{} with dilation {}",
+                    dim == 2 ? "height" : "width", x.size(dim), padding, span, kernel, dilation);
+  return room / stride + 1;
+}
+
+ConvGeometry make_geometry(const Operand& x, const Operand& weight, const Operand& bias,
+                           const Conv2dOptions& options) {
+  check_floating("conv2d", x);
+  check_same_kind("conv2d", x, weight);
+  check_rank("conv2d", x, 4, "(N, C, H, W)");
+  check<ShapeError>(weight.rank() == 4, x.site(),
+                    "[conv2d] weight: got shape {}, wanted (O, C / groups, kH, kW)",
+                    weight.shape());
+  check_options(x, weight, options);
+  if (bias.defined()) {
+    check_same_kind("conv2d", x, bias);
+    check<ShapeError>(bias.shape() == Shape{weight.size(0)}, x.site(),
+                      "[conv2d] bias: got shape {}, wanted ({},)", bias.shape(), weight.size(0));
+  }
+  ConvGeometry g{x.size(0),      x.size(1),      x.size(2), x.size(3), weight.size(0),
+                 weight.size(2), weight.size(3), 0,         0,         options};
+  g.out_height = output_size(x, 2, g.kernel_height, options.stride.height, options.padding.height,
+                             options.dilation.height);
+  g.out_width = output_size(x, 3, g.kernel_width, options.stride.width, options.padding.width,
+                            options.dilation.width);
+  return g;
+}
+
+}  // namespace
+
+Tensor conv2d(const Operand& x, const Operand& weight, const Operand& bias, Conv2dOptions options) {
+  const ConvGeometry geometry = make_geometry(x, weight, bias, options);
+  const profile::Range range("conv2d");
+  const Tensor pixels = primitives::relayout(x.tensor(), channels_last);
+  const Tensor filters = primitives::relayout(weight.tensor(), MemoryFormat::RowMajor);
+  Tensor y = Tensor::empty(
+      {geometry.batch, geometry.out_channels, geometry.out_height, geometry.out_width}, x.dtype(),
+      x.device(), channels_last);
+  on_device("conv2d", x.device(),
+            [&] { conv2d_forward_cpu(pixels, filters, bias.tensor(), geometry, y); });
+  if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
+    tape->record(
+        "conv2d", {&x, &weight, &bias}, {&y},
+        [saved_x = Saved(pixels), saved_weight = Saved(filters), geometry](Backward& context) {
+          const Tensor& dy = context.grad();
+          on_device("conv2d", dy.device(), [&] {
+            if (context.needs(1)) {
+              Tensor dweight = Tensor::empty_like(saved_weight.get());
+              conv2d_weight_grad_cpu(dy, saved_x.get(), geometry, dweight);
+              context.give(1, std::move(dweight));
+            }
+            if (context.needs(2)) {
+              Tensor dbias = context.overwrite(2);
+              conv2d_bias_grad_cpu(dy, dbias);
+            }
+            if (context.needs(0)) {
+              Tensor dx = Tensor::empty_like(saved_x.get());
+              conv2d_data_grad_cpu(dy, saved_weight.get(), geometry, dx);
+              context.give(0, std::move(dx));
+            }
+          });
+        });
+  }
+  return y;
+}
+
+}  // namespace warptape

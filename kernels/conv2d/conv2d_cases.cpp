@@ -1,0 +1,118 @@
+#include "kernels/conv2d/conv2d.h"
+
+#include "kernels/common/case.h"
+
+namespace warptape {
+namespace {
+
+Tensor reference(const std::vector<Tensor>& in, const Conv2dOptions& o) {
+  const Plain x(in[0]);
+  const Plain weight(in[1]);
+  const auto out_size = [](int64_t size, int64_t kernel, int64_t s, int64_t p, int64_t d) {
+    return (size + 2 * p - d * (kernel - 1) - 1) / s + 1;
+  };
+  const int64_t kernel_h = weight.size(2);
+  const int64_t kernel_w = weight.size(3);
+  const int64_t out_per_group = weight.size(0) / o.groups;
+  Plain y({x.size(0), weight.size(0),
+           out_size(x.size(2), kernel_h, o.stride.height, o.padding.height, o.dilation.height),
+           out_size(x.size(3), kernel_w, o.stride.width, o.padding.width, o.dilation.width)});
+  for (int64_t n = 0; n < y.size(0); ++n) {
+    for (int64_t k = 0; k < y.size(1); ++k) {
+      for (int64_t h = 0; h < y.size(2); ++h) {
+        for (int64_t w = 0; w < y.size(3); ++w) {
+          double sum = in.size() > 2 ? Plain(in[2])[k] : 0.0;
+          for (int64_t c = 0; c < weight.size(1); ++c) {
+            for (int64_t r = 0; r < kernel_h; ++r) {
+              for (int64_t s = 0; s < kernel_w; ++s) {
+                const int64_t ih = h * o.stride.height - o.padding.height + r * o.dilation.height;
+                const int64_t iw = w * o.stride.width - o.padding.width + s * o.dilation.width;
+                if (ih >= 0 && ih < x.size(2) && iw >= 0 && iw < x.size(3)) {
+                  sum += x(n, k / out_per_group * weight.size(1) + c, ih, iw) * weight(k, c, r, s);
+                }
+              }
+            }
+          }
+          y(n, k, h, w) = sum;
+        }
+      }
+    }
+  }
+  return y.tensor();
+}
+
+}  // namespace
+
+void conv2d_cases(CaseTable& table) {
+  const auto add = [&](const char* name, const Shape& x, const Shape& weight, bool bias,
+                       Conv2dOptions options = {}, MemoryFormat format = MemoryFormat::RowMajor) {
+    std::vector<CaseInput> in = {{.shape = x, .format = format}, {.shape = weight}};
+    if (bias) {
+      in.push_back({.shape = {weight[0]}});
+    }
+    table.cases.push_back(
+        {.name = name,
+         .inputs = in,
+         .run =
+             [bias, options](const std::vector<Operand>& op) {
+               return conv2d(op[0], op[1], bias ? op[2] : Operand(Tensor()), options);
+             },
+         .reference =
+             [options](const std::vector<Tensor>& tensors) { return reference(tensors, options); },
+         .tolerance = Tolerance::Reduction,
+         .flops =
+             2.0 * static_cast<double>(x[0] * x[2] * x[3]) * static_cast<double>(weight.numel())});
+  };
+  constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
+  add("one_pixel", {1, 1, 1, 1}, {1, 1, 1, 1}, true);
+  add("first_layer", {2, 3, 9, 8}, {8, 3, 3, 3}, true, {.padding = 1});
+  add("wide", {2, 16, 6, 5}, {33, 16, 3, 3}, true, {.padding = 1}, channels_last);
+  add("no_bias", {1, 2, 5, 7}, {3, 2, 3, 3}, false);
+  add("pointwise", {3, 17, 4, 3}, {5, 17, 1, 1}, true, {}, channels_last);
+  add("stride", {2, 3, 9, 11}, {4, 3, 3, 3}, true, {.stride = {2, 3}, .padding = {1, 0}});
+  add("dilation", {1, 3, 11, 9}, {4, 3, 3, 2}, true, {.padding = {2, 1}, .dilation = {3, 2}});
+  add("groups", {2, 4, 6, 5}, {6, 2, 3, 3}, true, {.padding = 1, .groups = 2}, channels_last);
+  add("depthwise", {1, 8, 5, 5}, {8, 1, 3, 3}, true, {.padding = 1, .groups = 8}, channels_last);
+  add("depth_multiplier", {1, 3, 5, 5}, {6, 1, 3, 3}, false, {.padding = 1, .groups = 3});
+  add("all_at_once", {2, 4, 9, 10}, {6, 2, 3, 2}, true,
+      {.stride = {2, 1}, .padding = {2, 3}, .dilation = {1, 2}, .groups = 2}, channels_last);
+  add("kernel_covers_image", {2, 3, 4, 5}, {7, 3, 4, 5}, true);
+  add("more_padding_than_kernel", {1, 2, 3, 3}, {2, 2, 2, 2}, true, {.padding = 3});
+  add("empty_batch", {0, 2, 3, 3}, {2, 2, 2, 2}, true);
+
+  const auto zeros = [](const Shape& shape) { return Tensor::zeros(shape); };
+  table.errors.push_back({"channels",
+                          [=] {
+                            conv2d(zeros({1, 4, 5, 5}), zeros({2, 3, 3, 3}));
+                          },
+                          {"[conv2d] input channels", "got 4", "wanted 3", "conv2d_cases.cpp"}});
+  table.errors.push_back({"rank",
+                          [=] {
+                            conv2d(zeros({4, 5, 5}), zeros({2, 4, 3, 3}));
+                          },
+                          {"[conv2d]", "(4, 5, 5)", "(N, C, H, W)"}});
+  table.errors.push_back({"too_small",
+                          [=] {
+                            conv2d(zeros({1, 1, 2, 5}), zeros({1, 1, 3, 3}));
+                          },
+                          {"[conv2d] input height", "got 2", "at least 3"}});
+  table.errors.push_back(
+      {"groups",
+       [=] {
+         conv2d(zeros({1, 4, 5, 5}), zeros({3, 2, 3, 3}), Tensor(), {.groups = 2});
+       },
+       {"[conv2d] groups", "got 2", "4 input and 3 output"}});
+  table.errors.push_back(
+      {"stride",
+       [=] {
+         conv2d(zeros({1, 1, 5, 5}), zeros({1, 1, 3, 3}), Tensor(), {.stride = 0});
+       },
+       {"[conv2d] stride", "(0, 0)"}});
+  table.errors.push_back({"bias",
+                          [=] {
+                            conv2d(zeros({1, 1, 5, 5}), zeros({2, 1, 3, 3}), zeros({3}));
+                          },
+                          {"[conv2d] bias", "(3,)", "(2,)"}});
+}
+
+}  // namespace warptape

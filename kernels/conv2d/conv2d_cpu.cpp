@@ -1,0 +1,230 @@
+// Convolution in readable loops for float and double, with oneDNN in front for float. Images are
+// channels-last and the filters are turned to (group, kH, kW, C / groups, O / groups), so that the
+// innermost loop runs along output channels. Sums are float64.
+
+#include <vector>
+
+#include "core/parallel.h"
+#include "kernels/common/onednn.h"
+#include "kernels/conv2d/conv2d_kernels.h"
+
+namespace warptape {
+namespace {
+
+// (O, C / groups, kH, kW) -> (group, kH, kW, C / groups, O / groups), as double.
+template <class T>
+std::vector<double> pack_filters(const Tensor& weight, const ConvGeometry& g) {
+  const T* from = weight.data<T>();
+  std::vector<double> packed(static_cast<size_t>(weight.numel()));
+  const int64_t in = g.in_per_group();
+  const int64_t out = g.out_per_group();
+  const int64_t taps = g.kernel_height * g.kernel_width;
+  for (int64_t o = 0; o < g.out_channels; ++o) {
+    for (int64_t c = 0; c < in; ++c) {
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        const int64_t group = o / out;
+        packed[static_cast<size_t>((((group * taps) + tap) * in + c) * out + o % out)] =
+            from[(o * in + c) * taps + tap];
+      }
+    }
+  }
+  return packed;
+}
+
+// Calls body(tap, offset of the input pixel) for the taps of one output pixel that lie in the
+// image.
+template <class Body>
+void for_each_tap(const ConvGeometry& g, int64_t n, int64_t oh, int64_t ow, const Body& body) {
+  for (int64_t r = 0; r < g.kernel_height; ++r) {
+    const int64_t ih =
+        oh * g.options.stride.height - g.options.padding.height + r * g.options.dilation.height;
+    if (ih < 0 || ih >= g.height) {
+      continue;
+    }
+    for (int64_t s = 0; s < g.kernel_width; ++s) {
+      const int64_t iw =
+          ow * g.options.stride.width - g.options.padding.width + s * g.options.dilation.width;
+      if (iw >= 0 && iw < g.width) {
+        body(r * g.kernel_width + s, ((n * g.height + ih) * g.width + iw) * g.in_channels);
+      }
+    }
+  }
+}
+
+template <class T>
+void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
+             Tensor& y) {
+  const std::vector<double> filters = pack_filters<T>(weight, g);
+  const T* px = x.data<T>();
+  const T* pb = bias.defined() ? bias.data<T>() : nullptr;
+  T* py = y.mutable_data<T>();
+  const int64_t in = g.in_per_group();
+  const int64_t out = g.out_per_group();
+  const int64_t taps = g.kernel_height * g.kernel_width;
+  parallel_for(g.batch * g.out_height, 1, [&](int64_t begin, int64_t end) {
+    std::vector<double> sums(static_cast<size_t>(out));
+    for (int64_t line = begin; line < end; ++line) {
+      const int64_t n = line / g.out_height;
+      const int64_t oh = line % g.out_height;
+      for (int64_t ow = 0; ow < g.out_width; ++ow) {
+        for (int64_t group = 0; group < g.options.groups; ++group) {
+          for (int64_t o = 0; o < out; ++o) {
+            sums[static_cast<size_t>(o)] = pb != nullptr ? pb[group * out + o] : 0.0;
+          }
+          for_each_tap(g, n, oh, ow, [&](int64_t tap, int64_t pixel) {
+            const T* values = px + pixel + group * in;
+            const double* filter = filters.data() + (group * taps + tap) * in * out;
+            for (int64_t c = 0; c < in; ++c) {
+              const double value = values[c];
+              for (int64_t o = 0; o < out; ++o) {
+                sums[static_cast<size_t>(o)] += value * filter[c * out + o];
+              }
+            }
+          });
+          T* to = py + (line * g.out_width + ow) * g.out_channels + group * out;
+          for (int64_t o = 0; o < out; ++o) {
+            to[o] = static_cast<T>(sums[static_cast<size_t>(o)]);
+          }
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+void data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx) {
+  const std::vector<double> filters = pack_filters<T>(weight, g);
+  const T* pdy = dy.data<T>();
+  T* pdx = dx.mutable_data<T>();
+  const int64_t in = g.in_per_group();
+  const int64_t out = g.out_per_group();
+  const int64_t taps = g.kernel_height * g.kernel_width;
+  const int64_t image = g.height * g.width * g.in_channels;
+  parallel_for(g.batch, 1, [&](int64_t begin, int64_t end) {
+    std::vector<double> sums(static_cast<size_t>(image));
+    for (int64_t n = begin; n < end; ++n) {
+      std::fill(sums.begin(), sums.end(), 0.0);
+      for (int64_t oh = 0; oh < g.out_height; ++oh) {
+        for (int64_t ow = 0; ow < g.out_width; ++ow) {
+          const T* from = pdy + ((n * g.out_height + oh) * g.out_width + ow) * g.out_channels;
+          for_each_tap(g, 0, oh, ow, [&](int64_t tap, int64_t pixel) {
+            for (int64_t group = 0; group < g.options.groups; ++group) {
+              const double* filter = filters.data() + (group * taps + tap) * in * out;
+              for (int64_t c = 0; c < in; ++c) {
+                double sum = 0;
+                for (int64_t o = 0; o < out; ++o) {
+                  sum += from[group * out + o] * filter[c * out + o];
+                }
+                sums[static_cast<size_t>(pixel + group * in + c)] += sum;
+              }
+            }
+          });
+        }
+      }
+      for (int64_t i = 0; i < image; ++i) {
+        pdx[n * image + i] = static_cast<T>(sums[static_cast<size_t>(i)]);
+      }
+    }
+  });
+}
+
+template <class T>
+void weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor& dweight) {
+  const T* pdy = dy.data<T>();
+  const T* px = x.data<T>();
+  T* to = dweight.mutable_data<T>();
+  const int64_t in = g.in_per_group();
+  const int64_t out = g.out_per_group();
+  const int64_t taps = g.kernel_height * g.kernel_width;
+  // A thread owns whole input channels of the filters, so that the result does not depend on how
+  // many threads there are.
+  parallel_for(g.in_channels, 1, [&](int64_t begin, int64_t end) {
+    std::vector<double> sums(static_cast<size_t>((end - begin) * taps * out), 0.0);
+    for (int64_t pixel_out = 0; pixel_out < g.batch * g.out_height * g.out_width; ++pixel_out) {
+      const int64_t n = pixel_out / (g.out_height * g.out_width);
+      const int64_t oh = pixel_out / g.out_width % g.out_height;
+      const int64_t ow = pixel_out % g.out_width;
+      const T* from = pdy + pixel_out * g.out_channels;
+      for_each_tap(g, n, oh, ow, [&](int64_t tap, int64_t pixel) {
+        for (int64_t c = begin; c < end; ++c) {
+          const double value = px[pixel + c];
+          const T* gradient = from + c / in * out;
+          double* sum = sums.data() + ((c - begin) * taps + tap) * out;
+          for (int64_t o = 0; o < out; ++o) {
+            sum[o] += value * gradient[o];
+          }
+        }
+      });
+    }
+    for (int64_t c = begin; c < end; ++c) {
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        for (int64_t o = 0; o < out; ++o) {
+          to[((c / in * out + o) * in + c % in) * taps + tap] =
+              static_cast<T>(sums[static_cast<size_t>(((c - begin) * taps + tap) * out + o)]);
+        }
+      }
+    }
+  });
+}
+
+bool ask_onednn(DType dtype, const ConvGeometry& geometry) {
+  return dtype == float32 && onednn_is_used() && !geometry.empty();
+}
+
+}  // namespace
+
+void conv2d_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const ConvGeometry& geometry, Tensor& y) {
+  if (ask_onednn(x.dtype(), geometry) && conv2d_forward_onednn(x, weight, bias, geometry, y)) {
+    return;
+  }
+  dispatch_floating(x.dtype(), [&]<class T>() { forward<T>(x, weight, bias, geometry, y); });
+}
+
+void conv2d_data_grad_cpu(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
+                          Tensor& dx) {
+  if (ask_onednn(dy.dtype(), geometry) && conv2d_data_grad_onednn(dy, weight, geometry, dx)) {
+    return;
+  }
+  dispatch_floating(dy.dtype(), [&]<class T>() { data_grad<T>(dy, weight, geometry, dx); });
+}
+
+void conv2d_weight_grad_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                            Tensor& dweight) {
+  if (ask_onednn(dy.dtype(), geometry) && conv2d_weight_grad_onednn(dy, x, geometry, dweight)) {
+    return;
+  }
+  dispatch_floating(dy.dtype(), [&]<class T>() { weight_grad<T>(dy, x, geometry, dweight); });
+}
+
+void conv2d_bias_grad_cpu(const Tensor& dy, Tensor& dbias) {
+  const int64_t channels = dbias.numel();
+  const int64_t pixels = channels == 0 ? 0 : dy.numel() / channels;
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    const T* from = dy.data<T>();
+    T* to = dbias.mutable_data<T>();
+    // Blocks of fixed size, added in a fixed order: the same sum for any number of threads.
+    constexpr int64_t block = 4096;
+    const int64_t blocks = (pixels + block - 1) / block;
+    std::vector<double> sums(static_cast<size_t>(blocks * channels), 0.0);
+    parallel_for(blocks, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) {
+        double* sum = sums.data() + b * channels;
+        for (int64_t p = b * block; p < std::min(pixels, (b + 1) * block); ++p) {
+          for (int64_t c = 0; c < channels; ++c) {
+            sum[c] += from[p * channels + c];
+          }
+        }
+      }
+    });
+    for (int64_t c = 0; c < channels; ++c) {
+      double total = 0;
+      for (int64_t b = 0; b < blocks; ++b) {
+        total += sums[static_cast<size_t>(b * channels + c)];
+      }
+      to[c] = static_cast<T>(total);
+    }
+  });
+}
+
+}  // namespace warptape

@@ -1,0 +1,38 @@
+#pragma once
+// x, y, dx, dy are channels-last; weight and dweight (O, C / groups, kH, kW) row-major. All outputs
+// are overwritten.
+
+#include "core/tensor.h"
+#include "kernels/conv2d/conv2d.h"
+
+namespace warptape {
+
+struct ConvGeometry {
+  int64_t batch, in_channels, height, width;
+  int64_t out_channels, kernel_height, kernel_width;
+  int64_t out_height, out_width;
+  Conv2dOptions options;
+
+  int64_t in_per_group() const { return in_channels / options.groups; }
+  int64_t out_per_group() const { return out_channels / options.groups; }
+  bool empty() const { return batch * in_channels * out_channels == 0; }
+};
+
+void conv2d_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const ConvGeometry& geometry, Tensor& y);
+void conv2d_data_grad_cpu(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
+                          Tensor& dx);
+void conv2d_weight_grad_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                            Tensor& dweight);
+// The sum of dy over everything but channels.
+void conv2d_bias_grad_cpu(const Tensor& dy, Tensor& dbias);
+
+// float32 on oneDNN; false if it has no fast implementation for these sizes.
+bool conv2d_forward_onednn(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                           const ConvGeometry& geometry, Tensor& y);
+bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
+                             Tensor& dx);
+bool conv2d_weight_grad_onednn(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                               Tensor& dweight);
+
+}  // namespace warptape

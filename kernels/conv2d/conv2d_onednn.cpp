@@ -1,0 +1,217 @@
+// Convolution on oneDNN, float32. Primitives are made once per geometry and number of threads and
+// kept by the thread that uses them; filters, which are small, are brought into the primitive's
+// layout at each call.
+
+#include <array>
+#include <map>
+#include <optional>
+
+#include "core/parallel.h"
+#include "kernels/common/onednn_common.h"
+#include "kernels/conv2d/conv2d_kernels.h"
+
+namespace warptape {
+namespace {
+
+using dnnl::memory;
+using Tag = memory::format_tag;
+
+// What a primitive depends on.
+using Key = std::array<int64_t, 18>;
+
+Key make_key(const ConvGeometry& g, bool bias) {
+  const Conv2dOptions& o = g.options;
+  return {g.batch,         g.in_channels,     g.height,         g.width,        g.out_channels,
+          g.kernel_height, g.kernel_width,    o.stride.height,  o.stride.width, o.padding.height,
+          o.padding.width, o.dilation.height, o.dilation.width, o.groups,       int64_t{bias},
+          num_threads(),   g.out_height,      g.out_width};
+}
+
+struct Descriptions {
+  memory::desc x, weight, bias, y;  // weight in any layout
+  memory::desc plain_weight;        // as our tensors have it
+  memory::dims stride, dilation, padding_begin, padding_end;
+};
+
+memory::desc f32(const memory::dims& dims, Tag tag) {
+  return {dims, memory::data_type::f32, tag};
+}
+
+Descriptions describe(const ConvGeometry& g) {
+  const Conv2dOptions& o = g.options;
+  const bool grouped = o.groups > 1;
+  memory::dims weight{g.out_channels, g.in_channels, g.kernel_height, g.kernel_width};
+  if (grouped) {
+    weight = {o.groups, g.out_per_group(), g.in_per_group(), g.kernel_height, g.kernel_width};
+  }
+  // Output rows beyond the last window are not there, so the end padding is what the last one
+  // reaches.
+  const auto end = [](int64_t out, int64_t stride, int64_t kernel, int64_t dilation, int64_t in,
+                      int64_t begin) {
+    return (out - 1) * stride + dilation * (kernel - 1) + 1 - in - begin;
+  };
+  return {.x = f32({g.batch, g.in_channels, g.height, g.width}, Tag::nhwc),
+          .weight = f32(weight, Tag::any),
+          .bias = f32({g.out_channels}, Tag::a),
+          .y = f32({g.batch, g.out_channels, g.out_height, g.out_width}, Tag::nhwc),
+          .plain_weight = f32(weight, grouped ? Tag::goihw : Tag::oihw),
+          .stride = {o.stride.height, o.stride.width},
+          .dilation = {o.dilation.height - 1, o.dilation.width - 1},
+          .padding_begin = {o.padding.height, o.padding.width},
+          .padding_end = {end(g.out_height, o.stride.height, g.kernel_height, o.dilation.height,
+                              g.height, o.padding.height),
+                          end(g.out_width, o.stride.width, g.kernel_width, o.dilation.width,
+                              g.width, o.padding.width)}};
+}
+
+dnnl::convolution_forward::primitive_desc describe_forward(const Descriptions& d, bool bias) {
+  return {onednn_engine(),
+          dnnl::prop_kind::forward_training,
+          dnnl::algorithm::convolution_direct,
+          d.x,
+          d.weight,
+          bias ? d.bias : memory::desc(),
+          d.y,
+          d.stride,
+          d.dilation,
+          d.padding_begin,
+          d.padding_end};
+}
+
+// A primitive with the layouts it chose, or no primitive where oneDNN has only its slow fallback.
+struct Kept {
+  std::optional<dnnl::primitive> primitive;
+  memory::desc weight;        // the primitive's layout of the filters
+  memory::desc plain_weight;  // ours
+  memory::desc x, y;          // the primitive's layouts of the images
+};
+
+template <class Make>
+const Kept& kept(std::map<Key, Kept>& cache, const Key& key, const Make& make) {
+  const auto found = cache.find(key);
+  if (found != cache.end()) {
+    return found->second;
+  }
+  Kept made;
+  try {
+    made = make();
+  } catch (const dnnl::error&) {
+    made = Kept{};  // oneDNN refuses these sizes: the loops serve
+  }
+  return cache.emplace(key, std::move(made)).first->second;
+}
+
+memory wrap(const memory::desc& desc, const Tensor& tensor) {
+  return {desc, onednn_engine(), const_cast<void*>(tensor.raw_data())};
+}
+
+// Room for a primitive's own layout, from our allocator.
+Tensor scratch(const memory::desc& desc) {
+  return Tensor::empty({static_cast<int64_t>(desc.get_size())}, uint8);
+}
+
+// `memory` in the wanted layout; `room` keeps the copy alive where one is made.
+memory in_layout(memory from, const memory::desc& wanted, Tensor& room) {
+  if (from.get_desc() == wanted) {
+    return from;
+  }
+  room = scratch(wanted);
+  memory to = wrap(wanted, room);
+  dnnl::reorder(from, to).execute(onednn_stream(), from, to);
+  return to;
+}
+
+}  // namespace
+
+bool conv2d_forward_onednn(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                           const ConvGeometry& geometry, Tensor& y) {
+  thread_local std::map<Key, Kept> cache;
+  const bool has_bias = bias.defined();
+  const Kept& entry = kept(cache, make_key(geometry, has_bias), [&] {
+    const Descriptions d = describe(geometry);
+    const auto desc = describe_forward(d, has_bias);
+    Kept made{{}, desc.weights_desc(), d.plain_weight, desc.src_desc(), desc.dst_desc()};
+    if (!is_reference_implementation(desc.impl_info_str())) {
+      made.primitive = dnnl::convolution_forward(desc);
+    }
+    return made;
+  });
+  if (!entry.primitive) {
+    return false;
+  }
+  Tensor weight_room;
+  y.bump_version();
+  std::unordered_map<int, memory> arguments{
+      {DNNL_ARG_SRC, wrap(entry.x, x)},
+      {DNNL_ARG_WEIGHTS, in_layout(wrap(entry.plain_weight, weight), entry.weight, weight_room)},
+      {DNNL_ARG_DST, wrap(entry.y, y)}};
+  if (has_bias) {
+    arguments.emplace(DNNL_ARG_BIAS, wrap(f32({geometry.out_channels}, Tag::a), bias));
+  }
+  entry.primitive->execute(onednn_stream(), arguments);
+  onednn_stream().wait();
+  return true;
+}
+
+bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
+                             Tensor& dx) {
+  thread_local std::map<Key, Kept> cache;
+  const Kept& entry = kept(cache, make_key(geometry, false), [&] {
+    const Descriptions d = describe(geometry);
+    const dnnl::convolution_backward_data::primitive_desc desc(
+        onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
+        d.dilation, d.padding_begin, d.padding_end, describe_forward(d, false));
+    Kept made{{}, desc.weights_desc(), d.plain_weight, desc.diff_src_desc(), desc.diff_dst_desc()};
+    if (!is_reference_implementation(desc.impl_info_str())) {
+      made.primitive = dnnl::convolution_backward_data(desc);
+    }
+    return made;
+  });
+  if (!entry.primitive) {
+    return false;
+  }
+  Tensor weight_room;
+  dx.bump_version();
+  entry.primitive->execute(
+      onednn_stream(),
+      {{DNNL_ARG_DIFF_DST, wrap(entry.y, dy)},
+       {DNNL_ARG_WEIGHTS, in_layout(wrap(entry.plain_weight, weight), entry.weight, weight_room)},
+       {DNNL_ARG_DIFF_SRC, wrap(entry.x, dx)}});
+  onednn_stream().wait();
+  return true;
+}
+
+bool conv2d_weight_grad_onednn(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                               Tensor& dweight) {
+  thread_local std::map<Key, Kept> cache;
+  const Kept& entry = kept(cache, make_key(geometry, false), [&] {
+    Descriptions d = describe(geometry);
+    const dnnl::convolution_backward_weights::primitive_desc desc(
+        onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
+        d.dilation, d.padding_begin, d.padding_end, describe_forward(d, false));
+    Kept made{{}, desc.diff_weights_desc(), d.plain_weight, desc.src_desc(), desc.diff_dst_desc()};
+    if (!is_reference_implementation(desc.impl_info_str())) {
+      made.primitive = dnnl::convolution_backward_weights(desc);
+    }
+    return made;
+  });
+  if (!entry.primitive) {
+    return false;
+  }
+  const memory plain = wrap(entry.plain_weight, dweight);
+  const bool direct = entry.weight == entry.plain_weight;
+  Tensor room = direct ? Tensor() : scratch(entry.weight);
+  memory result = direct ? plain : wrap(entry.weight, room);
+  dweight.bump_version();
+  entry.primitive->execute(onednn_stream(), {{DNNL_ARG_DIFF_DST, wrap(entry.y, dy)},
+                                             {DNNL_ARG_SRC, wrap(entry.x, x)},
+                                             {DNNL_ARG_DIFF_WEIGHTS, result}});
+  if (!direct) {
+    memory target = plain;
+    dnnl::reorder(result, target).execute(onednn_stream(), result, target);
+  }
+  onednn_stream().wait();
+  return true;
+}
+
+}  // namespace warptape

@@ -1,0 +1,101 @@
+#include "kernels/cross_entropy/cross_entropy.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/common/case.h"
+
+namespace warptape {
+namespace {
+
+// The composition: minus log-softmax, weighted by the smoothed one-hot target.
+Tensor reference(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options) {
+  const std::vector<double> x = logits.to_vector<double>();
+  const std::vector<int64_t> label = labels.to_vector<int64_t>();
+  const int64_t classes = logits.shape()[1];
+  const int64_t inner = labels.numel() / std::max<int64_t>(logits.shape()[0], 1);
+  double total = 0;
+  double counted = 0;
+  for (int64_t row = 0; row < labels.numel(); ++row) {
+    if (label[static_cast<size_t>(row)] == options.ignore_index) {
+      continue;
+    }
+    const int64_t start = row / inner * classes * inner + row % inner;
+    double sum = 0;
+    for (int64_t c = 0; c < classes; ++c) {
+      sum += std::exp(x[static_cast<size_t>(start + c * inner)]);
+    }
+    for (int64_t c = 0; c < classes; ++c) {
+      const double target =
+          options.label_smoothing / static_cast<double>(classes) +
+          (c == label[static_cast<size_t>(row)] ? 1 - options.label_smoothing : 0);
+      total -= target * (x[static_cast<size_t>(start + c * inner)] - std::log(sum));
+    }
+    ++counted;
+  }
+  return tensor<double>({options.reduction == Reduction::Mean ? total / counted : total}, {});
+}
+
+}  // namespace
+
+void cross_entropy_cases(CaseTable& table) {
+  const auto add = [&](const char* name, const Shape& logits, const Shape& labels,
+                       CrossEntropyOptions options, MemoryFormat format = MemoryFormat::RowMajor) {
+    table.cases.push_back(
+        {.name = name,
+         .inputs =
+             {{.shape = logits, .format = format},
+              {.shape = labels, .fill = Fill::Labels, .needs_grad = false, .classes = logits[1]}},
+         .run =
+             [options](const std::vector<Operand>& in) {
+               return cross_entropy(in[0], in[1].tensor(), options);
+             },
+         .reference =
+             [options](const std::vector<Tensor>& in) { return reference(in[0], in[1], options); },
+         .tolerance = Tolerance::Reduction,
+         .flops = 5.0 * static_cast<double>(logits.numel())});
+  };
+  add("one", {1, 2}, {1}, {});
+  add("batch", {33, 10}, {33}, {});
+  add("sum", {7, 31}, {7}, {.reduction = Reduction::Sum});
+  add("ignore", {31, 5}, {31}, {.ignore_index = 2});
+  add("smoothing", {9, 4}, {9}, {.label_smoothing = 0.1});
+  add("smoothing_ignore_sum", {17, 4}, {17},
+      {.reduction = Reduction::Sum, .ignore_index = 1, .label_smoothing = 0.3});
+  add("many_classes", {3, 1025}, {3}, {});
+  add("sequence", {3, 5, 7}, {3, 7}, {});
+  add("pixels_channels_last", {2, 5, 3, 4}, {2, 3, 4}, {.label_smoothing = 0.2},
+      MemoryFormat::ChannelsLast);
+  const auto labels = [](std::vector<int64_t> values) {
+    const auto count = static_cast<int64_t>(values.size());
+    return Tensor::from_vector(values, {count});
+  };
+  table.errors.push_back({"label_too_large",
+                          [=] {
+                            cross_entropy(Tensor::zeros({2, 3}), labels({0, 3}));
+                          },
+                          {"[cross_entropy]", "label 1", "got 3", "0 to 2"}});
+  table.errors.push_back({"label_negative",
+                          [=] {
+                            cross_entropy(Tensor::zeros({2, 3}), labels({-1, 0}));
+                          },
+                          {"[cross_entropy]", "label 0", "got -1"}});
+  table.errors.push_back({"label_count",
+                          [=] {
+                            cross_entropy(Tensor::zeros({2, 3}), labels({0}));
+                          },
+                          {"[cross_entropy]", "(1,)", "(2,)"}});
+  table.errors.push_back({"label_dtype",
+                          [] {
+                            cross_entropy(Tensor::zeros({2, 3}), Tensor::zeros({2}));
+                          },
+                          {"[cross_entropy]", "float32", "int64"}});
+  table.errors.push_back(
+      {"smoothing",
+       [=] {
+         cross_entropy(Tensor::zeros({1, 3}), labels({0}), {.label_smoothing = 1.5});
+       },
+       {"[cross_entropy]", "label_smoothing", "1.5"}});
+}
+
+}  // namespace warptape

@@ -1,0 +1,13 @@
+#include "kernels/common/binary_cases.h"
+#include "kernels/div/div.h"
+
+namespace warptape {
+
+void div_cases(CaseTable& table) {
+  add_binary_cases(
+      table, "div", Fill::AwayFromZero,
+      [](const Operand& a, const Operand& b) { return div(a, b); },
+      [](double a, double b) { return a / b; });
+}
+
+}  // namespace warptape

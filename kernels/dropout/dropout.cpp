@@ -1,0 +1,40 @@
+#include "kernels/dropout/dropout.h"
+
+#include "core/profile.h"
+#include "core/tape.h"
+#include "kernels/reshape/reshape.h"
+
+namespace warptape {
+
+// to = x * mask / (1 - p); one format for both.
+void dropout_cpu(const Tensor& x, double p, const RandomStream& stream, GradientTarget to);
+
+Tensor dropout(const Operand& x, double p, bool training, Generator& generator) {
+  check_floating("dropout", x);
+  check<ValueError>(p >= 0 && p <= 1, x.site(), "[dropout] p: got {}, wanted 0 to 1", p);
+  if (!training || p == 0) {
+    if (!x.parameter()) {
+      return x.tensor();
+    }
+    // A parameter comes out as a recorded tensor of the tape, with its gradient.
+    return reshape(x, {x.shape().begin(), x.shape().end()});
+  }
+  const profile::Range range("dropout");
+  const RandomStream stream = generator.next_stream();
+  Tensor y = Tensor::empty_like(x.tensor());
+  on_device("dropout", x.device(), [&] {
+    dropout_cpu(x.tensor(), p, stream, {y, WriteMode::Overwrite});
+  });
+  if (Tape* tape = Tape::recording({&x})) {
+    tape->record("dropout", {&x}, {&y}, [p, stream](Backward& context) {
+      if (!context.needs(0)) {
+        return;
+      }
+      const Tensor& dy = context.grad();
+      on_device("dropout", dy.device(), [&] { dropout_cpu(dy, p, stream, context.into(0)); });
+    });
+  }
+  return y;
+}
+
+}  // namespace warptape

@@ -1,0 +1,38 @@
+#include "kernels/dropout/dropout.h"
+
+#include "kernels/common/case.h"
+
+namespace warptape {
+
+void dropout_cases(CaseTable& table) {
+  const auto add = [&](const char* name, const Shape& shape, double p, bool training,
+                       MemoryFormat format = MemoryFormat::RowMajor) {
+    table.cases.push_back({.name = name,
+                           .inputs = {{.shape = shape, .format = format}},
+                           .run =
+                               [p, training](const std::vector<Operand>& in) {
+                                 Generator generator(7);
+                                 return dropout(in[0], p, training, generator);
+                               },
+                           .reference =
+                               [p, training](const std::vector<Tensor>& in) {
+                                 const RandomStream stream = Generator(7).next_stream();
+                                 Plain y(in[0]);
+                                 for (int64_t i = 0; training && i < y.numel(); ++i) {
+                                   const bool keep = stream.uniform(static_cast<uint64_t>(i)) >= p;
+                                   y[i] = keep ? y[i] / (1 - p) : 0;
+                                 }
+                                 return y.tensor();
+                               },
+                           .flops = static_cast<double>(shape.numel())});
+  };
+  add("half", {33, 31}, 0.5, true);
+  add("fifth_1025", {1025}, 0.2, true);
+  add("channels_last", {2, 3, 4, 5}, 0.3, true, MemoryFormat::ChannelsLast);
+  add("all", {65}, 1, true);
+  add("eval", {65}, 0.5, false);
+  table.errors.push_back(
+      {"p", [] { dropout(Tensor::zeros({2}), -0.1); }, {"[dropout]", "-0.1", "0 to 1"}});
+}
+
+}  // namespace warptape

@@ -1,0 +1,62 @@
+#include "kernels/linear/linear.h"
+
+#include "core/primitives.h"
+#include "core/profile.h"
+#include "core/tape.h"
+#include "kernels/linear/linear_kernels.h"
+
+namespace warptape {
+namespace {
+
+void check_arguments(const Operand& x, const Operand& weight, const Operand& bias) {
+  check_floating("linear", x);
+  check_same_kind("linear", x, weight);
+  const Site& site = x.site();
+  check<ShapeError>(weight.rank() == 2, site,
+                    "[linear] weight: got shape {}, wanted (out_features, in_features)",
+                    weight.shape());
+  check<ShapeError>(x.rank() >= 1 && x.size(-1) == weight.size(1), site,
+                    "[linear] input features: got shape {}, wanted (..., {}) for weight {}",
+                    x.shape(), weight.size(1), weight.shape());
+  if (bias.defined()) {
+    check_same_kind("linear", x, bias);
+    check<ShapeError>(bias.shape() == Shape{weight.size(0)}, site,
+                      "[linear] bias: got shape {}, wanted ({},)", bias.shape(), weight.size(0));
+  }
+}
+
+}  // namespace
+
+Tensor linear(const Operand& x, const Operand& weight, const Operand& bias) {
+  check_arguments(x, weight, bias);
+  const profile::Range range("linear");
+  const Tensor rows = primitives::relayout(x.tensor(), MemoryFormat::RowMajor);
+  Shape shape = x.shape();
+  shape[x.rank() - 1] = weight.size(0);
+  Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  on_device("linear", x.device(),
+            [&] { linear_forward_cpu(rows, weight.tensor(), bias.tensor(), y); });
+  if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
+    tape->record("linear", {&x, &weight, &bias}, {&y},
+                 [saved_x = Saved(rows), saved_weight = Saved(weight.tensor())](Backward& context) {
+                   const Tensor& dy = context.grad();
+                   on_device("linear", dy.device(), [&] {
+                     if (context.needs(0)) {
+                       // Row-major like the saved rows; give() brings it into x's format.
+                       Tensor dx = Tensor::empty_like(saved_x.get());
+                       linear_data_grad_cpu(dy, saved_weight.get(), dx);
+                       context.give(0, std::move(dx));
+                     }
+                     if (context.needs(1)) {
+                       linear_weight_grad_cpu(dy, saved_x.get(), context.into(1));
+                     }
+                     if (context.needs(2)) {
+                       linear_bias_grad_cpu(dy, context.into(2));
+                     }
+                   });
+                 });
+  }
+  return y;
+}
+
+}  // namespace warptape

@@ -1,0 +1,14 @@
+#include <cmath>
+
+#include "kernels/common/softmax_cases.h"
+#include "kernels/log_softmax/log_softmax.h"
+
+namespace warptape {
+
+void log_softmax_cases(CaseTable& table) {
+  add_softmax_cases(
+      table, "log_softmax", [](const Operand& x, int dim) { return log_softmax(x, dim); },
+      [](double x, double log_sum) { return x - log_sum; });
+}
+
+}  // namespace warptape

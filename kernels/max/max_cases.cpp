@@ -1,0 +1,24 @@
+#include <algorithm>
+
+#include "kernels/common/reduction_cases.h"
+#include "kernels/max/max.h"
+
+namespace warptape {
+
+void max_cases(CaseTable& table) {
+  add_reduction_cases(
+      table, "max", Fill::Distinct,
+      [](const Operand& x, const std::vector<int>& dims, bool keepdim) {
+        return max(x, dims, keepdim);
+      },
+      [](const std::vector<double>& values) {
+        return *std::max_element(values.begin(), values.end());
+      });
+  table.errors.push_back({"empty",
+                          [] {
+                            max(Tensor::zeros({0, 3}), {0});
+                          },
+                          {"[max]", "(0, 3)", "no element"}});
+}
+
+}  // namespace warptape

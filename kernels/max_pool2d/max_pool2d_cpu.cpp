@@ -1,0 +1,183 @@
+// Max pooling in channels-last: the innermost loops run along channels, where the compiler can use
+// vectors. oneDNN's pooling is not used: it can neither take ReLU in nor leave the index in a byte.
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "core/parallel.h"
+#include "kernels/max_pool2d/max_pool2d_kernels.h"
+
+namespace warptape {
+namespace {
+
+struct Window {
+  int64_t first_row, first_column;  // may lie in the padding
+};
+
+Window window_of(const PoolGeometry& g, int64_t oh, int64_t ow) {
+  return {oh * g.stride.height - g.padding.height, ow * g.stride.width - g.padding.width};
+}
+
+// Calls body(tap, offset of the pixel within its image, in pixels) for the taps inside the image.
+template <class Body>
+void for_each_tap(const PoolGeometry& g, const Window& window, const Body& body) {
+  for (int64_t r = 0; r < g.kernel.height; ++r) {
+    const int64_t ih = window.first_row + r * g.dilation.height;
+    if (ih < 0 || ih >= g.height) {
+      continue;
+    }
+    for (int64_t s = 0; s < g.kernel.width; ++s) {
+      const int64_t iw = window.first_column + s * g.dilation.width;
+      if (iw >= 0 && iw < g.width) {
+        body(r * g.kernel.width + s, ih * g.width + iw);
+      }
+    }
+  }
+}
+
+// Folds one pixel into the running maxima of its window. best starts as -infinity, index as
+// anything.
+template <class T, class Index>
+void fold_pixel(const T* __restrict pixel, int64_t channels, Index tap, T* __restrict best,
+                Index* __restrict index) {
+  for (int64_t c = 0; c < channels; ++c) {
+    const T value = pixel[c];
+    // !(value <= best) also lets a NaN win; once best is one, only another NaN could replace it.
+    const bool larger = !(value <= best[c]) && best[c] == best[c];
+    best[c] = larger ? value : best[c];
+    index[c] = larger ? tap : index[c];
+  }
+}
+
+template <class T, class Index>
+void forward(const Tensor& x, const PoolGeometry& g, bool with_relu, Tensor& y, Tensor& indices) {
+  const T* px = x.data<T>();
+  T* py = y.mutable_data<T>();
+  Index* pi = indices.defined() ? indices.mutable_data<Index>() : nullptr;
+  const int64_t channels = g.channels;
+  const auto nowhere = static_cast<Index>(g.kernel.height * g.kernel.width);
+  const int64_t line_cost = g.out_width * channels * g.kernel.height * g.kernel.width;
+  parallel_for(
+      g.batch * g.out_height, default_grain / (line_cost + 1) + 1, [&](int64_t begin, int64_t end) {
+        std::vector<Index> unwanted(static_cast<size_t>(channels));
+        for (int64_t line = begin; line < end; ++line) {
+          const T* image = px + line / g.out_height * g.height * g.width * channels;
+          for (int64_t ow = 0; ow < g.out_width; ++ow) {
+            const int64_t at = (line * g.out_width + ow) * channels;
+            T* best = py + at;
+            Index* index = pi != nullptr ? pi + at : unwanted.data();
+            std::fill_n(best, channels, -std::numeric_limits<T>::infinity());
+            std::fill_n(index, channels, Index{0});
+            bool first = true;
+            for_each_tap(g, window_of(g, line % g.out_height, ow), [&](int64_t tap, int64_t pixel) {
+              if (first) {  // so that a window of -infinities points into the image
+                std::fill_n(index, channels, static_cast<Index>(tap));
+                first = false;
+              }
+              fold_pixel(image + pixel * channels, channels, static_cast<Index>(tap), best, index);
+            });
+            if (with_relu) {
+              for (int64_t c = 0; c < channels; ++c) {
+                const bool dead = best[c] <= T(0);
+                index[c] = dead ? nowhere : index[c];
+                best[c] = dead ? T(0) : best[c];
+              }
+            }
+          }
+        }
+      });
+}
+
+// Adds the gradients of image n's windows into its (zeroed) pixels. One thread owns an image.
+template <class T, class Index>
+void scatter_image(const T* dy, const Index* indices, const PoolGeometry& g, int64_t n, T* dx) {
+  const int64_t channels = g.channels;
+  T* image = dx + n * g.height * g.width * channels;
+  std::fill_n(image, g.height * g.width * channels, T(0));
+  for (int64_t oh = 0; oh < g.out_height; ++oh) {
+    for (int64_t ow = 0; ow < g.out_width; ++ow) {
+      const int64_t at = ((n * g.out_height + oh) * g.out_width + ow) * channels;
+      for_each_tap(g, window_of(g, oh, ow), [&](int64_t tap, int64_t pixel) {
+        T* to = image + pixel * channels;
+        for (int64_t c = 0; c < channels; ++c) {
+          to[c] += indices[at + c] == static_cast<Index>(tap) ? dy[at + c] : T(0);
+        }
+      });
+    }
+  }
+}
+
+// The same where windows are disjoint and cover the image: every pixel is written exactly once.
+template <class T, class Index>
+void spread_line(const T* __restrict dy, const Index* __restrict indices, const PoolGeometry& g,
+                 int64_t line, T* __restrict dx) {
+  const int64_t channels = g.channels;
+  const int64_t n = line / g.out_height;
+  const int64_t oh = line % g.out_height;
+  for (int64_t r = 0; r < g.kernel.height; ++r) {
+    T* row = dx + (n * g.height + oh * g.kernel.height + r) * g.width * channels;
+    for (int64_t ow = 0; ow < g.out_width; ++ow) {
+      const int64_t at = (line * g.out_width + ow) * channels;
+      for (int64_t s = 0; s < g.kernel.width; ++s) {
+        const auto tap = static_cast<Index>(r * g.kernel.width + s);
+        T* to = row + (ow * g.kernel.width + s) * channels;
+        for (int64_t c = 0; c < channels; ++c) {
+          to[c] = indices[at + c] == tap ? dy[at + c] : T(0);
+        }
+      }
+    }
+  }
+}
+
+bool windows_tile_image(const PoolGeometry& g) {
+  return g.stride == g.kernel && g.padding == Pair(0) && g.dilation == Pair(1) &&
+         g.out_height * g.kernel.height == g.height && g.out_width * g.kernel.width == g.width;
+}
+
+template <class T, class Index>
+void backward(const Tensor& dy, const Tensor& indices, const PoolGeometry& g, Tensor& dx) {
+  const T* pdy = dy.data<T>();
+  const Index* pi = indices.data<Index>();
+  T* to = dx.mutable_data<T>();
+  if (windows_tile_image(g)) {
+    parallel_for(g.batch * g.out_height, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t line = begin; line < end; ++line) {
+        spread_line(pdy, pi, g, line, to);
+      }
+    });
+    return;
+  }
+  parallel_for(g.batch, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      scatter_image(pdy, pi, g, n, to);
+    }
+  });
+}
+
+}  // namespace
+
+void max_pool2d_forward_cpu(const Tensor& x, const PoolGeometry& geometry, bool with_relu,
+                            Tensor& y, Tensor& indices) {
+  dispatch_floating(x.dtype(), [&]<class T>() {
+    if (pool_index_dtype(geometry) == uint8) {
+      forward<T, uint8_t>(x, geometry, with_relu, y, indices);
+    } else {
+      forward<T, int64_t>(x, geometry, with_relu, y, indices);
+    }
+  });
+}
+
+void max_pool2d_backward_cpu(const Tensor& dy, const Tensor& indices, const PoolGeometry& geometry,
+                             Tensor& dx) {
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    if (indices.dtype() == uint8) {
+      backward<T, uint8_t>(dy, indices, geometry, dx);
+    } else {
+      backward<T, int64_t>(dy, indices, geometry, dx);
+    }
+  });
+}
+
+}  // namespace warptape

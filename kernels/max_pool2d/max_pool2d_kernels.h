@@ -1,0 +1,26 @@
+#pragma once
+// x, y, dx, dy and the indices are channels-last.
+
+#include "core/tape.h"
+#include "kernels/common/pool_geometry.h"
+#include "kernels/max_pool2d/max_pool2d.h"
+
+namespace warptape {
+
+// Where the largest element of each window was, counted in row-major order within the window; the
+// number of its elements stands for "nowhere" (a window of the fused op that ReLU set to zero).
+// uint8 where that fits, else int64.
+DType pool_index_dtype(const PoolGeometry& geometry);
+
+// with_relu: y = max(largest, 0). An undefined `indices` is not wanted.
+void max_pool2d_forward_cpu(const Tensor& x, const PoolGeometry& geometry, bool with_relu,
+                            Tensor& y, Tensor& indices);
+// Overwrites all of dx.
+void max_pool2d_backward_cpu(const Tensor& dy, const Tensor& indices, const PoolGeometry& geometry,
+                             Tensor& dx);
+
+// The op with and without ReLU in front.
+Tensor max_pool2d_op(const char* name, const Operand& x, const MaxPool2dOptions& options,
+                     bool with_relu);
+
+}  // namespace warptape

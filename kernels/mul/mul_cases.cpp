@@ -1,0 +1,12 @@
+#include "kernels/common/binary_cases.h"
+#include "kernels/mul/mul.h"
+
+namespace warptape {
+
+void mul_cases(CaseTable& table) {
+  add_binary_cases(
+      table, "mul", Fill::Normal, [](const Operand& a, const Operand& b) { return mul(a, b); },
+      [](double a, double b) { return a * b; });
+}
+
+}  // namespace warptape

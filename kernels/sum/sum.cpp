@@ -1,0 +1,30 @@
+#include "kernels/sum/sum.h"
+
+#include "core/profile.h"
+#include "kernels/sum/sum_kernels.h"
+
+namespace warptape {
+
+Tensor scaled_sum(const char* name, const Operand& x, const ReductionDims& dims, double scale) {
+  const profile::Range range(name);
+  Tensor y = Tensor::empty(dims.kept, x.dtype(), x.device());
+  on_device(name, x.device(), [&] { sum_forward_cpu(x.tensor(), dims, scale, y); });
+  y = y.view(dims.output);
+  if (Tape* tape = Tape::recording({&x})) {
+    tape->record(name, {&x}, {&y}, [dims, scale, name](Backward& context) {
+      if (!context.needs(0)) {
+        return;
+      }
+      const Tensor dy = context.grad().view(dims.kept);
+      on_device(name, dy.device(), [&] { sum_backward_cpu(dy, dims, scale, context.into(0)); });
+    });
+  }
+  return y;
+}
+
+Tensor sum(const Operand& x, const std::vector<int>& dims, bool keepdim) {
+  check_floating("sum", x);
+  return scaled_sum("sum", x, reduction_dims("sum", x, dims, keepdim), 1);
+}
+
+}  // namespace warptape

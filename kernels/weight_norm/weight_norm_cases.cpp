@@ -1,0 +1,58 @@
+#include "kernels/weight_norm/weight_norm.h"
+
+#include <cmath>
+
+#include "kernels/common/case.h"
+
+namespace warptape {
+
+void weight_norm_cases(CaseTable& table) {
+  const auto add = [&](const char* name, const Shape& v,
+                       MemoryFormat format = MemoryFormat::RowMajor) {
+    Shape g = v;
+    for (int d = 1; d < v.rank(); ++d) {
+      g[d] = 1;
+    }
+    table.cases.push_back(
+        {.name = name,
+         .inputs = {{.shape = v, .fill = Fill::AwayFromZero, .format = format}, {.shape = g}},
+         .run = [](const std::vector<Operand>& in) { return weight_norm(in[0], in[1]); },
+         .reference =
+             [](const std::vector<Tensor>& in) {
+               Plain w(in[0]);
+               const Plain gain(in[1]);
+               const int64_t length = w.numel() / w.size(0);
+               for (int64_t row = 0; row < w.size(0); ++row) {
+                 double square = 0;
+                 for (int64_t i = 0; i < length; ++i) {
+                   square += w[row * length + i] * w[row * length + i];
+                 }
+                 for (int64_t i = 0; i < length; ++i) {
+                   w[row * length + i] *= gain[row] / std::sqrt(square);
+                 }
+               }
+               return w.tensor();
+             },
+         .tolerance = Tolerance::Pointwise,
+         .flops = 4.0 * static_cast<double>(v.numel())});
+  };
+  add("linear", {31, 33}, MemoryFormat::RowMajor);
+  add("conv1d", {25, 7, 5});
+  add("first_layer", {64, 3, 3, 3});
+  add("one_row", {1, 1025});
+  add("one_element", {5, 1});
+  add("vector", {7});
+  add("channels_last", {6, 5, 3, 2}, MemoryFormat::ChannelsLast);
+  table.errors.push_back({"g_shape",
+                          [] {
+                            weight_norm(Tensor::ones({4, 3, 2}), Tensor::ones({4}));
+                          },
+                          {"[weight_norm] g", "(4,)", "(4, 1, 1)", "weight_norm_cases.cpp"}});
+  table.errors.push_back({"g_count",
+                          [] {
+                            weight_norm(Tensor::ones({4, 3}), Tensor::ones({3, 1}));
+                          },
+                          {"[weight_norm] g", "(3, 1)", "(4, 1)"}});
+}
+
+}  // namespace warptape

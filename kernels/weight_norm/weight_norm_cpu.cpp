@@ -1,0 +1,101 @@
+#include <cmath>
+
+#include "core/parallel.h"
+#include "kernels/weight_norm/weight_norm_kernels.h"
+
+namespace warptape {
+namespace {
+
+template <class T>
+double norm_of(const T* row, int64_t length) {
+  // Four sums, so that one addition need not wait for the last.
+  double sums[4] = {};
+  int64_t i = 0;
+  for (; i + 4 <= length; i += 4) {
+    for (int lane = 0; lane < 4; ++lane) {
+      const double value = row[i + lane];
+      sums[lane] += value * value;
+    }
+  }
+  for (; i < length; ++i) {
+    sums[0] += static_cast<double>(row[i]) * row[i];
+  }
+  return std::sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+// Calls body(row, offset of its first element, length) on several threads.
+template <class Body>
+void for_each_row(const Tensor& v, const Body& body) {
+  const int64_t rows = v.size(0);
+  const int64_t length = rows == 0 ? 0 : v.numel() / rows;
+  parallel_for(rows, default_grain / (length + 1) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      body(row, row * length, length);
+    }
+  });
+}
+
+}  // namespace
+
+void weight_norm_forward_cpu(const Tensor& v, const Tensor& g, Tensor& w, Tensor& inv_norm) {
+  dispatch_floating(v.dtype(), [&]<class T>() {
+    const T* pv = v.data<T>();
+    const T* pg = g.data<T>();
+    T* to = w.mutable_data<T>();
+    double* inverse = inv_norm.mutable_data<double>();
+    for_each_row(v, [&](int64_t row, int64_t start, int64_t length) {
+      const double norm = norm_of(pv + start, length);
+      inverse[row] = norm == 0 ? 0.0 : 1 / norm;
+      const double scale = norm == 0 ? 0.0 : pg[row] / norm;
+      for (int64_t i = start; i < start + length; ++i) {
+        to[i] = static_cast<T>(scale * pv[i]);
+      }
+    });
+  });
+}
+
+void weight_norm_backward_cpu(const Tensor& dw, const Tensor& v, const Tensor& g,
+                              const Tensor& inv_norm, GradientTarget dv, GradientTarget dg) {
+  dispatch_floating(v.dtype(), [&]<class T>() {
+    const T* pdw = dw.data<T>();
+    const T* pv = v.data<T>();
+    const T* pg = g.data<T>();
+    const double* inverse = inv_norm.data<double>();
+    T* to_v = dv.buffer.defined() ? dv.buffer.mutable_data<T>() : nullptr;
+    T* to_g = dg.buffer.defined() ? dg.buffer.mutable_data<T>() : nullptr;
+    const bool add_v = dv.mode == WriteMode::Accumulate;
+    const bool add_g = dg.mode == WriteMode::Accumulate;
+    for_each_row(v, [&](int64_t row, int64_t start, int64_t length) {
+      const double r = inverse[row];
+      double s = 0;
+      for (int64_t i = start; i < start + length; ++i) {
+        s += static_cast<double>(pdw[i]) * pv[i];
+      }
+      // Multiplied in an order in which no intermediate overflows where the result does not.
+      const double projection = s * r;
+      if (to_g != nullptr) {
+        to_g[row] = static_cast<T>(add_g ? to_g[row] + projection : projection);
+      }
+      if (to_v == nullptr) {
+        return;
+      }
+      const double scale = pg[row] * r;
+      for (int64_t i = start; i < start + length; ++i) {
+        const double gradient = scale * (pdw[i] - (pv[i] * r) * projection);
+        to_v[i] = static_cast<T>(add_v ? to_v[i] + gradient : gradient);
+      }
+    });
+  });
+}
+
+void norm_per_channel_cpu(const Tensor& v, Tensor& norm) {
+  dispatch_floating(v.dtype(), [&]<class T>() {
+    const T* pv = v.data<T>();
+    T* to = norm.mutable_data<T>();
+    for_each_row(v, [&](int64_t row, int64_t start, int64_t length) {
+      to[row] = static_cast<T>(norm_of(pv + start, length));
+    });
+  });
+}
+
+}  // namespace warptape

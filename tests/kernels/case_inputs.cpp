@@ -1,0 +1,122 @@
+#include "tests/kernels/case_inputs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/primitives.h"
+#include "core/random.h"
+
+namespace warptape {
+namespace {
+
+std::vector<double> fill_values(const CaseInput& input, Generator& generator) {
+  const int64_t count = input.shape.numel();
+  const RandomStream stream = generator.next_stream();
+  std::vector<double> values(static_cast<size_t>(count));
+  if (input.fill == Fill::Normal) {
+    return randn({count}, float64, generator).to_vector<double>();
+  }
+  if (input.fill == Fill::Distinct) {
+    std::iota(values.begin(), values.end(), -static_cast<double>(count / 2));
+    for (size_t i = values.size(); i > 1; --i) {
+      std::swap(values[i - 1], values[stream.word(i) % i]);
+    }
+    // Steps of at least 0.01, off zero, and exact in float32.
+    for (double& value : values) {
+      value = (value + 0.5) / 64;
+    }
+    return values;
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double u = stream.uniform(i);
+    switch (input.fill) {
+      case Fill::Positive:
+        values[i] = 0.5 + 1.5 * u;
+        break;
+      case Fill::AwayFromZero:
+        values[i] = (stream.word(i + values.size()) & 1 ? 1 : -1) * (0.2 + 1.3 * u);
+        break;
+      default:
+        values[i] = std::floor(u * static_cast<double>(input.classes));
+    }
+  }
+  return values;
+}
+
+double tolerance_of(Tolerance tolerance, DType dtype) {
+  if (dtype == float64) {
+    return tolerance == Tolerance::Exact ? 0 : 1e-13;
+  }
+  switch (tolerance) {
+    case Tolerance::Exact:
+      return 0;
+    case Tolerance::Pointwise:
+      return 1e-6;
+    case Tolerance::Reduction:
+      return 1e-6;
+  }
+  return 0;
+}
+
+bool within(const std::vector<double>& result, const std::vector<double>& reference,
+            Tolerance tolerance, double bound, std::string& why) {
+  double difference = 0;
+  double norm = 0;
+  for (size_t i = 0; i < result.size(); ++i) {
+    const double error = std::abs(result[i] - reference[i]);
+    if (tolerance != Tolerance::Reduction) {
+      if (!(error <= bound * std::max(1.0, std::abs(reference[i])))) {
+        why = fmt::format("element {}: got {}, wanted {}", i, result[i], reference[i]);
+        return false;
+      }
+      continue;
+    }
+    difference += error * error;
+    norm += reference[i] * reference[i];
+  }
+  difference = std::sqrt(difference);
+  norm = std::sqrt(norm);
+  if (!(difference <= bound * norm)) {
+    why = fmt::format("norm of the difference is {}, of the reference {}", difference, norm);
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype) {
+  Generator generator(2024);
+  std::vector<Tensor> inputs;
+  for (const CaseInput& input : op_case.inputs) {
+    const std::vector<double> values = fill_values(input, generator);
+    const DType kind = input.fill == Fill::Labels ? int64 : dtype;
+    // Rounded to float32 in both, so that the reference sees the same inputs.
+    const Tensor rounded = primitives::cast(tensor(values, input.shape), float32);
+    inputs.push_back(primitives::relayout(primitives::cast(rounded, kind), input.format));
+  }
+  return inputs;
+}
+
+testing::AssertionResult matches(const Tensor& result, const Tensor& reference, Tolerance tolerance,
+                                 DType dtype) {
+  if (!(result.shape() == reference.shape())) {
+    return testing::AssertionFailure() << "shape " << result.shape().to_string() << ", wanted "
+                                       << reference.shape().to_string();
+  }
+  const auto got = primitives::cast(result, float64).to_vector<double>();
+  const auto wanted = primitives::cast(reference, float64).to_vector<double>();
+  const double bound = tolerance_of(tolerance, dtype);
+  std::string why;
+  if (!within(got, wanted, tolerance, bound, why)) {
+    return testing::AssertionFailure() << why;
+  }
+  const bool all_zero = std::all_of(wanted.begin(), wanted.end(), [](double v) { return v == 0; });
+  if (!all_zero && within(std::vector<double>(got.size(), 0.0), wanted, tolerance, bound, why)) {
+    return testing::AssertionFailure() << "this case would accept a result of zeros";
+  }
+  return testing::AssertionSuccess();
+}
+
+}  // namespace warptape

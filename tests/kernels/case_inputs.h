@@ -1,0 +1,21 @@
+#pragma once
+// Inputs of a case, and how results are compared.
+
+#include <gtest/gtest.h>
+
+#include "core/tensor.h"
+#include "kernels/common/case.h"
+
+namespace warptape {
+
+// A case's inputs in a dtype (labels are int64) and in the case's memory formats. The same numbers
+// for every dtype, up to rounding.
+std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype);
+
+// `result` against the float64 reference, both in logical order. With unchanged tolerances a result
+// of zeros must fail as well, unless the reference is zero: a case that accepts zeros tests
+// nothing.
+testing::AssertionResult matches(const Tensor& result, const Tensor& reference, Tolerance tolerance,
+                                 DType dtype);
+
+}  // namespace warptape

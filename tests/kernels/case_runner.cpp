@@ -1,0 +1,125 @@
+// Runs the case tables. A case is checked
+// - forward in float32 and float64 against its reference, with buffers poisoned by NaN, with and
+// without
+//   a tape and, in float32, with and without oneDNN;
+// - backward in float64 by central differences, for gradients that are written and that are added
+// to;
+// - with an input that wants no gradient, and with one tensor as two inputs where shapes allow.
+
+#include "tests/kernels/case_runner.h"
+
+#include <gtest/gtest.h>
+
+#include "core/primitives.h"
+#include "core/random.h"
+#include "core/tape.h"
+#include "kernels/common/case_tables.h"
+#include "kernels/common/onednn.h"
+#include "tests/kernels/case_inputs.h"
+#include "tests/kernels/gradient_check.h"
+
+namespace warptape {
+namespace {
+
+struct PoisonedAllocations {
+  PoisonedAllocations() { set_poison_allocations(true); }
+  ~PoisonedAllocations() { set_poison_allocations(false); }
+};
+
+std::vector<Operand> operands(const std::vector<Tensor>& tensors) {
+  return {tensors.begin(), tensors.end()};
+}
+
+std::vector<Tensor> as_reference(const std::vector<Tensor>& tensors) {
+  std::vector<Tensor> result;
+  for (const Tensor& tensor : tensors) {
+    const Tensor wide = is_floating(tensor.dtype()) ? primitives::cast(tensor, float64) : tensor;
+    result.push_back(primitives::relayout(wide, MemoryFormat::RowMajor));
+  }
+  return result;
+}
+
+void check_forward(const OpCase& op_case, DType dtype) {
+  SCOPED_TRACE(std::string("forward in ") + to_string(dtype));
+  const std::vector<Tensor> inputs = make_inputs(op_case, dtype);
+  const Tensor reference = op_case.reference(as_reference(inputs));
+  const PoisonedAllocations poison;
+  const Tensor result = op_case.run(operands(inputs));
+  EXPECT_EQ(result.tape_handle().tape, 0u);
+  EXPECT_TRUE(matches(result, reference, op_case.tolerance, dtype));
+  if (!op_case.differentiable) {
+    return;
+  }
+  Tape tape;
+  std::vector<Tensor> watched = inputs;
+  for (Tensor& tensor : watched) {
+    if (is_floating(tensor.dtype())) {
+      tape.watch(tensor);
+    }
+  }
+  const Tensor recorded = op_case.run(operands(watched));
+  EXPECT_TRUE(matches(recorded, reference, op_case.tolerance, dtype)) << "with a tape";
+  EXPECT_EQ(recorded.tape_handle().tape, tape.id()) << "the result is not recorded";
+}
+
+class CaseTest : public testing::Test {
+ public:
+  explicit CaseTest(OpCase op_case) : case_(std::move(op_case)) {}
+  void TestBody() override {
+    check_forward(case_, float32);
+    check_forward(case_, float64);
+    if (onednn_is_built_in()) {
+      set_onednn_used(false);
+      SCOPED_TRACE("loops instead of oneDNN");
+      check_forward(case_, float32);
+      set_onednn_used(true);
+    }
+    if (case_.differentiable) {
+      const PoisonedAllocations poison;
+      check_gradients(case_);
+      check_float32_gradients(case_);
+    }
+  }
+
+ private:
+  OpCase case_;
+};
+
+class ErrorTest : public testing::Test {
+ public:
+  explicit ErrorTest(ErrorCase error) : error_(std::move(error)) {}
+  void TestBody() override {
+    try {
+      error_.run();
+      FAIL() << "nothing was thrown";
+    } catch (const Error& error) {
+      for (const std::string& part : error_.mentions) {
+        EXPECT_NE(std::string(error.what()).find(part), std::string::npos)
+            << "\"" << part << "\" is not in: " << error.what();
+      }
+    }
+  }
+
+ private:
+  ErrorCase error_;
+};
+
+}  // namespace
+
+void register_case_tables() {
+  for (const CaseTable& table : case_tables()) {
+    const std::string suite = "op_" + table.op;
+    for (const OpCase& op_case : table.cases) {
+      testing::RegisterTest(suite.c_str(), op_case.name.c_str(), nullptr, nullptr, __FILE__,
+                            __LINE__,
+                            [op_case]() -> testing::Test* { return new CaseTest(op_case); });
+    }
+    for (const ErrorCase& error : table.errors) {
+      testing::RegisterTest(suite.c_str(), ("error_" + error.name).c_str(), nullptr, nullptr,
+                            __FILE__, __LINE__,
+                            [error]() -> testing::Test* { return new ErrorTest(error); });
+    }
+  }
+}
+
+}  // namespace warptape

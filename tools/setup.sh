@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# Installs what building Warptape needs and is missing; see --help.
+set -euo pipefail
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+venv="$root/.deps/venv"
+onednn_wheel="onednn-devel-cpu-gomp==2023.2.0"
+# One version everywhere: each release of clang-format lays out code a little differently.
+clang_format_version="14.0.6"
+
+usage() {
+  cat <<'TEXT'
+usage: tools/setup.sh [--dev]
+
+Installs the missing ones of these on Debian 12+ or Ubuntu 22.04+, with apt-get
+(through sudo when not root):
+  g++ (>= 11), cmake (>= 3.22), ninja, git, python3, ca-certificates,
+  the development packages of CLI11, nlohmann-json, fmt and GoogleTest.
+Then oneDNN 3: the distribution's libdnnl-dev where that is version 3, else the
+PyPI package onednn-devel-cpu-gomp in .deps/venv of this repository. Without
+oneDNN the build still works, with slower reference loops.
+
+  --dev    also install clang-tidy, and clang-format 14 from PyPI in .deps/venv
+  --help   print this
+
+Running it again is harmless, and quick when nothing is missing.
+TEXT
+}
+
+say() { echo "setup: $*"; }
+warn() { echo "setup: warning: $*" >&2; }
+die() {
+  echo "setup: $*" >&2
+  exit 1
+}
+
+# What is needed: commands (command:package, satisfied by any copy on PATH) and packages.
+commands=(g++:g++ cmake:cmake ninja:ninja-build git:git python3:python3)
+packages=(ca-certificates libcli11-dev nlohmann-json3-dev libfmt-dev libgtest-dev)
+
+dev=no
+for arg in "$@"; do
+  case "$arg" in
+    --dev)
+      dev=yes
+      commands+=(clang-tidy:clang-tidy)
+      ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      exit 2
+      ;;
+  esac
+done
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+  die "this system has no apt; please install with its own package manager: g++ (>= 11), cmake (>= 3.22)," \
+    "ninja, git, python3, CLI11, nlohmann-json, fmt, GoogleTest and, if there is one, oneDNN 3."
+fi
+
+# --- apt ------------------------------------------------------------------------------------------
+
+# How to become root: nothing to prefix (root), sudo, or not at all.
+as_root=()
+privileged=yes
+if [[ $EUID -ne 0 ]]; then
+  if command -v sudo >/dev/null; then as_root=(sudo); else privileged=no; fi
+fi
+
+# sudo drops the environment, so the proxies go through by name.
+apt_environment=(DEBIAN_FRONTEND=noninteractive)
+for name in http_proxy https_proxy no_proxy; do
+  if [[ -n ${!name:-} ]]; then apt_environment+=("$name=${!name}"); fi
+done
+
+apt_get() {
+  "${as_root[@]}" env "${apt_environment[@]}" \
+    apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@" </dev/null
+}
+
+# Fetches the package lists, once, before the first installation. One broken source among
+# others is no reason to stop: the installation shows whether it matters.
+updated=no
+apt_update() {
+  if [[ $updated == yes ]]; then return; fi
+  updated=yes
+  apt_get update || warn "apt-get update failed."
+}
+
+apt_install() {
+  [[ $privileged == yes ]] || return 1
+  apt_update
+  apt_get install -y --no-install-recommends "$@"
+}
+
+installed() {
+  [[ "$(dpkg-query -W -f='${db:Status-Status} ' "$1" 2>/dev/null)" == installed* ]]
+}
+
+onednn_candidate() { # the version apt-get would install
+  LC_ALL=C apt-cache policy libdnnl-dev | sed -n 's/^ *Candidate: //p'
+}
+
+missing=()
+for entry in "${commands[@]}"; do
+  command -v "${entry%%:*}" >/dev/null || missing+=("${entry#*:}")
+done
+for package in "${packages[@]}"; do
+  installed "$package" || missing+=("$package")
+done
+
+if [[ ${#missing[@]} -gt 0 ]]; then
+  if [[ $privileged == no ]]; then
+    # In one go with what the oneDNN step below needs.
+    if [[ "$(onednn_candidate)" == 3.* ]]; then missing+=(libdnnl-dev); else missing+=(python3-venv); fi
+    die "please have an administrator run: apt-get update && apt-get install -y --no-install-recommends" \
+      "${missing[*]}"
+  fi
+  say "installing ${missing[*]}"
+  apt_install "${missing[@]}" || die "apt-get could not install: ${missing[*]}"
+fi
+
+# pypi_install NAME==VERSION - into the virtual environment, which it makes if need be.
+pypi_install() {
+  if ! python3 -c 'import ensurepip' 2>/dev/null; then
+    apt_install python3-venv || return 1
+  fi
+  say "installing $1 in .deps/venv"
+  python3 -m venv "$venv" && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$1"
+}
+
+# --- versions -------------------------------------------------------------------------------------
+
+# require NAME FOUND NEEDED
+require() {
+  [[ "$(printf '%s\n' "$3" "$2" | sort -V | head -n 1)" == "$3" ]] || die "$1 $3 or later is needed, but this is $1 $2."
+}
+require g++ "$(g++ -dumpfullversion -dumpversion)" 11
+require cmake "$(cmake --version | sed -n 's/^cmake version //p')" 3.22
+
+# --- oneDNN ---------------------------------------------------------------------------------------
+
+onednn_in_system() {
+  [[ "$(dpkg-query -W -f='${db:Status-Status} ${Version}' libdnnl-dev 2>/dev/null)" == "installed 3."* ]]
+}
+onednn_in_venv() {
+  [[ -f "$venv/lib/cmake/dnnl/dnnl-config.cmake" && -e "$venv/lib/libdnnl.so.3.2" ]]
+}
+
+# Ways to get oneDNN; each fails quietly enough for the next one to be tried.
+install_onednn_from_apt() {
+  [[ $privileged == yes ]] || return 1
+  if [[ -z "$(onednn_candidate)" ]]; then apt_update; fi
+  [[ "$(onednn_candidate)" == 3.* ]] || return 1
+  say "installing libdnnl-dev"
+  apt_install libdnnl-dev && onednn_in_system
+}
+install_onednn_from_pypi() {
+  pypi_install "$onednn_wheel" && onednn_in_venv
+}
+
+if ! onednn_in_system && ! onednn_in_venv; then
+  install_onednn_from_apt || install_onednn_from_pypi ||
+    warn "oneDNN could not be installed; the build will use its slower reference loops."
+fi
+
+if [[ $dev == yes && "$("$venv/bin/clang-format" --version 2>/dev/null)" != *"$clang_format_version"* ]]; then
+  pypi_install "clang-format==$clang_format_version" || die "clang-format could not be installed."
+fi
+
+say "ready; next: cmake --preset cpu && cmake --build --preset cpu"
