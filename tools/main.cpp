@@ -1,1 +1,49 @@
-int main() {}
+// warptape: trains, measures and profiles models. Exit status: 0, 1 for a failure (one line on
+// standard error), 2 for wrong usage.
+
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "core/error.h"
+#include "tools/commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App program("Warptape: train, use and measure deep learning models.");
+  program.name("warptape");
+  program.set_version_flag("--version", "warptape " + warptape::tools::version());
+  program.require_subcommand(1);
+  program.fallthrough(false);
+  program.footer(
+      "Examples:\n"
+      "  warptape train simple_cnn                          train on the digits that ship with it\n"
+      "  warptape train simple_cnn --data cifar-10-batches-bin --epochs 30\n"
+      "  warptape predict simple_cnn --checkpoint runs/a/best.safetensors \\\n"
+      "      --input X.npy --output Y.npy\n"
+      "  warptape bench step simple_cnn --threads 1\n"
+      "  warptape COMMAND --help                            all options of a command");
+  warptape::tools::add_train_command(program);
+  warptape::tools::add_predict_command(program);
+  warptape::tools::add_bench_command(program);
+  warptape::tools::add_info_command(program);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help, --version
+    return program.exit(success);
+  } catch (const CLI::RuntimeError& status) {  // a command's own exit status
+    return status.get_exit_code();
+  } catch (const CLI::ParseError& error) {
+    program.exit(error);
+    return 2;
+  } catch (const warptape::Error& error) {
+    std::fprintf(stderr, "warptape: %s\n", error.what());
+    return 1;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "warptape: out of memory\n");
+    return 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "warptape: unexpected: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}

@@ -17,6 +17,9 @@ struct Pair {
   std::string to_string() const {  // "(3, 3)"
     return "(" + std::to_string(height) + ", " + std::to_string(width) + ")";
   }
+  std::string to_short_string() const {  // "3" where both are equal
+    return height == width ? std::to_string(height) : to_string();
+  }
 };
 
 }  // namespace warptape

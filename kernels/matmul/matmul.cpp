@@ -53,6 +53,14 @@ Product make_product(const Operand& a, const Operand& b, const MatmulOptions& op
   return product;
 }
 
+size_t count_matrices(const Tensor& x) {
+  size_t count = 1;
+  for (int d = 0; d < x.rank() - 2; ++d) {
+    count *= static_cast<size_t>(x.shape()[d]);
+  }
+  return count;
+}
+
 template <class Body>
 void for_each_batch(const Product& product, const Body& body) {
   product.batches.for_each_run(
@@ -82,9 +90,7 @@ void backward_a_cpu(const Product& p, const Tensor& dy, const Tensor& b, Gradien
     const T* pdy = dy.data<T>();
     const T* pb = b.data<T>();
     T* to = da.buffer.mutable_data<T>();
-    std::vector<bool> written(
-        static_cast<size_t>(da.buffer.numel() / std::max<int64_t>(p.m * p.k, 1)),
-        da.mode == WriteMode::Accumulate);
+    std::vector<bool> written(count_matrices(da.buffer), da.mode == WriteMode::Accumulate);
     for_each_batch(p, [&](int64_t iy, int64_t ia, int64_t ib) {
       const bool accumulate = written[static_cast<size_t>(ia)];
       written[static_cast<size_t>(ia)] = true;
@@ -105,9 +111,7 @@ void backward_b_cpu(const Product& p, const Tensor& dy, const Tensor& a, Gradien
     const T* pdy = dy.data<T>();
     const T* pa = a.data<T>();
     T* to = db.buffer.mutable_data<T>();
-    std::vector<bool> written(
-        static_cast<size_t>(db.buffer.numel() / std::max<int64_t>(p.k * p.n, 1)),
-        db.mode == WriteMode::Accumulate);
+    std::vector<bool> written(count_matrices(db.buffer), db.mode == WriteMode::Accumulate);
     for_each_batch(p, [&](int64_t iy, int64_t ia, int64_t ib) {
       const bool accumulate = written[static_cast<size_t>(ib)];
       written[static_cast<size_t>(ib)] = true;

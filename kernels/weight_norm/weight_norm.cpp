@@ -2,6 +2,7 @@
 
 #include "core/primitives.h"
 #include "core/profile.h"
+#include "core/tape.h"
 #include "kernels/weight_norm/weight_norm_kernels.h"
 
 namespace warptape {
@@ -24,42 +25,73 @@ void check_arguments(const Operand& v, const Operand& g) {
                     norm_shape(v.shape()), v.shape());
 }
 
+bool is_fresh(const WeightNormCache& cache, const Tensor& v, const Tensor& g) {
+  return cache.w.defined() && cache.v.shares_storage_with(v) && cache.g.shares_storage_with(g) &&
+         cache.v_version == v.version() && cache.g_version == g.version();
+}
+
+void compute(const Tensor& rows, const Tensor& v, const Tensor& g, WeightNormCache& cache) {
+  const profile::Range range("weight_norm");
+  const bool fits = cache.w.defined() && cache.w.shape() == rows.shape() &&
+                    cache.w.dtype() == rows.dtype() && cache.w.device() == rows.device();
+  if (!fits) {
+    cache.w = Tensor::empty_like(rows);
+    cache.inv_norm = Tensor::empty({rows.size(0)}, float64, rows.device());
+  }
+  on_device("weight_norm", rows.device(),
+            [&] { weight_norm_forward_cpu(rows, g, cache.w, cache.inv_norm); });
+  cache.v = v.detach();
+  cache.g = g.detach();
+  cache.v_version = v.version();
+  cache.g_version = g.version();
+}
+
+void backward(Backward& context, const Tensor& v, const Tensor& g, const Tensor& inv_norm,
+              bool row_major) {
+  const Tensor& dw = context.grad();
+  GradientTarget dv{{}, WriteMode::Overwrite};
+  GradientTarget dg{{}, WriteMode::Overwrite};
+  if (context.needs(0)) {
+    // A v in another memory format gets its gradient by give(), which changes the format.
+    dv = row_major ? context.into(0) : GradientTarget{Tensor::empty_like(v), WriteMode::Overwrite};
+  }
+  if (context.needs(1)) {
+    dg = context.into(1);
+  }
+  on_device("weight_norm", dw.device(),
+            [&] { weight_norm_backward_cpu(dw, v, g, inv_norm, dv, dg); });
+  if (context.needs(0) && !row_major) {
+    context.give(0, std::move(dv.buffer));
+  }
+}
+
 }  // namespace
 
 Tensor weight_norm(const Operand& v, const Operand& g) {
+  WeightNormCache cache;
+  return weight_norm(v, g, cache);
+}
+
+Tensor weight_norm(const Operand& v, const Operand& g, WeightNormCache& cache) {
   check_arguments(v, g);
-  const profile::Range range("weight_norm");
   const Tensor rows = primitives::relayout(v.tensor(), MemoryFormat::RowMajor);
-  Tensor w = Tensor::empty_like(rows);
-  Tensor inv_norm = Tensor::empty({v.size(0)}, float64, v.device());
-  on_device("weight_norm", v.device(),
-            [&] { weight_norm_forward_cpu(rows, g.tensor(), w, inv_norm); });
-  if (Tape* tape = Tape::recording({&v, &g})) {
-    tape->record(
-        "weight_norm", {&v, &g}, {&w},
-        [saved_v = Saved(rows), saved_g = Saved(g.tensor()), saved_inv_norm = Saved(inv_norm),
-         row_major = v.memory_format() == MemoryFormat::RowMajor](Backward& context) {
-          const Tensor& dw = context.grad();
-          GradientTarget dv{{}, WriteMode::Overwrite};
-          GradientTarget dg{{}, WriteMode::Overwrite};
-          if (context.needs(0)) {
-            dv = row_major
-                     ? context.into(0)
-                     : GradientTarget{Tensor::empty_like(saved_v.get()), WriteMode::Overwrite};
-          }
-          if (context.needs(1)) {
-            dg = context.into(1);
-          }
-          on_device("weight_norm", dw.device(), [&] {
-            weight_norm_backward_cpu(dw, saved_v.get(), saved_g.get(), saved_inv_norm.get(), dv,
-                                     dg);
-          });
-          if (context.needs(0) && !row_major) {
-            context.give(0, std::move(dv.buffer));
-          }
-        });
+  const bool fresh = is_fresh(cache, v.tensor(), g.tensor());
+  if (!fresh) {
+    compute(rows, v.tensor(), g.tensor(), cache);
   }
-  return w;
+  Tape* tape = Tape::recording({&v, &g});
+  if (tape == nullptr) {
+    return cache.w.detach();
+  }
+  if (!fresh || cache.w.tape_handle().tape != tape->id()) {
+    const bool row_major = v.memory_format() == MemoryFormat::RowMajor;
+    tape->record("weight_norm", {&v, &g}, {&cache.w},
+                 [saved_v = Saved(rows), saved_g = Saved(g.tensor()),
+                  saved_inv_norm = Saved(cache.inv_norm), row_major](Backward& context) {
+                   backward(context, saved_v.get(), saved_g.get(), saved_inv_norm.get(), row_major);
+                 });
+  }
+  return cache.w;
 }
 
 Tensor norm_per_channel(const Tensor& v) {

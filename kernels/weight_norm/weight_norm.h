@@ -13,6 +13,19 @@ namespace warptape {
 // Differentiable by both.
 Tensor weight_norm(const Operand& v, const Operand& g);
 
+// w and 1 / ||v|| at a fixed address, and what they were computed from.
+struct WeightNormCache {
+  Tensor w;         // carries the place of its latest record
+  Tensor inv_norm;  // float64, one element per row
+  Tensor v, g;      // handles on what was used, with the versions that were seen
+  uint64_t v_version = 0;
+  uint64_t g_version = 0;
+};
+
+// The same, computed only if v or g has been written to or replaced since the last call, and
+// recorded once per tape: all uses of w on a tape share one record.
+Tensor weight_norm(const Operand& v, const Operand& g, WeightNormCache& cache);
+
 // The norm of every row of v in the shape that g has: weight_norm(v, norm_per_channel(v)) equals v.
 // Not recorded.
 Tensor norm_per_channel(const Tensor& v);

@@ -1,0 +1,171 @@
+#include "layers/module.h"
+
+#include <cxxabi.h>
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ostream>
+#include <typeinfo>
+#include <utility>
+
+#include "layers/weight.h"
+
+namespace warptape {
+
+Visitor& Visitor::operator()(const std::string& name, Module& module) {
+  on_module(name, module);
+  return *this;
+}
+
+Visitor& Visitor::operator()(const std::string& name, Parameter& parameter) {
+  if (parameter.defined()) {
+    on_parameter(name, parameter);
+  }
+  return *this;
+}
+
+Visitor& Visitor::operator()(const std::string& name, Weight& weight) {
+  on_weight(name, weight);
+  return *this;
+}
+
+void Visitor::on_module(const std::string&, Module&) {}
+void Visitor::on_parameter(const std::string&, Parameter&) {}
+void Visitor::on_weight(const std::string& name, Weight& weight) {
+  weight.fields(name, *this);
+}
+
+void Module::fields(Visitor&) {}
+
+std::string Module::settings() const {
+  return {};
+}
+
+std::string Module::type_name() const {
+  int status = 0;
+  char* demangled = abi::__cxa_demangle(typeid(*this).name(), nullptr, nullptr, &status);
+  std::string name = status == 0 ? demangled : "Module";
+  std::free(demangled);
+  const size_t scope = name.rfind("::");
+  return scope == std::string::npos ? name : name.substr(scope + 2);
+}
+
+void Module::train(bool on) {
+  struct SetMode : Visitor {
+    explicit SetMode(bool on) : on(on) {}
+    void on_module(const std::string&, Module& module) override { module.train(on); }
+    bool on;
+  } set_mode(on);
+  training_ = on;
+  fields(set_mode);
+}
+
+std::vector<NamedParameter> named_parameters(Module& module) {
+  struct Collect : Visitor {
+    void on_module(const std::string& name, Module& child) override {
+      const std::string outer = prefix;
+      prefix += name + ".";
+      child.fields(*this);
+      prefix = outer;
+    }
+    void on_parameter(const std::string& name, Parameter& parameter) override {
+      found.push_back({prefix + name, &parameter});
+    }
+    std::string prefix;
+    std::vector<NamedParameter> found;
+  } collect;
+  module.fields(collect);
+  return std::move(collect.found);
+}
+
+std::vector<std::shared_ptr<ParameterState>> parameters(Module& module) {
+  std::vector<std::shared_ptr<ParameterState>> states;
+  for (const NamedParameter& named : named_parameters(module)) {
+    const auto& state = named.parameter->state();
+    if (std::find(states.begin(), states.end(), state) == states.end()) {
+      states.push_back(state);
+    }
+  }
+  return states;
+}
+
+int64_t count_parameters(Module& module) {
+  int64_t count = 0;
+  for (const auto& state : parameters(module)) {
+    count += state->value.numel();
+  }
+  return count;
+}
+
+namespace {
+
+int set_requires_grad(Module& module, const std::string& pattern, bool on, const char* who,
+                      const Site& site) {
+  int matched = 0;
+  for (const NamedParameter& named : named_parameters(module)) {
+    if (::fnmatch(pattern.c_str(), named.name.c_str(), 0) == 0) {
+      named.parameter->set_requires_grad(on);
+      ++matched;
+    }
+  }
+  check<ValueError>(matched > 0, site, "[{}] pattern \"{}\" matches no parameter of {}", who,
+                    pattern, module.type_name());
+  return matched;
+}
+
+// "(name): Type(settings)" per line; modules with children span lines.
+struct Print : Visitor {
+  void on_module(const std::string& name, Module& module) override {
+    out += std::string(indent, ' ') + "(" + name + "): ";
+    print(module);
+  }
+  void on_weight(const std::string&, Weight& weight) override {
+    if (weight.reparametrization() != nullptr) {
+      reparametrizations += ", " + weight.reparametrization()->settings();
+    }
+  }
+  void print(Module& module) {
+    const std::string outer_reparametrizations = std::exchange(reparametrizations, {});
+    const std::string before = std::exchange(out, {});
+    indent += 2;
+    module.fields(*this);
+    indent -= 2;
+    const std::string children = std::exchange(out, before);
+    std::string settings = module.settings() + reparametrizations;
+    if (module.settings().empty() && !reparametrizations.empty()) {
+      settings = reparametrizations.substr(2);
+    }
+    out += module.type_name() + "(" + settings;
+    if (!children.empty()) {
+      out += (settings.empty() ? "\n" : ",\n") + children + std::string(indent, ' ');
+    }
+    out += indent == 0 ? ")" : ")\n";
+    reparametrizations = outer_reparametrizations;
+  }
+  std::string out;
+  std::string reparametrizations;
+  size_t indent = 0;
+};
+
+}  // namespace
+
+int freeze(Module& module, const std::string& pattern, const Site& site) {
+  return set_requires_grad(module, pattern, false, "freeze", site);
+}
+
+int unfreeze(Module& module, const std::string& pattern, const Site& site) {
+  return set_requires_grad(module, pattern, true, "unfreeze", site);
+}
+
+std::string to_string(Module& module) {
+  Print print;
+  print.print(module);
+  return print.out;
+}
+
+std::ostream& operator<<(std::ostream& out, Module& module) {
+  return out << to_string(module);
+}
+
+}  // namespace warptape

@@ -1,0 +1,89 @@
+#pragma once
+// Module: something with parameters and sub-modules. It lists its fields once; state dict,
+// printing, training mode, freezing and deep copies follow from that.
+//
+//   struct Net : Module {
+//     Conv2d conv{{.in_channels = 3, .out_channels = 8, .kernel_size = 3}};
+//     Linear head{8, 10};
+//     void fields(Visitor& visit) override { visit("conv", conv)("head", head); }
+//     Tensor forward(const Operand& x) override { return head(mean(conv(x), {2, 3})); }
+//   };
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "core/operand.h"
+
+namespace warptape {
+
+class Module;
+class Weight;
+
+// Meets the fields of a module in their order. What a visitor does not override does nothing,
+// except that a Weight falls apart into its parameters.
+class Visitor {
+ public:
+  virtual ~Visitor() = default;
+  Visitor& operator()(const std::string& name, Module& module);
+  Visitor& operator()(const std::string& name, Parameter& parameter);  // undefined ones are skipped
+  Visitor& operator()(const std::string& name, Weight& weight);
+
+ protected:
+  virtual void on_module(const std::string& name, Module& module);
+  virtual void on_parameter(const std::string& name, Parameter& parameter);
+  virtual void on_weight(const std::string& name, Weight& weight);
+};
+
+class Module {
+ public:
+  virtual ~Module() = default;
+
+  virtual void fields(Visitor& visit);
+  // Passes the operand on to the first op, so that errors name the caller's line.
+  virtual Tensor forward(const Operand& x) = 0;
+  Tensor operator()(const Operand& x) { return forward(x); }
+
+  virtual std::string type_name() const;  // "Conv2d"; the class's name unless overridden
+  virtual std::string settings() const;   // what stands between the parentheses when printed
+
+  // Training mode, of this module and all below it: dropout acts only in training. On at the start.
+  void train(bool on = true);
+  void eval() { train(false); }
+  bool is_training() const { return training_; }
+
+ protected:
+  Module() = default;
+  Module(const Module&) = default;
+  Module(Module&&) noexcept = default;
+  Module& operator=(const Module&) = default;
+  Module& operator=(Module&&) noexcept = default;
+
+ private:
+  bool training_ = true;
+};
+
+// A parameter with its path from the root: "conv1.weight_v".
+struct NamedParameter {
+  std::string name;
+  Parameter* parameter;
+};
+
+// In the order of fields. A parameter that is tied to another appears under every name.
+std::vector<NamedParameter> named_parameters(Module& module);
+
+// The states of all parameters, each once: what optimizers take.
+std::vector<std::shared_ptr<ParameterState>> parameters(Module& module);
+
+int64_t count_parameters(Module& module);  // elements
+
+// Sets requires_grad of the parameters whose name matches a shell pattern ("fc1.*"). ValueError if
+// none does. Returns how many did.
+int freeze(Module& module, const std::string& pattern, const Site& site = Site::here());
+int unfreeze(Module& module, const std::string& pattern, const Site& site = Site::here());
+
+// The nested tree as PyTorch prints it.
+std::string to_string(Module& module);
+std::ostream& operator<<(std::ostream& out, Module& module);
+
+}  // namespace warptape

@@ -1,0 +1,14 @@
+#pragma once
+#include "kernels/relu/relu.h"
+#include "layers/module.h"
+
+namespace warptape {
+
+// As torch.nn.ReLU.
+class ReLU : public Module {
+ public:
+  Tensor forward(const Operand& x) override { return relu(x); }
+  std::string type_name() const override { return "ReLU"; }
+};
+
+}  // namespace warptape

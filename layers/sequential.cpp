@@ -1,0 +1,33 @@
+#include "layers/sequential.h"
+
+namespace warptape {
+
+Sequential::Sequential(const Sequential& other) : Module(other) {
+  for (const auto& item : other.items_) {
+    items_.push_back(item->clone());
+  }
+}
+
+Sequential& Sequential::operator=(const Sequential& other) {
+  if (this != &other) {
+    *this = Sequential(other);
+  }
+  return *this;
+}
+
+void Sequential::fields(Visitor& visit) {
+  for (size_t i = 0; i < items_.size(); ++i) {
+    visit(std::to_string(i), items_[i]->module());
+  }
+}
+
+Tensor Sequential::forward(const Operand& x) {
+  check<Error>(!items_.empty(), x.site(), "[Sequential] has no modules");
+  Tensor y = items_[0]->module()(x);
+  for (size_t i = 1; i < items_.size(); ++i) {
+    y = items_[i]->module()(Operand(y, x.site().file, x.site().line));
+  }
+  return y;
+}
+
+}  // namespace warptape

@@ -1,0 +1,27 @@
+#pragma once
+// The tensors of a module by key, as a checkpoint holds them.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "layers/module.h"
+
+namespace warptape {
+
+using StateDict = std::vector<std::pair<std::string, Tensor>>;
+
+// Keys are PyTorch's ("conv1.weight_g"), in the order of fields. The tensors share the parameters'
+// storage: clone() what has to stay as it is.
+StateDict state_dict(Module& module);
+
+// Copies the tensors in, cast to the parameters' dtype. A weight is taken from whichever of these
+// the dict holds, and brought into the form that the layer has (split, or folded):
+//   NAME                                                            plain
+//   NAME_g, NAME_v                                                  torch.nn.utils.weight_norm
+//   parametrizations.NAME.original0, parametrizations.NAME.original1  its newer form
+// Throws ValueError that lists all missing, unexpected and mis-shaped keys; nothing is changed
+// then.
+void load_state_dict(Module& module, const StateDict& state, const Site& site = Site::here());
+
+}  // namespace warptape

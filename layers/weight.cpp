@@ -1,0 +1,61 @@
+#include "layers/weight.h"
+
+namespace warptape {
+
+Weight::Weight(const Weight& other)
+    : plain_(other.plain_), by_(other.by_ ? other.by_->clone() : nullptr), shape_(other.shape_) {}
+
+Weight& Weight::operator=(const Weight& other) {
+  if (this != &other) {
+    *this = Weight(other);
+  }
+  return *this;
+}
+
+Operand Weight::operand(const Site& site) {
+  return by_ ? Operand(by_->materialize(site), site.file, site.line)
+             : Operand(plain_, site.file, site.line);
+}
+
+Tensor Weight::value() {
+  return operand({}).tensor().detach();
+}
+
+void Weight::assign(const Tensor& value, const Site& site) {
+  check<ShapeError>(value.shape() == shape_, site, "[assign] weight: got shape {}, wanted {}",
+                    value.shape(), shape_);
+  if (by_) {
+    by_->split(value);
+  } else {
+    plain_.assign(value, site);
+  }
+}
+
+void Weight::reparametrize(std::unique_ptr<Reparametrization> by, const char* who,
+                           const Site& site) {
+  check<ValueError>(!by_, site, "[{}] this weight has a reparametrization already: {}", who,
+                    by_ ? by_->settings() : "");
+  check<ValueError>(plain_.defined(), site, "[{}] this weight is undefined", who);
+  by->split(plain_.value());
+  by->set_requires_grad(plain_.requires_grad());
+  by_ = std::move(by);
+  plain_ = Parameter();
+}
+
+void Weight::remove_reparametrization(const char* who, const Site& site) {
+  check<ValueError>(by_ != nullptr, site, "[{}] this weight has no reparametrization", who);
+  Parameter plain(value().clone());
+  plain.set_requires_grad(by_->requires_grad());
+  by_ = nullptr;
+  plain_ = std::move(plain);
+}
+
+void Weight::fields(const std::string& name, Visitor& visit) {
+  if (by_) {
+    by_->fields(name, visit);
+  } else {
+    visit(name, plain_);
+  }
+}
+
+}  // namespace warptape

@@ -1,0 +1,65 @@
+#pragma once
+// Weight: what a layer declares instead of a bare parameter. It is plain, or reparametrised:
+// computed from other parameters. Only Weight knows those, their key names, and how setting or
+// initialising the weight reaches them.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/operand.h"
+#include "layers/module.h"
+
+namespace warptape {
+
+// One way to compute a weight from other parameters. weight_norm (layers/weight_norm.h) is the
+// first.
+class Reparametrization {
+ public:
+  virtual ~Reparametrization() = default;
+  virtual std::unique_ptr<Reparametrization> clone() const = 0;
+
+  // The weight, recorded on the innermost tape if there is one.
+  virtual Tensor materialize(const Site& site) = 0;
+  // Sets the parameters so that materialize() gives `weight`.
+  virtual void split(const Tensor& weight) = 0;
+  // Its parameters under the names that a checkpoint has for them, for a weight called `name`.
+  virtual void fields(const std::string& name, Visitor& visit) = 0;
+  virtual std::string settings() const = 0;  // "weight_norm(dim=0)"
+  virtual void set_requires_grad(bool on) = 0;
+  virtual bool requires_grad() const = 0;
+};
+
+class Weight {
+ public:
+  Weight() = default;
+  explicit Weight(const Tensor& value) : plain_(value), shape_(value.shape()) {}
+  Weight(const Weight& other);
+  Weight& operator=(const Weight& other);
+  Weight(Weight&&) noexcept = default;
+  Weight& operator=(Weight&&) noexcept = default;
+
+  // What a layer hands to its op; site is the caller's line.
+  Operand operand(const Site& site);
+  // The weight's elements, not recorded.
+  Tensor value();
+  const Shape& shape() const { return shape_; }
+
+  // Copies the elements in; of a reparametrised weight, through to what it is computed from.
+  void assign(const Tensor& value, const Site& site = Site::here());
+
+  // ValueError if there is one already; the value does not change.
+  void reparametrize(std::unique_ptr<Reparametrization> by, const char* who, const Site& site);
+  // ValueError if there is none; the weight becomes plain and keeps its value.
+  void remove_reparametrization(const char* who, const Site& site);
+  Reparametrization* reparametrization() { return by_.get(); }
+
+  void fields(const std::string& name, Visitor& visit);
+
+ private:
+  Parameter plain_;
+  std::unique_ptr<Reparametrization> by_;
+  Shape shape_;
+};
+
+}  // namespace warptape

@@ -1,0 +1,49 @@
+#pragma once
+// Weight normalization of a layer's weight: w = g * v / ||v||, one norm per output channel (dim 0).
+//
+//   Conv2d conv({.in_channels = 3, .out_channels = 64, .kernel_size = 3});
+//   weight_norm(conv);   // its parameters are now weight_g and weight_v; the function is unchanged
+//
+// w is computed once per change of g or v, however often it is used, and kept at a fixed address.
+
+#include "kernels/weight_norm/weight_norm.h"
+#include "layers/weight.h"
+
+namespace warptape {
+
+class WeightNorm final : public Reparametrization {
+ public:
+  explicit WeightNorm(const Tensor& weight);  // g = ||weight||, v = weight
+  std::unique_ptr<Reparametrization> clone() const override;
+  Tensor materialize(const Site& site) override;
+  void split(const Tensor& weight) override;
+  void fields(const std::string& name, Visitor& visit) override;
+  std::string settings() const override { return "weight_norm(dim=0)"; }
+  void set_requires_grad(bool on) override;
+  bool requires_grad() const override { return v_.requires_grad(); }
+
+  Parameter& g() { return g_; }
+  Parameter& v() { return v_; }
+
+ private:
+  Parameter g_;  // (O, 1, ..., 1)
+  Parameter v_;  // the weight's shape
+  WeightNormCache cache_;
+};
+
+// Applies to, or removes from, a layer that has a `weight`. ValueError if it is there already, or
+// absent.
+template <class Layer>
+Layer& weight_norm(Layer& layer, const Site& site = Site::here()) {
+  layer.weight.reparametrize(std::make_unique<WeightNorm>(layer.weight.value()), "weight_norm",
+                             site);
+  return layer;
+}
+
+template <class Layer>
+Layer& remove_weight_norm(Layer& layer, const Site& site = Site::here()) {
+  layer.weight.remove_reparametrization("remove_weight_norm", site);
+  return layer;
+}
+
+}  // namespace warptape

@@ -1,0 +1,108 @@
+#include "models/simple_cnn.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/flatten/flatten.h"
+#include "kernels/relu_max_pool2d/relu_max_pool2d.h"
+#include "layers/weight_norm.h"
+
+namespace warptape {
+namespace {
+
+constexpr int64_t channels1 = 64;
+constexpr int64_t channels2 = 128;
+constexpr int64_t hidden = 256;
+
+SimpleCNN::Options checked(const SimpleCNN::Options& options, const Site& site) {
+  check<ValueError>(options.input_channels >= 1, site,
+                    "[SimpleCNN] input_channels: got {}, wanted 1 or more", options.input_channels);
+  check<ValueError>(options.num_classes >= 1, site,
+                    "[SimpleCNN] num_classes: got {}, wanted 1 or more", options.num_classes);
+  check<ValueError>(options.image_size >= 4 && options.image_size <= 4096, site,
+                    "[SimpleCNN] image_size: got {}, wanted 4 to 4096", options.image_size);
+  return options;
+}
+
+const Tensor* find(const StateDict& state, const std::string& key) {
+  for (const auto& [name, tensor] : state) {
+    if (name == key) {
+      return &tensor;
+    }
+  }
+  return nullptr;
+}
+
+// A tensor of this rank under one of the keys that a layer's weight may have, or null.
+const Tensor* find_weight(const StateDict& state, const std::string& layer, int rank) {
+  for (const char* key : {".weight_v", ".parametrizations.weight.original1", ".weight"}) {
+    const Tensor* tensor = find(state, layer + key);
+    if (tensor != nullptr && tensor->rank() == rank) {
+      return tensor;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+SimpleCNN::SimpleCNN(Options options, const Site& site)
+    : conv1({.in_channels = checked(options, site).input_channels,
+             .out_channels = channels1,
+             .kernel_size = 3,
+             .padding = 1,
+             .dtype = options.dtype}),
+      conv2({.in_channels = channels1,
+             .out_channels = channels2,
+             .kernel_size = 3,
+             .padding = 1,
+             .dtype = options.dtype}),
+      fc1({.in_features = channels2 * (options.image_size / 4) * (options.image_size / 4),
+           .out_features = hidden,
+           .dtype = options.dtype}),
+      fc2({.in_features = hidden, .out_features = options.num_classes, .dtype = options.dtype}),
+      pool({.kernel_size = 2}),
+      options_(options) {
+  if (options.weight_norm) {
+    warptape::weight_norm(conv1);
+    warptape::weight_norm(conv2);
+  }
+}
+
+void SimpleCNN::fields(Visitor& visit) {
+  visit("conv1", conv1)("conv2", conv2)("fc1", fc1)("fc2", fc2)("pool", pool)("activation",
+                                                                              activation);
+}
+
+Tensor SimpleCNN::forward(const Operand& x) {
+  check_rank("SimpleCNN", x, 4, "(N, C, H, W)");
+  check<ShapeError>(x.size(2) == options_.image_size && x.size(3) == options_.image_size, x.site(),
+                    "[SimpleCNN] images: got shape {}, wanted (N, {}, {}, {})", x.shape(),
+                    options_.input_channels, options_.image_size, options_.image_size);
+  // pool(activation(...)) in one pass.
+  Tensor y = relu_max_pool2d(conv1(x), pool.options());
+  y = relu_max_pool2d(conv2(y), pool.options());
+  return fc2(activation(fc1(flatten(y, 1))));
+}
+
+SimpleCNN::Options SimpleCNN::options_for(const StateDict& state) {
+  Options options;
+  if (const Tensor* filters = find_weight(state, "conv1", 4)) {
+    options.input_channels = std::max<int64_t>(1, filters->size(1));
+    options.dtype = filters->dtype() == float64 ? float64 : float32;
+  }
+  if (const Tensor* head = find_weight(state, "fc2", 2)) {
+    options.num_classes = std::max<int64_t>(1, head->size(0));
+  }
+  if (const Tensor* features = find_weight(state, "fc1", 2)) {
+    const auto side = static_cast<int64_t>(
+        std::llround(std::sqrt(static_cast<double>(features->size(1)) / channels2)));
+    if (side >= 1 && side <= 1024 && channels2 * side * side == features->size(1)) {
+      options.image_size = 4 * side;
+    }
+  }
+  options.weight_norm = find(state, "conv1.weight") == nullptr;
+  return options;
+}
+
+}  // namespace warptape

@@ -1,0 +1,136 @@
+// warptape bench step MODEL
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
+
+#include "core/parallel.h"
+#include "core/profile.h"
+#include "core/random.h"
+#include "core/tape.h"
+#include "kernels/common/onednn.h"
+#include "kernels/cross_entropy/cross_entropy.h"
+#include "models/simple_cnn.h"
+#include "tools/commands.h"
+#include "training/optimizer.h"
+
+namespace warptape::tools {
+namespace {
+
+struct BenchOptions {
+  std::string model;
+  int64_t batch_size = 128;
+  int64_t warmup = 3;
+  int64_t steps = 15;
+  bool json = false;
+  bool profile = false;
+  MachineOptions machine;
+};
+
+double peak_rss_mib() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+// Milliseconds of one training step each.
+std::vector<double> time_steps(const BenchOptions& options, std::vector<profile::Total>& totals) {
+  manual_seed(0);
+  SimpleCNN model(3, 10);
+  SGD optimizer(parameters(model), {.lr = 0.01, .momentum = 0.9});
+  const Tensor images = randn({options.batch_size, 3, 32, 32});
+  std::vector<int64_t> classes(static_cast<size_t>(options.batch_size));
+  for (size_t i = 0; i < classes.size(); ++i) {
+    classes[i] = static_cast<int64_t>(i % 10);
+  }
+  const Tensor labels = tensor(classes, {options.batch_size});
+  std::vector<double> times;
+  for (int64_t step = 0; step < options.warmup + options.steps; ++step) {
+    if (step == options.warmup && options.profile) {
+      profile::start();
+    }
+    const auto start = std::chrono::steady_clock::now();
+    {
+      const profile::Range range("step");
+      optimizer.zero_grad();
+      Tape tape;
+      tape.backward(cross_entropy(model(images), labels));
+      optimizer.step();
+    }
+    const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
+    if (step >= options.warmup) {
+      times.push_back(time.count());
+    }
+  }
+  if (options.profile) {
+    totals = profile::summarize(profile::stop());
+  }
+  std::sort(times.begin(), times.end());
+  return times;
+}
+
+int bench_step(const BenchOptions& options) {
+  apply(options.machine);
+  std::vector<profile::Total> totals;
+  const std::vector<double> times = time_steps(options, totals);
+  const double median = times[times.size() / 2];
+  const double rate = 1000 * static_cast<double>(options.batch_size) / median;
+  const double live_peak = static_cast<double>(memory_stats(cpu).peak_bytes) / (1 << 20);
+  const auto steps = static_cast<double>(options.steps);
+  if (options.json) {
+    nlohmann::ordered_json json{
+        {"model", options.model},        {"batch_size", options.batch_size},
+        {"threads", num_threads()},      {"steps", options.steps},
+        {"median_ms", median},           {"min_ms", times.front()},
+        {"max_ms", times.back()},        {"samples_per_second", rate},
+        {"peak_rss_mb", peak_rss_mib()}, {"peak_tensors_mb", live_peak},
+        {"onednn", onednn_version()},    {"instruction_set", onednn_instruction_set()}};
+    for (const profile::Total& total : totals) {
+      json["profile"][total.name] = {{"calls", total.calls},
+                                     {"self_ms", static_cast<double>(total.self_ns) / 1e6 / steps}};
+    }
+    fmt::print("{}\n", json.dump(2));
+    return 0;
+  }
+  fmt::print("{} training step, batch {}x3x32x32, float32, SGD with momentum, {} thread{}\n",
+             options.model, options.batch_size, num_threads(), num_threads() == 1 ? "" : "s");
+  fmt::print("  median {:.2f} ms of {} steps (min {:.2f}, max {:.2f})\n", median, options.steps,
+             times.front(), times.back());
+  fmt::print("  {:.0f} samples/s; peak memory {:.0f} MiB, of it tensors {:.0f} MiB\n", rate,
+             peak_rss_mib(), live_peak);
+  for (const profile::Total& total : totals) {
+    const double self = static_cast<double>(total.self_ns) / 1e6 / steps;
+    fmt::print("  {:>8.3f} ms  {:>5.1f} %  {}\n", self, 100 * self / median, total.name);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& program) {
+  CLI::App* bench = program.add_subcommand("bench", "Measure");
+  bench->require_subcommand(1);
+  CLI::App* step = bench->add_subcommand("step", "Time whole training steps on random images");
+  auto options = std::make_shared<BenchOptions>();
+  const auto count = CLI::Range(int64_t{1}, int64_t{1} << 20);
+  step->add_option("model", options->model, "simple_cnn")
+      ->required()
+      ->check(CLI::IsMember({"simple_cnn"}));
+  step->add_option("--batch-size", options->batch_size)->capture_default_str()->check(count);
+  step->add_option("--steps", options->steps, "Timed steps")->capture_default_str()->check(count);
+  step->add_option("--warmup", options->warmup, "Steps before them")
+      ->capture_default_str()
+      ->check(count);
+  step->add_flag("--json", options->json, "Print a JSON object");
+  step->add_flag("--profile", options->profile,
+                 "Add what each op costs per step, without what it calls");
+  add_machine_options(*step, options->machine);
+  step->footer("Example:\n  warptape bench step simple_cnn --batch-size 128 --threads 1 --profile");
+  step->callback([options] { bench_step(*options); });
+}
+
+}  // namespace warptape::tools

@@ -1,0 +1,29 @@
+#pragma once
+// The sub-commands of `warptape`. Each adds itself to the program; what it returns at run time is
+// the exit status.
+
+#include <CLI/CLI.hpp>
+
+#include "core/device/device.h"
+
+namespace warptape::tools {
+
+void add_train_command(CLI::App& program);
+void add_predict_command(CLI::App& program);
+void add_bench_command(CLI::App& program);
+void add_info_command(CLI::App& program);
+
+// Options that several commands have.
+struct MachineOptions {
+  std::string device = "auto";
+  int threads = 0;  // 0: the machine's
+};
+void add_machine_options(CLI::App& command, MachineOptions& options);
+
+// Sets the number of threads and returns the device; DeviceError where it is not there.
+Device apply(const MachineOptions& options);
+
+// Version of the program, from the build.
+std::string version();
+
+}  // namespace warptape::tools

@@ -1,0 +1,30 @@
+#include "core/error.h"
+#include "core/parallel.h"
+#include "tools/commands.h"
+
+namespace warptape::tools {
+
+void add_machine_options(CLI::App& command, MachineOptions& options) {
+  command.add_option("--device", options.device, "Where to run: auto, cpu or cuda")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  command.add_option("--threads", options.threads, "CPU threads [all]")->check(CLI::Range(1, 1024));
+}
+
+Device apply(const MachineOptions& options) {
+  if (options.threads > 0) {
+    set_num_threads(options.threads);
+  }
+  if (options.device == "auto") {
+    return is_available(DeviceType::CUDA) ? Device{DeviceType::CUDA, 0} : cpu;
+  }
+  const Device device = parse_device(options.device);
+  backend(device);  // throws where it is not there
+  return device;
+}
+
+std::string version() {
+  return WARPTAPE_VERSION;
+}
+
+}  // namespace warptape::tools

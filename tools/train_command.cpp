@@ -1,0 +1,252 @@
+// warptape train MODEL
+
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "core/parallel.h"
+#include "core/random.h"
+#include "kernels/common/onednn.h"
+#include "models/simple_cnn.h"
+#include "tools/commands.h"
+#include "tools/progress.h"
+#include "tools/train_options.h"
+#include "training/permutation.h"
+#include "training/run_folder.h"
+#include "training/safetensors.h"
+
+namespace warptape::tools {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+// The shipped digits: beside the source that this program was built from, or under the current
+// folder.
+std::string default_data() {
+  const std::string shipped = WARPTAPE_SOURCE_DIR "/data/digits";
+  return std::filesystem::exists(shipped) ? shipped : "data/digits";
+}
+
+struct Split {
+  std::vector<int64_t> train;
+  std::vector<int64_t> validation;
+};
+
+Split split(int64_t count, double fraction, uint64_t seed) {
+  Split result;
+  if (fraction == 0) {
+    result.train.resize(static_cast<size_t>(count));
+    std::iota(result.train.begin(), result.train.end(), int64_t{0});
+    return result;
+  }
+  std::vector<int64_t> order = random_permutation(count, seed, Purpose::Split, 0);
+  const auto held_out = static_cast<int64_t>(static_cast<double>(count) * fraction + 0.5);
+  check<ValueError>(
+      held_out >= 1 && held_out < count,
+      "[train] --validation {}: {} of {} training images, wanted at least 1 on either "
+      "side",
+      fraction, held_out, count);
+  result.validation.assign(order.begin(), order.begin() + held_out);
+  result.train.assign(order.begin() + held_out, order.end());
+  std::sort(result.train.begin(), result.train.end());  // --no-shuffle keeps the files' order
+  return result;
+}
+
+// One number stands for all channels.
+std::vector<double> per_channel(const char* option, std::vector<double> values, int64_t channels) {
+  if (values.size() == 1) {
+    values.resize(static_cast<size_t>(channels), values[0]);
+  }
+  check<ValueError>(static_cast<int64_t>(values.size()) == channels,
+                    "[train] {}: got {} numbers, wanted 1 or {} (one per channel)", option,
+                    values.size(), channels);
+  return values;
+}
+
+ImageTransform make_transform(const TrainOptions& options, const ImageSet& images,
+                              const std::vector<int64_t>& indices) {
+  ImageTransform transform;
+  transform.image_size = options.image_size;
+  transform.dtype = options.dtype == "float64" ? float64 : float32;
+  const ChannelStatistics statistics = channel_statistics(images, indices);
+  const int64_t channels = images.images.size(1);
+  transform.mean =
+      options.mean.empty() ? statistics.mean : per_channel("--mean", options.mean, channels);
+  transform.std =
+      options.std.empty() ? statistics.std : per_channel("--std", options.std, channels);
+  return transform;
+}
+
+SimpleCNN make_model(const TrainOptions& options, const ImageData& data, DType dtype) {
+  SimpleCNN::Options model_options{.input_channels = data.train.images.size(1),
+                                   .num_classes = data.classes,
+                                   .image_size = options.image_size,
+                                   .weight_norm = !options.no_weight_norm,
+                                   .dtype = dtype};
+  if (options.init.empty()) {
+    return SimpleCNN(model_options);
+  }
+  const NamedTensors checkpoint = load_safetensors(options.init);
+  const SimpleCNN::Options stored = SimpleCNN::options_for(checkpoint.tensors);
+  check<ValueError>(
+      stored.input_channels == model_options.input_channels,
+      "[train] {}: the checkpoint takes images of {} channels, the data in {} have {}",
+      options.init, stored.input_channels, options.data, model_options.input_channels);
+  check<ValueError>(
+      stored.num_classes >= data.classes,
+      "[train] {}: the checkpoint has {} classes, the data in {} have labels up to {}",
+      options.init, stored.num_classes, options.data, data.classes - 1);
+  model_options.num_classes = stored.num_classes;
+  SimpleCNN model(model_options);
+  try {
+    load_state_dict(model, checkpoint.tensors, {});
+  } catch (const ValueError& error) {
+    throw ValueError(options.init + ": " + error.what());
+  }
+  return model;
+}
+
+nlohmann::ordered_json describe(const TrainOptions& o, const ImageData& data, const Split& parts,
+                                const ImageTransform& transform, SimpleCNN& model) {
+  nlohmann::ordered_json json;
+  json["warptape"] = version();
+  json["model"] = o.model;
+  json["input_channels"] = model.options().input_channels;
+  json["num_classes"] = model.options().num_classes;
+  json["image_size"] = o.image_size;
+  json["weight_norm"] = !o.no_weight_norm;
+  json["parameters"] = count_parameters(model);
+  json["data"] = o.data;
+  json["data_kind"] = data.kind;
+  json["train_images"] = parts.train.size();
+  json["validation_images"] = parts.validation.size();
+  json["test_images"] = data.test.labels.numel();
+  json["mean"] = transform.mean;
+  json["std"] = transform.std;
+  json["validation"] = o.validation;
+  json["epochs"] = o.epochs;
+  json["max_steps"] = o.max_steps > 0 ? nlohmann::ordered_json(o.max_steps) : nullptr;
+  json["batch_size"] = o.batch_size;
+  json["drop_last"] = o.drop_last;
+  json["shuffle"] = !o.no_shuffle;
+  json["optimizer"] = o.optimizer;
+  json["lr"] = o.lr;
+  json["momentum"] = o.momentum;
+  json["nesterov"] = o.nesterov;
+  json["weight_decay"] = o.weight_decay.value_or(o.optimizer == "adamw" ? 0.01 : 0);
+  json["schedule"] = o.schedule;
+  json["warmup_steps"] = o.warmup_steps;
+  json["step_epochs"] = o.step_epochs;
+  json["gamma"] = o.gamma;
+  json["min_lr"] = o.min_lr;
+  json["clip_norm"] = o.clip_norm > 0 ? nlohmann::ordered_json(o.clip_norm) : nullptr;
+  json["dtype"] = o.dtype;
+  json["seed"] = o.seed;
+  json["init"] = o.init.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(o.init);
+  json["device"] = o.machine.device;
+  json["threads"] = num_threads();
+  json["onednn"] = onednn_is_built_in() ? nlohmann::ordered_json(onednn_version()) : nullptr;
+  return json;
+}
+
+void print_header(const TrainOptions& o, const ImageData& data, const Split& parts,
+                  SimpleCNN& model, Device device) {
+  const Shape& shape = data.train.images.shape();
+  fmt::print(
+      "{}: {} training, {}{} test images of {}x{}x{}, {} classes ({})\n", data.kind,
+      parts.train.size(),
+      parts.validation.empty() ? "" : fmt::format("{} validation, ", parts.validation.size()),
+      data.test.labels.numel(), shape[1], shape[2], shape[3], data.classes, o.data);
+  fmt::print("{}\n{} parameters, {}, on {} with {} thread{}{}\n", to_string(model),
+             count_parameters(model), o.dtype, to_string(device), num_threads(),
+             num_threads() == 1 ? "" : "s",
+             o.dtype == "float32" && onednn_is_built_in() ? ", oneDNN " + onednn_version() : "");
+}
+
+int train(TrainOptions options) {
+  const Device device = apply(options.machine);
+  options.machine.device = to_string(device);
+  options.data = options.data.empty() ? default_data() : options.data;
+  const ImageData data = load_image_data(options.data);
+  const Split parts = split(data.train.labels.numel(), options.validation, options.seed);
+  const ImageTransform transform = make_transform(options, data.train, parts.train);
+
+  manual_seed(options.seed);
+  SimpleCNN model = make_model(options, data, transform.dtype);
+  const auto optimizer = make_optimizer(options, parameters(model));
+
+  const ImageLoaderOptions in_order{.batch_size = options.batch_size};
+  ImageLoaderOptions shuffled = in_order;
+  shuffled.drop_last = options.drop_last;
+  shuffled.shuffle = !options.no_shuffle;
+  shuffled.seed = options.seed;
+  std::vector<int64_t> all_test(static_cast<size_t>(data.test.labels.numel()));
+  std::iota(all_test.begin(), all_test.end(), int64_t{0});
+  ImageLoader train_loader(data.train, parts.train, transform, shuffled);
+  ImageLoader test_loader(data.test, all_test, transform, in_order);
+  ImageLoader validation_loader(data.train, parts.validation, transform, in_order);
+  check<ValueError>(train_loader.batches_per_epoch() > 0,
+                    "[train] --drop-last leaves no batch: {} training images, batch size {}",
+                    train_loader.size(), options.batch_size);
+
+  const bool with_validation = !parts.validation.empty();
+  RunFolder run(options.out.empty() ? RunFolder::default_path(options.model) : options.out,
+                describe(options, data, parts, transform, model).dump(2) + "\n", with_validation);
+  print_header(options, data, parts, model, device);
+  Progress progress(options.epochs, train_loader.batches_per_epoch(), with_validation);
+
+  TrainingOptions training{.epochs = options.epochs,
+                           .max_steps = {},
+                           .clip_norm = {},
+                           .schedule = make_schedule(options, train_loader.batches_per_epoch())};
+  if (options.max_steps > 0) {
+    training.max_steps = options.max_steps;
+  }
+  if (options.clip_norm > 0) {
+    training.clip_norm = options.clip_norm;
+  }
+  TrainingCallbacks callbacks;
+  callbacks.on_step = [&](const StepMetrics& step) {
+    run.add_step(step);
+    progress.on_step(step);
+  };
+  callbacks.on_epoch = [&](const EpochMetrics& epoch) {
+    progress.on_epoch(epoch, run.add_epoch(epoch, model));
+  };
+  // The first Ctrl-C ends the run in order, a second one at once.
+  std::signal(SIGINT, [](int) {
+    interrupted = 1;
+    std::signal(SIGINT, SIG_DFL);
+  });
+  callbacks.should_stop = [] { return interrupted != 0; };
+
+  const TrainingData loaders{train_loader, test_loader,
+                             with_validation ? &validation_loader : nullptr};
+  const EpochMetrics best = train_classifier(model, *optimizer, loaders, training, callbacks);
+  fmt::print(
+      "best: epoch {}, test accuracy {:.2f} %, test loss {:.4f}\n{}: metrics.csv, steps.csv, "
+      "config.json, last.safetensors, best.safetensors\n",
+      best.epoch, 100 * best.test.accuracy, best.test.loss, run.path());
+  return interrupted != 0 ? 130 : 0;
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("train", "Train a model on a folder of images");
+  auto options = std::make_shared<TrainOptions>();
+  add_options(*command, *options);
+  command->callback([options] {
+    const int status = train(*options);
+    if (status != 0) {
+      throw CLI::RuntimeError(status);
+    }
+  });
+}
+
+}  // namespace warptape::tools

@@ -1,0 +1,50 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/commands.h"
+#include "training/optimizer.h"
+#include "training/schedule.h"
+
+namespace warptape::tools {
+
+// The command line of `warptape train`.
+struct TrainOptions {
+  std::string model = "simple_cnn";
+  std::string data;
+  int64_t image_size = 32;
+  std::vector<double> mean;
+  std::vector<double> std;
+  double validation = 0;
+  int64_t epochs = 15;
+  int64_t max_steps = 0;  // 0: no limit
+  int64_t batch_size = 64;
+  bool drop_last = false;
+  std::string optimizer = "adam";
+  double lr = 1e-3;
+  double momentum = 0;
+  bool nesterov = false;
+  std::optional<double> weight_decay;
+  std::string schedule = "constant";
+  int64_t warmup_steps = 0;
+  int64_t step_epochs = 5;
+  double gamma = 0.1;
+  double min_lr = 0;
+  double clip_norm = 0;  // 0: no clipping
+  std::string dtype = "float32";
+  uint64_t seed = 0;
+  bool no_shuffle = false;
+  bool no_weight_norm = false;
+  std::string init;
+  std::string out;
+  MachineOptions machine;
+};
+
+void add_options(CLI::App& command, TrainOptions& options);
+
+std::unique_ptr<Optimizer> make_optimizer(const TrainOptions& options, ParameterStates parameters);
+ScheduleOptions make_schedule(const TrainOptions& options, int64_t steps_per_epoch);
+
+}  // namespace warptape::tools

@@ -1,0 +1,32 @@
+#pragma once
+// Image sets for classification, as they are published: MNIST's IDX files and the binary versions
+// of CIFAR-10 and CIFAR-100. Nothing is downloaded or unpacked here.
+
+#include <string>
+
+#include "core/tensor.h"
+
+namespace warptape {
+
+struct ImageSet {
+  Tensor images;  // uint8 (N, C, H, W), row-major
+  Tensor labels;  // int64 (N)
+};
+
+struct ImageData {
+  ImageSet train;
+  ImageSet test;
+  int64_t classes = 0;
+  std::string kind;  // "IDX", "CIFAR-10" or "CIFAR-100"
+};
+
+// Recognises the files that lie in `folder` or in one folder in it, any number of images from 1 on:
+//   IDX        train-images-idx3-ubyte, train-labels-idx1-ubyte and the same with t10k (also with a
+//   dot,
+//              train-images.idx3-ubyte); the classes are the largest training label + 1, at least 2
+//   CIFAR-10   data_batch_1.bin and on, in the order of their numbers, and test_batch.bin
+//   CIFAR-100  train.bin and test.bin; the fine labels
+// Throws FileError for no such files, for two kinds of them, for missing parts and for any damage.
+ImageData load_image_data(const std::string& folder);
+
+}  // namespace warptape

@@ -1,0 +1,104 @@
+#pragma once
+// Optimizers with PyTorch's names, defaults and update rules. They hold the states of parameters,
+// so that moving a module does not disturb them. Parameters whose gradient is empty are skipped.
+
+#include <memory>
+#include <vector>
+
+#include "core/parameter.h"
+#include "kernels/optimizer/optimizer_step.h"
+
+namespace warptape {
+
+using ParameterStates = std::vector<std::shared_ptr<ParameterState>>;
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  void step();
+  void zero_grad();  // marks gradients empty: no memory is written
+  double learning_rate() const { return scalars_.learning_rate; }
+  void set_learning_rate(double learning_rate);  // ValueError unless finite and 0 or more
+
+ protected:
+  // buffers: how many tensors like the parameter the rule keeps (0 to 2).
+  Optimizer(const char* name, ParameterStates parameters, double learning_rate, int buffers);
+  virtual void update(std::span<ParameterUpdate> updates, const StepScalars* scalars) = 0;
+
+ private:
+  struct Entry {
+    std::shared_ptr<ParameterState> parameter;
+    Tensor first;
+    Tensor second;
+    int64_t steps = 0;
+  };
+
+  const char* name_;
+  int buffers_;
+  StepScalars scalars_{};
+  std::vector<Entry> entries_;
+};
+
+class SGD : public Optimizer {
+ public:
+  struct Options {
+    double lr = 1e-3;
+    double momentum = 0;
+    double dampening = 0;
+    double weight_decay = 0;
+    bool nesterov = false;
+  };
+  SGD(ParameterStates parameters, Options options);  // ValueError names the option
+
+ private:
+  void update(std::span<ParameterUpdate> updates, const StepScalars* scalars) override;
+  SgdConstants constants_;
+};
+
+// Adam (Kingma & Ba 2015); weight_decay adds to the gradient.
+class Adam : public Optimizer {
+ public:
+  struct Options {
+    double lr = 1e-3;
+    double beta1 = 0.9;
+    double beta2 = 0.999;
+    double eps = 1e-8;
+    double weight_decay = 0;
+  };
+  Adam(ParameterStates parameters, Options options)
+      : Adam("Adam", std::move(parameters), options, false) {}
+
+ protected:
+  Adam(const char* name, ParameterStates parameters, Options options, bool decoupled);
+
+ private:
+  void update(std::span<ParameterUpdate> updates, const StepScalars* scalars) override;
+  AdamConstants constants_;
+};
+
+// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+class AdamW : public Adam {
+ public:
+  struct Options {
+    double lr = 1e-3;
+    double beta1 = 0.9;
+    double beta2 = 0.999;
+    double eps = 1e-8;
+    double weight_decay = 1e-2;
+  };
+  AdamW(ParameterStates parameters, Options options)
+      : Adam("AdamW", std::move(parameters),
+             {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay}, true) {}
+};
+
+// The norm of all gradients together (empty ones count as 0).
+double grad_norm(const ParameterStates& parameters);
+
+// Scales gradients by max_norm / (norm + 1e-6) if that is below 1, as
+// torch.nn.utils.clip_grad_norm_. Returns the norm before. ValueError unless max_norm > 0.
+double clip_grad_norm(const ParameterStates& parameters, double max_norm);
+
+}  // namespace warptape
