@@ -39,6 +39,7 @@ class TemporaryFolder {
   std::string write(const std::string& name, const std::string& bytes) const {
     const std::string full = path(name);
     std::filesystem::create_directories(std::filesystem::path(full).parent_path());
+    std::filesystem::remove(full);  // ext4 would write a truncated file to the disk at once
     std::ofstream out(full, std::ios::binary);
     out << bytes;
     EXPECT_TRUE(out.flush().good()) << full;

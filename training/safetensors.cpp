@@ -72,7 +72,7 @@ Tensor load_entry(const InputFile& file, const SafetensorsEntry& entry, uint64_t
 
 using Named = std::pair<std::string, Tensor>;
 
-// The order of the reference writer: the largest elements first, so that all of them lie aligned.
+// As the reference writer does: the largest elements first, so that all of them lie aligned.
 std::vector<const Named*> in_file_order(const std::vector<Named>& tensors) {
   std::vector<const Named*> order;
   std::set<std::string> names;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "kernels/common/clones.h"
 #include "kernels/max_pool2d/max_pool2d_kernels.h"
 
 namespace warptape {
@@ -40,8 +41,8 @@ void for_each_tap(const PoolGeometry& g, const Window& window, const Body& body)
 // Folds one pixel into the running maxima of its window. best starts as -infinity, index as
 // anything.
 template <class T, class Index>
-void fold_pixel(const T* __restrict pixel, int64_t channels, Index tap, T* __restrict best,
-                Index* __restrict index) {
+WARPTAPE_INLINE void fold_pixel(const T* __restrict pixel, int64_t channels, Index tap,
+                                T* __restrict best, Index* __restrict index) {
   for (int64_t c = 0; c < channels; ++c) {
     const T value = pixel[c];
     // !(value <= best) also lets a NaN win; once best is one, only another NaN could replace it.
@@ -49,6 +50,25 @@ void fold_pixel(const T* __restrict pixel, int64_t channels, Index tap, T* __res
     best[c] = larger ? value : best[c];
     index[c] = larger ? tap : index[c];
   }
+}
+
+// The gradient of one pixel of disjoint windows.
+template <class T, class Index>
+WARPTAPE_INLINE void spread_pixel(const T* __restrict dy, const Index* __restrict index,
+                                  int64_t channels, Index tap, T* __restrict dx) {
+  for (int64_t c = 0; c < channels; ++c) {
+    dx[c] = index[c] == tap ? dy[c] : T(0);
+  }
+}
+
+// The usual types once per instruction set; overload resolution prefers these.
+WARPTAPE_CLONES void fold_pixel(const float* __restrict pixel, int64_t channels, uint8_t tap,
+                                float* __restrict best, uint8_t* __restrict index) {
+  fold_pixel<float, uint8_t>(pixel, channels, tap, best, index);
+}
+WARPTAPE_CLONES void spread_pixel(const float* __restrict dy, const uint8_t* __restrict index,
+                                  int64_t channels, uint8_t tap, float* __restrict dx) {
+  spread_pixel<float, uint8_t>(dy, index, channels, tap, dx);
 }
 
 template <class T, class Index>
@@ -122,10 +142,8 @@ void spread_line(const T* __restrict dy, const Index* __restrict indices, const 
       const int64_t at = (line * g.out_width + ow) * channels;
       for (int64_t s = 0; s < g.kernel.width; ++s) {
         const auto tap = static_cast<Index>(r * g.kernel.width + s);
-        T* to = row + (ow * g.kernel.width + s) * channels;
-        for (int64_t c = 0; c < channels; ++c) {
-          to[c] = indices[at + c] == tap ? dy[at + c] : T(0);
-        }
+        spread_pixel(dy + at, indices + at, channels, tap,
+                     row + (ow * g.kernel.width + s) * channels);
       }
     }
   }

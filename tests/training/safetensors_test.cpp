@@ -1,8 +1,8 @@
 #include "training/safetensors.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 
 #include "core/primitives.h"
 #include "tests/training/bad_files.h"
@@ -22,18 +22,20 @@ std::string file_of(const std::string& json, const std::string& data = "") {
   return with_length(json.size(), json + data);
 }
 
-// {"name": {...}} of one tensor.
+std::string object(const Parts& members) {
+  return fmt::format("{{{}}}", fmt::join(members, ","));
+}
+
+// "name": {...} of one tensor.
 std::string one(const std::string& dtype, const std::string& shape, const std::string& offsets,
                 const std::string& name = "w") {
-  return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape +
-         ",\"data_offsets\":" + offsets + "}";
+  return fmt::format(R"("{}":{{"dtype":"{}","shape":{},"data_offsets":{}}})", name, dtype, shape,
+                     offsets);
 }
 
 template <class T>
 std::string raw(const std::vector<T>& values) {
-  std::string bytes(values.size() * sizeof(T), '\0');
-  std::memcpy(bytes.data(), values.data(), bytes.size());
-  return bytes;
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
 NamedTensors load(const std::string& bytes) {
@@ -48,10 +50,10 @@ void expect_refused(const std::string& bytes, Parts parts) {
 }
 
 TEST(Safetensors, LoadsEveryDtypeInHeaderOrder) {
-  const std::string json = "{" + one("U8", "[3]", "[24,27]", "c") + "," +
-                           one("F32", "[2,1]", "[16,24]", "b") +
-                           ",\"__metadata__\":{\"k\":\"v\"}," + one("F64", "[]", "[0,8]", "a") +
-                           "," + one("I64", "[1]", "[8,16]", "d") + "}";
+  const std::string json =
+      object({one("U8", "[3]", "[24,27]", "c"), one("F32", "[2,1]", "[16,24]", "b"),
+              R"("__metadata__":{"k":"v"})", one("F64", "[]", "[0,8]", "a"),
+              one("I64", "[1]", "[8,16]", "d")});
   const std::string data = raw<double>({0.1}) + raw<int64_t>({-5}) + raw<float>({1, 2}) + "\1\2\3";
   const NamedTensors loaded = load(file_of(json, data));
   ASSERT_EQ(loaded.tensors.size(), 4U);
@@ -69,14 +71,13 @@ TEST(Safetensors, LoadsHalfPrecision) {
   const std::vector<uint16_t> halves = {0x3c00, 0xc000, 0x0001, 0x83ff, 0x7bff, 0x7c00, 0x8000};
   const std::vector<float> values = {1, -2, 0x1p-24F, -0x3ffp-24F, 65504, INFINITY, -0.0F};
   const Tensor tensor =
-      load(file_of("{" + one("F16", "[7]", "[0,14]") + "}", raw(halves))).tensors[0].second;
+      load(file_of(object({one("F16", "[7]", "[0,14]")}), raw(halves))).tensors[0].second;
   EXPECT_EQ(raw(tensor.to_vector<float>()), raw(values));
-  const Tensor nan = load(file_of("{" + one("F16", "[]", "[0,2]") + "}", raw<uint16_t>({0x7e00})))
-                         .tensors[0]
-                         .second;
+  const Tensor nan =
+      load(file_of(object({one("F16", "[]", "[0,2]")}), raw<uint16_t>({0x7e00}))).tensors[0].second;
   EXPECT_TRUE(std::isnan(nan.item()));
   const Tensor brain =
-      load(file_of("{" + one("BF16", "[2]", "[0,4]") + "}", raw<uint16_t>({0x3f80, 0xc040})))
+      load(file_of(object({one("BF16", "[2]", "[0,4]")}), raw<uint16_t>({0x3f80, 0xc040})))
           .tensors[0]
           .second;
   EXPECT_EQ(brain.to_vector<float>(), (std::vector<float>{1, -3}));
@@ -85,15 +86,15 @@ TEST(Safetensors, LoadsHalfPrecision) {
 TEST(Safetensors, AcceptsTheUnusualButLegal) {
   EXPECT_TRUE(load(file_of("{}")).tensors.empty());
   EXPECT_TRUE(load(file_of(" \n\t{}   ")).tensors.empty());
-  const std::string empties = "{" + one("F32", "[0]", "[0,0]", "a") + "," +
-                              one("U8", "[2]", "[0,2]", "b") + "," +
-                              one("F32", "[3,0,2]", "[2,2]", "") + "}";
+  const std::string empties =
+      object({one("F32", "[0]", "[0,0]", "a"), one("U8", "[2]", "[0,2]", "b"),
+              one("F32", "[3,0,2]", "[2,2]", "")});
   const NamedTensors loaded = load(file_of(empties, "xy"));
   EXPECT_EQ(loaded.tensors[0].second.shape(), Shape{0});
   EXPECT_EQ(loaded.tensors[2].second.shape(), (Shape{3, 0, 2}));
-  const std::string escaped = "{" + one("U8", "[1]", "[0,1]", "\\u00e9\\n") + "}";
+  const std::string escaped = object({one("U8", "[1]", "[0,1]", "\\u00e9\\n")});
   EXPECT_EQ(load(file_of(escaped, "x")).tensors[0].first, "\xc3\xa9\n");
-  EXPECT_EQ(load(file_of("{" + one("U8", "[1,1,1,1,1,1,1,1]", "[0,1]") + "}", "x"))
+  EXPECT_EQ(load(file_of(object({one("U8", "[1,1,1,1,1,1,1,1]", "[0,1]")}), "x"))
                 .tensors[0]
                 .second.rank(),
             8);
@@ -108,7 +109,7 @@ TEST(Safetensors, RefusesBadLengths) {
   expect_refused(with_length(100'000'001, "{}"), {"got 100000001 bytes", "at most 100000000"});
   expect_refused(with_length(1ULL << 63, "{}"), {"got 9223372036854775808 bytes"});
   expect_refused(with_length(UINT64_MAX, "{}"), {"got 18446744073709551615 bytes"});
-  const std::string good = file_of("{" + one("F32", "[2]", "[0,8]") + "}", "12345678");
+  const std::string good = file_of(object({one("F32", "[2]", "[0,8]")}), "12345678");
   expect_refused(good.substr(0, good.size() - 1),
                  {std::to_string(good.size() - 1), std::to_string(good.size())});
   expect_refused(good + "x", {std::to_string(good.size() + 1), std::to_string(good.size())});
@@ -125,7 +126,7 @@ TEST(Safetensors, RefusesBadJson) {
       {"", {"no JSON"}},
       {"{", {"no JSON"}},
       {"{}{}", {"no JSON"}},
-      {"{" + tensor + ",}", {"no JSON"}},
+      {object({tensor, ""}), {"no JSON"}},
       {std::string("{}\0", 3), {"no JSON"}},
       {"{\"\xff\xfe\":1}", {"no JSON in UTF-8", "byte 3"}},
       {"{\"\xed\xa0\x80\":1}", {"no JSON in UTF-8"}},
@@ -136,7 +137,7 @@ TEST(Safetensors, RefusesBadJson) {
       {"{\"w\":3}", {"\"w\"", "got 3", "an object"}},
       {"{\"w\":{}}", {"\"w\"", "no dtype"}},
       {"{\"w\":{\"dtype\":\"U8\",\"shape\":[1]}}", {"\"w\"", "no data_offsets"}},
-      {"{" + tensor + "," + tensor + "}", {"\"w\"", "twice"}},
+      {object({tensor, tensor}), {"\"w\"", "twice"}},
       {"{\"w\":{\"dtype\":\"U8\",\"dtype\":\"U8\"}}", {"\"w\"", "\"dtype\"", "twice"}},
       {"{\"w\":{\"other\":1}}", {"\"w\"", "\"other\"", "data_offsets"}},
       {"{\"w\":{\"dtype\":1}}", {"\"w\", dtype", "got 1", "a string"}},
@@ -186,21 +187,21 @@ TEST(Safetensors, RefusesBadShapes) {
     SCOPED_TRACE(bad.shape);
     Parts parts = bad.parts;
     parts.push_back("\"w\"");
-    expect_refused(file_of("{" + one("F32", bad.shape, "[0,8]") + "}", "12345678"), parts);
+    expect_refused(file_of(object({one("F32", bad.shape, "[0,8]")}), "12345678"), parts);
   }
 }
 
 TEST(Safetensors, RefusesBadDtypes) {
   for (const std::string dtype : {"I32", "BOOL", "F8_E4M3", "f32", "", "F32 "}) {
-    expect_refused(file_of("{" + one(dtype, "[1]", "[0,4]", "layer.w") + "}", "1234"),
+    expect_refused(file_of(object({one(dtype, "[1]", "[0,4]", "layer.w")}), "1234"),
                    {"\"layer.w\"", "got " + dtype, "F32, F64, U8, I64, F16 or BF16"});
   }
-  expect_refused(file_of("{" + one("F16", "[2]", "[0,8]") + "}", "12345678"), {"wanted 4 for F16"});
+  expect_refused(file_of(object({one("F16", "[2]", "[0,8]")}), "12345678"), {"wanted 4 for F16"});
 }
 
 TEST(Safetensors, RefusesBadRanges) {
   const auto two = [](const std::string& a, const std::string& b) {
-    return "{" + one("U8", "[2]", a, "first") + "," + one("U8", "[2]", b, "second") + "}";
+    return object({one("U8", "[2]", a, "first"), one("U8", "[2]", b, "second")});
   };
   expect_refused(file_of(two("[0,2]", "[3,5]"), "12345"), {"\"second\"", "is 3, wanted 2", "hole"});
   expect_refused(file_of(two("[0,2]", "[1,3]"), "123"),
@@ -214,8 +215,7 @@ TEST(Safetensors, RefusesBadRanges) {
   expect_refused(file_of(two("[]", "[2,4]"), "1234"), {"\"first\"", "got 0 numbers"});
   expect_refused(file_of(two("[-2,0]", "[2,4]"), "1234"), {"\"first\"", "got -2"});
   expect_refused(file_of(two("[0,18446744073709551615]", "[2,4]"), "1234"), {"\"first\""});
-  const std::string huge =
-      "{" + one("U8", "[9223372036854775807]", "[0,9223372036854775807]") + "}";
+  const std::string huge = object({one("U8", "[9223372036854775807]", "[0,9223372036854775807]")});
   expect_refused(file_of(huge, "x"), {"9223372036854775807 of data", "size: got"});
 }
 
@@ -225,8 +225,8 @@ TEST(Safetensors, RefusesSpecialFiles) {
 
 TEST(Safetensors, SurvivesMutations) {
   const TemporaryFolder folder;
-  const std::string json = "{\"__metadata__\":{\"k\":\"v\"}," + one("F16", "[2,2]", "[0,8]", "a") +
-                           "," + one("U8", "[3]", "[8,11]", "b") + "}";
+  const std::string json = object({R"("__metadata__":{"k":"v"})", one("F16", "[2,2]", "[0,8]", "a"),
+                                   one("U8", "[3]", "[8,11]", "b")});
   expect_survives_mutations(file_of(json, std::string(11, 'x')), [&](const std::string& bytes) {
     load_safetensors(folder.write("x.safetensors", bytes));
   });
@@ -263,12 +263,12 @@ TEST(Safetensors, RoundTripsEveryBit) {
   EXPECT_EQ(folder.names(), Parts{"model.safetensors"});
 }
 
-TEST(Safetensors, WritesTheBytesThatTheReferenceWrites) {
+TEST(Safetensors, WritesAlignedInTheOrderOfTheReference) {
   const TemporaryFolder folder;
   save_safetensors(folder.path("x"),
                    {{"b", tensor<uint8_t>({7}, {1})}, {"a", tensor<float>({1}, {})}}, {{"k", "v"}});
-  std::string json = "{\"__metadata__\":{\"k\":\"v\"}," + one("F32", "[]", "[0,4]", "a") + "," +
-                     one("U8", "[1]", "[4,5]", "b") + "}";
+  std::string json = object({R"("__metadata__":{"k":"v"})", one("F32", "[]", "[0,4]", "a"),
+                             one("U8", "[1]", "[4,5]", "b")});
   json.append((8 - json.size() % 8) % 8, ' ');
   EXPECT_EQ(folder.read("x"), file_of(json, raw<float>({1}) + "\7"));
   save_safetensors(folder.path("y"), {});

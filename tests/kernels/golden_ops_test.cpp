@@ -1,0 +1,165 @@
+// Every op against PyTorch: values and gradients in float64, in both memory formats.
+
+#include <functional>
+#include <map>
+
+#include "core/primitives.h"
+#include "core/tape.h"
+#include "kernels/ops.h"
+#include "tests/golden.h"
+
+namespace warptape {
+namespace {
+
+using Json = nlohmann::json;
+using Operands = std::vector<Operand>;
+using Run = std::function<Tensor(const Operands&, const Json& options)>;
+
+Pair pair(const Json& options, const char* key) {
+  return {options.at(key)[0].get<int64_t>(), options.at(key)[1].get<int64_t>()};
+}
+
+Operand optional_operand(const Operands& in, size_t index) {
+  return index < in.size() ? in[index] : Operand(Tensor());
+}
+
+MaxPool2dOptions max_pool_options(const Json& o) {
+  return {.kernel_size = pair(o, "kernel_size"),
+          .stride = pair(o, "stride"),
+          .padding = pair(o, "padding"),
+          .dilation = pair(o, "dilation"),
+          .ceil_mode = o.at("ceil_mode")};
+}
+
+Reduction reduction(const Json& o) {
+  return o.at("reduction") == "mean" ? Reduction::Mean : Reduction::Sum;
+}
+
+std::vector<int> dims(const Json& o) {
+  return o.at("dims").get<std::vector<int>>();
+}
+
+const std::map<std::string, Run>& runs() {
+  static const std::map<std::string, Run> table = {
+      {"add", [](auto& in, auto&) { return add(in[0], in[1]); }},
+      {"sub", [](auto& in, auto&) { return sub(in[0], in[1]); }},
+      {"mul", [](auto& in, auto&) { return mul(in[0], in[1]); }},
+      {"div", [](auto& in, auto&) { return div(in[0], in[1]); }},
+      {"relu", [](auto& in, auto&) { return relu(in[0]); }},
+      {"exp", [](auto& in, auto&) { return exp(in[0]); }},
+      {"log", [](auto& in, auto&) { return log(in[0]); }},
+      {"sum", [](auto& in, auto& o) { return sum(in[0], dims(o), o.at("keepdim")); }},
+      {"mean", [](auto& in, auto& o) { return mean(in[0], dims(o), o.at("keepdim")); }},
+      {"max", [](auto& in, auto& o) { return max(in[0], dims(o), o.at("keepdim")); }},
+      {"argmax",
+       [](auto& in, auto& o) {
+         std::optional<int> dim;
+         if (!o.at("dim").is_null()) {
+           dim = o.at("dim").template get<int>();
+         }
+         return argmax(in[0], dim, o.at("keepdim"));
+       }},
+      {"matmul",
+       [](auto& in, auto& o) {
+         return matmul(in[0], in[1],
+                       {.transpose_a = o.at("transpose_a"), .transpose_b = o.at("transpose_b")});
+       }},
+      {"linear", [](auto& in, auto&) { return linear(in[0], in[1], optional_operand(in, 2)); }},
+      {"conv2d",
+       [](auto& in, auto& o) {
+         return conv2d(in[0], in[1], optional_operand(in, 2),
+                       {.stride = pair(o, "stride"),
+                        .padding = pair(o, "padding"),
+                        .dilation = pair(o, "dilation"),
+                        .groups = o.at("groups")});
+       }},
+      {"max_pool2d", [](auto& in, auto& o) { return max_pool2d(in[0], max_pool_options(o)); }},
+      {"relu_max_pool2d",
+       [](auto& in, auto& o) { return relu_max_pool2d(in[0], max_pool_options(o)); }},
+      {"avg_pool2d",
+       [](auto& in, auto& o) {
+         return avg_pool2d(in[0], {.kernel_size = pair(o, "kernel_size"),
+                                   .stride = pair(o, "stride"),
+                                   .padding = pair(o, "padding"),
+                                   .ceil_mode = o.at("ceil_mode"),
+                                   .count_include_pad = o.at("count_include_pad")});
+       }},
+      {"global_avg_pool2d", [](auto& in, auto&) { return global_avg_pool2d(in[0]); }},
+      {"reshape",
+       [](auto& in, auto& o) {
+         return reshape(in[0], o.at("shape").template get<std::vector<int64_t>>());
+       }},
+      {"flatten",
+       [](auto& in, auto& o) { return flatten(in[0], o.at("start_dim"), o.at("end_dim")); }},
+      {"transpose", [](auto& in, auto& o) { return transpose(in[0], o.at("dim0"), o.at("dim1")); }},
+      {"softmax", [](auto& in, auto& o) { return softmax(in[0], o.at("dim")); }},
+      {"log_softmax", [](auto& in, auto& o) { return log_softmax(in[0], o.at("dim")); }},
+      {"cross_entropy",
+       [](auto& in, auto& o) {
+         return cross_entropy(in[0], in[1].tensor(),
+                              {.reduction = reduction(o),
+                               .ignore_index = o.at("ignore_index"),
+                               .label_smoothing = o.at("label_smoothing")});
+       }},
+      {"mse_loss", [](auto& in, auto& o) { return mse_loss(in[0], in[1], reduction(o)); }},
+      {"weight_norm", [](auto& in, auto&) { return weight_norm(in[0], in[1]); }},
+  };
+  return table;
+}
+
+void check_case(const Json& golden, MemoryFormat format) {
+  std::vector<Tensor> inputs;
+  Tape tape;
+  for (const Json& input : golden["inputs"]) {
+    inputs.push_back(primitives::relayout(golden_tensor(input), format));
+    if (is_floating(inputs.back().dtype())) {
+      tape.watch(inputs.back());
+    }
+  }
+  const Tensor output =
+      runs().at(golden["op"])(Operands(inputs.begin(), inputs.end()), golden["options"]);
+  const Tensor wanted = golden_tensor(golden["output"]);
+  ASSERT_TRUE(output.shape() == wanted.shape())
+      << output.shape().to_string() << ", wanted " << wanted.shape().to_string();
+  if (output.dtype() == int64) {
+    EXPECT_EQ(output.to_vector<int64_t>(), wanted.to_vector<int64_t>());
+    return;
+  }
+  expect_near(output.to_vector<double>(), wanted.to_vector<double>(), 1e-12, "output");
+  tape.backward(output,
+                primitives::relayout(golden_tensor(golden["grad_output"]), output.memory_format()));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!golden["grads"][i].is_null()) {
+      expect_near(tape.gradient(inputs[i]).to_vector<double>(),
+                  golden_tensor(golden["grads"][i]).to_vector<double>(), 1e-12,
+                  "gradient of input " + std::to_string(i));
+    }
+  }
+}
+
+TEST(GoldenOps, EveryCaseMatchesPyTorch) {
+  const Json golden = load_golden("ops.json");
+  ASSERT_GT(golden["cases"].size(), 100u);
+  for (const Json& entry : golden["cases"]) {
+    for (MemoryFormat format : {MemoryFormat::RowMajor, MemoryFormat::ChannelsLast}) {
+      SCOPED_TRACE(entry["op"].get<std::string>() + " " + entry["name"].get<std::string>() + ", " +
+                   to_string(format));
+      check_case(entry, format);
+    }
+  }
+}
+
+// An op without a golden case would go unnoticed otherwise. Dropout draws its own numbers.
+TEST(GoldenOps, EveryOpHasACase) {
+  std::map<std::string, int> cases;
+  const Json golden = load_golden("ops.json");
+  for (const Json& entry : golden["cases"]) {
+    ++cases[entry["op"].get<std::string>()];
+  }
+  for (const auto& [op, run] : runs()) {
+    EXPECT_GT(cases[op], 0) << op;
+  }
+}
+
+}  // namespace
+}  // namespace warptape
