@@ -37,6 +37,6 @@ cat <<TEXT
 Results (in $PWD):
   $out/metrics.csv         loss and accuracy of every epoch
   $out/best.safetensors    the best epoch's weights
-Classify the test digits with them:
-  build/cpu/warptape predict simple_cnn --weights $out/best.safetensors
+Accuracy of these weights on the test digits, and the logits as an array for NumPy:
+  build/cpu/warptape predict simple_cnn --checkpoint $out/best.safetensors --data data/digits --output logits.npy
 TEXT

@@ -1,32 +1,41 @@
 // warptape predict MODEL
 
 #include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <numeric>
 
 #include <fmt/format.h>
 
 #include "core/primitives.h"
 #include "models/simple_cnn.h"
 #include "tools/commands.h"
+#include "training/file.h"
 #include "training/npy.h"
 #include "training/safetensors.h"
+#include "training/trainer.h"
 
 namespace warptape::tools {
 namespace {
 
+constexpr int64_t batch_size = 256;
+
 struct PredictOptions {
   std::string model;
   std::string checkpoint;
-  std::string input;
-  std::string output;
+  std::string input;   // either this
+  std::string data;    // or that
+  std::string output;  // optional with data
   MachineOptions machine;
 };
 
-SimpleCNN load_model(const std::string& path, const Shape& images) {
+// The model of a checkpoint for images of this height and width.
+SimpleCNN load_model(const std::string& path, int64_t height, int64_t width) {
   const NamedTensors checkpoint = load_safetensors(path);
   SimpleCNN::Options options = SimpleCNN::options_for(checkpoint.tensors);
   // The checkpoint's shapes leave the image size open by up to three pixels: the images tell.
-  if (images[2] == images[3] && images[2] / 4 == options.image_size / 4) {
-    options.image_size = images[2];
+  if (height == width && height / 4 == options.image_size / 4) {
+    options.image_size = height;
   }
   SimpleCNN model(options);
   try {
@@ -34,6 +43,7 @@ SimpleCNN load_model(const std::string& path, const Shape& images) {
   } catch (const ValueError& error) {
     throw ValueError(path + ": " + error.what());
   }
+  model.eval();
   return model;
 }
 
@@ -47,18 +57,20 @@ Tensor load_images(const std::string& path) {
   return images;
 }
 
-int predict(const PredictOptions& options) {
-  apply(options.machine);
+void check_images(const PredictOptions& options, const std::string& source, const Shape& images,
+                  const SimpleCNN::Options& fitted) {
+  const Shape wanted{images[0], fitted.input_channels, fitted.image_size, fitted.image_size};
+  check<ValueError>(images == wanted,
+                    "[predict] {}: got images {}, the checkpoint {} takes (N, {}, {}, {})", source,
+                    images, options.checkpoint, fitted.input_channels, fitted.image_size,
+                    fitted.image_size);
+}
+
+void predict_array(const PredictOptions& options) {
   const Tensor images = load_images(options.input);
-  SimpleCNN model = load_model(options.checkpoint, images.shape());
+  SimpleCNN model = load_model(options.checkpoint, images.size(2), images.size(3));
   const SimpleCNN::Options& fitted = model.options();
-  const Shape wanted{images.size(0), fitted.input_channels, fitted.image_size, fitted.image_size};
-  check<ValueError>(images.shape() == wanted,
-                    "[predict] {}: got images {}, the checkpoint {} takes (N, {}, {}, {})",
-                    options.input, images.shape(), options.checkpoint, fitted.input_channels,
-                    fitted.image_size, fitted.image_size);
-  model.eval();
-  constexpr int64_t batch_size = 256;
+  check_images(options, options.input, images.shape(), fitted);
   const int64_t count = images.size(0);
   Tensor logits = Tensor::empty({count, fitted.num_classes}, fitted.dtype);
   for (int64_t begin = 0; begin < count; begin += batch_size) {
@@ -68,7 +80,65 @@ int predict(const PredictOptions& options) {
   }
   save_npy(options.output, logits);
   fmt::print("{}: logits {}, {}\n", options.output, logits.shape(), to_string(logits.dtype()));
-  return 0;
+}
+
+// What the training run wrote down about its images.
+ImageTransform run_transform(const std::string& checkpoint) {
+  const auto folder = std::filesystem::path(checkpoint).parent_path();
+  const std::string path = (folder / "config.json").string();
+  const std::string text = read_file(path, 1 << 20, "predict");
+  try {
+    const nlohmann::json config = nlohmann::json::parse(text);
+    ImageTransform transform;
+    config.at("image_size").get_to(transform.image_size);
+    config.at("mean").get_to(transform.mean);
+    config.at("std").get_to(transform.std);
+    return transform;
+  } catch (const nlohmann::json::exception& error) {
+    throw FileError(
+        fmt::format("[predict] {}: wanted image_size, mean and std of the training run: {}", path,
+                    error.what()));
+  }
+}
+
+void predict_folder(const PredictOptions& options) {
+  ImageTransform transform = run_transform(options.checkpoint);
+  const ImageData data = load_image_data(options.data);
+  SimpleCNN model = load_model(options.checkpoint, transform.image_size, transform.image_size);
+  const SimpleCNN::Options& fitted = model.options();
+  const int64_t count = data.test.labels.numel();
+  check_images(options, options.data,
+               {count, data.test.images.size(1), transform.image_size, transform.image_size},
+               fitted);
+  transform.dtype = fitted.dtype;
+  std::vector<int64_t> all(static_cast<size_t>(count));
+  std::iota(all.begin(), all.end(), int64_t{0});
+  ImageLoader loader(data.test, all, transform, {.batch_size = batch_size});
+  const Evaluation result = evaluate(model, loader);
+  fmt::print("{}: {} test images, accuracy {:.2f} %, loss {:.4f}\n", options.data, count,
+             100 * result.accuracy, result.loss);
+  if (!options.output.empty()) {
+    Tensor logits = Tensor::empty({count, fitted.num_classes}, fitted.dtype);
+    int64_t begin = 0;
+    loader.start(0);
+    while (const auto batch = loader.next()) {
+      const int64_t end = begin + batch->labels.numel();
+      Tensor part = logits.slice(begin, end);
+      primitives::copy(model(batch->images), part);
+      begin = end;
+    }
+    save_npy(options.output, logits);
+    fmt::print("{}: logits {}, {}\n", options.output, logits.shape(), to_string(logits.dtype()));
+  }
+}
+
+void predict(const PredictOptions& options) {
+  apply(options.machine);
+  if (options.data.empty()) {
+    predict_array(options);
+  } else {
+    predict_folder(options);
+  }
 }
 
 }  // namespace
@@ -81,19 +151,23 @@ void add_predict_command(CLI::App& program) {
       ->required()
       ->check(CLI::IsMember({"simple_cnn"}));
   command->add_option("--checkpoint", options->checkpoint, "A safetensors file")->required();
-  command
-      ->add_option("--input", options->input, "NPY file: normalised images, float32 (N, C, H, W)")
-      ->required();
-  command->add_option("--output", options->output, "NPY file to write: logits (N, classes)")
-      ->required();
+  CLI::Option_group* source = command->add_option_group("images", "One of these");
+  CLI::Option* input = source->add_option("--input", options->input,
+                                          "NPY file: normalised images, float32 (N, C, H, W)");
+  source->add_option("--data", options->data,
+                     "Folder as for train: its test images, normalised as config.json beside the "
+                     "checkpoint says; prints accuracy and loss");
+  source->require_option(1);
+  CLI::Option* output =
+      command->add_option("--output", options->output, "NPY file to write: logits (N, classes)");
+  input->needs(output);
   add_machine_options(*command, options->machine);
   command->footer(
-      "Channels, classes, image size and dtype come from the checkpoint. Images are normalised as "
-      "in\n"
-      "training: (pixel / 255 - mean) / std, with the mean and std of the run's config.json.\n"
-      "Example:\n"
-      "  warptape predict simple_cnn --checkpoint runs/a/best.safetensors --input X.npy --output "
-      "Y.npy");
+      R"(Channels, classes, image size and dtype come from the checkpoint. An array's images must be
+normalised as in training: (pixel / 255 - mean) / std, as config.json of the run has them.
+Examples:
+  warptape predict simple_cnn --checkpoint runs/a/best.safetensors --input X.npy --output Y.npy
+  warptape predict simple_cnn --checkpoint runs/a/best.safetensors --data data/digits)");
   command->callback([options] { predict(*options); });
 }
 

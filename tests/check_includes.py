@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Checks that rooms include only what stands to their left:
+
+    core <- kernels <- layers <- {models, training} <- tools      (tests include anything)
+
+and, within core, device <- the rest. Also that core uses no file of another room, and that headers
+begin with `#pragma once`. Run from anywhere; prints every offence and exits with 1 if there is one.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MAY_INCLUDE = {
+    "core": {"core"},
+    "kernels": {"core", "kernels"},
+    "layers": {"core", "kernels", "layers"},
+    "models": {"core", "kernels", "layers", "models"},
+    "training": {"core", "kernels", "layers", "models", "training"},
+    "tools": {"core", "kernels", "layers", "models", "training", "tools"},
+}
+# core/device knows of the rest of core only how to report an error.
+DEVICE_MAY_INCLUDE = ("core/device/", "core/error.h")
+
+
+def offences(path: pathlib.Path) -> list[str]:
+    relative = path.relative_to(ROOT)
+    text = path.read_text()
+    found = []
+    if path.suffix == ".h" and not text.startswith("#pragma once"):
+        found.append(f"{relative}: does not begin with #pragma once")
+    for number, line in enumerate(text.splitlines(), 1):
+        match = re.match(r'#include "([^"]+)"', line)
+        if not match:
+            continue
+        target = match.group(1)
+        room = target.split("/")[0]
+        if room not in MAY_INCLUDE[relative.parts[0]]:
+            found.append(f"{relative}:{number}: {relative.parts[0]} may not include {target}")
+        if str(relative).startswith("core/device/") and not target.startswith(DEVICE_MAY_INCLUDE):
+            found.append(f"{relative}:{number}: core/device may not include {target}")
+    return found
+
+
+def main() -> int:
+    files = [
+        path
+        for room in MAY_INCLUDE
+        for path in sorted((ROOT / room).rglob("*"))
+        if path.suffix in {".h", ".cpp", ".cu", ".cuh"}
+    ]
+    if not files:
+        print("no source files found")
+        return 1
+    found = [offence for path in files for offence in offences(path)]
+    print("\n".join(found) if found else f"{len(files)} files include only what they may")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
