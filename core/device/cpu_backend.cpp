@@ -28,7 +28,11 @@ class CpuBackend final : public DeviceBackend {
     return pointer;
   }
   void deallocate(void* pointer, size_t) noexcept override { std::free(pointer); }
-  void copy(void* to, const void* from, size_t bytes) override { std::memmove(to, from, bytes); }
+  void copy(void* to, const void* from, size_t bytes) override {
+    if (bytes > 0) {  // an empty vector's data() may be null, which memmove must not see
+      std::memmove(to, from, bytes);
+    }
+  }
   void copy_from_host(void* to, const void* from, size_t bytes) override { copy(to, from, bytes); }
   void copy_to_host(void* to, const void* from, size_t bytes) override { copy(to, from, bytes); }
   void fill_bytes(void* pointer, int value, size_t bytes) override {
