@@ -1,6 +1,6 @@
 # warptape_add_op(NAME) registers the op in folder NAME: its sources, its header in the umbrella header
-# kernels/ops.h, and its case table (NAME_cases.cpp with the function NAME_cases). The folder may lie
-# outside this repository. warptape_finish_ops(TARGET) makes the libraries from what was registered.
+# kernels/ops.h, and its case table (NAME_cases.cpp with the function NAME_cases).
+# warptape_finish_ops(TARGET) makes the libraries from what was registered.
 
 set_property(GLOBAL PROPERTY WARPTAPE_OPS "")
 

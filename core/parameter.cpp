@@ -4,8 +4,8 @@
 
 namespace warptape {
 
-Parameter::Parameter(Tensor value) : Parameter() {
-  state_->value = std::move(value).detach();
+Parameter::Parameter(const Tensor& value) : Parameter() {
+  state_->value = value.detach();
 }
 
 Parameter::Parameter(const Parameter& other) : Parameter() {

@@ -19,7 +19,7 @@ struct ParameterState {
 class Parameter {
  public:
   Parameter() : state_(std::make_shared<ParameterState>()) {}
-  explicit Parameter(Tensor value);
+  explicit Parameter(const Tensor& value);  // shares the storage
   Parameter(const Parameter& other);
   Parameter& operator=(const Parameter& other);
   Parameter(Parameter&&) noexcept = default;

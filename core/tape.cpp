@@ -53,7 +53,7 @@ bool is_on(const Operand& operand, const Tape* innermost) {
 }
 
 bool wants_gradient(const Operand& operand) {
-  return operand.parameter() && operand.parameter()->requires_grad;
+  return operand.defined() && operand.parameter() && operand.parameter()->requires_grad;
 }
 
 }  // namespace
