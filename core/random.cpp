@@ -37,7 +37,8 @@ void manual_seed(uint64_t seed) {
 
 namespace {
 
-// Fills a row-major tensor with value(index) and brings it into the format of `tensor`.
+// Fills a row-major tensor with value(index, T(0)), where T is the element type, and brings it into
+// the format of `tensor`.
 template <class Value>
 void fill_by_index(Tensor& tensor, const Value& value) {
   Tensor row_major = tensor.memory_format() == MemoryFormat::RowMajor
@@ -48,7 +49,7 @@ void fill_by_index(Tensor& tensor, const Value& value) {
     on_device("random", tensor.device(), [&] {
       parallel_for(tensor.numel(), 1024, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-          to[i] = static_cast<T>(value(static_cast<uint64_t>(i)));
+          to[i] = static_cast<T>(value(static_cast<uint64_t>(i), T(0)));
         }
       });
     });
@@ -62,7 +63,7 @@ void fill_by_index(Tensor& tensor, const Value& value) {
 
 void fill_normal(Tensor& tensor, double mean, double std, Generator& generator) {
   const RandomStream stream = generator.next_stream();
-  fill_by_index(tensor, [&](uint64_t index) {
+  fill_by_index(tensor, [&](uint64_t index, auto) {
     // A pair of words gives a pair of normals; u is in (0, 1], so that the logarithm is finite.
     const PhiloxBlock block = philox(index / 4, stream.stream, stream.seed);
     const size_t pair = index % 4 / 2 * 2;
@@ -75,7 +76,13 @@ void fill_normal(Tensor& tensor, double mean, double std, Generator& generator) 
 
 void fill_uniform(Tensor& tensor, double low, double high, Generator& generator) {
   const RandomStream stream = generator.next_stream();
-  fill_by_index(tensor, [&](uint64_t index) { return low + (high - low) * stream.uniform(index); });
+  fill_by_index(tensor, [&](uint64_t index, auto zero) {
+    // Rounding to float must not reach `high`, which is outside of the range.
+    using T = decltype(zero);
+    const T value = static_cast<T>(low + (high - low) * stream.uniform(index));
+    const T end = static_cast<T>(high);
+    return value < end ? value : std::nextafter(end, static_cast<T>(low));
+  });
 }
 
 Tensor randn(const Shape& shape, DType dtype, Generator& generator) {

@@ -20,7 +20,8 @@ void Shape::append(int64_t size) {
 int64_t Shape::numel() const {
   int64_t count = 1;
   for (int64_t size : *this) {
-    count *= size;
+    check<ShapeError>(!__builtin_mul_overflow(count, size, &count),
+                      "[Shape] {}: the number of elements overflows 64 bits", *this);
   }
   return count;
 }

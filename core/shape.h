@@ -32,7 +32,7 @@ class Shape {
   const int64_t* end() const { return sizes_.data() + rank_; }
   void append(int64_t size);
 
-  int64_t numel() const;  // 1 for a scalar, 0 if any size is 0
+  int64_t numel() const;  // 1 for a scalar; ShapeError if it overflows
   bool operator==(const Shape& other) const;
   std::string to_string() const;  // "(2, 3)"
 

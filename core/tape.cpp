@@ -209,9 +209,11 @@ std::vector<Tensor> Tape::gradients(const Operand& y, const std::vector<Operand>
       slot(index).redirected = slot(index).parameter != nullptr;
     }
   }
-  std::vector<bool> was_leaf;
+  std::vector<bool> was_leaf;  // before this call, also for an x that is there twice
   for (int32_t index : wanted) {
     was_leaf.push_back(index >= 0 && slot(index).leaf);
+  }
+  for (int32_t index : wanted) {
     if (index >= 0) {
       slot(index).leaf = true;
     }

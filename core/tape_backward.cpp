@@ -160,7 +160,12 @@ Tensor Backward::overwrite(int input) {
 }
 
 void Backward::give(int input, Tensor gradient) {
-  tape_.give(slot_of_input(input), std::move(gradient));
+  const int32_t slot = slot_of_input(input);
+  if (std::find(handed_out_.begin(), handed_out_.end(), slot) != handed_out_.end()) {
+    scratch_.emplace_back(slot, std::move(gradient));  // the buffer may not be written yet
+    return;
+  }
+  tape_.give(slot, std::move(gradient));
 }
 
 void Backward::finish() {

@@ -12,7 +12,7 @@ class Dropout : public Module {
   }
   Tensor forward(const Operand& x) override { return dropout(x, p_, is_training()); }
   std::string type_name() const override { return "Dropout"; }
-  std::string settings() const override { return fmt::format("p={}", p_); }
+  std::string settings() const override { return fmt::format("p={}, inplace=False", p_); }
 
  private:
   double p_;

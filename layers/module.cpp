@@ -136,9 +136,11 @@ struct Print : Visitor {
     if (module.settings().empty() && !reparametrizations.empty()) {
       settings = reparametrizations.substr(2);
     }
-    out += module.type_name() + "(" + settings;
+    out += module.type_name() + "(" + (children.empty() ? settings : "");
     if (!children.empty()) {
-      out += (settings.empty() ? "\n" : ",\n") + children + std::string(indent, ' ');
+      const std::string own =
+          settings.empty() ? "" : std::string(indent + 2, ' ') + settings + "\n";
+      out += "\n" + own + children + std::string(indent, ' ');
     }
     out += indent == 0 ? ")" : ")\n";
     reparametrizations = outer_reparametrizations;

@@ -37,7 +37,8 @@ const Tensor* find(const StateDict& state, const std::string& key) {
 const Tensor* find_weight(const StateDict& state, const std::string& layer, int rank) {
   for (const char* key : {".weight_v", ".parametrizations.weight.original1", ".weight"}) {
     const Tensor* tensor = find(state, layer + key);
-    if (tensor != nullptr && tensor->rank() == rank) {
+    // Sizes without elements behind them could claim anything.
+    if (tensor != nullptr && tensor->rank() == rank && tensor->numel() > 0) {
       return tensor;
     }
   }
@@ -88,11 +89,11 @@ Tensor SimpleCNN::forward(const Operand& x) {
 SimpleCNN::Options SimpleCNN::options_for(const StateDict& state) {
   Options options;
   if (const Tensor* filters = find_weight(state, "conv1", 4)) {
-    options.input_channels = std::max<int64_t>(1, filters->size(1));
+    options.input_channels = filters->size(1);
     options.dtype = filters->dtype() == float64 ? float64 : float32;
   }
   if (const Tensor* head = find_weight(state, "fc2", 2)) {
-    options.num_classes = std::max<int64_t>(1, head->size(0));
+    options.num_classes = head->size(0);
   }
   if (const Tensor* features = find_weight(state, "fc1", 2)) {
     const auto side = static_cast<int64_t>(

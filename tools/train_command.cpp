@@ -138,7 +138,7 @@ nlohmann::ordered_json describe(const TrainOptions& o, const ImageData& data, co
   json["lr"] = o.lr;
   json["momentum"] = o.momentum;
   json["nesterov"] = o.nesterov;
-  json["weight_decay"] = o.weight_decay.value_or(o.optimizer == "adamw" ? 0.01 : 0);
+  json["weight_decay"] = weight_decay(o);
   json["schedule"] = o.schedule;
   json["warmup_steps"] = o.warmup_steps;
   json["step_epochs"] = o.step_epochs;
@@ -196,7 +196,10 @@ int train(TrainOptions options) {
 
   const bool with_validation = !parts.validation.empty();
   RunFolder run(options.out.empty() ? RunFolder::default_path(options.model) : options.out,
-                describe(options, data, parts, transform, model).dump(2) + "\n", with_validation);
+                describe(options, data, parts, transform, model)
+                        .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+                    "\n",
+                with_validation);
   print_header(options, data, parts, model, device);
   Progress progress(options.epochs, train_loader.batches_per_epoch(), with_validation);
 

@@ -26,11 +26,23 @@ const CLI::Validator fraction =
     number("a number above 0 and below 1", [](double v) { return v > 0 && v < 1; });
 const CLI::Validator below_one =
     number("a number from 0 to below 1", [](double v) { return v >= 0 && v < 1; });
+// CLI11 takes "-1" for an unsigned number, and "" for a path.
+const CLI::Validator whole = CLI::Validator(
+    [](std::string& text) {
+      const bool digits =
+          !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+      return digits ? std::string() : "got " + text + ", wanted a whole number of 0 or more";
+    },
+    "a whole number of 0 or more");
+const CLI::Validator path = CLI::Validator(
+    [](std::string& text) { return text.empty() ? "got an empty path" : std::string(); }, "");
 const CLI::Validator count = CLI::Range(int64_t{1}, int64_t{1} << 40);
 
 void add_data_options(CLI::App& command, TrainOptions& o) {
-  command.add_option("--data", o.data,
-                     "Folder with CIFAR-10, CIFAR-100 (binary) or IDX files [data/digits]");
+  command
+      .add_option("--data", o.data,
+                  "Folder with CIFAR-10, CIFAR-100 (binary) or IDX files [data/digits]")
+      ->check(path);
   command.add_option("--image-size", o.image_size, "Images are resized to this, bilinearly")
       ->capture_default_str()
       ->check(CLI::Range(4, 4096));
@@ -90,10 +102,12 @@ void add_options(CLI::App& command, TrainOptions& o) {
       ->capture_default_str()
       ->check(CLI::IsMember({"float32", "float64"}));
   command.add_option("--seed", o.seed, "Of initial weights, shuffling and the validation split")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(whole);
   command.add_flag("--no-weight-norm", o.no_weight_norm, "Plain convolutions");
-  command.add_option("--init", o.init, "Start from this safetensors checkpoint");
-  command.add_option("--out", o.out, "Folder for the results [runs/<model>-<time>]; must be new");
+  command.add_option("--init", o.init, "Start from this safetensors checkpoint")->check(path);
+  command.add_option("--out", o.out, "Folder for the results [runs/<model>-<time>]; must be new")
+      ->check(path);
   add_machine_options(command, o.machine);
   command.footer(
       "Writes config.json, metrics.csv (a row per epoch), steps.csv (a row per step),\n"
@@ -105,22 +119,24 @@ void add_options(CLI::App& command, TrainOptions& o) {
       "  warptape train simple_cnn --init runs/a/best.safetensors --lr 1e-4 --out runs/b");
 }
 
+double weight_decay(const TrainOptions& o) {
+  return o.weight_decay.value_or(o.optimizer == "adamw" ? AdamW::default_weight_decay : 0);
+}
+
 std::unique_ptr<Optimizer> make_optimizer(const TrainOptions& o, ParameterStates parameters) {
+  const double decay = weight_decay(o);
   if (o.optimizer == "sgd") {
-    return std::make_unique<SGD>(std::move(parameters),
-                                 SGD::Options{.lr = o.lr,
-                                              .momentum = o.momentum,
-                                              .weight_decay = o.weight_decay.value_or(0),
-                                              .nesterov = o.nesterov});
+    return std::make_unique<SGD>(
+        std::move(parameters),
+        SGD::Options{
+            .lr = o.lr, .momentum = o.momentum, .weight_decay = decay, .nesterov = o.nesterov});
   }
   if (o.optimizer == "adam") {
-    return std::make_unique<Adam>(
-        std::move(parameters),
-        Adam::Options{.lr = o.lr, .weight_decay = o.weight_decay.value_or(0)});
+    return std::make_unique<Adam>(std::move(parameters),
+                                  Adam::Options{.lr = o.lr, .weight_decay = decay});
   }
-  AdamW::Options options{.lr = o.lr};
-  options.weight_decay = o.weight_decay.value_or(options.weight_decay);
-  return std::make_unique<AdamW>(std::move(parameters), options);
+  return std::make_unique<AdamW>(std::move(parameters),
+                                 AdamW::Options{.lr = o.lr, .weight_decay = decay});
 }
 
 ScheduleOptions make_schedule(const TrainOptions& o, int64_t steps_per_epoch) {

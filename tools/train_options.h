@@ -44,6 +44,7 @@ struct TrainOptions {
 
 void add_options(CLI::App& command, TrainOptions& options);
 
+double weight_decay(const TrainOptions& options);  // given, or the optimizer's default
 std::unique_ptr<Optimizer> make_optimizer(const TrainOptions& options, ParameterStates parameters);
 ScheduleOptions make_schedule(const TrainOptions& options, int64_t steps_per_epoch);
 

@@ -82,12 +82,13 @@ class Adam : public Optimizer {
 // Adam with decoupled weight decay (Loshchilov & Hutter 2019).
 class AdamW : public Adam {
  public:
+  static constexpr double default_weight_decay = 1e-2;
   struct Options {
     double lr = 1e-3;
     double beta1 = 0.9;
     double beta2 = 0.999;
     double eps = 1e-8;
-    double weight_decay = 1e-2;
+    double weight_decay = default_weight_decay;
   };
   AdamW(ParameterStates parameters, Options options)
       : Adam("AdamW", std::move(parameters),

@@ -13,10 +13,10 @@ inline Tensor add(const Operand& a, double b) {
   return add(a, Tensor::full({}, b, a.dtype(), a.device()));
 }
 
-inline Tensor operator+(const Tensor& a, double b) {
+inline Tensor operator+(const Operand& a, double b) {
   return add(a, b);
 }
-inline Tensor operator+(const Tensor& a, const Tensor& b) {
+inline Tensor operator+(const Operand& a, const Operand& b) {
   return add(a, b);
 }
 

@@ -2,6 +2,7 @@
 // Rows along one dimension of a tensor in any memory format: what softmax and cross-entropy walk
 // over.
 
+#include "core/parallel.h"
 #include "core/strided.h"
 #include "core/tensor.h"
 
@@ -37,6 +38,14 @@ inline AlongDim along_dim(const Tensor& x, int dim) {
   result.stride = strides[static_cast<size_t>(dim)];
   result.starts = make_strided_loop<1>(others, x.memory_format(), {strides});
   return result;
+}
+
+// Calls body(offset of the first element) for all rows, on several threads.
+template <class Body>
+void parallel_rows(const AlongDim& layout, const Body& body) {
+  const int64_t grain = default_grain / (layout.length + 1) + 1;
+  parallel_for(layout.rows, grain,
+               [&](int64_t begin, int64_t end) { layout.for_each_row(begin, end, body); });
 }
 
 }  // namespace warptape

@@ -13,10 +13,10 @@ inline Tensor div(const Operand& a, double b) {
   return div(a, Tensor::full({}, b, a.dtype(), a.device()));
 }
 
-inline Tensor operator/(const Tensor& a, double b) {
+inline Tensor operator/(const Operand& a, double b) {
   return div(a, b);
 }
-inline Tensor operator/(const Tensor& a, const Tensor& b) {
+inline Tensor operator/(const Operand& a, const Operand& b) {
   return div(a, b);
 }
 

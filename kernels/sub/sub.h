@@ -13,10 +13,10 @@ inline Tensor sub(const Operand& a, double b) {
   return sub(a, Tensor::full({}, b, a.dtype(), a.device()));
 }
 
-inline Tensor operator-(const Tensor& a, double b) {
+inline Tensor operator-(const Operand& a, double b) {
   return sub(a, b);
 }
-inline Tensor operator-(const Tensor& a, const Tensor& b) {
+inline Tensor operator-(const Operand& a, const Operand& b) {
   return sub(a, b);
 }
 

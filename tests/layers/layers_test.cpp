@@ -1,0 +1,165 @@
+// Each layer's forward is its op with its parameters and options.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/random.h"
+#include "core/tape.h"
+#include "kernels/ops.h"
+#include "layers/avg_pool2d.h"
+#include "layers/conv2d.h"
+#include "layers/dropout.h"
+#include "layers/flatten.h"
+#include "layers/linear.h"
+#include "layers/max_pool2d.h"
+#include "layers/relu.h"
+#include "layers/sequential.h"
+
+namespace warptape {
+namespace {
+
+using Values = std::vector<float>;
+
+Tensor images() {
+  Generator generator(8);
+  return randn({2, 4, 7, 6}, float32, generator);
+}
+
+void expect_same(const Tensor& found, const Tensor& wanted) {
+  EXPECT_EQ(found.shape(), wanted.shape());
+  EXPECT_EQ(found.to_vector<float>(), wanted.to_vector<float>());
+}
+
+TEST(Layers, Conv2dIsTheOp) {
+  Conv2d plain({.in_channels = 4, .out_channels = 6, .kernel_size = 3});
+  expect_same(plain(images()), conv2d(images(), plain.weight.value(), plain.bias));
+  Conv2d::Options options{.in_channels = 4,
+                          .out_channels = 6,
+                          .kernel_size = {3, 2},
+                          .stride = {2, 1},
+                          .padding = {1, 2},
+                          .dilation = {1, 2},
+                          .groups = 2,
+                          .bias = false};
+  Conv2d special(options);
+  EXPECT_FALSE(special.bias.defined());
+  EXPECT_EQ(special.weight.shape(), Shape({6, 2, 3, 2}));
+  expect_same(special(images()),
+              conv2d(images(), special.weight.value(), Tensor(),
+                     {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}, .groups = 2}));
+}
+
+TEST(Layers, LinearIsTheOp) {
+  const Tensor x = images();
+  Linear layer(6, 5);
+  EXPECT_EQ(layer.weight.shape(), Shape({5, 6}));
+  expect_same(layer(x), linear(x, layer.weight.value(), layer.bias));
+  Linear without({.in_features = 6, .out_features = 5, .bias = false});
+  EXPECT_FALSE(without.bias.defined());
+  expect_same(without(x), linear(x, without.weight.value()));
+}
+
+TEST(Layers, TakeTheirDtype) {
+  Linear layer({.in_features = 2, .out_features = 3, .dtype = float64});
+  EXPECT_EQ(layer(Tensor::ones({1, 2}, float64)).dtype(), float64);
+  Conv2d conv({.in_channels = 1, .out_channels = 1, .kernel_size = 1, .dtype = float64});
+  EXPECT_EQ(conv.weight.value().dtype(), float64);
+  EXPECT_EQ(conv.bias.value().dtype(), float64);
+}
+
+TEST(Layers, PoolsAreTheOps) {
+  const MaxPool2dOptions max_options{
+      .kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true};
+  expect_same(MaxPool2d(max_options)(images()), max_pool2d(images(), max_options));
+  const AvgPool2dOptions avg_options{
+      .kernel_size = {3, 2}, .stride = 1, .padding = 1, .count_include_pad = false};
+  expect_same(AvgPool2d(avg_options)(images()), avg_pool2d(images(), avg_options));
+}
+
+TEST(Layers, ReluAndFlattenAreTheOps) {
+  expect_same(ReLU()(images()), relu(images()));
+  expect_same(Flatten()(images()), flatten(images(), 1));
+  EXPECT_EQ(Flatten()(images()).shape(), Shape({2, 168}));
+  EXPECT_EQ(Flatten(0, 1)(images()).shape(), Shape({8, 7, 6}));
+}
+
+TEST(Layers, SequentialRunsItsModulesInOrder) {
+  Sequential net(Conv2d({.in_channels = 4, .out_channels = 3, .kernel_size = 3}), ReLU());
+  net.append(Flatten()).append(Linear(60, 2));
+  EXPECT_EQ(net.size(), 4U);
+  auto& conv = dynamic_cast<Conv2d&>(net[0]);
+  auto& head = dynamic_cast<Linear&>(net[3]);
+  expect_same(net(images()), head(flatten(relu(conv(images())), 1)));
+  EXPECT_THROW(net[4], std::out_of_range);
+}
+
+TEST(Layers, SequentialsNest) {
+  Sequential outer{Sequential{ReLU(), Flatten()}, Flatten()};
+  EXPECT_EQ(outer.size(), 2U);
+  EXPECT_EQ(outer[0].type_name(), "Sequential");
+}
+
+TEST(Layers, GradientsReachEveryParameter) {
+  Sequential net(Conv2d({.in_channels = 4, .out_channels = 3, .kernel_size = 3}), ReLU(), Flatten(),
+                 Linear(60, 2));
+  Tape tape;
+  tape.backward(sum(net(images())));
+  for (const NamedParameter& named : named_parameters(net)) {
+    EXPECT_TRUE(named.parameter->grad().defined()) << named.name;
+  }
+}
+
+TEST(Layers, DropoutScalesWhatItKeepsInTraining) {
+  manual_seed(1);
+  Dropout dropout(0.25);
+  const Values y = dropout(Tensor::full({10000}, 3)).to_vector<float>();
+  int64_t dropped = 0;
+  for (float value : y) {
+    if (value == 0) {
+      ++dropped;
+    } else {
+      EXPECT_FLOAT_EQ(value, 4);
+    }
+  }
+  EXPECT_NEAR(static_cast<double>(dropped) / 10000, 0.25, 0.02);
+}
+
+TEST(Layers, DropoutDrawsAnewEveryTimeAndRepeatsWithTheSeed) {
+  Dropout dropout;
+  const Tensor x = Tensor::ones({100});
+  manual_seed(1);
+  const Values first = dropout(x).to_vector<float>();
+  EXPECT_NE(dropout(x).to_vector<float>(), first);
+  manual_seed(1);
+  EXPECT_EQ(dropout(x).to_vector<float>(), first);
+}
+
+TEST(Layers, DropoutDoesNothingInEvaluation) {
+  Sequential net(Dropout(0.9));
+  net.eval();
+  const Tensor x = images();
+  expect_same(net(x), x);
+  net.train();
+  EXPECT_NE(net(x).to_vector<float>(), x.to_vector<float>());
+}
+
+TEST(Layers, DropoutOfProbabilityOneDropsAllAndZeroNone) {
+  const Tensor x = Tensor::ones({50});
+  EXPECT_EQ(Dropout(1)(x).to_vector<float>(), Values(50, 0));
+  EXPECT_EQ(Dropout(0)(x).to_vector<float>(), Values(50, 1));
+}
+
+TEST(Layers, DropoutsGradientUsesTheSameMask) {
+  manual_seed(1);
+  Dropout dropout(0.5);
+  Tape tape;
+  Tensor x = Tensor::ones({100});
+  tape.watch(x);
+  const Tensor y = dropout(x);
+  tape.backward(sum(y));
+  EXPECT_EQ(tape.gradient(x).to_vector<float>(), y.to_vector<float>());
+}
+
+}  // namespace
+}  // namespace warptape

@@ -1,0 +1,268 @@
+#include "layers/module.h"
+
+#include <sstream>
+
+#include "kernels/ops.h"
+#include "layers/avg_pool2d.h"
+#include "layers/conv2d.h"
+#include "layers/dropout.h"
+#include "layers/flatten.h"
+#include "layers/linear.h"
+#include "layers/max_pool2d.h"
+#include "layers/relu.h"
+#include "layers/sequential.h"
+#include "layers/weight_norm.h"
+#include "tests/core/expect_throws.h"
+
+namespace warptape {
+namespace {
+
+// A layer with a parameter and a child of its own.
+struct Scaled : Module {
+  Parameter scale{Tensor::ones({3})};
+  Parameter unused;
+  Linear inner{4, 3};
+  void fields(Visitor& visit) override { visit("scale", scale)("unused", unused)("inner", inner); }
+  Tensor forward(const Operand& x) override { return mul(inner(x), scale); }
+  std::string settings() const override { return "times=3"; }
+};
+
+Sequential nested() {
+  return Sequential(Conv2d({.in_channels = 3, .out_channels = 8, .kernel_size = 3}),
+                    Sequential(ReLU(), Dropout(0.25)), Flatten(), Linear(8, 2));
+}
+
+std::vector<std::string> names(Module& module) {
+  std::vector<std::string> result;
+  for (const NamedParameter& named : named_parameters(module)) {
+    result.push_back(named.name);
+  }
+  return result;
+}
+
+TEST(Modules, ParametersAreNamedInTheOrderOfFields) {
+  Scaled module;
+  EXPECT_EQ(names(module), (std::vector<std::string>{"scale", "inner.weight", "inner.bias"}));
+  Sequential net = nested();
+  EXPECT_EQ(names(net), (std::vector<std::string>{"0.weight", "0.bias", "3.weight", "3.bias"}));
+  EXPECT_EQ(named_parameters(module)[0].parameter, &module.scale);
+}
+
+TEST(Modules, WeightNormedLayersHaveTheirParametersNamed) {
+  Sequential net(Linear(4, 2));
+  weight_norm(dynamic_cast<Linear&>(net[0]));
+  EXPECT_EQ(names(net), (std::vector<std::string>{"0.weight_g", "0.weight_v", "0.bias"}));
+}
+
+TEST(Modules, ParametersAreCountedByElements) {
+  Sequential net = nested();
+  EXPECT_EQ(count_parameters(net), 8 * 3 * 9 + 8 + 2 * 8 + 2);
+  ReLU none;
+  EXPECT_EQ(count_parameters(none), 0);
+}
+
+TEST(Modules, TiedParametersAppearOnceAmongStatesAndUnderEveryName) {
+  Sequential net(Linear(3, 3), Linear(3, 3));
+  const std::vector<NamedParameter> named = named_parameters(net);
+  named[2].parameter->tie(*named[0].parameter);
+  EXPECT_EQ(names(net).size(), 4U);
+  EXPECT_EQ(parameters(net).size(), 3U);
+  EXPECT_EQ(count_parameters(net), 9 + 3 + 3);
+}
+
+TEST(Modules, TrainingModeReachesAllBelow) {
+  Sequential net = nested();
+  auto& inner = dynamic_cast<Sequential&>(net[1]);
+  EXPECT_TRUE(inner[1].is_training());
+  net.eval();
+  EXPECT_FALSE(net.is_training());
+  EXPECT_FALSE(inner[1].is_training());
+  inner.train();
+  EXPECT_TRUE(inner[1].is_training());
+  EXPECT_FALSE(net[0].is_training());
+  net.train();
+  EXPECT_TRUE(net[0].is_training());
+}
+
+TEST(Modules, FreezeMatchesShellPatterns) {
+  Sequential net = nested();
+  EXPECT_EQ(freeze(net, "0.*"), 2);
+  std::vector<bool> live;
+  for (const NamedParameter& named : named_parameters(net)) {
+    live.push_back(named.parameter->requires_grad());
+  }
+  EXPECT_EQ(live, (std::vector<bool>{false, false, true, true}));
+  EXPECT_EQ(freeze(net, "*.bias"), 2);
+  EXPECT_FALSE(named_parameters(net)[3].parameter->requires_grad());
+  EXPECT_EQ(unfreeze(net, "*"), 4);
+  EXPECT_TRUE(named_parameters(net)[0].parameter->requires_grad());
+  EXPECT_EQ(freeze(net, "3.weight"), 1);
+}
+
+TEST(Modules, PatternsWithoutMatchAreErrors) {
+  Sequential net = nested();
+  expect_throws<ValueError>([&] { freeze(net, "fc1.*"); },
+                            {"[freeze]", "\"fc1.*\"", "Sequential", "module_test.cpp"});
+  expect_throws<ValueError>([&] { unfreeze(net, "0"); }, {"[unfreeze]", "\"0\""});
+  EXPECT_TRUE(named_parameters(net)[0].parameter->requires_grad());
+}
+
+TEST(Modules, NamesOfTypesComeFromTheClass) {
+  EXPECT_EQ(Scaled().type_name(), "Scaled");
+  EXPECT_EQ(Linear(1, 1).type_name(), "Linear");
+}
+
+TEST(ModulePrint, NestedTreesAsPyTorch) {
+  Sequential net = nested();
+  EXPECT_EQ(to_string(net),
+            "Sequential(\n"
+            "  (0): Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))\n"
+            "  (1): Sequential(\n"
+            "    (0): ReLU()\n"
+            "    (1): Dropout(p=0.25, inplace=False)\n"
+            "  )\n"
+            "  (2): Flatten(start_dim=1, end_dim=-1)\n"
+            "  (3): Linear(in_features=8, out_features=2, bias=True)\n"
+            ")");
+  std::ostringstream out;
+  out << net;
+  EXPECT_EQ(out.str(), to_string(net));
+}
+
+TEST(ModulePrint, SettingsOfAModuleWithChildrenStandOnTheirOwnLine) {
+  Scaled module;
+  EXPECT_EQ(to_string(module),
+            "Scaled(\n"
+            "  times=3\n"
+            "  (inner): Linear(in_features=4, out_features=3, bias=True)\n"
+            ")");
+}
+
+TEST(ModulePrint, WeightNormStandsAmongTheSettings) {
+  Sequential net(Linear(4, 2),
+                 Conv2d({.in_channels = 1, .out_channels = 2, .kernel_size = {1, 3}}));
+  weight_norm(dynamic_cast<Linear&>(net[0]));
+  weight_norm(dynamic_cast<Conv2d&>(net[1]));
+  EXPECT_EQ(to_string(net),
+            "Sequential(\n"
+            "  (0): Linear(in_features=4, out_features=2, bias=True, weight_norm(dim=0))\n"
+            "  (1): Conv2d(1, 2, kernel_size=(1, 3), stride=(1, 1), weight_norm(dim=0))\n"
+            ")");
+}
+
+TEST(ModulePrint, SettingsOfEveryLayerAsPyTorch) {
+  const auto printed = [](auto&& layer) { return to_string(layer); };
+  EXPECT_EQ(printed(Conv2d({.in_channels = 4,
+                            .out_channels = 6,
+                            .kernel_size = {3, 5},
+                            .stride = 2,
+                            .padding = {1, 2},
+                            .dilation = 3,
+                            .groups = 2,
+                            .bias = false})),
+            "Conv2d(4, 6, kernel_size=(3, 5), stride=(2, 2), padding=(1, 2), dilation=(3, 3), "
+            "groups=2, bias=False)");
+  EXPECT_EQ(printed(Linear({.in_features = 3, .out_features = 1, .bias = false})),
+            "Linear(in_features=3, out_features=1, bias=False)");
+  EXPECT_EQ(
+      printed(MaxPool2d({.kernel_size = 3, .stride = {2, 1}, .padding = 1, .ceil_mode = true})),
+      "MaxPool2d(kernel_size=3, stride=(2, 1), padding=1, dilation=1, ceil_mode=True)");
+  EXPECT_EQ(printed(MaxPool2d()),
+            "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)");
+  EXPECT_EQ(printed(AvgPool2d({.kernel_size = {2, 3}})),
+            "AvgPool2d(kernel_size=(2, 3), stride=(2, 3), padding=0)");
+  EXPECT_EQ(printed(Flatten(0, 2)), "Flatten(start_dim=0, end_dim=2)");
+  EXPECT_EQ(printed(Sequential()), "Sequential()");
+}
+
+TEST(ModuleCopies, AreIndependent) {
+  Sequential original = nested();
+  Sequential copy = original;
+  const Tensor before = named_parameters(copy)[2].parameter->value().clone();
+  EXPECT_EQ(before.to_vector<float>(),
+            named_parameters(original)[2].parameter->value().to_vector<float>());
+  named_parameters(original)[2].parameter->assign(Tensor::zeros({2, 8}));
+  original.eval();
+  freeze(original, "*");
+  EXPECT_EQ(named_parameters(copy)[2].parameter->value().to_vector<float>(),
+            before.to_vector<float>());
+  EXPECT_TRUE(copy.is_training());
+  EXPECT_TRUE(named_parameters(copy)[0].parameter->requires_grad());
+  Sequential assigned;
+  assigned = copy;
+  EXPECT_NE(parameters(assigned)[0], parameters(copy)[0]);
+  EXPECT_EQ(assigned.size(), 4U);
+}
+
+TEST(ModuleCopies, OfWeightNormedLayersAreIndependent) {
+  Sequential original(Linear(3, 2));
+  weight_norm(dynamic_cast<Linear&>(original[0]));
+  const Tensor x = tensor<float>({1, 2, 3}, {1, 3});
+  const std::vector<float> before = original(x).to_vector<float>();
+  Sequential copy = original;
+  EXPECT_EQ(copy(x).to_vector<float>(), before);
+  dynamic_cast<Linear&>(original[0]).weight.assign(Tensor::ones({2, 3}));
+  EXPECT_NE(original(x).to_vector<float>(), before);
+  EXPECT_EQ(copy(x).to_vector<float>(), before);
+  dynamic_cast<Linear&>(copy[0]).weight.assign(Tensor::full({2, 3}, 2));
+  Sequential original_again = original;
+  EXPECT_EQ(original(x).to_vector<float>(), original_again(x).to_vector<float>());
+}
+
+TEST(ModuleCopies, MovingKeepsTheParameterStates) {
+  Sequential original = nested();
+  weight_norm(dynamic_cast<Linear&>(original[3]));
+  const auto states = parameters(original);
+  Sequential moved = std::move(original);
+  EXPECT_EQ(parameters(moved), states);
+  Linear layer(3, 2);
+  const auto layer_states = parameters(layer);
+  Sequential holder(std::move(layer));
+  EXPECT_EQ(parameters(holder), layer_states);
+}
+
+TEST(ModuleOptions, ErrorsNameOptionAndCallersLine) {
+  const int line = __LINE__ + 1;
+  const auto no_inputs = [] { Conv2d({.in_channels = 0, .out_channels = 4, .kernel_size = 3}); };
+  expect_throws<ValueError>(
+      no_inputs, {"[Conv2d] in_channels: got 0", "module_test.cpp:" + std::to_string(line)});
+  expect_throws<ValueError>([] { Conv2d({.in_channels = 3, .kernel_size = 3}); },
+                            {"[Conv2d] out_channels: got 0", "module_test.cpp"});
+  expect_throws<ValueError>([] { Conv2d({.in_channels = 3, .out_channels = 4}); },
+                            {"[Conv2d] kernel_size: got 0", "module_test.cpp"});
+  expect_throws<ValueError>(
+      [] { Conv2d({.in_channels = 3, .out_channels = 4, .kernel_size = 1, .groups = 2}); },
+      {"[Conv2d] groups: got 2", "3 input", "4 output", "module_test.cpp"});
+  expect_throws<ValueError>(
+      [] { Conv2d({.in_channels = 3, .out_channels = 4, .kernel_size = 1, .groups = 0}); },
+      {"[Conv2d] groups: got 0", "module_test.cpp"});
+  expect_throws<ValueError>([] { Linear(0, 3); },
+                            {"[Linear] in_features: got 0", "module_test.cpp"});
+  expect_throws<ValueError>([] { Linear(3, -1); },
+                            {"[Linear] out_features: got -1", "module_test.cpp"});
+  expect_throws<ValueError>([] { Dropout(1.5); }, {"[Dropout] p: got 1.5", "module_test.cpp"});
+}
+
+TEST(ModuleOptions, ForwardErrorsNameTheCallersLine) {
+  Sequential net(Linear(3, 2), ReLU());
+  Conv2d conv({.in_channels = 3, .out_channels = 4, .kernel_size = 3});
+  weight_norm(conv);
+  const Tensor x = Tensor::ones({1, 4});
+  const int line = __LINE__ + 1;
+  expect_throws<ShapeError>([&] { net(x); },
+                            {"[linear]", "module_test.cpp:" + std::to_string(line)});
+  expect_throws<ShapeError>([&] { conv(x); }, {"[conv2d]", "module_test.cpp"});
+  Sequential empty;
+  expect_throws<Error>([&] { empty(x); }, {"[Sequential]", "module_test.cpp"});
+}
+
+TEST(ModuleOptions, AnOpInTheMiddleOfASequentialNamesTheCallersLine) {
+  Sequential net(ReLU(), Linear(3, 2));
+  const Tensor x = Tensor::ones({1, 4});
+  const int line = __LINE__ + 1;
+  expect_throws<ShapeError>([&] { net(x); },
+                            {"[linear]", "module_test.cpp:" + std::to_string(line)});
+}
+
+}  // namespace
+}  // namespace warptape

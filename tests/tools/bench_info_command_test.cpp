@@ -1,0 +1,210 @@
+// `warptape bench step`, `warptape info`, help and wrong usage.
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/device/device.h"
+#include "kernels/common/onednn.h"
+#include "tests/temporary_folder.h"
+#include "tests/tools/command_line.h"
+
+namespace warptape {
+namespace {
+
+const Arguments quick_step = {"bench", "step",     "simple_cnn", "--batch-size", "2", "--steps",
+                              "3",     "--warmup", "1",          "--threads",    "1"};
+
+TEST(BenchCommand, MeasuresAStep) {
+  const std::string out = expect_runs(quick_step).out;
+  for (const char* part :
+       {"batch 2x3x32x32", "1 thread\n", "median", "of 3 steps", "samples/s", "peak memory"}) {
+    EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
+  }
+  EXPECT_EQ(out.find("conv2d"), std::string::npos) << out;
+}
+
+TEST(BenchCommand, PrintsJson) {
+  const auto json = nlohmann::json::parse(
+      expect_runs(quick_step + Arguments{"--json", "--profile"}).out, nullptr, false);
+  ASSERT_TRUE(json.is_object());
+  EXPECT_EQ(json.at("model"), "simple_cnn");
+  EXPECT_EQ(json.at("batch_size"), 2);
+  EXPECT_EQ(json.at("threads"), 1);
+  EXPECT_EQ(json.at("steps"), 3);
+  const double median = json.at("median_ms");
+  EXPECT_GT(median, 0);
+  EXPECT_LE(json.at("min_ms"), median);
+  EXPECT_GE(json.at("max_ms"), median);
+  EXPECT_NEAR(json.at("samples_per_second").get<double>(), 2000 / median, 1e-6 * 2000 / median);
+  // The parameters alone take more than 8 MiB, and everything lies in the process's memory.
+  EXPECT_GT(json.at("peak_tensors_mb"), 8);
+  EXPECT_GT(json.at("peak_rss_mb"), json.at("peak_tensors_mb"));
+  double self_ms = 0;
+  for (const auto& [name, total] : json.at("profile").items()) {
+    self_ms += total.at("self_ms").get<double>();
+  }
+  EXPECT_EQ(json.at("profile").at("step").at("calls"), 3);
+  EXPECT_GT(self_ms, json.at("min_ms").get<double>() * 0.5);
+  EXPECT_LT(self_ms, json.at("max_ms").get<double>() * 1.5);
+}
+
+TEST(BenchCommand, PrintsAProfile) {
+  const std::string out = expect_runs(quick_step + Arguments{"--profile"}).out;
+  EXPECT_NE(out.find("conv2d"), std::string::npos) << out;
+  EXPECT_NE(out.find(" %  step\n"), std::string::npos) << out;
+}
+
+TEST(BenchCommand, RefusesADeviceThatIsNotThere) {
+  if (is_available(DeviceType::CUDA)) {
+    GTEST_SKIP() << "there is a CUDA device";
+  }
+  expect_fails(quick_step + Arguments{"--device", "cuda"}, {"cuda"});
+}
+
+TEST(InfoCommand, SaysWhatIsThere) {
+  const std::string out = expect_runs({"info"}).out;
+  const std::vector<std::string> parts = {"warptape ",
+                                          "cpu (",
+                                          "fmt",
+                                          "CLI11",
+                                          "nlohmann-json",
+                                          "OpenMP",
+                                          "compiler",
+                                          onednn_is_built_in() ? onednn_version() : "not built in",
+                                          is_available(DeviceType::CUDA) ? ", cuda" : "no cuda"};
+  for (const std::string& part : parts) {
+    EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
+  }
+}
+
+TEST(InfoCommand, HelpOfEveryCommandHasAnExample) {
+  for (const Arguments& command :
+       {Arguments{}, {"train"}, {"predict"}, {"bench"}, {"bench", "step"}, {"info"}}) {
+    SCOPED_TRACE(testing::PrintToString(command));
+    std::string words = "warptape";
+    for (const std::string& word : command) {
+      words += " " + word;
+    }
+    for (const char* flag : {"--help", "-h"}) {
+      const std::string out = expect_runs(command + Arguments{flag}).out;
+      EXPECT_NE(out.find("Usage: " + words), std::string::npos) << out;
+      const size_t example = out.find("Example");
+      ASSERT_NE(example, std::string::npos) << out;
+      EXPECT_NE(out.find("\n  " + words, example), std::string::npos) << out;
+    }
+  }
+}
+
+TEST(InfoCommand, TrainHelpNamesEveryOption) {
+  const std::string out = expect_runs({"train", "--help"}).out;
+  for (const char* option : {"--data",
+                             "--image-size",
+                             "--mean",
+                             "--std",
+                             "--validation",
+                             "--epochs",
+                             "--max-steps",
+                             "--batch-size",
+                             "--drop-last",
+                             "--optimizer",
+                             "--lr",
+                             "--momentum",
+                             "--weight-decay",
+                             "--schedule",
+                             "--clip-norm",
+                             "--dtype",
+                             "--seed",
+                             "--no-shuffle",
+                             "--no-weight-norm",
+                             "--init",
+                             "--out",
+                             "--device",
+                             "--threads"}) {
+    EXPECT_NE(out.find(std::string("\n  ") + option), std::string::npos) << option;
+  }
+}
+
+TEST(InfoCommand, VersionIsPrinted) {
+  EXPECT_TRUE(expect_runs({"--version"}).out.starts_with("warptape 0."));
+}
+
+TEST(InfoCommand, WrongUsageEndsWithStatus2) {
+  const TemporaryFolder folder;
+  const Arguments train = {"train", "simple_cnn",      "--data", folder.path("none"),
+                           "--out", folder.path("run")};
+  const Arguments predict = {"predict", "simple_cnn"};
+  struct Case {
+    Arguments arguments;
+    std::vector<std::string> parts;
+  };
+  std::vector<Case> cases = {
+      {{}, {"subcommand"}},
+      {{"fly"}, {}},
+      {{"bench"}, {"subcommand"}},
+      {{"info", "extra"}, {"extra"}},
+      {{"train"}, {"model"}},
+      {{"train", "resnet"}, {"resnet", "simple_cnn"}},
+      {{"bench", "step"}, {"model"}},
+      {{"bench", "step", "resnet"}, {"resnet", "simple_cnn"}},
+      {{"predict"}, {"required"}},
+      {{"predict", "resnet"}, {"resnet", "simple_cnn"}},
+      {predict + Arguments{"--input", "x", "--output", "y"}, {"--checkpoint"}},
+      {predict + Arguments{"--checkpoint", "c", "--output", "y"}, {"--input"}},
+      {predict + Arguments{"--checkpoint", "c", "--input", "x"}, {"--output"}},
+      {predict + Arguments{"--checkpoint"}, {"--checkpoint"}},
+      {{"bench", "step", "simple_cnn", "--steps", "0"}, {"--steps", "0"}},
+      {{"bench", "step", "simple_cnn", "--batch-size", "0"}, {"--batch-size", "0"}},
+      {{"bench", "step", "simple_cnn", "--threads", "-3"}, {"--threads", "-3"}},
+  };
+  const std::vector<std::pair<std::string, std::string>> wrong_values = {
+      {"--epochs", "0"},
+      {"--epochs", "1.5"},
+      {"--epochs", "many"},
+      {"--max-steps", "0"},
+      {"--batch-size", "-1"},
+      {"--batch-size", "0"},
+      {"--lr", "nan"},
+      {"--lr", "inf"},
+      {"--lr", "-1"},
+      {"--lr", "1x"},
+      {"--momentum", "1"},
+      {"--momentum", "-0.1"},
+      {"--validation", "0"},
+      {"--validation", "1.5"},
+      {"--validation", "1"},
+      {"--std", "0"},
+      {"--std", "-1"},
+      {"--std", "0.5,0,0.5"},
+      {"--mean", "nan"},
+      {"--clip-norm", "0"},
+      {"--clip-norm", "-1"},
+      {"--dtype", "float16"},
+      {"--threads", "0"},
+      {"--image-size", "3"},
+      {"--optimizer", "lion"},
+      {"--schedule", "linear"},
+      {"--weight-decay", "-1"},
+      {"--device", "tpu"},
+      {"--seed", "one"},
+      {"--seed", "-1"},
+      {"--gamma", "0"},
+      {"--step-epochs", "0"},
+      {"--warmup-steps", "-1"},
+      {"--min-lr", "-1"},
+      {"--epochs", "99999999999999999999"},
+  };
+  for (const auto& [option, value] : wrong_values) {
+    cases.push_back({train + Arguments{option, value}, {option}});
+  }
+  cases.push_back({train + Arguments{"--learning-rate", "1"}, {"--learning-rate"}});
+  cases.push_back({train + Arguments{"--lr", "1", "--lr", "2"}, {"--lr"}});
+  cases.push_back({train + Arguments{"--lr"}, {"--lr"}});
+  for (const Case& wrong : cases) {
+    expect_usage_error(wrong.arguments, wrong.parts, folder.path());
+  }
+  EXPECT_EQ(folder.names(), std::vector<std::string>{}) << "something was written";
+}
+
+}  // namespace
+}  // namespace warptape

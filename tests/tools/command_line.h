@@ -1,0 +1,36 @@
+#pragma once
+// Runs the built `warptape` program as a person does.
+
+#include <string>
+#include <vector>
+
+namespace warptape {
+
+using Arguments = std::vector<std::string>;
+
+struct CommandResult {
+  int status = -1;  // exit status; -1 where a signal or the time limit ended it
+  std::string out;
+  std::string err;
+};
+
+// Runs the program in `folder` (the test's own where empty) for at most 60 seconds. A signal, the
+// time limit and a sanitizer's report are test failures.
+CommandResult run_program(const Arguments& arguments, const std::string& folder = "");
+
+// The same; another exit status than 0 is a test failure.
+CommandResult expect_runs(const Arguments& arguments, const std::string& folder = "");
+
+// Expects exit status 1, nothing on standard output, and on standard error one message of the
+// program that has all the parts.
+void expect_fails(const Arguments& arguments, const std::vector<std::string>& parts,
+                  const std::string& folder = "");
+
+// Expects exit status 2 and a message on standard error that has all the parts.
+void expect_usage_error(const Arguments& arguments, const std::vector<std::string>& parts,
+                        const std::string& folder = "");
+
+// a followed by b.
+Arguments operator+(Arguments a, const Arguments& b);
+
+}  // namespace warptape

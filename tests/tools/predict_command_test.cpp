@@ -1,0 +1,133 @@
+// What `warptape predict` computes and writes.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/primitives.h"
+#include "kernels/argmax/argmax.h"
+#include "tests/tools/command_line.h"
+#include "tests/tools/tiny_data.h"
+#include "training/image_loader.h"
+#include "training/npy.h"
+#include "training/safetensors.h"
+
+namespace warptape {
+namespace {
+
+Arguments predict_arguments(const std::string& checkpoint, const std::string& input,
+                            const std::string& output) {
+  return {"predict", "simple_cnn", "--checkpoint", checkpoint,  "--input",
+          input,     "--output",   output,         "--threads", "1"};
+}
+
+// The part of the test images that a checkpoint gets right, with the normalisation of config.json.
+double accuracy_by_predict(const TemporaryFolder& folder, const std::string& run) {
+  const auto config = nlohmann::json::parse(bytes_of_file(folder.path(run + "/config.json")));
+  const ImageSet test = load_image_data(config.at("data")).test;
+  ImageTransform transform;
+  transform.image_size = config.at("image_size");
+  transform.mean = config.at("mean").get<std::vector<double>>();
+  transform.std = config.at("std").get<std::vector<double>>();
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < test.labels.numel(); ++i) {
+    indices.push_back(i);
+  }
+  const ImageBatch batch = make_batch(test, indices.data(), test.labels.numel(), transform);
+  save_npy(folder.path("X.npy"), batch.images);
+  expect_runs(predict_arguments(folder.path(run + "/best.safetensors"), folder.path("X.npy"),
+                                folder.path("Y.npy")));
+  const Tensor logits = load_npy(folder.path("Y.npy"));
+  EXPECT_EQ(logits.shape(), (Shape{test.labels.numel(), config.at("num_classes")}));
+  const std::vector<int64_t> predicted = argmax(logits, 1).to_vector<int64_t>();
+  const std::vector<int64_t> labels = batch.labels.to_vector<int64_t>();
+  double right = 0;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    right += predicted.at(i) == labels[i] ? 1 : 0;
+  }
+  return right / static_cast<double>(labels.size());
+}
+
+TEST(PredictCommand, ReproducesTheTestAccuracyOfTheBestEpoch) {
+  const TemporaryFolder folder;
+  write_tiny_cifar10(folder, "ten", 24, 20);
+  write_tiny_idx(folder, "idx");
+  struct Case {
+    std::string data;
+    Arguments more;
+  };
+  for (const Case& run : {Case{"ten", {}},
+                          {"idx", {"--dtype", "float64", "--mean", "0.3", "--std", "0.2"}},
+                          {"idx", {"--no-weight-norm", "--image-size", "11"}}}) {
+    SCOPED_TRACE(testing::PrintToString(run.more));
+    std::filesystem::remove_all(folder.path("run"));
+    Arguments arguments = {"train",        "simple_cnn",
+                           "--data",       folder.path(run.data),
+                           "--out",        folder.path("run"),
+                           "--batch-size", "4",
+                           "--epochs",     "4",
+                           "--threads",    "1"};
+    if (std::find(run.more.begin(), run.more.end(), "--image-size") == run.more.end()) {
+      arguments = arguments + Arguments{"--image-size", "8"};
+    }
+    expect_runs(arguments + run.more);
+    const Table metrics = parse_table(folder.read("run/metrics.csv"));
+    const std::vector<double> accuracies = metrics.column("test_accuracy");
+    const double best = *std::max_element(accuracies.begin(), accuracies.end());
+    EXPECT_GT(best, 0.3) << "nothing was learnt";
+    EXPECT_NEAR(accuracy_by_predict(folder, "run"), best, 1e-12);
+  }
+}
+
+TEST(PredictCommand, WritesTheCheckpointsDtypeForEveryInput) {
+  const TemporaryFolder folder;
+  const Tensor images = tiny_images(3);
+  save_npy(folder.path("narrow.npy"), images);
+  save_npy(folder.path("wide.npy"), primitives::cast(images, float64));
+  for (const DType dtype : {float32, float64}) {
+    SimpleCNN::Options options = tiny_model;
+    options.dtype = dtype;
+    const std::string checkpoint = write_state(folder, "c.safetensors", tiny_state(options));
+    SimpleCNN model(options);
+    load_state_dict(model, load_safetensors(checkpoint).tensors);
+    model.eval();
+    const std::vector<double> wanted = as_doubles(model(primitives::cast(images, dtype)));
+    for (const char* input : {"narrow.npy", "wide.npy"}) {
+      expect_runs(predict_arguments(checkpoint, folder.path(input), folder.path("y.npy")));
+      const Tensor logits = load_npy(folder.path("y.npy"));
+      EXPECT_EQ(logits.dtype(), dtype);
+      EXPECT_EQ(logits.shape(), (Shape{3, 10}));
+      EXPECT_LT(relative_difference(as_doubles(logits), wanted), dtype == float64 ? 1e-12 : 1e-5);
+    }
+  }
+}
+
+TEST(PredictCommand, TakesChannelsClassesAndImageSizeFromTheCheckpoint) {
+  struct Case {
+    int64_t channels, classes, size, count;
+  };
+  const TemporaryFolder folder;
+  for (const Case& c : {Case{1, 2, 8, 2}, {5, 13, 4, 1}, {3, 10, 15, 2}, {1, 1, 4, 257}}) {
+    SCOPED_TRACE(c.size);
+    SimpleCNN::Options options = tiny_model;
+    options.input_channels = c.channels;
+    options.num_classes = c.classes;
+    options.image_size = c.size;
+    const std::string checkpoint = write_state(folder, "c.safetensors", tiny_state(options));
+    save_npy(folder.path("x.npy"), tiny_images(c.count, c.channels, c.size));
+    expect_runs(predict_arguments(checkpoint, folder.path("x.npy"), folder.path("y.npy")));
+    EXPECT_EQ(load_npy(folder.path("y.npy")).shape(), (Shape{c.count, c.classes}));
+  }
+}
+
+TEST(PredictCommand, TakesNoImages) {
+  const TemporaryFolder folder;
+  const std::string checkpoint = write_state(folder, "c.safetensors", tiny_state());
+  save_npy(folder.path("x.npy"), Tensor::empty({0, 3, 8, 8}));
+  expect_runs(predict_arguments(checkpoint, folder.path("x.npy"), folder.path("y.npy")));
+  EXPECT_EQ(load_npy(folder.path("y.npy")).shape(), (Shape{0, 10}));
+}
+
+}  // namespace
+}  // namespace warptape
