@@ -1,6 +1,7 @@
 // warptape: trains, measures and profiles models. Exit status: 0, 1 for a failure (one line on
 // standard error), 2 for wrong usage.
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -26,6 +27,8 @@ int main(int argc, char** argv) {
   warptape::tools::add_predict_command(program);
   warptape::tools::add_bench_command(program);
   warptape::tools::add_info_command(program);
+  // A file-size limit then shows as a failed write, which has a message and leaves nothing half-written.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version
