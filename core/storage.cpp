@@ -28,12 +28,12 @@ constexpr bool exact_allocations = false;
 
 std::atomic<bool> poison_allocations{false};
 
-// At most an eighth of a block is wasted: sizes are rounded up to eighths of the next power of two.
+// At most an eighth is wasted on large blocks: sizes are rounded up to eighths of a power of two.
 size_t size_class(size_t bytes) {
   if (exact_allocations) {
     return std::max<size_t>(bytes, 1);
   }
-  const size_t step = std::max<size_t>(64, std::bit_ceil(bytes) / 8);
+  const size_t step = std::max<size_t>(64, std::bit_floor(bytes) / 8);
   return std::max<size_t>(1, (bytes + step - 1) / step) * step;
 }
 

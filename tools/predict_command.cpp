@@ -82,27 +82,41 @@ void predict_array(const PredictOptions& options) {
   fmt::print("{}: logits {}, {}\n", options.output, logits.shape(), to_string(logits.dtype()));
 }
 
-// What the training run wrote down about its images.
-ImageTransform run_transform(const std::string& checkpoint) {
+// What the training run wrote down about its images, of `channels` channels.
+ImageTransform run_transform(const std::string& checkpoint, int64_t channels) {
   const auto folder = std::filesystem::path(checkpoint).parent_path();
   const std::string path = (folder / "config.json").string();
   const std::string text = read_file(path, 1 << 20, "predict");
+  ImageTransform transform;
   try {
     const nlohmann::json config = nlohmann::json::parse(text);
-    ImageTransform transform;
+    check<FileError>(config.at("image_size").is_number_integer(),
+                     "image_size is not a whole number");
     config.at("image_size").get_to(transform.image_size);
     config.at("mean").get_to(transform.mean);
     config.at("std").get_to(transform.std);
-    return transform;
-  } catch (const nlohmann::json::exception& error) {
+  } catch (const std::exception& error) {
     throw FileError(
         fmt::format("[predict] {}: wanted image_size, mean and std of the training run: {}", path,
                     error.what()));
   }
+  const auto count = static_cast<size_t>(channels);
+  check<FileError>(transform.image_size >= 4 && transform.image_size <= 4096,
+                   "[predict] {}: image_size: got {}, wanted 4 to 4096", path,
+                   transform.image_size);
+  check<FileError>(transform.mean.size() == count && transform.std.size() == count,
+                   "[predict] {}: mean and std: got {} and {} numbers, wanted {} (one per channel)",
+                   path, transform.mean.size(), transform.std.size(), count);
+  check<FileError>(
+      std::all_of(transform.std.begin(), transform.std.end(), [](double v) { return v > 0; }),
+      "[predict] {}: std: wanted numbers above 0", path);
+  return transform;
 }
 
 void predict_folder(const PredictOptions& options) {
-  ImageTransform transform = run_transform(options.checkpoint);
+  const int64_t channels =
+      SimpleCNN::options_for(load_safetensors(options.checkpoint).tensors).input_channels;
+  ImageTransform transform = run_transform(options.checkpoint, channels);
   const ImageData data = load_image_data(options.data);
   SimpleCNN model = load_model(options.checkpoint, transform.image_size, transform.image_size);
   const SimpleCNN::Options& fitted = model.options();
@@ -110,6 +124,9 @@ void predict_folder(const PredictOptions& options) {
   check_images(options, options.data,
                {count, data.test.images.size(1), transform.image_size, transform.image_size},
                fitted);
+  check<ValueError>(data.classes <= fitted.num_classes,
+                    "[predict] {}: labels up to {}, the checkpoint {} has {} classes", options.data,
+                    data.classes - 1, options.checkpoint, fitted.num_classes);
   transform.dtype = fitted.dtype;
   std::vector<int64_t> all(static_cast<size_t>(count));
   std::iota(all.begin(), all.end(), int64_t{0});

@@ -156,6 +156,8 @@ TEST(InfoCommand, WrongUsageEndsWithStatus2) {
       {{"bench", "step", "simple_cnn", "--steps", "0"}, {"--steps", "0"}},
       {{"bench", "step", "simple_cnn", "--batch-size", "0"}, {"--batch-size", "0"}},
       {{"bench", "step", "simple_cnn", "--threads", "-3"}, {"--threads", "-3"}},
+      {predict + Arguments{"--checkpoint", "c", "--input", "x", "--data", "d", "--output", "y"},
+       {"--input", "--data"}},
   };
   const std::vector<std::pair<std::string, std::string>> wrong_values = {
       {"--epochs", "0"},

@@ -191,6 +191,39 @@ TEST(PredictBadInput, RefusesBadImages) {
   failure.expect_refused("good.safetensors", "", {failure.folder().path(), "a directory"});
 }
 
+TEST(PredictBadInput, RefusesFoldersThatDoNotFit) {
+  const PredictFailure failure;
+  const TemporaryFolder& folder = failure.folder();
+  const auto refuse = [&](const std::string& data, const std::vector<std::string>& parts) {
+    expect_fails({"predict", "simple_cnn", "--checkpoint", folder.path("good.safetensors"),
+                  "--data", folder.path(data), "--output", folder.path("Y.npy")},
+                 parts);
+    EXPECT_EQ(folder.read("Y.npy"), "earlier output");
+  };
+  write_tiny_cifar10(folder, "ten");
+  const std::string config = folder.path("config.json");
+  refuse("ten", {config, "No such file"});
+  const std::string valid = R"({"image_size": 8, "mean": [0, 0, 0], "std": [1, 1, 1]})";
+  for (const std::string text : {"", "x", "[]", R"({"image_size": 8, "mean": [0, 0, 0]})",
+                                 R"({"image_size": -8, "mean": [0, 0, 0], "std": [1, 1, 1]})",
+                                 R"({"image_size": 8.5, "mean": [0, 0, 0], "std": [1, 1, 1]})",
+                                 R"({"image_size": 8, "mean": [0, 0], "std": [1, 1]})",
+                                 R"({"image_size": 8, "mean": [0, 0, 0], "std": [1, 0, 1]})",
+                                 R"({"image_size": 8, "mean": [0, "a", 0], "std": [1, 1, 1]})"}) {
+    SCOPED_TRACE(text);
+    folder.write("config.json", text);
+    refuse("ten", {config});
+  }
+  folder.write("config.json", valid);
+  refuse("missing", {folder.path("missing"), "No such file"});
+  write_tiny_idx(folder, "idx");
+  refuse("idx", {folder.path("idx"), "(6, 1, 8, 8)", "takes (N, 3, 8, 8)"});
+  write_tiny_cifar100(folder, "hundred");
+  refuse("hundred", {folder.path("hundred"), "10 classes", "99"});
+  folder.write("ten/test_batch.bin", cifar10_records({3}) + "x");
+  refuse("ten", {folder.path("ten/test_batch.bin"), "got 3074 bytes", "3073"});
+}
+
 TEST(PredictBadInput, RefusesOutputsThatCannotBeWritten) {
   const PredictFailure failure;
   const TemporaryFolder& folder = failure.folder();

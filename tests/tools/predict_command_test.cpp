@@ -77,6 +77,17 @@ TEST(PredictCommand, ReproducesTheTestAccuracyOfTheBestEpoch) {
     const double best = *std::max_element(accuracies.begin(), accuracies.end());
     EXPECT_GT(best, 0.3) << "nothing was learnt";
     EXPECT_NEAR(accuracy_by_predict(folder, "run"), best, 1e-12);
+    // The same from the folder of the data.
+    const Tensor logits = load_npy(folder.path("Y.npy"));
+    const std::string printed =
+        expect_runs({"predict", "simple_cnn", "--checkpoint", folder.path("run/best.safetensors"),
+                     "--data", folder.path(run.data), "--output", folder.path("Z.npy"), "--threads",
+                     "1"})
+            .out;
+    EXPECT_NE(printed.find(fmt::format("accuracy {:.2f} %", 100 * best)), std::string::npos)
+        << printed;
+    EXPECT_LT(relative_difference(as_doubles(load_npy(folder.path("Z.npy"))), as_doubles(logits)),
+              1e-6);
   }
 }
 
@@ -117,7 +128,12 @@ TEST(PredictCommand, TakesChannelsClassesAndImageSizeFromTheCheckpoint) {
     const std::string checkpoint = write_state(folder, "c.safetensors", tiny_state(options));
     save_npy(folder.path("x.npy"), tiny_images(c.count, c.channels, c.size));
     expect_runs(predict_arguments(checkpoint, folder.path("x.npy"), folder.path("y.npy")));
-    EXPECT_EQ(load_npy(folder.path("y.npy")).shape(), (Shape{c.count, c.classes}));
+    const Tensor logits = load_npy(folder.path("y.npy"));
+    EXPECT_EQ(logits.shape(), (Shape{c.count, c.classes}));
+    SimpleCNN model(options);
+    load_state_dict(model, load_safetensors(checkpoint).tensors);
+    const Tensor wanted = model(load_npy(folder.path("x.npy")));
+    EXPECT_LT(relative_difference(as_doubles(logits), as_doubles(wanted)), 1e-5);
   }
 }
 
