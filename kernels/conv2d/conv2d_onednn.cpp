@@ -86,11 +86,12 @@ struct Kept {
   memory::desc x, y;          // the primitive's layouts of the images
 };
 
+// What `make` gives for this key, made once. The pointer stays good while the thread lives.
 template <class Make>
-const Kept& kept(std::map<Key, Kept>& cache, const Key& key, const Make& make) {
+const Kept* kept(std::map<Key, Kept>& cache, const Key& key, const Make& make) {
   const auto found = cache.find(key);
   if (found != cache.end()) {
-    return found->second;
+    return &found->second;
   }
   Kept made;
   try {
@@ -98,7 +99,7 @@ const Kept& kept(std::map<Key, Kept>& cache, const Key& key, const Make& make) {
   } catch (const dnnl::error&) {
     made = Kept{};  // oneDNN refuses these sizes: the loops serve
   }
-  return cache.emplace(key, std::move(made)).first->second;
+  return &cache.emplace(key, std::move(made)).first->second;
 }
 
 memory wrap(const memory::desc& desc, const Tensor& tensor) {
@@ -127,7 +128,7 @@ bool conv2d_forward_onednn(const Tensor& x, const Tensor& weight, const Tensor& 
                            const ConvGeometry& geometry, Tensor& y) {
   thread_local std::map<Key, Kept> cache;
   const bool has_bias = bias.defined();
-  const Kept& entry = kept(cache, make_key(geometry, has_bias), [&] {
+  const Kept* entry = kept(cache, make_key(geometry, has_bias), [&] {
     const Descriptions d = describe(geometry);
     const auto desc = describe_forward(d, has_bias);
     Kept made{{}, desc.weights_desc(), d.plain_weight, desc.src_desc(), desc.dst_desc()};
@@ -136,19 +137,19 @@ bool conv2d_forward_onednn(const Tensor& x, const Tensor& weight, const Tensor& 
     }
     return made;
   });
-  if (!entry.primitive) {
+  if (!entry->primitive) {
     return false;
   }
   Tensor weight_room;
   y.bump_version();
   std::unordered_map<int, memory> arguments{
-      {DNNL_ARG_SRC, wrap(entry.x, x)},
-      {DNNL_ARG_WEIGHTS, in_layout(wrap(entry.plain_weight, weight), entry.weight, weight_room)},
-      {DNNL_ARG_DST, wrap(entry.y, y)}};
+      {DNNL_ARG_SRC, wrap(entry->x, x)},
+      {DNNL_ARG_WEIGHTS, in_layout(wrap(entry->plain_weight, weight), entry->weight, weight_room)},
+      {DNNL_ARG_DST, wrap(entry->y, y)}};
   if (has_bias) {
     arguments.emplace(DNNL_ARG_BIAS, wrap(f32({geometry.out_channels}, Tag::a), bias));
   }
-  entry.primitive->execute(onednn_stream(), arguments);
+  entry->primitive->execute(onednn_stream(), arguments);
   onednn_stream().wait();
   return true;
 }
@@ -156,7 +157,7 @@ bool conv2d_forward_onednn(const Tensor& x, const Tensor& weight, const Tensor& 
 bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                              Tensor& dx) {
   thread_local std::map<Key, Kept> cache;
-  const Kept& entry = kept(cache, make_key(geometry, false), [&] {
+  const Kept* entry = kept(cache, make_key(geometry, false), [&] {
     const Descriptions d = describe(geometry);
     const dnnl::convolution_backward_data::primitive_desc desc(
         onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
@@ -167,16 +168,16 @@ bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvG
     }
     return made;
   });
-  if (!entry.primitive) {
+  if (!entry->primitive) {
     return false;
   }
   Tensor weight_room;
   dx.bump_version();
-  entry.primitive->execute(
+  entry->primitive->execute(
       onednn_stream(),
-      {{DNNL_ARG_DIFF_DST, wrap(entry.y, dy)},
-       {DNNL_ARG_WEIGHTS, in_layout(wrap(entry.plain_weight, weight), entry.weight, weight_room)},
-       {DNNL_ARG_DIFF_SRC, wrap(entry.x, dx)}});
+      {{DNNL_ARG_DIFF_DST, wrap(entry->y, dy)},
+       {DNNL_ARG_WEIGHTS, in_layout(wrap(entry->plain_weight, weight), entry->weight, weight_room)},
+       {DNNL_ARG_DIFF_SRC, wrap(entry->x, dx)}});
   onednn_stream().wait();
   return true;
 }
@@ -184,7 +185,7 @@ bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvG
 bool conv2d_weight_grad_onednn(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                                Tensor& dweight) {
   thread_local std::map<Key, Kept> cache;
-  const Kept& entry = kept(cache, make_key(geometry, false), [&] {
+  const Kept* entry = kept(cache, make_key(geometry, false), [&] {
     Descriptions d = describe(geometry);
     const dnnl::convolution_backward_weights::primitive_desc desc(
         onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
@@ -195,17 +196,17 @@ bool conv2d_weight_grad_onednn(const Tensor& dy, const Tensor& x, const ConvGeom
     }
     return made;
   });
-  if (!entry.primitive) {
+  if (!entry->primitive) {
     return false;
   }
-  const memory plain = wrap(entry.plain_weight, dweight);
-  const bool direct = entry.weight == entry.plain_weight;
-  Tensor room = direct ? Tensor() : scratch(entry.weight);
-  memory result = direct ? plain : wrap(entry.weight, room);
+  const memory plain = wrap(entry->plain_weight, dweight);
+  const bool direct = entry->weight == entry->plain_weight;
+  Tensor room = direct ? Tensor() : scratch(entry->weight);
+  memory result = direct ? plain : wrap(entry->weight, room);
   dweight.bump_version();
-  entry.primitive->execute(onednn_stream(), {{DNNL_ARG_DIFF_DST, wrap(entry.y, dy)},
-                                             {DNNL_ARG_SRC, wrap(entry.x, x)},
-                                             {DNNL_ARG_DIFF_WEIGHTS, result}});
+  entry->primitive->execute(onednn_stream(), {{DNNL_ARG_DIFF_DST, wrap(entry->y, dy)},
+                                              {DNNL_ARG_SRC, wrap(entry->x, x)},
+                                              {DNNL_ARG_DIFF_WEIGHTS, result}});
   if (!direct) {
     memory target = plain;
     dnnl::reorder(result, target).execute(onednn_stream(), result, target);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/training.json: optimizers, schedules and a small training.
+"""Writes tests/golden/training.json: optimizers, schedules, resizing and a small training.
 
 The C++ tests repeat what the file describes and compare numbers. All numbers
 are float64 results of PyTorch on the CPU; the committed file was written with
@@ -231,6 +231,19 @@ def simple_cnn():
     return result
 
 
+def bilinear_cases():
+    """Images as the loader makes them: pixel / 255, resized, normalised with mean 0.3 and std 0.6."""
+    cases = []
+    for height, width, size in [(8, 8, 32), (3, 5, 4), (7, 6, 5), (1, 2, 4), (4, 4, 4)]:
+        pixels = [(37 * i + 11) % 256 for i in range(height * width)]
+        image = torch.tensor(pixels, dtype=torch.float64).reshape(1, 1, height, width) / 255
+        resized = torch.nn.functional.interpolate(
+            image, size=(size, size), mode="bilinear", align_corners=False)
+        cases.append({"height": height, "width": width, "size": size,
+                      "values": ((resized - 0.3) / 0.6).flatten().tolist()})
+    return cases
+
+
 def write_list(entries):
     return "[\n" + ",\n".join(json.dumps(entry, allow_nan=False) for entry in entries) + "\n]"
 
@@ -244,6 +257,7 @@ def main():
         '"optimizers": ' + write_list(optimizer_cases()),
         '"schedules": ' + write_list(schedule_cases()),
         '"clip_grad_norm": ' + write_list(clip_cases()),
+        '"bilinear": ' + write_list(bilinear_cases()),
         '"simple_cnn": ' + json.dumps(simple_cnn(), allow_nan=False),
     ])
     OUTPUT.write_text(text + "}\n")
