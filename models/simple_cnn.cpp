@@ -37,7 +37,6 @@ const Tensor* find(const StateDict& state, const std::string& key) {
 const Tensor* find_weight(const StateDict& state, const std::string& layer, int rank) {
   for (const char* key : {".weight_v", ".parametrizations.weight.original1", ".weight"}) {
     const Tensor* tensor = find(state, layer + key);
-    // Sizes without elements behind them could claim anything.
     if (tensor != nullptr && tensor->rank() == rank && tensor->numel() > 0) {
       return tensor;
     }
@@ -88,14 +87,20 @@ Tensor SimpleCNN::forward(const Operand& x) {
 
 SimpleCNN::Options SimpleCNN::options_for(const StateDict& state) {
   Options options;
-  if (const Tensor* filters = find_weight(state, "conv1", 4)) {
+  // Only shapes that can be this model's count: a size that the file has no data for would make a
+  // model far larger than the file.
+  const Tensor* filters = find_weight(state, "conv1", 4);
+  if (filters != nullptr && filters->size(0) == channels1 && filters->size(2) == 3 &&
+      filters->size(3) == 3) {
     options.input_channels = filters->size(1);
     options.dtype = filters->dtype() == float64 ? float64 : float32;
   }
-  if (const Tensor* head = find_weight(state, "fc2", 2)) {
+  const Tensor* head = find_weight(state, "fc2", 2);
+  if (head != nullptr && head->size(1) == hidden) {
     options.num_classes = head->size(0);
   }
-  if (const Tensor* features = find_weight(state, "fc1", 2)) {
+  const Tensor* features = find_weight(state, "fc1", 2);
+  if (features != nullptr && features->size(0) == hidden) {
     const auto side = static_cast<int64_t>(
         std::llround(std::sqrt(static_cast<double>(features->size(1)) / channels2)));
     if (side >= 1 && side <= 1024 && channels2 * side * side == features->size(1)) {

@@ -20,6 +20,9 @@ struct MachineOptions {
 };
 void add_machine_options(CLI::App& command, MachineOptions& options);
 
+// For paths: refuses "", which a script passes for a variable that is not set.
+CLI::Validator not_empty();
+
 // Sets the number of threads and returns the device; DeviceError where it is not there.
 Device apply(const MachineOptions& options);
 

@@ -11,6 +11,11 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
   command.add_option("--threads", options.threads, "CPU threads [all]")->check(CLI::Range(1, 1024));
 }
 
+CLI::Validator not_empty() {
+  return CLI::Validator(
+      [](std::string& text) { return text.empty() ? "got an empty path" : std::string(); }, "");
+}
+
 Device apply(const MachineOptions& options) {
   if (options.threads > 0) {
     set_num_threads(options.threads);

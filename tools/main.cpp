@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
   warptape::tools::add_predict_command(program);
   warptape::tools::add_bench_command(program);
   warptape::tools::add_info_command(program);
-  // A file-size limit then shows as a failed write, which has a message and leaves nothing half-written.
+  // A file-size limit then shows as a failed write, which has a message and leaves nothing
+  // half-written.
   std::signal(SIGXFSZ, SIG_IGN);
   try {
     program.parse(argc, argv);
@@ -46,6 +47,10 @@ int main(int argc, char** argv) {
     return 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "warptape: unexpected: %s\n", error.what());
+    return 1;
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    std::fprintf(stderr, "warptape: standard output cannot be written\n");
     return 1;
   }
   return 0;

@@ -167,16 +167,23 @@ void add_predict_command(CLI::App& program) {
   command->add_option("model", options->model, "simple_cnn")
       ->required()
       ->check(CLI::IsMember({"simple_cnn"}));
-  command->add_option("--checkpoint", options->checkpoint, "A safetensors file")->required();
+  command->add_option("--checkpoint", options->checkpoint, "A safetensors file")
+      ->required()
+      ->check(not_empty());
   CLI::Option_group* source = command->add_option_group("images", "One of these");
-  CLI::Option* input = source->add_option("--input", options->input,
-                                          "NPY file: normalised images, float32 (N, C, H, W)");
-  source->add_option("--data", options->data,
-                     "Folder as for train: its test images, normalised as config.json beside the "
-                     "checkpoint says; prints accuracy and loss");
+  CLI::Option* input = source
+                           ->add_option("--input", options->input,
+                                        "NPY file: normalised images, float32 (N, C, H, W)")
+                           ->check(not_empty());
+  source
+      ->add_option("--data", options->data,
+                   "Folder as for train: its test images, normalised as config.json beside the "
+                   "checkpoint says; prints accuracy and loss")
+      ->check(not_empty());
   source->require_option(1);
   CLI::Option* output =
-      command->add_option("--output", options->output, "NPY file to write: logits (N, classes)");
+      command->add_option("--output", options->output, "NPY file to write: logits (N, classes)")
+          ->check(not_empty());
   input->needs(output);
   add_machine_options(*command, options->machine);
   command->footer(

@@ -111,9 +111,17 @@ SimpleCNN make_model(const TrainOptions& options, const ImageData& data, DType d
   return model;
 }
 
-nlohmann::ordered_json describe(const TrainOptions& o, const ImageData& data, const Split& parts,
-                                const ImageTransform& transform, SimpleCNN& model) {
-  nlohmann::ordered_json json;
+using Json = nlohmann::ordered_json;
+
+// The value, or null where it does not apply.
+template <class Value>
+Json or_null(bool applies, const Value& value) {
+  return applies ? Json(value) : Json(nullptr);
+}
+
+Json describe(const TrainOptions& o, const ImageData& data, const Split& parts,
+              const ImageTransform& transform, SimpleCNN& model) {
+  Json json;
   json["warptape"] = version();
   json["model"] = o.model;
   json["input_channels"] = model.options().input_channels;
@@ -130,7 +138,7 @@ nlohmann::ordered_json describe(const TrainOptions& o, const ImageData& data, co
   json["std"] = transform.std;
   json["validation"] = o.validation;
   json["epochs"] = o.epochs;
-  json["max_steps"] = o.max_steps > 0 ? nlohmann::ordered_json(o.max_steps) : nullptr;
+  json["max_steps"] = or_null(o.max_steps > 0, o.max_steps);
   json["batch_size"] = o.batch_size;
   json["drop_last"] = o.drop_last;
   json["shuffle"] = !o.no_shuffle;
@@ -144,13 +152,13 @@ nlohmann::ordered_json describe(const TrainOptions& o, const ImageData& data, co
   json["step_epochs"] = o.step_epochs;
   json["gamma"] = o.gamma;
   json["min_lr"] = o.min_lr;
-  json["clip_norm"] = o.clip_norm > 0 ? nlohmann::ordered_json(o.clip_norm) : nullptr;
+  json["clip_norm"] = or_null(o.clip_norm > 0, o.clip_norm);
   json["dtype"] = o.dtype;
   json["seed"] = o.seed;
-  json["init"] = o.init.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(o.init);
+  json["init"] = or_null(!o.init.empty(), o.init);
   json["device"] = o.machine.device;
   json["threads"] = num_threads();
-  json["onednn"] = onednn_is_built_in() ? nlohmann::ordered_json(onednn_version()) : nullptr;
+  json["onednn"] = or_null(onednn_is_built_in(), onednn_version());
   return json;
 }
 

@@ -1,6 +1,8 @@
 #include "tools/train_options.h"
 
+#include <cerrno>
 #include <cmath>
+#include <cstdlib>
 
 namespace warptape::tools {
 namespace {
@@ -26,31 +28,36 @@ const CLI::Validator fraction =
     number("a number above 0 and below 1", [](double v) { return v > 0 && v < 1; });
 const CLI::Validator below_one =
     number("a number from 0 to below 1", [](double v) { return v >= 0 && v < 1; });
-// CLI11 takes "-1" for an unsigned number, and "" for a path.
+// CLI11 takes "-1" and what is too large for an unsigned number.
 const CLI::Validator whole = CLI::Validator(
     [](std::string& text) {
       const bool digits =
           !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-      return digits ? std::string() : "got " + text + ", wanted a whole number of 0 or more";
+      errno = 0;
+      std::strtoull(text.c_str(), nullptr, 10);
+      return digits && errno == 0 ? std::string()
+                                  : "got " + text + ", wanted a whole number of 0 to 2^64 - 1";
     },
     "a whole number of 0 or more");
-const CLI::Validator path = CLI::Validator(
-    [](std::string& text) { return text.empty() ? "got an empty path" : std::string(); }, "");
 const CLI::Validator count = CLI::Range(int64_t{1}, int64_t{1} << 40);
 
 void add_data_options(CLI::App& command, TrainOptions& o) {
   command
       .add_option("--data", o.data,
                   "Folder with CIFAR-10, CIFAR-100 (binary) or IDX files [data/digits]")
-      ->check(path);
+      ->check(not_empty());
   command.add_option("--image-size", o.image_size, "Images are resized to this, bilinearly")
       ->capture_default_str()
       ->check(CLI::Range(4, 4096));
   command
       .add_option("--mean", o.mean, "Of pixel/255: one number or one per channel [training set's]")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(finite);
-  command.add_option("--std", o.std, "Likewise [training set's]")->delimiter(',')->check(positive);
+  command.add_option("--std", o.std, "Likewise [training set's]")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(positive);
   command
       .add_option("--validation", o.validation,
                   "Split this fraction off the training set; it then decides what is best")
@@ -105,9 +112,10 @@ void add_options(CLI::App& command, TrainOptions& o) {
       ->capture_default_str()
       ->check(whole);
   command.add_flag("--no-weight-norm", o.no_weight_norm, "Plain convolutions");
-  command.add_option("--init", o.init, "Start from this safetensors checkpoint")->check(path);
+  command.add_option("--init", o.init, "Start from this safetensors checkpoint")
+      ->check(not_empty());
   command.add_option("--out", o.out, "Folder for the results [runs/<model>-<time>]; must be new")
-      ->check(path);
+      ->check(not_empty());
   add_machine_options(command, o.machine);
   command.footer(
       "Writes config.json, metrics.csv (a row per epoch), steps.csv (a row per step),\n"

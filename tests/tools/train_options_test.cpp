@@ -202,7 +202,7 @@ TEST(TrainOptions, MayStandBeforeTheModelAndNameAnyFolder) {
   const TemporaryFolder folder;
   const std::string data = write_tiny_cifar10(folder, "caf\xe9");  // Latin-1: no UTF-8
   expect_runs({"train", "--out", folder.path("run"), "--data", data, "--image-size", "8",
-               "--max-steps", "1", "--threads", "1", "--mean", "0.25", "simple_cnn"});
+               "--max-steps", "1", "--mean", "0.25", "simple_cnn", "--threads", "1"});
   const auto config = nlohmann::json::parse(folder.read("run/config.json"));
   EXPECT_EQ(config.at("mean"), (std::vector<double>{0.25, 0.25, 0.25}));
 }
