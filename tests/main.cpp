@@ -11,7 +11,8 @@ int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   warptape::register_case_tables();
   const int result = RUN_ALL_TESTS();
-  if (testing::UnitTest::GetInstance()->test_to_run_count() == 0 && !GTEST_FLAG_GET(list_tests)) {
+  if (testing::UnitTest::GetInstance()->test_to_run_count() == 0 &&
+      !testing::GTEST_FLAG(list_tests)) {
     std::fprintf(stderr, "no test matches the filter\n");
     return 1;
   }

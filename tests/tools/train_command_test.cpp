@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <ctime>
 #include <filesystem>
 #include <iomanip>
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <sstream>
 
 #include "tests/tools/command_line.h"
@@ -152,7 +152,10 @@ TEST(TrainCommand, TrainsOnTheShippedDigitsInADatedFolderByDefault) {
   expect_runs(arguments, folder.path());
   const std::vector<std::string> names = names_in(folder.path("runs"));
   ASSERT_EQ(names.size(), 1U);
-  EXPECT_TRUE(std::regex_match(names[0], std::regex("simple_cnn-\\d{8}-\\d{6}"))) << names[0];
+  std::string pattern = names[0];  // digits as 0
+  std::replace_if(
+      pattern.begin(), pattern.end(), [](char c) { return c >= '0' && c <= '9'; }, '0');
+  EXPECT_EQ(pattern, "simple_cnn-00000000-000000") << names[0];
   EXPECT_EQ(names_in(folder.path("runs/" + names[0])), run_files);
   const auto config = nlohmann::json::parse(folder.read("runs/" + names[0] + "/config.json"));
   EXPECT_EQ(config.at("data_kind"), "IDX");
