@@ -112,7 +112,8 @@ testing::AssertionResult matches(const Tensor& result, const Tensor& reference, 
   if (!within(got, wanted, tolerance, bound, why)) {
     return testing::AssertionFailure() << why;
   }
-  const bool all_zero = std::all_of(wanted.begin(), wanted.end(), [](double v) { return std::abs(v) < 1e-12; });
+  const bool all_zero =
+      std::all_of(wanted.begin(), wanted.end(), [](double v) { return std::abs(v) < 1e-12; });
   if (!all_zero && within(std::vector<double>(got.size(), 0.0), wanted, tolerance, bound, why)) {
     return testing::AssertionFailure() << "this case would accept a result of zeros";
   }

@@ -13,8 +13,8 @@ namespace warptape {
 std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype);
 
 // `result` against the float64 reference, both in logical order. With unchanged tolerances a result
-// of zeros must fail as well, unless the reference is zero too (up to rounding): a case that accepts zeros tests
-// nothing.
+// of zeros must fail as well, unless the reference is zero too (up to rounding): a case that
+// accepts zeros tests nothing.
 testing::AssertionResult matches(const Tensor& result, const Tensor& reference, Tolerance tolerance,
                                  DType dtype);
 
