@@ -22,8 +22,10 @@ double learning_rate_at(const ScheduleOptions& o, int64_t step) {
   }
   const int64_t t = step - o.warmup_steps;
   switch (o.kind) {
-    case ScheduleKind::Step:
-      return o.lr * std::pow(o.gamma, static_cast<double>(t / o.step_size));
+    case ScheduleKind::Step: {
+      const int64_t drops = t / o.step_size;
+      return o.lr * std::pow(o.gamma, static_cast<double>(drops));
+    }
     case ScheduleKind::Cosine: {
       const double progress =
           static_cast<double>(std::min(t, o.total_steps)) / static_cast<double>(o.total_steps);
