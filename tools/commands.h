@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/device/device.h"
+#include "layers/state_dict.h"
 
 namespace warptape::tools {
 
@@ -25,6 +26,9 @@ CLI::Validator not_empty();
 
 // Sets the number of threads and returns the device; DeviceError where it is not there.
 Device apply(const MachineOptions& options);
+
+// load_state_dict with the checkpoint's path in front of its message.
+void load_checkpoint(const std::string& path, const StateDict& tensors, Module& model);
 
 // Version of the program, from the build.
 std::string version();

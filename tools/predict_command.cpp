@@ -38,11 +38,7 @@ SimpleCNN load_model(const std::string& path, int64_t height, int64_t width) {
     options.image_size = height;
   }
   SimpleCNN model(options);
-  try {
-    load_state_dict(model, checkpoint.tensors, {});
-  } catch (const ValueError& error) {
-    throw ValueError(path + ": " + error.what());
-  }
+  load_checkpoint(path, checkpoint.tensors, model);
   model.eval();
   return model;
 }

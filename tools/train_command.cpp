@@ -103,11 +103,7 @@ SimpleCNN make_model(const TrainOptions& options, const ImageData& data, DType d
       options.init, stored.num_classes, options.data, data.classes - 1);
   model_options.num_classes = stored.num_classes;
   SimpleCNN model(model_options);
-  try {
-    load_state_dict(model, checkpoint.tensors, {});
-  } catch (const ValueError& error) {
-    throw ValueError(options.init + ": " + error.what());
-  }
+  load_checkpoint(options.init, checkpoint.tensors, model);
   return model;
 }
 

@@ -1,3 +1,5 @@
+// What the sub-commands share.
+
 #include "core/error.h"
 #include "core/parallel.h"
 #include "tools/commands.h"
@@ -26,6 +28,14 @@ Device apply(const MachineOptions& options) {
   const Device device = parse_device(options.device);
   backend(device);  // throws where it is not there
   return device;
+}
+
+void load_checkpoint(const std::string& path, const StateDict& tensors, Module& model) {
+  try {
+    load_state_dict(model, tensors, {});
+  } catch (const ValueError& error) {
+    throw ValueError(path + ": " + error.what());
+  }
 }
 
 std::string version() {
