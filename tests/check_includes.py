@@ -3,7 +3,7 @@
 
     core <- kernels <- layers <- {models, training} <- tools      (tests include anything)
 
-and, within core, device <- the rest. Also that core uses no file of another room, and that headers
+and, within core, simt <- device <- the rest. Also that core uses no file of another room, and that headers
 begin with `#pragma once`. Run from anywhere; prints every offence and exits with 1 if there is one.
 """
 import pathlib
@@ -19,8 +19,11 @@ MAY_INCLUDE = {
     "training": {"core", "kernels", "layers", "models", "training"},
     "tools": {"core", "kernels", "layers", "models", "training", "tools"},
 }
-# core/device knows of the rest of core only how to report an error.
-DEVICE_MAY_INCLUDE = ("core/device/", "core/error.h")
+# core/simt and core/device know of the rest of core only how to report an error.
+WITHIN_CORE = {
+    "core/simt/": ("core/simt/", "core/error.h"),
+    "core/device/": ("core/device/", "core/simt/", "core/error.h"),
+}
 
 
 def offences(path: pathlib.Path) -> list[str]:
@@ -37,8 +40,9 @@ def offences(path: pathlib.Path) -> list[str]:
         room = target.split("/")[0]
         if room not in MAY_INCLUDE[relative.parts[0]]:
             found.append(f"{relative}:{number}: {relative.parts[0]} may not include {target}")
-        if str(relative).startswith("core/device/") and not target.startswith(DEVICE_MAY_INCLUDE):
-            found.append(f"{relative}:{number}: core/device may not include {target}")
+        for folder, allowed in WITHIN_CORE.items():
+            if str(relative).startswith(folder) and not target.startswith(allowed):
+                found.append(f"{relative}:{number}: {folder} may not include {target}")
     return found
 
 

@@ -1,0 +1,98 @@
+#pragma once
+// launch(kernel, {.grid = ..., .block = ..., .stream = ..., .name = "..."}, arguments...) for .cu
+// files: one call under nvcc and under the SIMT engine. Arguments are brace-initialised into the
+// kernel's parameters, so that an int64 cannot narrow silently. An empty grid launches nothing.
+//
+// Pointers tell what a kernel may do: through `const T*` it reads, through `T*` it writes. A struct
+// argument lists the pointers in it:
+//   template <class Visit> void for_each_pointer(Visit&& visit) const { visit(values); }
+// (an empty body if it has none); without that it does not compile.
+
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "core/device/gpu.h"
+#include "core/simt/simt.h"
+
+#ifdef WARPTAPE_SIMT
+#include "core/device/emulated/emulated.h"
+#endif
+
+namespace warptape {
+
+struct LaunchConfig {
+  dim3 grid;
+  dim3 block;
+  size_t smem = 0;  // bytes of dynamic shared memory
+  gpu::StreamHandle stream = nullptr;
+  const char* name = "kernel";
+};
+
+namespace launch_detail {
+
+template <class T>
+concept ListsPointers = requires(const T& value) {
+  value.for_each_pointer([](auto*) {});
+};
+
+template <class Visit, class T>
+void visit_pointers(Visit&& visit, const T& argument) {
+  if constexpr (std::is_pointer_v<T>) {
+    visit(argument);
+  } else if constexpr (!std::is_arithmetic_v<T> && !std::is_enum_v<T>) {
+    static_assert(ListsPointers<T>, "a struct that is a kernel argument needs for_each_pointer");
+    argument.for_each_pointer(visit);
+  }
+}
+
+#ifndef WARPTAPE_SIMT
+// Raises the limit of dynamic shared memory where a kernel asks for more than 48 KB, launches, and
+// returns the runtime's status.
+int launch_cuda(const void* kernel, const LaunchConfig& config, void** arguments);
+#endif
+
+}  // namespace launch_detail
+
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments&&... arguments) {
+  static_assert(sizeof...(Parameters) == sizeof...(Arguments), "as many arguments as parameters");
+  if (config.grid.x == 0 || config.grid.y == 0 || config.grid.z == 0) {
+    return;
+  }
+  std::tuple<std::decay_t<Parameters>...> values{
+      std::decay_t<Parameters>{std::forward<Arguments>(arguments)}...};
+#ifdef WARPTAPE_SIMT
+  std::vector<gpu::emulated::Access> accesses;
+  std::apply(
+      [&](const auto&... value) {
+        (launch_detail::visit_pointers(
+             [&]<class T>(T* pointer) {
+               accesses.push_back({pointer, std::is_const_v<T> ? gpu::emulated::AccessMode::Read
+                                                               : gpu::emulated::AccessMode::Write});
+             },
+             value),
+         ...);
+      },
+      values);
+  gpu::emulated::queue_kernel({config.grid, config.block, config.smem, config.name}, config.stream,
+                              std::move(accesses),
+                              [kernel, values] { std::apply(kernel, values); });
+#else
+  std::apply(
+      [&](auto&... value) {
+        (static_cast<void>([&] {
+           // Compiles only where a struct lists its pointers, as under the engine.
+           launch_detail::visit_pointers([](auto*) {}, value);
+         }),
+         ...);
+        void* pointers[] = {static_cast<void*>(&value)...};
+        gpu::check_launch(
+            launch_detail::launch_cuda(reinterpret_cast<const void*>(kernel), config, pointers),
+            config.name);
+      },
+      values);
+#endif
+}
+
+}  // namespace warptape

@@ -1,0 +1,49 @@
+#pragma once
+// The SIMT engine: runs a CUDA kernel, compiled as C++, on the host. One block runs on one OS
+// thread; each of its CUDA threads is a fiber that suspends at barriers and warp collectives.
+// Blocks are spread over OS threads. Kernel authors include core/simt/simt.h, not this.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "core/simt/host_types.h"
+
+namespace warptape::simt {
+
+// What the engine allows, the smallest of the GPUs that releases are built for (sm_80 to sm_120).
+inline constexpr unsigned max_threads_per_block = 1024;
+inline constexpr size_t max_shared_bytes = 99 * 1024;  // static and dynamic together
+
+struct Grid {
+  dim3 grid;
+  dim3 block;
+  size_t dynamic_shared = 0;  // bytes
+  const char* name = "kernel";
+};
+
+// Runs thread_body once per CUDA thread, with threadIdx and the others set; returns when all blocks
+// have finished. Throws KernelError at the first fault: divergent barrier, deadlock, bad mask, too
+// many threads, too much shared memory, misaligned access. Not reentrant from within a kernel.
+void run_grid(const Grid& grid, const std::function<void()>& thread_body);
+
+struct Settings {
+  uint64_t seed = 1;     // thread and block orders; 0: always ascending. WARPTAPE_SIMT_SEED
+  unsigned workers = 0;  // OS threads for blocks; 0: as many as cores. WARPTAPE_SIMT_THREADS
+  std::string
+      deleted_barrier;  // "file.cuh:12": this site does nothing. WARPTAPE_SIMT_DELETE_BARRIER
+};
+
+// The settings in use, read from the environment at first use. Change them only while no kernel
+// runs.
+Settings& settings();
+
+// "seed 7, launch 12", for the messages of others that report on a kernel.
+std::string order_description();
+
+// "in kernel K, block (0, 0, 0), thread (3, 0, 0)" while the calling OS thread runs a kernel, else
+// "". Safe in a signal handler.
+const char* where();
+
+}  // namespace warptape::simt
