@@ -195,9 +195,6 @@ TEST(Devices, AnOpWithoutAKernelNamesItselfAndTheDevice) {
   EXPECT_EQ(calls, 1);
 }
 
-void kernel_of_builds_with_a_gpu();  // defined nowhere: a build without a GPU must link all the
-                                     // same
-
 TEST(Devices, AKernelForTheGpuIsNeverReferredToWithoutOne) {
   int calls = 0;
   on_device(
