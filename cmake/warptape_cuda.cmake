@@ -10,9 +10,6 @@ message(STATUS "CUDA: ${WARPTAPE_CUDA_VERSION} in ${WARPTAPE_CUDA_TOP}")
 set(WARPTAPE_CUDA_ARCHITECTURES "80-real;90-real;100-real;120" CACHE STRING
     "Architectures of the kernels, as in CMAKE_CUDA_ARCHITECTURES")
 set(CMAKE_CUDA_ARCHITECTURES ${WARPTAPE_CUDA_ARCHITECTURES})
-set(CMAKE_CUDA_STANDARD 20)
-set(CMAKE_CUDA_STANDARD_REQUIRED ON)
-set(CMAKE_CUDA_EXTENSIONS OFF)
 # One host compiler for all of the build.
 if(NOT CMAKE_CUDA_HOST_COMPILER AND "$ENV{CUDAHOSTCXX}" STREQUAL "")
   set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
@@ -32,10 +29,13 @@ if(warptape_append_flags)
 else()
   unset(ENV{NVCC_APPEND_FLAGS})
 endif()
-# CMake before 3.25 does not know that nvcc can.
+# Not before enable_language: some CMakes do not know that nvcc can.
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
 endif()
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+set(CMAKE_CUDA_EXTENSIONS OFF)
 
 # The runtime is linked by its full path, by whatever links Warptape, and libcuda never: a program
 # starts on a machine without a driver and says so.
