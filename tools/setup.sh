@@ -126,9 +126,8 @@ fill_bundle() {
   bundled+=("$(apt-cache depends libfmt-dev | sed -n 's/^ *Depends: \(libfmt[0-9].*\)/\1/p')")
   work="$(mktemp -d)"
   trap 'rm -rf "$work"' EXIT
-  chmod 755 "$work" # apt-get downloads as a user of its own
   for package in "${bundled[@]}"; do
-    (cd "$work" && apt-get -qq -o Dpkg::Use-Pty=0 download "$package") || die "$package could not be fetched."
+    (cd "$work" && apt-get -qq -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root download "$package") || die "$package could not be fetched."
   done
   rm -rf "$folder"
   mkdir "$folder"
