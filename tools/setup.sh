@@ -7,7 +7,8 @@ venv="$root/.deps/venv"
 onednn_wheel="onednn-devel-cpu-gomp==2023.2.0"
 # One version everywhere: each release of clang-format lays out code a little differently.
 clang_format_version="14.0.6"
-# One release of CUDA: nvcc's own requirements would bring an nvvm that is newer than its ptxas.
+# One release of CUDA, installed without dependencies: nvcc's own would bring an nvvm that is newer
+# than its ptxas.
 cuda_wheels=(nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88
   nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85)
 # The oldest ones on PyPI; they read the machine code of older releases too.
@@ -164,7 +165,7 @@ if [[ ${#missing[@]} -gt 0 ]]; then
   apt_install "${missing[@]}" || die "apt-get could not install: ${missing[*]}"
 fi
 
-# pypi_install NAME==VERSION... - into the virtual environment, which it makes if need be.
+# [pip_options=--no-deps] pypi_install NAME==VERSION... - into the virtual environment, which it makes if need be.
 pypi_install() {
   if [[ ! -x "$venv/bin/python" ]]; then
     if ! python3 -c 'import ensurepip' 2>/dev/null; then
@@ -176,8 +177,7 @@ pypi_install() {
     python3 -m venv "$venv" || return 1
   fi
   say "installing $* in .deps/venv"
-  # Without dependencies: all that is needed is named here, with its version.
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$@"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check ${pip_options:+"$pip_options"} "$@"
 }
 
 # --- versions -------------------------------------------------------------------------------------
@@ -248,12 +248,12 @@ if [[ $cuda == yes ]]; then
     if [[ -n ${CUDACXX:-} || ${WARPTAPE_CUDA_ROOT:-wheels} != wheels ]]; then
       die "the toolkit that CUDACXX or WARPTAPE_CUDA_ROOT names is refused. $found"
     fi
-    pypi_install "${cuda_wheels[@]}" || die "CUDA's wheels could not be installed."
+    pip_options=--no-deps pypi_install "${cuda_wheels[@]}" || die "CUDA's wheels could not be installed."
     found="$(cuda_toolkit)" || die "$found"
   fi
   say "$found"
   if [[ $dev == yes ]] && ! disassembler "${found#* in }"; then
-    pypi_install "${disassembler_wheels[@]}" || die "cuobjdump and nvdisasm could not be installed."
+    pip_options=--no-deps pypi_install "${disassembler_wheels[@]}" || die "cuobjdump and nvdisasm could not be installed."
   fi
 fi
 
