@@ -15,19 +15,23 @@ if(NOT CMAKE_CUDA_HOST_COMPILER AND "$ENV{CUDAHOSTCXX}" STREQUAL "")
   set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
 endif()
 
-# nvcc looks for the runtime in lib64 only, which wheels do not have; CMake's test of the compiler
-# links a program.
+# CMake's tests of the compiler link programs, but nvcc looks for the runtime only in lib64, which
+# wheels do not have, and for a shared one without its version, which they do not have either.
 get_filename_component(warptape_cuda_lib ${WARPTAPE_CUDA_RUNTIME} DIRECTORY)
 set(warptape_append_flags "$ENV{NVCC_APPEND_FLAGS}")
 set(ENV{NVCC_APPEND_FLAGS} "${warptape_append_flags} -L${warptape_cuda_lib}")
 if(NOT WARPTAPE_CUDA_RUNTIME MATCHES "_static\\.a$")
-  set(ENV{NVCC_APPEND_FLAGS} "$ENV{NVCC_APPEND_FLAGS} -cudart=none")
+  set(warptape_cuda_lib ${CMAKE_BINARY_DIR}/cuda_runtime)
+  file(MAKE_DIRECTORY ${warptape_cuda_lib})
+  file(CREATE_LINK ${WARPTAPE_CUDA_RUNTIME} ${warptape_cuda_lib}/libcudart.so SYMBOLIC)
+  set(ENV{NVCC_APPEND_FLAGS} "$ENV{NVCC_APPEND_FLAGS} -L${warptape_cuda_lib} -cudart=shared")
 endif()
 enable_language(CUDA)
-if(warptape_append_flags)
-  set(ENV{NVCC_APPEND_FLAGS} "${warptape_append_flags}")
-else()
-  unset(ENV{NVCC_APPEND_FLAGS})
+set(ENV{NVCC_APPEND_FLAGS} "${warptape_append_flags}")
+# CMake finds the host compiler's folders with the static runtime only; naming /usr/include again as
+# a system folder would hide math.h from libstdc++.
+if(NOT CMAKE_CUDA_IMPLICIT_INCLUDE_DIRECTORIES)
+  set(CMAKE_CUDA_IMPLICIT_INCLUDE_DIRECTORIES ${CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES})
 endif()
 # Not before enable_language: some CMakes do not know that nvcc can.
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
