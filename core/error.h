@@ -33,6 +33,9 @@ struct DTypeError : Error {
 struct DeviceError : Error {
   using Error::Error;
 };
+struct KernelError : DeviceError {  // a fault inside a kernel
+  using DeviceError::DeviceError;
+};
 struct TapeError : Error {  // a tape used out of scope, twice, or with a tensor changed since
   using Error::Error;
 };

@@ -15,6 +15,9 @@
 #endif
 
 namespace warptape {
+
+void kernel_of_builds_with_a_gpu();  // defined nowhere: a build without one must link all the same
+
 namespace {
 
 #ifdef WARPTAPE_TEST_ASAN
@@ -190,6 +193,32 @@ TEST(Devices, AnOpWithoutAKernelNamesItselfAndTheDevice) {
       },
       {"[op] has no kernel", "cuda:0"});
   EXPECT_EQ(calls, 1);
+}
+
+void kernel_of_builds_with_a_gpu();  // defined nowhere: a build without a GPU must link all the
+                                     // same
+
+TEST(Devices, AKernelForTheGpuIsNeverReferredToWithoutOne) {
+  int calls = 0;
+  on_device(
+      "op", cpu, [&] { ++calls; },
+      [&] {
+        if constexpr (!has_gpu) {
+          kernel_of_builds_with_a_gpu();
+        }
+        calls += 10;
+      });
+  EXPECT_EQ(calls, 1);
+  const auto on_cuda = [&] {
+    on_device(
+        "op", {DeviceType::CUDA, 0}, [&] { ++calls; }, [&] { calls += 10; });
+  };
+  if constexpr (has_gpu) {
+    on_cuda();
+    EXPECT_EQ(calls, 11);
+  } else {
+    expect_throws<DeviceError>(on_cuda, {"[op] has no kernel", "cuda:0"});
+  }
 }
 
 }  // namespace

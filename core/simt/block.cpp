@@ -1,0 +1,359 @@
+#include "core/simt/block.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "core/simt/state.h"
+
+namespace warptape::simt {
+
+thread_local constinit BlockRunner* running_block = nullptr;
+
+BlockRunner* current_block() {
+  return running_block;
+}
+
+namespace {
+
+constexpr size_t tag_ring = 1 << 16;
+constexpr unsigned tags_per_block = 2 + 2 * 32;
+
+// The stack of the OS thread, which AddressSanitizer wants to know when a fiber switches back.
+void find_own_stack(Context& context) {
+  pthread_attr_t attributes;
+  if (::pthread_getattr_np(::pthread_self(), &attributes) == 0) {
+    void* bottom = nullptr;
+    ::pthread_attr_getstack(&attributes, &bottom, &context.stack_bytes);
+    context.stack_bottom = bottom;
+    ::pthread_attr_destroy(&attributes);
+  }
+}
+
+}  // namespace
+
+BlockRunner::BlockRunner() : tags_(thread_sanitizer ? tag_ring : 0) {}
+
+BlockRunner::~BlockRunner() = default;
+
+// splitmix64 (Steele, Lea & Flood 2014)
+uint64_t BlockRunner::random() {
+  uint64_t z = (random_ += 0x9E3779B97F4A7C15);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+  return z ^ (z >> 31);
+}
+
+// Ranks of warps, and of lanes within each: the ready thread of the lowest rank runs, so that warps
+// may run far ahead of others. (Picking at random each time hides races: everybody then proceeds at
+// the same pace.) Only called when no thread is ready.
+void BlockRunner::draw_order() {
+  for (unsigned w = 0; w < warps_in_block_; ++w) {
+    warp_at_[w] = static_cast<uint8_t>(w);
+    Warp& warp = warps_[w];
+    for (unsigned lane = 0; lane < warp_size; ++lane) {
+      warp.lane_at[lane] = static_cast<uint8_t>(lane);
+    }
+    for (unsigned i = warp_size; random_ != 0 && i > 1; --i) {
+      std::swap(warp.lane_at[i - 1], warp.lane_at[random() % i]);
+    }
+    for (unsigned place = 0; place < warp_size; ++place) {
+      warp.place_of[warp.lane_at[place]] = static_cast<uint8_t>(place);
+    }
+  }
+  for (unsigned i = warps_in_block_; random_ != 0 && i > 1; --i) {
+    std::swap(warp_at_[i - 1], warp_at_[random() % i]);
+  }
+  for (unsigned rank = 0; rank < warps_in_block_; ++rank) {
+    rank_of_[warp_at_[rank]] = static_cast<uint8_t>(rank);
+  }
+}
+
+void BlockRunner::set_up(const Grid& grid, uint3 block, uint64_t order) {
+  grid_ = &grid;
+  block_ = block;
+  random_ = order;
+  threads_in_block_ = grid.block.x * grid.block.y * grid.block.z;
+  warps_in_block_ = (threads_in_block_ + warp_size - 1) / warp_size;
+  threads_.resize(threads_in_block_);
+  warps_.assign(warps_in_block_, {});
+  ready_warps_ = 0;
+  done_ = 0;
+  arrived_ = 0;
+  barrier_total_ = 0;
+  error_.message.clear();
+  first_tag_ = first_tag_ + 2 * tags_per_block > tags_.size() ? 0 : first_tag_ + tags_per_block;
+  draw_order();
+  unsigned linear = 0;
+  for (unsigned z = 0; z < grid.block.z; ++z) {
+    for (unsigned y = 0; y < grid.block.y; ++y) {
+      for (unsigned x = 0; x < grid.block.x; ++x, ++linear) {
+        Thread& thread = threads_[linear];
+        thread.index = {x, y, z};
+        thread.linear = linear;
+        thread.state = Thread::State::NotStarted;
+        thread.fiber = nullptr;
+        thread.async_group = 0;
+        thread.async_copies.clear();
+        warp_of(thread).exists |= 1u << (linear % warp_size);
+        make_ready(thread);
+      }
+    }
+  }
+}
+
+char* BlockRunner::tag(unsigned which) {
+  return thread_sanitizer ? &tags_[first_tag_ + which] : nullptr;
+}
+
+void BlockRunner::make_ready(Thread& thread) {
+  Warp& warp = warp_of(thread);
+  warp.ready |= 1u << warp.place_of[thread.linear % warp_size];
+  ready_warps_ |= 1u << rank_of_[thread.linear / warp_size];
+}
+
+Thread* BlockRunner::take_next() {
+  if (ready_warps_ == 0) {
+    return nullptr;
+  }
+  const unsigned w = warp_at_[static_cast<unsigned>(std::countr_zero(ready_warps_))];
+  Warp& warp = warps_[w];
+  const unsigned lane = warp.lane_at[static_cast<unsigned>(std::countr_zero(warp.ready))];
+  warp.ready &= warp.ready - 1;
+  if (warp.ready == 0) {
+    ready_warps_ &= ready_warps_ - 1;
+  }
+  return &threads_[w * warp_size + lane];
+}
+
+void BlockRunner::resume_from(Context& from, Thread& thread) {
+  if (thread.state == Thread::State::NotStarted) {
+    thread.fiber = stacks_.take(thread.linear);
+    thread.fiber->prepare(&thread_main, this);
+  }
+  thread.state = Thread::State::Ready;
+  current_ = &thread;
+  set_builtins(thread.index, block_, grid_->block, grid_->grid);
+  switch_context(from, thread.fiber->context());
+}
+
+// Called by a thread that waits: runs others until somebody makes it ready and its turn comes.
+void BlockRunner::suspend() {
+  Thread& own = *current_;
+  Thread* next = take_next();
+  if (next == nullptr) {
+    switch_context(own.fiber->context(), scheduler_);  // everybody waits: the scheduler reports
+  } else if (next == &own) {
+    own.state = Thread::State::Ready;
+  } else {
+    resume_from(own.fiber->context(), *next);
+  }
+}
+
+void BlockRunner::thread_main(void* argument) {
+  auto& runner = *static_cast<BlockRunner*>(argument);
+  tsan_acquire(grid_start_tag());
+  tsan_acquire(&runner.scheduler_);
+  (*runner.body_)();
+  tsan_release(grid_end_tag());
+  runner.finish_thread();
+}
+
+void BlockRunner::finish_thread() {
+  Thread& thread = *current_;
+  thread.state = Thread::State::Done;
+  ++done_;
+  warp_of(thread).done |= 1u << (thread.linear % warp_size);
+  if (!thread_sanitizer) {
+    stacks_.give_back(thread.fiber);
+  }
+  switch_context(thread.fiber->context(), scheduler_);
+}
+
+void BlockRunner::fail(const std::string& message) {
+  error_.message = message;
+  switch_context(current_->fiber->context(), scheduler_);
+  __builtin_unreachable();
+}
+
+BlockError BlockRunner::run(const Grid& grid, uint3 block, const std::function<void()>& body,
+                            uint64_t order) {
+  set_up(grid, block, order);
+  body_ = &body;
+  find_own_stack(scheduler_);
+  scheduler_.tsan = tsan_current_fiber();
+  shared_memory_.allocate_dynamic(grid.dynamic_shared);
+  running_block = this;
+  tsan_release(&scheduler_);  // what this OS thread did so far, its thread-local storage for one
+  while (error_.message.empty() && done_ < threads_in_block_) {
+    Thread* next = take_next();
+    if (next == nullptr) {
+      error_.message = deadlock();
+    } else {
+      resume_from(scheduler_, *next);
+    }
+  }
+  running_block = nullptr;
+  if (!error_.message.empty()) {
+    stacks_.take_all_back();
+  }
+  if (!shared_memory_.release() && error_.message.empty()) {
+    error_.message = "shared memory: written behind the end of a variable";
+  }
+  return error_;
+}
+
+int BlockRunner::barrier(const WaitSite& site, int predicate, int (*combine)(int, int)) {
+  Thread& thread = *current_;
+  char* order = tag(barrier_phase_);
+  tsan_release(order);
+  if (arrived_ == 0) {
+    barrier_site_ = site;
+  } else if (!(site == barrier_site_)) {
+    check_barrier_sites(site);
+  }
+  thread.site = site;
+  barrier_total_ = combine(barrier_total_, predicate);
+  ++arrived_;
+  if (arrived_ == threads_in_block_) {
+    release_barrier(barrier_total_);
+    make_ready(thread);
+  } else {
+    thread.state = Thread::State::AtBarrier;
+  }
+  suspend();
+  tsan_acquire(order);
+  return barrier_result_;
+}
+
+// The last one to arrive: everybody may go on, in a new order.
+void BlockRunner::release_barrier(int result) {
+  barrier_result_ = result;
+  barrier_total_ = 0;
+  arrived_ = 0;
+  barrier_phase_ ^= 1;
+  draw_order();
+  for (Thread& thread : threads_) {
+    if (thread.state == Thread::State::AtBarrier) {
+      make_ready(thread);
+    }
+  }
+}
+
+void BlockRunner::check_barrier_sites(const WaitSite& site) {
+  const OnScheduler errand(*this);
+  fail(fmt::format("divergent barrier: threads {} wait at {} ({}:{}), thread {} came to {} ({}:{})",
+                   threads_at(barrier_site_), barrier_site_.what, barrier_site_.file,
+                   barrier_site_.line, current_->linear, site.what, site.file, site.line));
+}
+
+void BlockRunner::collective(const WaitSite& site, unsigned mask, void* slot,
+                             void (*combine)(void* const*, unsigned), bool orders_memory) {
+  Thread& thread = *current_;
+  Warp& warp = warp_of(thread);
+  const unsigned lane = thread.linear % warp_size;
+  const unsigned own = 1u << lane;
+  thread.site = site;
+  if ((mask & own) == 0 || (mask & ~(warp.exists & ~warp.done)) != 0) {
+    const OnScheduler errand(*this);
+    fail(fmt::format("{} ({}:{}): mask {:#010x} of thread {} (lane {}) {}", site.what, site.file,
+                     site.line, mask, thread.linear, lane,
+                     (mask & own) == 0 ? "does not name its own lane"
+                                       : "names lanes that have exited or never were"));
+  }
+  Pending& pending = warp.pending[static_cast<unsigned>(std::countr_zero(mask))];
+  if (pending.arrived != 0 && (pending.mask != mask || pending.what != site.what)) {
+    const OnScheduler errand(*this);
+    fail(fmt::format(
+        "{} ({}:{}) with mask {:#010x} of thread {}: lanes {:#010x} of the warp wait in "
+        "{} with mask {:#010x}",
+        site.what, site.file, site.line, mask, thread.linear, pending.arrived, pending.what,
+        pending.mask));
+  }
+  pending.mask = mask;
+  pending.what = site.what;
+  pending.arrived |= own;
+  warp.slots[lane] = slot;
+  char* order = tag(2 + 2 * (thread.linear / warp_size) + warp.phase);
+  if (orders_memory) {
+    tsan_release(order);
+  }
+  if (pending.arrived != mask) {
+    thread.state = Thread::State::InCollective;
+    suspend();
+  } else {
+    pending.arrived = 0;
+    if (orders_memory) {
+      warp.phase ^= 1;
+    }
+    if (combine != nullptr) {
+      combine(warp.slots.data(), mask);
+    }
+    const unsigned first = thread.linear - lane;
+    for (unsigned others = mask & ~own; others != 0; others &= others - 1) {
+      make_ready(threads_[first + static_cast<unsigned>(std::countr_zero(others))]);
+    }
+  }
+  if (orders_memory) {
+    tsan_acquire(order);
+  }
+}
+
+void* BlockRunner::shared(const void* key, size_t bytes, size_t alignment) {
+  if (void* found = shared_memory_.find(key)) {
+    return found;
+  }
+  const OnScheduler errand(*this);
+  if (shared_memory_.bytes() + bytes > max_shared_bytes) {
+    fail(fmt::format("shared memory: the block asks for {} bytes, the limit is {}",
+                     shared_memory_.bytes() + bytes, max_shared_bytes));
+  }
+  return shared_memory_.allocate(key, bytes, alignment);
+}
+
+// "0-31, 40": the threads that wait at a site.
+std::string BlockRunner::threads_at(const WaitSite& site) const {
+  std::string text;
+  for (unsigned first = 0; first < threads_in_block_; ++first) {
+    const auto waits = [&](unsigned i) {
+      const Thread& thread = threads_[i];
+      return (thread.state == Thread::State::AtBarrier ||
+              thread.state == Thread::State::InCollective) &&
+             thread.site == site;
+    };
+    if (!waits(first)) {
+      continue;
+    }
+    unsigned last = first;
+    while (last + 1 < threads_in_block_ && waits(last + 1)) {
+      ++last;
+    }
+    text += text.empty() ? "" : ", ";
+    text += first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last);
+    first = last;
+  }
+  return text;
+}
+
+std::string BlockRunner::deadlock() const {
+  std::vector<WaitSite> sites;
+  for (const Thread& thread : threads_) {
+    const bool waits =
+        thread.state == Thread::State::AtBarrier || thread.state == Thread::State::InCollective;
+    if (waits && std::find(sites.begin(), sites.end(), thread.site) == sites.end()) {
+      sites.push_back(thread.site);
+    }
+  }
+  const bool barrier_only = sites.size() == 1 && arrived_ + done_ == threads_in_block_;
+  std::string text = barrier_only ? "divergent barrier:" : "deadlock:";
+  for (const WaitSite& site : sites) {
+    text += fmt::format(" threads {} wait at {} ({}:{}),", threads_at(site), site.what, site.file,
+                        site.line);
+  }
+  return text + fmt::format(" {} of {} threads have exited", done_, threads_in_block_);
+}
+
+}  // namespace warptape::simt

@@ -1,0 +1,101 @@
+// The vocabulary's entry points into the block that runs.
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "core/simt/simt.h"
+#include "core/simt/state.h"
+
+namespace warptape::simt::engine {
+namespace {
+
+BlockRunner& block() {
+  return *current_block();
+}
+
+// Deleting one barrier at run time: the site whose "file.cuh:12" the settings name does nothing.
+struct DeletedSite {
+  std::string_view file;
+  int line = 0;
+
+  DeletedSite() {
+    const std::string_view text = settings().deleted_barrier;
+    const size_t colon = text.rfind(':');
+    if (colon != std::string_view::npos) {
+      file = text.substr(0, colon);
+      line = std::stoi(std::string(text.substr(colon + 1)));
+    }
+  }
+  bool is(const char* other_file, int other_line) const {
+    return other_line == line && line != 0 && std::string_view(other_file).ends_with(file);
+  }
+};
+
+bool is_deleted(const char* file, int line) {
+  static const DeletedSite site;
+  return site.is(file, line);
+}
+
+}  // namespace
+
+int block_barrier(const char* what, int predicate, int (*combine)(int, int), const char* file,
+                  int line) {
+  return is_deleted(file, line) ? predicate
+                                : block().barrier({what, file, line}, predicate, combine);
+}
+
+void warp_collective(const char* what, unsigned mask, void* slot,
+                     void (*combine)(void* const*, unsigned), bool orders_memory, const char* file,
+                     int line) {
+  if (orders_memory && is_deleted(file, line)) {
+    return;  // __syncwarp; the others exchange values, without which nothing would be left to test
+  }
+  block().collective({what, file, line}, mask, slot, combine, orders_memory);
+}
+
+void* shared_variable(const void* key, size_t bytes, size_t alignment) {
+  return block().shared(key, bytes, alignment);
+}
+
+void* dynamic_shared_memory() {
+  return block().dynamic_shared();
+}
+
+void misaligned(const void* pointer, const char* what) {
+  const OnScheduler errand(block());
+  block().fail(fmt::format("{}: the address {} is not aligned to 16 bytes, thread {}", what,
+                           pointer, block().current().linear));
+}
+
+void start_async_copy(void* to, const void* from, unsigned bytes) {
+  const OnScheduler errand(block());
+  Thread& thread = block().current();
+  if (bytes > 16) {
+    block().fail(
+        fmt::format("cp_async16: {} bytes, wanted at most 16, thread {}", bytes, thread.linear));
+  }
+  thread.async_copies.push_back({to, from, bytes, thread.async_group});
+}
+
+void commit_async_copies() {
+  ++block().current().async_group;
+}
+
+bool take_async_copy(unsigned keep, void** to, const void** from, unsigned* bytes, const char* file,
+                     int line) {
+  Thread& thread = block().current();
+  if (is_deleted(file, line) || thread.async_copies.empty() ||
+      thread.async_copies.front().group + keep >= thread.async_group) {
+    return false;
+  }
+  const OnScheduler errand(block());
+  const AsyncCopy copy = thread.async_copies.front();
+  thread.async_copies.erase(thread.async_copies.begin());
+  *to = copy.to;
+  *from = copy.from;
+  *bytes = copy.bytes;
+  return true;
+}
+
+}  // namespace warptape::simt::engine
