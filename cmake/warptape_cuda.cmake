@@ -51,8 +51,6 @@ target_include_directories(warptape_gpu_flags SYSTEM INTERFACE
                            $<$<COMPILE_LANGUAGE:CXX>:${WARPTAPE_CUDA_INCLUDE}>)
 
 # Kernels use no local memory: ptxas warns of spills and, apart from those, of stack frames.
-# Without contraction a fused path and a separate one give the same bits; matrix loops say fmaf.
-set(WARPTAPE_CUDA_FLAGS --expt-relaxed-constexpr -fmad=false -lineinfo)
 set(WARPTAPE_CUDA_WARNINGS "SHELL:-Xptxas -warn-spills,-warn-lmem-usage" -Xcompiler=-Wall,-Wextra)
 if(WARPTAPE_WERROR)
   list(APPEND WARPTAPE_CUDA_WARNINGS "SHELL:-Werror all-warnings" -Xcompiler=-Werror)

@@ -5,7 +5,8 @@
 #   WARPTAPE_CUDA_VERSION   13.0
 #   WARPTAPE_CUDA_INCLUDE   the folder of cuda_runtime.h
 #   WARPTAPE_CUDA_RUNTIME   the CUDA runtime to link: the static one, else the shared one
-# or ends with one sentence that says what is wrong and what to do.
+# or ends with one sentence that says what is wrong and what to do; warptape_find_cuda_toolkit(OPTIONAL)
+# goes on, with an empty WARPTAPE_CUDA_NVCC.
 #
 # Who names a toolkit gets that one or an error: CMAKE_CUDA_COMPILER or CUDACXX (an nvcc), then
 # WARPTAPE_CUDA_ROOT (a toolkit's folder, or "wheels" for PyPI's in .deps/venv), as a variable or in
@@ -18,6 +19,10 @@ if(CMAKE_SCRIPT_MODE_FILE)
   cmake_minimum_required(VERSION 3.22)
 endif()
 set(WARPTAPE_CUDA_OLDEST 13.0)
+
+# What decides the machine code of our kernels. Without contraction a fused path and a separate one
+# give the same bits; matrix loops say fmaf.
+set(WARPTAPE_CUDA_FLAGS --expt-relaxed-constexpr -fmad=false -lineinfo)
 
 # "13.0" of a tool that answers to --version, "" if it does not run.
 function(warptape_cuda_tool_version tool out)
@@ -184,6 +189,10 @@ function(warptape_find_cuda_toolkit)
   list(JOIN problems ", and " problems)
   if(NOT problems)
     set(problems "there is no nvcc")
+  endif()
+  set(WARPTAPE_CUDA_NVCC "" PARENT_SCOPE)
+  if("OPTIONAL" IN_LIST ARGN)
+    return()
   endif()
   message(FATAL_ERROR "No usable CUDA toolkit: ${problems}; run tools/setup.sh --cuda, or name a whole "
                       "toolkit (${WARPTAPE_CUDA_OLDEST} or later) with -DWARPTAPE_CUDA_ROOT=FOLDER.")
