@@ -194,8 +194,12 @@ function(warptape_find_cuda_toolkit)
   if("OPTIONAL" IN_LIST ARGN)
     return()
   endif()
-  message(FATAL_ERROR "No usable CUDA toolkit: ${problems}; run tools/setup.sh --cuda, or name a whole "
-                      "toolkit (${WARPTAPE_CUDA_OLDEST} or later) with -DWARPTAPE_CUDA_ROOT=FOLDER.")
+  string(CONCAT sentence "No usable CUDA toolkit: ${problems}; run tools/setup.sh --cuda, or name a whole "
+         "toolkit (${WARPTAPE_CUDA_OLDEST} or later) with -DWARPTAPE_CUDA_ROOT=FOLDER.")
+  if(CMAKE_SCRIPT_MODE_FILE)
+    message("${sentence}")  # on a line of its own, for scripts
+  endif()
+  message(FATAL_ERROR "${sentence}")
 endfunction()
 
 if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)

@@ -184,7 +184,7 @@ toolkit=
 find_toolkit() {
   if ! text="$(cmake -P cmake/warptape_cuda_toolkit.cmake 2>&1)"; then
     echo "$text"
-    echo "detail: $(sed -n '/No usable/,/^Call Stack/p' <<<"$text" | grep -v '^Call Stack' | tr -s ' \n' ' ')"
+    echo "detail: $(grep '^No usable' <<<"$text")"
     return 1
   fi
   echo "detail: ${text#-- }"
@@ -193,7 +193,7 @@ find_toolkit() {
 configure() {
   local arguments=(-S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DWARPTAPE_GPU=cuda -DWARPTAPE_TESTS=ON
     "-DWARPTAPE_CUDA_ARCHITECTURES=$architecture-real") file name from=installed
-  if command -v ninja >/dev/null; then arguments+=(-G Ninja); fi
+  if ninja --version >/dev/null 2>&1; then arguments+=(-G Ninja); fi
   if ! cmake "${arguments[@]}"; then
     # The libraries' own CMake files by name: their folder below the prefix differs by distribution.
     while read -r file; do

@@ -227,8 +227,7 @@ cuda_toolkit() {
   if text="$(cmake -P "$root/cmake/warptape_cuda_toolkit.cmake" 2>&1)"; then
     echo "${text#-- }"
   else
-    # The sentence out of CMake's frame around it.
-    sed -n '/No usable/,/^Call Stack/p' <<<"$text" | grep -v '^Call Stack' | tr -s ' \n' ' '
+    grep '^No usable' <<<"$text" || echo "$text"
     return 1
   fi
 }
