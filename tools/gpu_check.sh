@@ -178,7 +178,6 @@ stage() {
 # Functions that stages run stand alone: they see exported variables and nothing else of this script.
 export build architecture jobs target tests dry_run memcheck_filter
 commit="$(git -c safe.directory="$PWD" rev-parse --short HEAD 2>/dev/null || echo unknown)"
-export WARPTAPE_SYNC="${WARPTAPE_SYNC:-}"
 toolkit=
 
 find_toolkit() {
@@ -245,7 +244,7 @@ memcheck() {
     echo "detail: warptape_tests was not built"
     return 77
   fi
-  "$sanitizer" --tool memcheck --leak-check full --error-exitcode 9 \
+  "$sanitizer" --tool memcheck --error-exitcode 9 \
     "$build/tests/warptape_tests" --gtest_brief=1 "--gtest_filter=$memcheck_filter" | tee "$build/memcheck.log"
   echo "detail: $(grep -E 'ERROR SUMMARY' "$build/memcheck.log" | tail -n 1)"
 }
