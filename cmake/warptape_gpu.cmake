@@ -17,6 +17,7 @@ endif()
 # compiled as C++ against the engine.
 function(warptape_gpu_sources)
   if(WARPTAPE_GPU STREQUAL "simt")
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++")
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX 
+                                COMPILE_OPTIONS "-x;c++;-Wno-unknown-pragmas")
   endif()
 endfunction()
