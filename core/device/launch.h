@@ -38,8 +38,8 @@ struct IgnorePointer {
   void operator()(T*) const {}
 };
 template <class T>
-concept ListsPointers = requires(const T& value) {
-  value.for_each_pointer(IgnorePointer{});
+concept ListsPointers = requires(const T& value, IgnorePointer& visit) {
+  value.for_each_pointer(visit);
 };
 
 template <class Visit, class T>
