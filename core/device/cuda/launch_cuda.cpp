@@ -16,9 +16,7 @@ void launch_cuda(const void* kernel, dim3 grid, dim3 block, size_t smem, StreamH
                name);
   }
   check_cuda(cudaLaunchKernel(kernel, grid, block, arguments, smem, stream), name);
-  if (parts::synchronize_each_launch() && !is_capturing()) {
-    check_cuda(cudaStreamSynchronize(stream), name);
-  }
+  parts::finish_launch(stream);
 }
 
 }  // namespace warptape::gpu

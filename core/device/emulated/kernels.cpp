@@ -30,9 +30,7 @@ void queue_kernel(const simt::Grid& grid, StreamHandle handle, std::vector<Acces
     };
     machine().submit(stream, std::move(operation));
   }
-  if (parts::synchronize_each_launch() && !is_capturing()) {
-    synchronize(handle);
-  }
+  parts::finish_launch(handle);
 }
 
 void set_order(Order order) {
@@ -46,8 +44,11 @@ Order order() {
 }
 
 void reset_device() {
-  std::lock_guard lock(machine().mutex);
-  machine().reset();
+  {
+    std::lock_guard lock(machine().mutex);
+    machine().reset();
+  }
+  parts::discard_report();
 }
 
 }  // namespace emulated

@@ -144,12 +144,12 @@ std::function<void()> Machine::with_host_side(const Operation& operation) {
   return [this, host, id, wanted = std::move(wanted), name = operation.name, run = operation.run] {
     check<DeviceError>(pinned.find(host.pointer, host.bytes) == id,
                        "[{}] pinned memory of {} bytes was freed before the copy ran: wanted a "
-                       "synchronisation before",
-                       name, host.bytes);
+                       "synchronisation before ({})",
+                       name, host.bytes, simt::order_description());
     check<DeviceError>(std::equal(wanted.begin(), wanted.end(), host.pointer),
                        "[{}] pinned memory of {} bytes was changed before the copy ran: wanted an "
-                       "event to wait for before the buffer is used again",
-                       name, host.bytes);
+                       "event to wait for before the buffer is used again ({})",
+                       name, host.bytes, simt::order_description());
     run();
   };
 }

@@ -18,9 +18,12 @@ ErrorReport take_report(ErrorReport* word);
 // False once the Stream was destroyed.
 bool is_live(StreamHandle stream);
 
-// Shared. True with WARPTAPE_SYNC=1: each launch is synchronised, so that a fault is raised by the
-// launch that caused it.
-bool synchronize_each_launch();
+// Shared. With WARPTAPE_SYNC=1 each launch outside captures is synchronised, so that a fault is
+// raised by the launch that caused it.
+void finish_launch(StreamHandle stream);
+
+// Clears the report word.
+void discard_report();
 
 // The stream of threads outside any StreamScope.
 StreamHandle shared_stream();

@@ -65,6 +65,16 @@ int register_report(const char* message) {
   return static_cast<int>(reports().messages.size());
 }
 
+namespace parts {
+
+void discard_report() {
+  if (ErrorReport* word = reports().word) {
+    take_report(word);
+  }
+}
+
+}  // namespace parts
+
 void synchronize(StreamHandle stream) {
   parts::wait_for(stream);
   raise_report();

@@ -1,4 +1,4 @@
-// The current stream, and synchronisation with the checks that belong to it.
+// The current stream, and what follows a launch.
 
 #include <cstdlib>
 #include <cstring>
@@ -19,12 +19,14 @@ StreamHandle shared_stream() {
   return stream->handle();
 }
 
-bool synchronize_each_launch() {
-  static const bool wanted = [] {
+void finish_launch(StreamHandle stream) {
+  static const bool synchronizes = [] {
     const char* text = std::getenv("WARPTAPE_SYNC");
     return text != nullptr && std::strcmp(text, "1") == 0;
   }();
-  return wanted;
+  if (synchronizes && !is_capturing()) {
+    synchronize(stream);
+  }
 }
 
 }  // namespace parts

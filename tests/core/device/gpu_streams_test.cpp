@@ -1,5 +1,6 @@
 // Streams, events and the report word, on both halves of the device seam.
 
+#include <cstdlib>
 #include <thread>
 
 #include "tests/core/device/gpu_test.h"
@@ -139,6 +140,24 @@ TEST_F(GpuReports, OfStreamsThatNothingOrders) {
   test_kernels::clamp(b.data(), 100, code, gpu::report_word(), two.handle());
   expect_throws<ValueError>([] { gpu::synchronize(); }, {"[clamp] several"});
   EXPECT_NO_THROW(gpu::synchronize());
+}
+
+// In a process of its own, as the variable is read once.
+TEST_F(GpuReports, AreRaisedByTheLaunchItselfWithWarptapeSync) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto launch_at_once = [] {
+    ::setenv("WARPTAPE_SYNC", "1", 1);
+    const int code = gpu::register_report("[clamp] at once");
+    const Stream stream;
+    const DeviceFloats device(floats(1, -2), stream.handle());
+    try {
+      test_kernels::clamp(device.data(), 1, code, gpu::report_word(), stream.handle());
+    } catch (const ValueError&) {
+      std::exit(0);
+    }
+    std::exit(1);
+  };
+  EXPECT_EXIT(launch_at_once(), ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
