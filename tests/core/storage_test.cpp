@@ -124,6 +124,9 @@ TEST(Storages, PoisonFillsNewAndReusedBlocksWithNan) {
 }
 
 TEST(Storages, AbsurdRequestsAreOutOfMemoryWithAllFigures) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer ends the program at such requests";
+#endif
   if (under_asan) {
     GTEST_SKIP() << "AddressSanitizer ends the program at such requests";
   }
