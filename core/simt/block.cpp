@@ -76,7 +76,7 @@ void BlockRunner::set_up(const Grid& grid, uint3 block, uint64_t order) {
   done_ = 0;
   arrived_ = 0;
   barrier_total_ = 0;
-  error_.message.clear();
+  std::string().swap(error_.message);  // so that fail() gets no old buffer in exchange for its own
   if (first_tag_ + tags_for(threads_in_block_) > tags_.size()) {
     first_tag_ = 0;
   }
@@ -186,6 +186,18 @@ void BlockRunner::fail(std::string message) {
   __builtin_unreachable();
 }
 
+// After an error: what the threads did until then is ordered before what follows the grid.
+void BlockRunner::abandon_threads() {
+  for (const Thread& thread : threads_) {
+    if (thread_sanitizer && thread.fiber != nullptr) {
+      tsan_switch_to(thread.fiber->context().tsan);
+      tsan_release(grid_end_tag());
+    }
+  }
+  tsan_switch_to(scheduler_.tsan);
+  stacks_.take_all_back();
+}
+
 BlockError BlockRunner::run(const Grid& grid, uint3 block, const std::function<void()>& body,
                             uint64_t order) {
   set_up(grid, block, order);
@@ -204,7 +216,7 @@ BlockError BlockRunner::run(const Grid& grid, uint3 block, const std::function<v
   }
   running_block = nullptr;
   if (!error_.message.empty()) {
-    stacks_.take_all_back();
+    abandon_threads();
   }
   const std::string overrun = shared_memory_.release();
   if (error_.message.empty()) {

@@ -114,6 +114,7 @@ class BlockRunner {
   void suspend();
   void finish_thread();
   void release_barrier(int result);
+  void abandon_threads();
   Pending& pending_of(Warp& warp, unsigned mask);
   [[noreturn]] void fail_at_barrier(const WaitSite& site);
   [[noreturn]] void fail_for_mask(const WaitSite& site, const char* fault);

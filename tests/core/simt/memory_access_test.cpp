@@ -217,8 +217,9 @@ TEST(MemoryAccess, APipelineThatWaitsIsRight) {
   expect_always_right(tiles_add_up<true>);
 }
 
-TEST(MemoryAccess, APipelineThatReadsTooEarlyIsCaught) {
-  expect_race(tiles_add_up<false>);
+// It reads NaN whatever the order; there is no race to see.
+TEST(MemoryAccess, APipelineThatReadsTooEarlyIsWrong) {
+  for_each_seed(20, [] { EXPECT_FALSE(tiles_add_up<false>()); });
 }
 
 }  // namespace
