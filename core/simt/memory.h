@@ -85,7 +85,7 @@ void cp_async_wait(const char* file = __builtin_FILE(), int line = __builtin_LIN
     engine::Word4 value = {0, 0, 0, 0};
     if (bytes == 16) {
       engine::copy16(&value, from);
-    } else {
+    } else if (bytes > 0) {
       std::memcpy(&value, from, bytes);
     }
     engine::copy16(to, &value);
