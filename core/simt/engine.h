@@ -45,6 +45,9 @@ Settings& settings();
 // Sets the seed and counts launches anew: what follows runs in the orders of a program's start.
 void restart_orders(uint64_t seed);
 
+// Grids run so far.
+uint64_t launch_count();
+
 // "seed 7, launch 12", for the messages of others that report on a kernel.
 std::string order_description();
 
