@@ -2,8 +2,10 @@
 
 add_library(warptape_gpu_flags INTERFACE)
 set(WARPTAPE_GPU_CORE_PATTERNS "")
+set(WARPTAPE_GPU_LIBRARIES "")
 if(WARPTAPE_GPU STREQUAL "simt")
-  set(WARPTAPE_GPU_CORE_PATTERNS core/simt/*.cpp core/device/gpu/*.cpp core/device/emulated/*.cpp)
+  set(WARPTAPE_GPU_CORE_PATTERNS core/device/gpu/*.cpp core/device/emulated/*.cpp)
+  set(WARPTAPE_GPU_LIBRARIES warptape_simt)
   target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_HAS_GPU=1 WARPTAPE_SIMT=1)
 elseif(WARPTAPE_GPU STREQUAL "cuda")
   include(warptape_cuda)
@@ -12,6 +14,21 @@ elseif(WARPTAPE_GPU STREQUAL "cuda")
 else()
   target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_HAS_GPU=0)
 endif()
+
+# warptape_add_engine(NAME DEFINITIONS...) makes a library of the SIMT engine. ThreadSanitizer watches
+# the kernels' threads, not the engine that switches between them: that is compiled without it, and
+# loops of its own must not become calls of memset, which would be seen.
+function(warptape_add_engine name)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/simt/*.cpp)
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC warptape_flags)
+  target_compile_definitions(${name} PRIVATE ${ARGN})
+  if(WARPTAPE_SANITIZE STREQUAL "thread")
+    target_compile_definitions(${name} PRIVATE WARPTAPE_SIMT_TSAN=1)
+    set(options -fno-sanitize=thread $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>)
+    set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "${options}")
+  endif()
+endfunction()
 
 # warptape_gpu_sources(FILES...) prepares .cu files of the calling directory: under simt they are
 # compiled as C++ against the engine.
