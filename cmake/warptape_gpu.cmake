@@ -2,9 +2,18 @@
 
 add_library(warptape_gpu_flags INTERFACE)
 set(WARPTAPE_GPU_CORE_PATTERNS "")
+set(WARPTAPE_SIMT_KERNEL_OPTIONS "-x;c++")
 if(WARPTAPE_GPU STREQUAL "simt")
   set(WARPTAPE_GPU_CORE_PATTERNS core/simt/*.cpp core/device/gpu/*.cpp core/device/emulated/*.cpp)
   target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_HAS_GPU=1 WARPTAPE_SIMT=1)
+  if(WARPTAPE_SIMT_PROFILE)
+    # The kernels call core/simt/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
+    # not linked.
+    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g -fsanitize=thread)
+    list(APPEND WARPTAPE_GPU_CORE_PATTERNS core/simt/profile/*.cpp)
+    target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_SIMT_PROFILE=1)
+    target_link_libraries(warptape_gpu_flags INTERFACE ${CMAKE_DL_LIBS})
+  endif()
 elseif(WARPTAPE_GPU STREQUAL "cuda")
   include(warptape_cuda)
   set(WARPTAPE_GPU_CORE_PATTERNS core/device/gpu/*.cpp core/device/cuda/*.cpp)
@@ -17,6 +26,7 @@ endif()
 # compiled as C++ against the engine.
 function(warptape_gpu_sources)
   if(WARPTAPE_GPU STREQUAL "simt")
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++")
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX
+                                COMPILE_OPTIONS "${WARPTAPE_SIMT_KERNEL_OPTIONS}")
   endif()
 endfunction()

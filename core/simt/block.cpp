@@ -7,6 +7,7 @@
 #include <bit>
 #include <utility>
 
+#include "core/simt/profile/recorder.h"
 #include "core/simt/state.h"
 
 namespace warptape::simt {
@@ -197,6 +198,7 @@ BlockError BlockRunner::run(const Grid& grid, uint3 block, const std::function<v
     }
   }
   running_block = nullptr;
+  profile::end_block(*this);
   if (!error_.message.empty()) {
     stacks_.take_all_back();
   }

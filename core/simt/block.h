@@ -69,6 +69,7 @@ class BlockRunner {
                   void (*combine)(void* const* slots, unsigned mask), bool orders_memory);
   void* shared(const void* key, size_t bytes, size_t alignment);
   void* dynamic_shared() const { return shared_memory_.dynamic(); }
+  bool is_shared(const void* address) const { return shared_memory_.contains(address); }
   [[noreturn]] void fail(const std::string& message);
   Thread& current() { return *current_; }
   Context& scheduler() { return scheduler_; }

@@ -22,6 +22,7 @@ class SharedMemory {
   void* find(const void* key) const;
   void* allocate(const void* key, size_t bytes, size_t alignment);
   size_t bytes() const { return bytes_; }
+  bool contains(const void* address) const;
 
   // Frees everything. False if something was written behind the end of a variable.
   bool release();

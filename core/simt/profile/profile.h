@@ -1,0 +1,77 @@
+#pragma once
+// The memory profile: what a kernel's accesses would cost on a GPU's memory, counted warp by warp
+// while the engine runs it, per source line. docs/memory_profile.md says how and what it cannot
+// see. Only the build with WARPTAPE_SIMT_PROFILE (preset simt-profile) has it.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace warptape::simt::profile {
+
+#ifdef WARPTAPE_SIMT_PROFILE
+inline constexpr bool is_built_in = true;
+#else
+inline constexpr bool is_built_in = false;
+#endif
+
+inline constexpr size_t sector_bytes = 32;  // what device memory moves at least
+
+enum class Space : uint8_t { Device, Shared };
+enum class Access : uint8_t { Read, Write, Atomic };
+
+// A request is one instruction of one warp: the same access by up to 32 lanes.
+struct Counts {
+  uint64_t requests = 0;
+  uint64_t lanes = 0;          // that take part, summed over the requests
+  uint64_t bytes = 0;          // asked for by all of them
+  uint64_t bytes_by_16 = 0;    // of those, asked for in accesses of 16 bytes
+  uint64_t sectors = 0;        // device memory: distinct sectors of each request
+  uint64_t ideal_sectors = 0;  // what its distinct bytes would fill
+  uint64_t wavefronts = 0;     // shared memory: passes that bank conflicts make of each request
+  uint64_t ideal_wavefronts = 0;
+
+  void add(const Counts& other);
+  uint64_t moved_bytes() const { return sectors * sector_bytes; }
+  // Fractions; 1 (or 0 idle lanes) where there was no request.
+  double efficiency() const;  // of moved sectors
+  double share_of_16() const;
+  double bank_factor() const;
+  double idle_lanes() const;
+  double wavefronts_per_request() const;
+};
+
+// What one source line does to one memory in one way.
+struct LineProfile {
+  std::string file;  // as the compiler names it; empty if addr2line found none
+  int line = 0;
+  Space space = Space::Device;
+  Access access = Access::Read;
+  Counts counts;
+  int64_t stride = 0;  // bytes between neighbouring lanes, in most requests
+};
+
+struct KernelProfile {
+  std::string name;
+  uint64_t launches = 0;
+  uint64_t blocks = 0;
+  unsigned threads_per_block = 0;  // of the last launch
+  std::vector<LineProfile> lines;  // the most expensive first
+
+  Counts total(Space space, Access access) const;
+  Counts total(Space space) const;  // all accesses
+};
+
+struct DeviceRange {
+  const void* begin = nullptr;
+  const void* end = nullptr;
+};
+
+// Profiles the kernels that run until stop(). Accesses within `device` count as device memory; the
+// engine knows shared memory; all others (stacks, arguments) are ignored. Blocks run one at a time
+// meanwhile. Queued work must have been waited for before either call.
+void start(const DeviceRange& device);
+std::vector<KernelProfile> stop();  // in the order of the first launches
+
+}  // namespace warptape::simt::profile
