@@ -56,8 +56,9 @@ struct KernelProfile {
   std::string name;
   uint64_t launches = 0;
   uint64_t blocks = 0;
-  unsigned threads_per_block = 0;  // of the last launch
-  std::vector<LineProfile> lines;  // the most expensive first
+  unsigned threads_per_block = 0;        // of the last launch
+  std::vector<std::string> functions{};  // whose machine code it ran, as ptxas names them
+  std::vector<LineProfile> lines{};      // the most expensive first
 
   Counts total(Space space, Access access) const;
   Counts total(Space space) const;  // all accesses

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "core/simt/profile/source_lines.h"
-
 namespace warptape::simt::profile {
 
 Recorder::Kernel& Recorder::kernel(const std::string& name) {
@@ -88,6 +86,35 @@ int64_t Recorder::usual_stride(const Instruction& instruction) {
       ->first;
 }
 
+KernelProfile Recorder::profile_of(const Kernel& kernel,
+                                   const std::map<const void*, SourceLine>& lines) {
+  KernelProfile profile{kernel.name, kernel.launches, kernel.blocks, kernel.threads_per_block};
+  for (const auto& [key, instruction] : kernel.instructions) {
+    const auto& [pc, space, access, bytes] = key;
+    const SourceLine& line = lines.at(pc);
+    const auto same = [&, space = space, access = access](const LineProfile& other) {
+      return other.file == line.file && other.line == line.line && other.space == space &&
+             other.access == access;
+    };
+    auto row = std::find_if(profile.lines.begin(), profile.lines.end(), same);
+    if (row == profile.lines.end()) {
+      profile.lines.push_back({line.file, line.line, space, access, {}, usual_stride(instruction)});
+      row = profile.lines.end() - 1;
+    }
+    row->counts.add(instruction.counts);
+    if (std::find(profile.functions.begin(), profile.functions.end(), line.function) ==
+        profile.functions.end()) {
+      profile.functions.push_back(line.function);
+    }
+  }
+  std::stable_sort(profile.lines.begin(), profile.lines.end(),
+                   [](const LineProfile& a, const LineProfile& b) {
+                     return std::tuple(a.space, b.counts.sectors, b.counts.wavefronts) <
+                            std::tuple(b.space, a.counts.sectors, a.counts.wavefronts);
+                   });
+  return profile;
+}
+
 std::vector<KernelProfile> Recorder::result() const {
   std::vector<const void*> addresses;
   for (const auto& kernel : kernels_) {
@@ -98,29 +125,7 @@ std::vector<KernelProfile> Recorder::result() const {
   const std::map<const void*, SourceLine> lines = source_lines(addresses);
   std::vector<KernelProfile> profiles;
   for (const auto& kernel : kernels_) {
-    KernelProfile profile{
-        kernel->name, kernel->launches, kernel->blocks, kernel->threads_per_block, {}};
-    for (const auto& [key, instruction] : kernel->instructions) {
-      const auto& [pc, space, access, bytes] = key;
-      const SourceLine& line = lines.at(pc);
-      const auto same = [&, space = space, access = access](const LineProfile& other) {
-        return other.file == line.file && other.line == line.line && other.space == space &&
-               other.access == access;
-      };
-      auto row = std::find_if(profile.lines.begin(), profile.lines.end(), same);
-      if (row == profile.lines.end()) {
-        profile.lines.push_back(
-            {line.file, line.line, space, access, {}, usual_stride(instruction)});
-        row = profile.lines.end() - 1;
-      }
-      row->counts.add(instruction.counts);
-    }
-    std::stable_sort(profile.lines.begin(), profile.lines.end(),
-                     [](const LineProfile& a, const LineProfile& b) {
-                       return std::tuple(a.space, b.counts.sectors, b.counts.wavefronts) <
-                              std::tuple(b.space, a.counts.sectors, a.counts.wavefronts);
-                     });
-    profiles.push_back(std::move(profile));
+    profiles.push_back(profile_of(*kernel, lines));
   }
   return profiles;
 }

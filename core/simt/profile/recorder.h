@@ -15,6 +15,7 @@
 #include "core/simt/block.h"
 #include "core/simt/profile/profile.h"
 #include "core/simt/profile/request.h"
+#include "core/simt/profile/source_lines.h"
 
 namespace warptape::simt::profile {
 
@@ -52,6 +53,8 @@ class Recorder {
 
   Kernel& kernel(const std::string& name);
   static void count(const Request& request, const Key& key, Instruction& instruction);
+  static KernelProfile profile_of(const Kernel& kernel,
+                                  const std::map<const void*, SourceLine>& lines);
   static int64_t usual_stride(const Instruction& instruction);
 
   DeviceRange device_;

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 
 namespace warptape::simt::profile {
 namespace {
@@ -38,13 +39,14 @@ bool is_kernel_code(const std::string& file) {
          !file.starts_with("?");
 }
 
-// "kernels/add/add.cu:12 (discriminator 3)"
-SourceLine parse(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos) {
-    return {};
+// Takes one frame in, the innermost first. place: "kernels/add/add.cu:12 (discriminator 3)".
+void add_frame(const std::string& function, const std::string& place, SourceLine& line) {
+  line.function = function;
+  const size_t colon = place.rfind(':');
+  if (line.line == 0 && colon != std::string::npos && is_kernel_code(place)) {
+    line.line = std::atoi(place.c_str() + colon + 1);
+    line.file = line.line == 0 ? line.file : place.substr(0, colon);
   }
-  return {text.substr(0, colon), std::atoi(text.c_str() + colon + 1)};
 }
 
 }  // namespace
@@ -56,7 +58,7 @@ std::map<const void*, SourceLine> source_lines(const std::vector<const void*>& a
   std::map<const void*, SourceLine> lines;
   for (const void* address : addresses) {
     const uintptr_t in_file = address_in_file(address);
-    lines[address] = {fmt::format("{:#x}", in_file), 0};
+    lines[address].file = fmt::format("{:#x}", in_file);
     if (wanted.emplace(in_file, address).second) {
       command += fmt::format(" {:#x}", in_file);
     }
@@ -64,22 +66,15 @@ std::map<const void*, SourceLine> source_lines(const std::vector<const void*>& a
   if (wanted.empty()) {
     return lines;
   }
-  // Per address: itself, then a line with the function and one with its place for each frame,
-  // innermost first.
-  const std::string output = output_of(command + " 2>/dev/null");
-  const void* current = nullptr;
-  bool found = false;
-  for (size_t begin = 0; begin < output.size();) {
-    const size_t end = output.find('\n', begin);
-    const std::string text = output.substr(begin, end - begin);
-    begin = end == std::string::npos ? output.size() : end + 1;
+  // Per address: itself, then for each frame a line with the function and one with the place.
+  std::istringstream output(output_of(command + " 2>/dev/null"));
+  SourceLine* line = nullptr;
+  std::string text;
+  while (std::getline(output, text)) {
     if (text.starts_with("0x")) {
-      current = wanted.at(std::strtoull(text.c_str(), nullptr, 16));
-      found = false;
-    } else if (const SourceLine line = parse(text);
-               !found && line.line > 0 && is_kernel_code(line.file)) {
-      lines[current] = line;
-      found = true;
+      line = &lines.at(wanted.at(std::strtoull(text.c_str(), nullptr, 16)));
+    } else if (std::string place; std::getline(output, place) && line != nullptr) {
+      add_frame(text, place, *line);
     }
   }
   return lines;

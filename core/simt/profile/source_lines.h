@@ -10,6 +10,7 @@ namespace warptape::simt::profile {
 struct SourceLine {
   std::string file;  // empty if not known
   int line = 0;
+  std::string function{};  // the one that was compiled, into which others were inlined
 };
 
 // The line of the call that returns to each address, by one run of addr2line. Of inlined functions
