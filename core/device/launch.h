@@ -31,9 +31,13 @@ struct LaunchConfig {
 
 namespace launch_detail {
 
+struct IgnorePointer {
+  template <class T>
+  void operator()(T*) const {}
+};
 template <class T>
 concept ListsPointers = requires(const T& value) {
-  value.for_each_pointer([](auto*) {});
+  value.for_each_pointer(IgnorePointer{});
 };
 
 template <class Visit, class T>
@@ -81,11 +85,8 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments
 #else
   std::apply(
       [&](auto&... value) {
-        (static_cast<void>([&] {
-           // Compiles only where a struct lists its pointers, as under the engine.
-           launch_detail::visit_pointers([](auto*) {}, value);
-         }),
-         ...);
+        // Compiles only where a struct lists its pointers, as under the engine.
+        (launch_detail::visit_pointers(launch_detail::IgnorePointer{}, value), ...);
         void* pointers[] = {static_cast<void*>(&value)...};
         gpu::check_launch(
             launch_detail::launch_cuda(reinterpret_cast<const void*>(kernel), config, pointers),

@@ -72,6 +72,7 @@ class BlockRunner {
   bool is_shared(const void* address) const { return shared_memory_.contains(address); }
   [[noreturn]] void fail(const std::string& message);
   Thread& current() { return *current_; }
+  const Thread& current() const { return *current_; }
   Context& scheduler() { return scheduler_; }
   const Grid& grid() const { return *grid_; }
   uint3 block() const { return block_; }

@@ -17,7 +17,9 @@
 #define __constant__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
-#define __grid_constant__
+// A reference: a table of many kilobytes is not copied for each thread. Written behind the type
+// (`const Table __grid_constant__ table`).
+#define __grid_constant__ &
 #define __align__(n) alignas(n)
 
 extern constinit thread_local uint3 threadIdx;

@@ -38,8 +38,10 @@ void compute(const Tensor& rows, const Tensor& v, const Tensor& g, WeightNormCac
     cache.w = Tensor::empty_like(rows);
     cache.inv_norm = Tensor::empty({rows.size(0)}, float64, rows.device());
   }
-  on_device("weight_norm", rows.device(),
-            [&] { weight_norm_forward_cpu(rows, g, cache.w, cache.inv_norm); });
+  on_device(
+      "weight_norm", rows.device(),
+      [&] { weight_norm_forward_cpu(rows, g, cache.w, cache.inv_norm); },
+      [&] { weight_norm_forward_cuda(rows, g, cache.w, cache.inv_norm); });
   cache.v = v.detach();
   cache.g = g.detach();
   cache.v_version = v.version();
@@ -58,8 +60,9 @@ void backward(Backward& context, const Tensor& v, const Tensor& g, const Tensor&
   if (context.needs(1)) {
     dg = context.into(1);
   }
-  on_device("weight_norm", dw.device(),
-            [&] { weight_norm_backward_cpu(dw, v, g, inv_norm, dv, dg); });
+  on_device(
+      "weight_norm", dw.device(), [&] { weight_norm_backward_cpu(dw, v, g, inv_norm, dv, dg); },
+      [&] { weight_norm_backward_cuda(dw, v, g, inv_norm, dv, dg); });
   if (context.needs(0) && !row_major) {
     context.give(0, std::move(dv.buffer));
   }
@@ -100,7 +103,9 @@ Tensor norm_per_channel(const Tensor& v) {
   check<ShapeError>(v.rank() >= 1, "[norm_per_channel] v: got a scalar, wanted (O, ...)");
   const Tensor rows = primitives::relayout(v, MemoryFormat::RowMajor);
   Tensor norm = Tensor::empty(norm_shape(v.shape()), v.dtype(), v.device());
-  on_device("norm_per_channel", v.device(), [&] { norm_per_channel_cpu(rows, norm); });
+  on_device(
+      "norm_per_channel", v.device(), [&] { norm_per_channel_cpu(rows, norm); },
+      [&] { norm_per_channel_cuda(rows, norm); });
   return norm;
 }
 

@@ -82,11 +82,29 @@ void end_block(const BlockRunner& block) {
   }
 }
 
-void access(const void* address, unsigned bytes, Access access, const void* pc) {
-  BlockRunner* block = current_block();
+namespace {
+
+// Calls record(recorder, block) on a kernel's thread while a profile is being taken.
+template <class Record>
+void if_recording(const Record& record) {
+  const BlockRunner* block = current_block();
   if (block != nullptr && recorder != nullptr) {
-    recorder->access(*block, address, bytes, access, pc);
+    record(*recorder, *block);
   }
+}
+
+}  // namespace
+
+void access(const void* address, unsigned bytes, Access access, const void* pc) {
+  if_recording([&](Recorder& to, const BlockRunner& block) {
+    to.access(block, address, bytes, access, pc);
+  });
+}
+void enter_function(const void* caller) {
+  if_recording([&](Recorder& to, const BlockRunner& block) { to.enter(block, caller); });
+}
+void leave_function() {
+  if_recording([](Recorder& to, const BlockRunner& block) { to.leave(block); });
 }
 
 }  // namespace warptape::simt::profile

@@ -1,6 +1,7 @@
 #include "core/simt/profile/recorder.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace warptape::simt::profile {
 
@@ -15,12 +16,30 @@ Recorder::Kernel& Recorder::kernel(const std::string& name) {
   return *kernels_.back();
 }
 
-void Recorder::count(const Request& request, const Key& key, Instruction& instruction) {
-  instruction.counts.add(cost(request, std::get<Space>(key), std::get<unsigned>(key)));
-  ++instruction.strides[lane_stride(request)];
+void Recorder::count(const Request& request, const Instruction& instruction, Record& record) {
+  record.counts.add(cost(request, instruction.space, instruction.bytes));
+  ++record.strides[lane_stride(request)];
 }
 
-void Recorder::access(BlockRunner& block, const void* address, unsigned bytes, Access access,
+std::vector<uint64_t>& Recorder::calls_of(const BlockRunner& block) {
+  calls_.resize(std::max<size_t>(calls_.size(), block.current().linear + 1));
+  return calls_[block.current().linear];
+}
+
+void Recorder::enter(const BlockRunner& block, const void* caller) {
+  std::vector<uint64_t>& calls = calls_of(block);
+  const uint64_t outer = calls.empty() ? 0 : calls.back();
+  calls.push_back((outer ^ reinterpret_cast<uintptr_t>(caller)) * 0x9E3779B97F4A7C15);
+}
+
+void Recorder::leave(const BlockRunner& block) {
+  std::vector<uint64_t>& calls = calls_of(block);
+  if (!calls.empty()) {
+    calls.pop_back();
+  }
+}
+
+void Recorder::access(const BlockRunner& block, const void* address, unsigned bytes, Access access,
                       const void* pc) {
   Space space = Space::Device;
   if (address < device_.begin || address >= device_.end) {
@@ -32,12 +51,13 @@ void Recorder::access(BlockRunner& block, const void* address, unsigned bytes, A
   if (running_ == nullptr) {
     running_ = &kernel(block.grid().name);
   }
-  const Key key{pc, space, access, bytes};
-  Instruction& instruction = running_->instructions[key];
+  const std::vector<uint64_t>& calls = calls_of(block);
+  const Instruction instruction{pc, calls.empty() ? 0 : calls.back(), space, access, bytes};
+  Record& record = running_->records[instruction];
   const unsigned thread = block.current().linear;
   const unsigned lane = thread % warp_size;
-  instruction.warps.resize(std::max<size_t>(instruction.warps.size(), thread / warp_size + 1));
-  std::unique_ptr<Open>& warp = instruction.warps[thread / warp_size];
+  record.warps.resize(std::max<size_t>(record.warps.size(), thread / warp_size + 1));
+  std::unique_ptr<Open>& warp = record.warps[thread / warp_size];
   if (warp == nullptr) {
     warp = std::make_unique<Open>();
   }
@@ -49,7 +69,7 @@ void Recorder::access(BlockRunner& block, const void* address, unsigned bytes, A
   request.lanes |= 1u << lane;
   request.address[lane] = reinterpret_cast<uintptr_t>(address);
   while (!warp->requests.empty() && warp->requests.front().lanes == ~0u) {
-    count(warp->requests.front(), key, instruction);
+    count(warp->requests.front(), instruction, record);
     warp->requests.pop_front();
     ++warp->first;
   }
@@ -59,19 +79,18 @@ void Recorder::end_block(const BlockRunner& block) {
   if (running_ == nullptr) {
     running_ = &kernel(block.grid().name);
   }
-  for (auto& [key, instruction] : running_->instructions) {
-    for (const std::unique_ptr<Open>& warp : instruction.warps) {
+  for (auto& [instruction, record] : running_->records) {
+    for (const std::unique_ptr<Open>& warp : record.warps) {
       if (warp == nullptr) {
         continue;
       }
       for (const Request& request : warp->requests) {
-        if (request.lanes != 0) {
-          count(request, key, instruction);
-        }
+        count(request, instruction, record);
       }
     }
-    instruction.warps.clear();
+    record.warps.clear();
   }
+  calls_.clear();
   const uint3 index = block.block();
   running_->launches += index.x == 0 && index.y == 0 && index.z == 0;
   ++running_->blocks;
@@ -80,8 +99,8 @@ void Recorder::end_block(const BlockRunner& block) {
   running_ = nullptr;
 }
 
-int64_t Recorder::usual_stride(const Instruction& instruction) {
-  return std::max_element(instruction.strides.begin(), instruction.strides.end(),
+int64_t Recorder::usual_stride(const Record& record) {
+  return std::max_element(record.strides.begin(), record.strides.end(),
                           [](const auto& a, const auto& b) { return a.second < b.second; })
       ->first;
 }
@@ -89,19 +108,19 @@ int64_t Recorder::usual_stride(const Instruction& instruction) {
 KernelProfile Recorder::profile_of(const Kernel& kernel,
                                    const std::map<const void*, SourceLine>& lines) {
   KernelProfile profile{kernel.name, kernel.launches, kernel.blocks, kernel.threads_per_block};
-  for (const auto& [key, instruction] : kernel.instructions) {
-    const auto& [pc, space, access, bytes] = key;
-    const SourceLine& line = lines.at(pc);
-    const auto same = [&, space = space, access = access](const LineProfile& other) {
-      return other.file == line.file && other.line == line.line && other.space == space &&
-             other.access == access;
+  for (const auto& [instruction, record] : kernel.records) {
+    const SourceLine& line = lines.at(instruction.pc);
+    const auto same = [&, &wanted = instruction](const LineProfile& row) {
+      return row.file == line.file && row.line == line.line && row.space == wanted.space &&
+             row.access == wanted.access;
     };
     auto row = std::find_if(profile.lines.begin(), profile.lines.end(), same);
     if (row == profile.lines.end()) {
-      profile.lines.push_back({line.file, line.line, space, access, {}, usual_stride(instruction)});
+      profile.lines.push_back(
+          {line.file, line.line, instruction.space, instruction.access, {}, usual_stride(record)});
       row = profile.lines.end() - 1;
     }
-    row->counts.add(instruction.counts);
+    row->counts.add(record.counts);
     if (std::find(profile.functions.begin(), profile.functions.end(), line.function) ==
         profile.functions.end()) {
       profile.functions.push_back(line.function);
@@ -118,8 +137,8 @@ KernelProfile Recorder::profile_of(const Kernel& kernel,
 std::vector<KernelProfile> Recorder::result() const {
   std::vector<const void*> addresses;
   for (const auto& kernel : kernels_) {
-    for (const auto& [key, instruction] : kernel->instructions) {
-      addresses.push_back(std::get<const void*>(key));
+    for (const auto& [instruction, record] : kernel->records) {
+      addresses.push_back(instruction.pc);
     }
   }
   const std::map<const void*, SourceLine> lines = source_lines(addresses);

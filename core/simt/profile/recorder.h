@@ -1,15 +1,15 @@
 #pragma once
 // Groups the accesses of a kernel's threads into warp requests and counts these. Lanes meet in a
-// request by (instruction, how many times the lane came there before): the engine runs lanes one
-// after the other, the hardware runs them together.
+// request by (instruction, calls that lead there, how many times the lane came there before): the
+// engine runs lanes one after the other, the hardware runs them together.
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "core/simt/block.h"
@@ -24,13 +24,23 @@ class Recorder {
   explicit Recorder(const DeviceRange& device) : device_(device) {}
 
   // One access by the block's current thread. pc: where the instruction returns to.
-  void access(BlockRunner& block, const void* address, unsigned bytes, Access access,
+  void access(const BlockRunner& block, const void* address, unsigned bytes, Access access,
               const void* pc);
+  // The current thread enters a function that was not inlined, or leaves it.
+  void enter(const BlockRunner& block, const void* caller);
+  void leave(const BlockRunner& block);
   void end_block(const BlockRunner& block);
   std::vector<KernelProfile> result() const;
 
  private:
-  using Key = std::tuple<const void*, Space, Access, unsigned>;  // the last: bytes per lane
+  struct Instruction {
+    const void* pc;
+    uint64_t calls;  // stands for the callers of the function in which it is
+    Space space;
+    Access access;
+    unsigned bytes;  // per lane
+    auto operator<=>(const Instruction&) const = default;
+  };
 
   // Requests of one warp that lanes are still to join.
   struct Open {
@@ -38,7 +48,7 @@ class Recorder {
     std::deque<Request> requests;
     std::array<uint64_t, warp_size> occurrences{};
   };
-  struct Instruction {
+  struct Record {
     Counts counts;
     std::map<int64_t, uint64_t> strides;       // bytes to requests
     std::vector<std::unique_ptr<Open>> warps;  // of the block that runs
@@ -48,18 +58,20 @@ class Recorder {
     uint64_t launches = 0;
     uint64_t blocks = 0;
     unsigned threads_per_block = 0;
-    std::map<Key, Instruction> instructions;
+    std::map<Instruction, Record> records;
   };
 
   Kernel& kernel(const std::string& name);
-  static void count(const Request& request, const Key& key, Instruction& instruction);
+  static void count(const Request& request, const Instruction& instruction, Record& record);
   static KernelProfile profile_of(const Kernel& kernel,
                                   const std::map<const void*, SourceLine>& lines);
-  static int64_t usual_stride(const Instruction& instruction);
+  static int64_t usual_stride(const Record& record);
+  std::vector<uint64_t>& calls_of(const BlockRunner& block);
 
   DeviceRange device_;
   std::vector<std::unique_ptr<Kernel>> kernels_;
-  Kernel* running_ = nullptr;  // nullptr between blocks
+  Kernel* running_ = nullptr;                 // nullptr between blocks
+  std::vector<std::vector<uint64_t>> calls_;  // by thread of the block that runs
 };
 
 // Told by the engine when a block has run, before its shared memory goes.

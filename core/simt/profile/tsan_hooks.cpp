@@ -100,8 +100,12 @@ WARPTAPE_ATOMICS(uint32_t, 32)
 WARPTAPE_ATOMICS(uint64_t, 64)
 
 void __tsan_init() {}
-void __tsan_func_entry(void*) {}
-void __tsan_func_exit() {}
+void __tsan_func_entry(void* caller) {
+  warptape::simt::profile::enter_function(caller);
+}
+void __tsan_func_exit() {
+  warptape::simt::profile::leave_function();
+}
 void __tsan_vptr_read(void**) {}
 void __tsan_vptr_update(void**, void*) {}
 void __tsan_atomic_thread_fence(int) {}

@@ -9,4 +9,8 @@ namespace warptape::simt::profile {
 // profile is being taken. pc: where the instruction returns to.
 void access(const void* address, unsigned bytes, Access access, const void* pc);
 
+// The same of a call that was not inlined.
+void enter_function(const void* caller);
+void leave_function();
+
 }  // namespace warptape::simt::profile

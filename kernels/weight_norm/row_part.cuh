@@ -1,0 +1,145 @@
+#pragma once
+// A row of a weight, held in the registers of the team of threads that owns it.
+
+#include "core/simt/simt.h"
+#include "kernels/weight_norm/weight_norm_geometry.h"
+
+namespace warptape::weight_norm_detail {
+
+// Where a thread finds its part: elements [start, start + length) of a tensor, of which the first
+// `head` and the last ones stand beside the aligned packs.
+struct RowPlace {
+  int64_t start;
+  int length;  // 0 for a thread without a row
+  int head;
+  int lane;   // of the thread in its team
+  int lanes;  // of the team
+};
+
+template <class T, bool Packed>
+__device__ RowPlace place_of_row(int64_t start, int length, int lane, int lanes) {
+  constexpr int pack = simt::pack_size<T>;
+  const int head = Packed ? static_cast<int>((pack - start % pack) % pack) : 0;
+  return {start, length, head < length ? head : length, lane, lanes};
+}
+
+// What one thread holds. Items that the row does not reach are zero, so that sums need no
+// condition.
+template <class T, bool Packed>
+struct RowPart {
+  static constexpr int width = Packed ? simt::pack_size<T> : 1;
+  static constexpr int packs = items_per_thread<T> / width;
+  using Pack = simt::Pack<T, width>;
+
+  Pack body[packs];
+  T edge;  // one element before or behind the packs
+
+  static __device__ Pack load(const T* pointer) {
+    if constexpr (Packed) {
+      return simt::load16(pointer);
+    } else {
+      return {*pointer};
+    }
+  }
+  static __device__ void store(T* pointer, const Pack& value) {
+    if constexpr (Packed) {
+      simt::store16(pointer, value);
+    } else {
+      *pointer = value[0];
+    }
+  }
+
+  // Calls body_access(i, offset) for the thread's packs and edge_access(offset) for its edge;
+  // offsets count from the row's first element.
+  template <class BodyAccess, class EdgeAccess>
+  static __device__ void visit(const RowPlace& place, const BodyAccess& body_access,
+                               const EdgeAccess& edge_access) {
+    const int count = (place.length - place.head) / width;
+#pragma unroll
+    for (int i = 0; i < packs; ++i) {
+      const int index = place.lane + i * place.lanes;
+      if (index < count) {
+        body_access(i, place.head + index * width);
+      }
+    }
+    if constexpr (Packed) {
+      const int tail = place.length - place.head - count * width;
+      if (place.lane < place.head) {
+        edge_access(place.lane);
+      } else if (place.lane < place.head + tail) {
+        edge_access(place.length - tail + place.lane - place.head);
+      }
+    }
+  }
+
+  __device__ void load(const T* tensor, const RowPlace& place) {
+    const T* row = tensor + place.start;
+#pragma unroll
+    for (int i = 0; i < packs; ++i) {
+      body[i] = Pack{};
+    }
+    edge = T(0);
+    visit(
+        place, [&](int i, int at) { body[i] = load(row + at); }, [&](int at) { edge = row[at]; });
+  }
+
+  // The sum of products with another part, in double.
+  __device__ double dot(const RowPart& other) const {
+    double sum = static_cast<double>(edge) * static_cast<double>(other.edge);
+#pragma unroll
+    for (int i = 0; i < packs; ++i) {
+#pragma unroll
+      for (int j = 0; j < width; ++j) {
+        sum += static_cast<double>(body[i][j]) * static_cast<double>(other.body[i][j]);
+      }
+    }
+    return sum;
+  }
+};
+
+// The same sum over two tensors, where nothing is kept.
+template <class T, bool Packed>
+__device__ double dot_of(const T* a, const T* b, const RowPlace& place) {
+  using Part = RowPart<T, Packed>;
+  const T* row_a = a + place.start;
+  const T* row_b = b + place.start;
+  double sum = 0;
+  Part::visit(
+      place,
+      [&](int, int at) {
+        const typename Part::Pack pack_a = Part::load(row_a + at);
+        const typename Part::Pack pack_b = Part::load(row_b + at);
+#pragma unroll
+        for (int j = 0; j < Part::width; ++j) {
+          sum += static_cast<double>(pack_a[j]) * static_cast<double>(pack_b[j]);
+        }
+      },
+      [&](int at) { sum += static_cast<double>(row_a[at]) * static_cast<double>(row_b[at]); });
+  return sum;
+}
+
+// The sum over a team, for each of its threads, in an order that depends on `lanes` alone. All
+// threads of the block call it together; warp_sums: one double per warp.
+__device__ inline double team_sum(double value, int lanes, double* warp_sums) {
+  constexpr unsigned all = 0xFFFFFFFFu;
+  for (int distance = (lanes < 32 ? lanes : 32) / 2; distance > 0; distance /= 2) {
+    value += __shfl_xor_sync(all, value, distance);
+  }
+  if (lanes <= 32) {
+    return value;
+  }
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int team_warps = lanes / 32;
+  if (lane == 0) {
+    warp_sums[warp] = value;
+  }
+  __syncthreads();
+  value = lane < team_warps ? warp_sums[warp / team_warps * team_warps + lane] : 0.0;
+  for (int distance = team_warps / 2; distance > 0; distance /= 2) {
+    value += __shfl_xor_sync(all, value, distance);
+  }
+  return __shfl_sync(all, value, 0);
+}
+
+}  // namespace warptape::weight_norm_detail

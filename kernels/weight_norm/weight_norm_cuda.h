@@ -1,0 +1,79 @@
+#pragma once
+// The CUDA kernels behind pointers and sizes.
+//
+// Bytes: forward reads v and writes w once, backward reads v and dw and writes dv once; a row stays
+// on chip between its norm and its scaling. Rows longer than weight_norm_row_capacity take two
+// launches and are read twice.
+
+#include <cstdint>
+#include <span>
+
+#include "core/device/gpu.h"
+
+namespace warptape {
+
+// One weight. v, w: (rows, length), row-major; g: (rows). inv_norm: (rows), 1 / ||v||, 0 for a row
+// of zeros. w may be null where only the norms are wanted, and norm where they are not; g may be
+// null with w.
+template <class T>
+struct WeightNormForward {
+  const T* v;
+  const T* g;
+  T* w;
+  T* norm;
+  double* inv_norm;
+  int64_t rows;
+  int64_t length;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    visit(v);
+    visit(g);
+    visit(w);
+    visit(norm);
+    visit(inv_norm);
+  }
+};
+
+// dv and dg may be null where nobody wants them; add_*: they hold something to add to.
+template <class T>
+struct WeightNormBackward {
+  const T* dw;
+  const T* v;
+  const T* g;
+  const double* inv_norm;
+  T* dv;
+  T* dg;
+  int64_t rows;
+  int64_t length;
+  bool add_v;
+  bool add_g;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    visit(dw);
+    visit(v);
+    visit(g);
+    visit(inv_norm);
+    visit(dv);
+    visit(dg);
+  }
+};
+
+// Elements of a row that a block keeps in registers.
+template <class T>
+inline constexpr int64_t weight_norm_row_capacity = 65536 / static_cast<int64_t>(sizeof(T));
+
+// How many doubles of scratch in device memory a weight needs: none if its rows stay on chip.
+int64_t weight_norm_scratch(int64_t rows, int64_t length, int64_t element_bytes);
+
+// All weights of one dtype. Those whose rows stay on chip share one launch (per 128 weights); each
+// of the others takes two, with its part of `scratch`, in the order of the weights.
+template <class T>
+void launch_weight_norm_forward(std::span<const WeightNormForward<T>> weights, double* scratch,
+                                gpu::StreamHandle stream);
+template <class T>
+void launch_weight_norm_backward(std::span<const WeightNormBackward<T>> weights, double* scratch,
+                                 gpu::StreamHandle stream);
+
+}  // namespace warptape

@@ -1,0 +1,72 @@
+#pragma once
+// Which threads own a row, by its length. Depends on shapes and alignment only, never on the GPU:
+// the same bits everywhere.
+//
+// - Staged: rows too short or too odd for 16-byte accesses of their own (5, 27). A block copies
+// many
+//   rows at once to shared memory in 16-byte accesses; then each thread owns one row.
+// - Team: `lanes` threads own a row and hold it in registers, at most items_per_thread elements
+// each:
+//   a part of a warp, a warp (to 512 floats), or 2 to 32 warps (to 16,384).
+// - Split: what no block can hold. Blocks own chunks; sums meet in device memory between two
+//   launches.
+
+#include <cstdint>
+
+#include "core/simt/host_device.h"
+
+namespace warptape::weight_norm_detail {
+
+enum class Layout : int { Staged, Team, Split };
+
+// Registers for 64 bytes of a row per thread: with v and dw both held a thread stays at 64
+// registers, and an SM keeps 32 warps.
+template <class T>
+inline constexpr int items_per_thread = 64 / static_cast<int>(sizeof(T));
+
+inline constexpr int max_threads = 1024;
+inline constexpr int64_t longest_staged_row = 64;       // elements
+inline constexpr int64_t staged_bytes = 32 << 10;       // of shared memory per block
+inline constexpr int64_t split_chunk_bytes = 64 << 10;  // of a row per block
+
+struct Geometry {
+  Layout layout = Layout::Team;
+  int lanes = 1;           // Team: threads per row, a power of two
+  int rows_per_block = 1;  // Staged; a multiple of 32: every block starts aligned
+};
+
+constexpr int power_of_two_from(int64_t least) {
+  int result = 1;
+  while (result < least) {
+    result *= 2;
+  }
+  return result;
+}
+
+// aligned: every tensor starts at a multiple of 16 bytes, so that 16-byte accesses are possible
+// (else elements go one by one, for slices). tensors: how many of them a row is staged from.
+template <class T>
+constexpr Geometry geometry(int64_t length, int tensors, bool aligned) {
+  constexpr int64_t pack = 16 / sizeof(T);
+  Geometry result;
+  if (length > int64_t{max_threads} * items_per_thread<T>) {
+    result.layout = Layout::Split;
+  } else if (aligned && length % pack != 0 && length <= longest_staged_row) {
+    const int64_t row_bytes = length * int64_t{sizeof(T)} * tensors;
+    result.layout = Layout::Staged;
+    const auto fitting = static_cast<int>(staged_bytes / row_bytes);
+    result.rows_per_block = fitting / 32 * 32;  // whole warps, one row per thread
+  } else {
+    const int64_t per_lane = length <= 32 * pack && aligned ? pack : items_per_thread<T>;
+    const bool own_start = aligned && length % pack == 0;
+    result.lanes = power_of_two_from((length + per_lane - 1) / per_lane);
+    // A row that does not start aligned has up to pack - 1 elements before and behind its packs,
+    // which take a lane each.
+    if (!own_start && result.lanes < 32) {
+      result.lanes = 32;
+    }
+  }
+  return result;
+}
+
+}  // namespace warptape::weight_norm_detail
