@@ -23,6 +23,10 @@ int64_t bytes_of(const Shape& shape, DType dtype) {
   return shape.numel() * size_of(dtype);
 }
 
+PreparedKernels all_wide(std::function<void()> run, int64_t bytes) {
+  return {std::move(run), bytes, bytes};
+}
+
 // y of some inputs, and the gradients of all of them.
 std::function<void()> forward_and_backward(
     std::vector<Tensor> inputs, const Tensor& seed,
@@ -44,8 +48,8 @@ KernelCase elementwise(const std::string& name, size_t operands, int64_t tensors
     for (size_t i = 0; i < operands; ++i) {
       inputs.push_back(on_cuda(shape, dtype));
     }
-    return PreparedKernels{forward_and_backward(inputs, on_cuda(shape, dtype), op),
-                           tensors * bytes_of(shape, dtype)};
+    return all_wide(forward_and_backward(inputs, on_cuda(shape, dtype), op),
+                    tensors * bytes_of(shape, dtype));
   };
   return {name, "forward and backward", {512, 1024}, prepare};
 }
@@ -59,8 +63,8 @@ KernelCase reduction(const std::string& name, int64_t backward_reads,
     const auto last = [op](const std::vector<Tensor>& in) { return op(in[0], {-1}, true); };
     return PreparedKernels{
         forward_and_backward({on_cuda(shape, dtype)}, on_cuda(reduced, dtype), last),
-        (2 + backward_reads) * bytes_of(shape, dtype) +
-            (2 + backward_reads) * bytes_of(reduced, dtype)};
+        (2 + backward_reads) * (bytes_of(shape, dtype) + bytes_of(reduced, dtype)),
+        (2 + backward_reads) * bytes_of(shape, dtype)};
   };
   return {name, "over the last dimension, forward and backward", {512, 1024}, prepare};
 }
@@ -75,7 +79,8 @@ PreparedKernels prepare_weight_norm(const Shape& shape, DType dtype) {
   const int64_t inv_norms = 2 * bytes_of(gain, float64);
   return {forward_and_backward({on_cuda(shape, dtype), on_cuda(gain, dtype)}, on_cuda(shape, dtype),
                                op),
-          5 * bytes_of(shape, dtype) + 3 * bytes_of(gain, dtype) + inv_norms};
+          5 * bytes_of(shape, dtype) + 3 * bytes_of(gain, dtype) + inv_norms,
+          5 * bytes_of(shape, dtype)};
 }
 
 // One step of an optimizer, not the first, which finds its buffers empty.
@@ -87,7 +92,7 @@ KernelCase optimizer(const std::string& name, int64_t tensors, typename Rule::Op
     parameter.state()->grad_is_empty = false;
     auto rule = std::make_shared<Rule>(ParameterStates{parameter.state()}, options);
     rule->step();
-    return PreparedKernels{[rule] { rule->step(); }, tensors * bytes_of(shape, dtype)};
+    return all_wide([rule] { rule->step(); }, tensors * bytes_of(shape, dtype));
   };
   return {name, "one step", {512, 1024}, prepare};
 }
@@ -96,30 +101,30 @@ PreparedKernels prepare_grad_norm(const Shape& shape, DType dtype) {
   const Parameter parameter(on_cuda(shape, dtype));
   parameter.state()->grad = on_cuda(shape, dtype);
   parameter.state()->grad_is_empty = false;
-  return {[state = parameter.state()] { grad_norm({state}); }, bytes_of(shape, dtype)};
+  return all_wide([state = parameter.state()] { grad_norm({state}); }, bytes_of(shape, dtype));
 }
 
 PreparedKernels prepare_fill(const Shape& shape, DType dtype) {
-  return {[x = on_cuda(shape, dtype)]() mutable { primitives::fill(x, 1); },
-          bytes_of(shape, dtype)};
+  return all_wide([x = on_cuda(shape, dtype)]() mutable { primitives::fill(x, 1); },
+                  bytes_of(shape, dtype));
 }
 
 PreparedKernels prepare_copy(const Shape& shape, DType dtype) {
-  return {[from = on_cuda(shape, dtype), to = on_cuda(shape, dtype)]() mutable {
-            primitives::copy(from, to);
-          },
-          2 * bytes_of(shape, dtype)};
+  return all_wide([from = on_cuda(shape, dtype),
+                   to = on_cuda(shape, dtype)]() mutable { primitives::copy(from, to); },
+                  2 * bytes_of(shape, dtype));
 }
 
 PreparedKernels prepare_cast(const Shape& shape, DType dtype) {
   const DType other = dtype == float32 ? float64 : float32;
-  return {[x = on_cuda(shape, dtype), other] { primitives::cast(x, other); },
-          bytes_of(shape, dtype) + bytes_of(shape, other)};
+  return all_wide([x = on_cuda(shape, dtype), other] { primitives::cast(x, other); },
+                  bytes_of(shape, dtype) + bytes_of(shape, other));
 }
 
 PreparedKernels prepare_relayout(const Shape& shape, DType dtype) {
-  return {[x = on_cuda(shape, dtype)] { primitives::relayout(x, MemoryFormat::ChannelsLast); },
-          2 * bytes_of(shape, dtype)};
+  return all_wide(
+      [x = on_cuda(shape, dtype)] { primitives::relayout(x, MemoryFormat::ChannelsLast); },
+      2 * bytes_of(shape, dtype));
 }
 
 }  // namespace
@@ -179,7 +184,7 @@ KernelRun profile_case([[maybe_unused]] const KernelCase& kernel_case,
     simt::profile::start({memory.begin, memory.end});
     prepared.run();
     gpu::synchronize();
-    result = {simt::profile::stop(), prepared.counted_bytes};
+    result = {simt::profile::stop(), prepared.counted_bytes, prepared.wide_bytes};
   }
   return result;
 }

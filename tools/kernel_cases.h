@@ -15,7 +15,10 @@ namespace warptape::tools {
 // Tensors on device cuda, ready to run.
 struct PreparedKernels {
   std::function<void()> run;
-  int64_t counted_bytes;  // of device memory, each tensor read or written once per kernel that must
+  // Bytes of device memory that have to move: what each kernel must read or write, once.
+  int64_t counted_bytes;
+  // Of those, the ones in tensors of the case's shape, which are long enough for 16-byte accesses.
+  int64_t wide_bytes;
 };
 
 struct KernelCase {
@@ -31,6 +34,7 @@ const KernelCase& find_kernel_case(const std::string& name);  // ValueError name
 struct KernelRun {
   std::vector<simt::profile::KernelProfile> kernels;
   int64_t counted_bytes = 0;
+  int64_t wide_bytes = 0;
   int64_t moved_bytes() const;  // of device memory, by all kernels
 };
 

@@ -25,7 +25,7 @@ struct KernelOptions {
 
 void list_cases() {
   for (const KernelCase& kernel_case : kernel_cases()) {
-    fmt::print("{:<12} {:<20} {}\n", kernel_case.name, to_string(kernel_case.shape),
+    fmt::print("{:<12} {:<20} {}\n", kernel_case.name, fmt::format("{}", kernel_case.shape),
                kernel_case.runs);
   }
 }
@@ -71,13 +71,14 @@ void profile_kernel(const KernelOptions& options) {
 
 constexpr const char* footer =
     "A request is one access by the 32 lanes of a warp. Columns:\n"
-    "  requests, asked MB   accesses of warps, and the bytes that all lanes asked for\n"
-    "  moved MB             32-byte sectors of device memory that the requests touch\n"
-    "  effic.               the sectors that the bytes would fill, in % of those touched\n"
-    "  by 16 B              bytes that were asked for in accesses of 16 bytes a lane\n"
-    "  idle                 lanes that take no part in a request\n"
-    "  wavefr./req., banks  passes over shared memory per request, and how many times the passes\n"
-    "                       without bank conflicts that is\n"
+    "  requests   accesses of whole warps\n"
+    "  asked MB   bytes that their lanes asked for\n"
+    "  moved MB   32-byte sectors of device memory that the requests touch\n"
+    "  effic. %   sectors that the distinct bytes would fill, of those touched\n"
+    "  by 16 B %  of what moved, in requests of 16 bytes a lane\n"
+    "  idle %     lanes that take no part in a request\n"
+    "  wavefr.    passes over shared memory per request\n"
+    "  banks x    times as many passes as without bank conflicts\n"
     "docs/memory_profile.md explains them. Example:\n"
     "  warptape kernel weight_norm --shape 64,576 --json profile.json";
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -31,15 +31,32 @@ std::string place_of(const LineProfile& line) {
   return line.line == 0 ? file : fmt::format("{}:{}", file, line.line);
 }
 
-double megabytes(uint64_t bytes) {
-  return static_cast<double>(bytes) / 1e6;
+std::string megabytes(uint64_t bytes) {
+  return fmt::format("{:.3f}", static_cast<double>(bytes) / 1e6);
+}
+
+std::string percent(double fraction) {
+  return fmt::format("{:.1f}", 100 * fraction);
+}
+
+// "space::kernel<float>" of "void space::kernel<float>(float*)". Parameters are left out because
+// tables that nvcc passes by value go by reference here.
+std::string name_in(std::string signature) {
+  int depth = 0;
+  for (size_t i = signature.size(); i-- > 0;) {
+    depth += signature[i] == ')' ? 1 : signature[i] == '(' ? -1 : 0;
+    if (signature[i] == '(' && depth == 0) {
+      signature.resize(i);
+      break;
+    }
+  }
+  return signature.starts_with("void ") ? signature.substr(5) : signature;
 }
 
 // What ptxas says of the kernel, or null.
 ordered_json resources(const KernelProfile& kernel, const ordered_json& ptxas) {
   for (const ordered_json& entry : ptxas) {
-    const auto& functions = kernel.functions;
-    if (std::find(functions.begin(), functions.end(), entry.at("kernel")) != functions.end()) {
+    if (name_in(entry.at("kernel")) == name_in(kernel.function)) {
       return entry;
     }
   }
@@ -56,38 +73,53 @@ std::string resources_text(const ordered_json& entry) {
                   entry.at("spill_stores").get<int>() + entry.at("spill_loads").get<int>(),
                   entry.at("static_shared").get<int>());
   if (entry.contains("occupancy")) {
-    text += fmt::format(", occupancy {:.0f} %", 100 * entry.at("occupancy").get<double>());
+    text += fmt::format(", occupancy {:.0f} % in blocks of {}",
+                        100 * entry.at("occupancy").get<double>(), entry.at("threads").get<int>());
   }
   return text + "\n";
 }
 
+// One line of the table. Fields that do not concern the memory are empty.
+std::string columns(const std::array<std::string, 11>& fields) {
+  std::string text = fmt::format("  {:<28} {:<6} {:<6}", fields[0], fields[1], fields[2]);
+  for (size_t i = 3; i < fields.size(); ++i) {
+    text += fmt::format(" {:>9}", fields[i]);
+  }
+  return text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
+}
+
+std::string header() {
+  return columns({"line", "memory", "access", "requests", "asked MB", "moved MB", "effic. %",
+                  "by 16 B %", "idle %", "wavefr.", "banks x"});
+}
+
 std::string row(const LineProfile& line) {
   const Counts& counts = line.counts;
-  std::string text =
-      fmt::format("  {:<30} {:<6} {:<6} {:>9} {:>9.3f} ", place_of(line), name_of(line.space),
-                  name_of(line.access), counts.requests, megabytes(counts.bytes));
-  text += line.space == Space::Device
-              ? fmt::format("{:>9.3f} {:>7.1f} ", megabytes(counts.moved_bytes()),
-                            100 * counts.efficiency())
-              : fmt::format("{:>9} {:>7} ", "", "");
-  text += fmt::format("{:>7.1f} {:>7.1f} ", 100 * counts.share_of_16(), 100 * counts.idle_lanes());
-  text +=
-      line.space == Space::Shared
-          ? fmt::format("{:>7.2f} {:>7.2f}", counts.wavefronts_per_request(), counts.bank_factor())
-          : "";
-  return text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
+  std::array<std::string, 11> fields = {place_of(line), name_of(line.space), name_of(line.access),
+                                        fmt::format("{}", counts.requests),
+                                        megabytes(counts.bytes)};
+  if (line.space == Space::Device) {
+    fields[5] = megabytes(counts.moved_bytes());
+    fields[6] = percent(counts.efficiency());
+    fields[7] = percent(counts.share_of_16());
+  } else {
+    fields[9] = fmt::format("{:.2f}", counts.wavefronts_per_request());
+    fields[10] = fmt::format("{:.2f}", counts.bank_factor());
+  }
+  fields[8] = percent(counts.idle_lanes());
+  return columns(fields);
 }
 
 ordered_json json_of(const Counts& counts, Space space) {
   ordered_json json{{"requests", counts.requests},
                     {"requested_bytes", counts.bytes},
-                    {"share_of_16_bytes", counts.share_of_16()},
                     {"idle_lanes", counts.idle_lanes()}};
   if (space == Space::Device) {
     json["moved_bytes"] = counts.moved_bytes();
     json["sectors"] = counts.sectors;
     json["ideal_sectors"] = counts.ideal_sectors;
     json["efficiency"] = counts.efficiency();
+    json["share_of_16_bytes"] = counts.share_of_16();
   } else {
     json["wavefronts"] = counts.wavefronts;
     json["ideal_wavefronts"] = counts.ideal_wavefronts;
@@ -96,12 +128,6 @@ ordered_json json_of(const Counts& counts, Space space) {
   }
   return json;
 }
-
-constexpr const char* header =
-    "  line                           memory access  requests  asked MB  moved MB  effic. by 16 B"
-    "   idle wavefr.   banks\n"
-    "                                                                                  %      % "
-    "     %    /req.  factor\n";
 
 }  // namespace
 
@@ -163,12 +189,12 @@ std::string to_text(const KernelRun& run, const ordered_json& ptxas) {
     text += fmt::format("{}: {} launch{}, {} block{} of {} threads\n", kernel.name, kernel.launches,
                         kernel.launches == 1 ? "" : "es", kernel.blocks,
                         kernel.blocks == 1 ? "" : "s", kernel.threads_per_block);
-    text += resources_text(resources(kernel, ptxas)) + header;
+    text += resources_text(resources(kernel, ptxas)) + header();
     for (const LineProfile& line : kernel.lines) {
       text += row(line);
     }
     const Counts device = kernel.total(Space::Device);
-    text += fmt::format("  device memory: read {:.3f} MB, written {:.3f} MB; ideal {:.3f} MB\n",
+    text += fmt::format("  device memory: read {} MB, written {} MB; ideal {} MB\n",
                         megabytes(kernel.total(Space::Device, Access::Read).moved_bytes()),
                         megabytes(kernel.total(Space::Device, Access::Write).moved_bytes()),
                         megabytes(device.ideal_sectors * simt::profile::sector_bytes));
@@ -187,7 +213,7 @@ ordered_json to_json(const KernelRun& run, const ordered_json& ptxas) {
   ordered_json json{{"moved_bytes", run.moved_bytes()}, {"counted_bytes", run.counted_bytes}};
   for (const KernelProfile& kernel : run.kernels) {
     ordered_json entry{{"kernel", kernel.name},
-                       {"functions", kernel.functions},
+                       {"function", kernel.function},
                        {"launches", kernel.launches},
                        {"blocks", kernel.blocks},
                        {"threads_per_block", kernel.threads_per_block},

@@ -23,9 +23,9 @@ void Counts::add(const Counts& other) {
   requests += other.requests;
   lanes += other.lanes;
   bytes += other.bytes;
-  bytes_by_16 += other.bytes_by_16;
   sectors += other.sectors;
   ideal_sectors += other.ideal_sectors;
+  sectors_by_16 += other.sectors_by_16;
   wavefronts += other.wavefronts;
   ideal_wavefronts += other.ideal_wavefronts;
 }
@@ -34,7 +34,7 @@ double Counts::efficiency() const {
   return ratio(ideal_sectors, sectors, 1);
 }
 double Counts::share_of_16() const {
-  return ratio(bytes_by_16, bytes, 1);
+  return ratio(sectors_by_16, sectors, 1);
 }
 double Counts::bank_factor() const {
   return ratio(wavefronts, ideal_wavefronts, 1);

@@ -26,17 +26,17 @@ struct Counts {
   uint64_t requests = 0;
   uint64_t lanes = 0;          // that take part, summed over the requests
   uint64_t bytes = 0;          // asked for by all of them
-  uint64_t bytes_by_16 = 0;    // of those, asked for in accesses of 16 bytes
   uint64_t sectors = 0;        // device memory: distinct sectors of each request
   uint64_t ideal_sectors = 0;  // what its distinct bytes would fill
+  uint64_t sectors_by_16 = 0;  // of requests in which every lane asks for 16 bytes
   uint64_t wavefronts = 0;     // shared memory: passes that bank conflicts make of each request
   uint64_t ideal_wavefronts = 0;
 
   void add(const Counts& other);
   uint64_t moved_bytes() const { return sectors * sector_bytes; }
   // Fractions; 1 (or 0 idle lanes) where there was no request.
-  double efficiency() const;  // of moved sectors
-  double share_of_16() const;
+  double efficiency() const;   // ideal sectors of those moved
+  double share_of_16() const;  // sectors moved 16 bytes a lane, of all moved
   double bank_factor() const;
   double idle_lanes() const;
   double wavefronts_per_request() const;
@@ -56,9 +56,9 @@ struct KernelProfile {
   std::string name;
   uint64_t launches = 0;
   uint64_t blocks = 0;
-  unsigned threads_per_block = 0;        // of the last launch
-  std::vector<std::string> functions{};  // whose machine code it ran, as ptxas names them
-  std::vector<LineProfile> lines{};      // the most expensive first
+  unsigned threads_per_block = 0;  // of the last launch
+  std::string function{};  // the __global__ function with its parameters, if the launch names it
+  std::vector<LineProfile> lines{};  // the most expensive first
 
   Counts total(Space space, Access access) const;
   Counts total(Space space) const;  // all accesses

@@ -96,6 +96,9 @@ void Recorder::end_block(const BlockRunner& block) {
   ++running_->blocks;
   const dim3& threads = block.grid().block;
   running_->threads_per_block = threads.x * threads.y * threads.z;
+  if (block.grid().function != nullptr) {
+    running_->function = static_cast<const char*>(block.grid().function) + 1;
+  }
   running_ = nullptr;
 }
 
@@ -108,6 +111,9 @@ int64_t Recorder::usual_stride(const Record& record) {
 KernelProfile Recorder::profile_of(const Kernel& kernel,
                                    const std::map<const void*, SourceLine>& lines) {
   KernelProfile profile{kernel.name, kernel.launches, kernel.blocks, kernel.threads_per_block};
+  if (kernel.function != nullptr) {
+    profile.function = lines.at(kernel.function).function;
+  }
   for (const auto& [instruction, record] : kernel.records) {
     const SourceLine& line = lines.at(instruction.pc);
     const auto same = [&, &wanted = instruction](const LineProfile& row) {
@@ -121,10 +127,6 @@ KernelProfile Recorder::profile_of(const Kernel& kernel,
       row = profile.lines.end() - 1;
     }
     row->counts.add(record.counts);
-    if (std::find(profile.functions.begin(), profile.functions.end(), line.function) ==
-        profile.functions.end()) {
-      profile.functions.push_back(line.function);
-    }
   }
   std::stable_sort(profile.lines.begin(), profile.lines.end(),
                    [](const LineProfile& a, const LineProfile& b) {
@@ -137,6 +139,9 @@ KernelProfile Recorder::profile_of(const Kernel& kernel,
 std::vector<KernelProfile> Recorder::result() const {
   std::vector<const void*> addresses;
   for (const auto& kernel : kernels_) {
+    if (kernel->function != nullptr) {
+      addresses.push_back(kernel->function);
+    }
     for (const auto& [instruction, record] : kernel->records) {
       addresses.push_back(instruction.pc);
     }

@@ -35,6 +35,7 @@ void count_sectors(const Request& request, unsigned bytes, Counts& counts) {
     sectors.add((address + bytes - 1) / sector_bytes);
   }
   counts.sectors = sectors.distinct();
+  counts.sectors_by_16 = bytes == 16 ? counts.sectors : 0;
   counts.ideal_sectors = (addresses.distinct() * bytes + sector_bytes - 1) / sector_bytes;
 }
 
@@ -74,7 +75,6 @@ Counts cost(const Request& request, Space space, unsigned bytes_per_lane) {
   counts.requests = 1;
   counts.lanes = static_cast<uint64_t>(std::popcount(request.lanes));
   counts.bytes = counts.lanes * bytes_per_lane;
-  counts.bytes_by_16 = bytes_per_lane == 16 ? counts.bytes : 0;
   if (space == Space::Device) {
     count_sectors(request, bytes_per_lane, counts);
   } else {
