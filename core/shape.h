@@ -12,12 +12,13 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/strided_loop.h"
 
 namespace warptape {
 
 class Shape {
  public:
-  static constexpr int max_rank = 8;
+  static constexpr int max_rank = warptape::max_rank;
 
   Shape() = default;  // rank 0: a scalar with one element
   Shape(std::initializer_list<int64_t> sizes)
@@ -52,8 +53,6 @@ constexpr const char* to_string(MemoryFormat format) {
 inline MemoryFormat normalized(MemoryFormat format, int rank) {
   return rank < 3 ? MemoryFormat::RowMajor : format;
 }
-
-using Strides = std::array<int64_t, Shape::max_rank>;  // in elements, one per logical dimension
 
 Strides strides_of(const Shape& shape, MemoryFormat format);
 

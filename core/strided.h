@@ -5,59 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <span>
 
 #include "core/shape.h"
+#include "core/strided_loop.h"
 
 namespace warptape {
-
-// Dimensions ordered outermost first; operand o advances by stride[o][d] elements in dimension d.
-template <int Operands>
-struct StridedLoop {
-  int rank = 0;
-  std::array<int64_t, Shape::max_rank> extent{};
-  std::array<Strides, Operands> stride{};
-
-  int64_t numel() const {
-    int64_t count = 1;
-    for (int d = 0; d < rank; ++d) {
-      count *= extent[static_cast<size_t>(d)];
-    }
-    return count;
-  }
-
-  // Calls body(offsets, n, steps) for runs of the innermost dimension that cover [begin, end) of
-  // the flattened index range: n elements, operand o starting at offsets[o] with step steps[o].
-  template <class Body>
-  void for_each_run(int64_t begin, int64_t end, const Body& body) const {
-    std::array<int64_t, Operands> offsets{};
-    std::array<int64_t, Operands> steps{};
-    const int inner = rank - 1;
-    const auto last = static_cast<size_t>(std::max(inner, 0));
-    const int64_t run = rank == 0 ? 1 : extent[last];
-    for (int o = 0; o < Operands; ++o) {
-      steps[static_cast<size_t>(o)] = rank == 0 ? 0 : stride[static_cast<size_t>(o)][last];
-    }
-    while (begin < end) {
-      int64_t rest = begin / run;
-      const int64_t start = begin % run;
-      const int64_t count = std::min(run - start, end - begin);
-      for (size_t o = 0; o < Operands; ++o) {
-        offsets[o] = start * steps[o];
-      }
-      for (int d = inner - 1; d >= 0; --d) {
-        const auto at = static_cast<size_t>(d);
-        const int64_t index = rest % extent[at];
-        rest /= extent[at];
-        for (size_t o = 0; o < Operands; ++o) {
-          offsets[o] += index * stride[o][at];
-        }
-      }
-      body(offsets, count, steps);
-      begin += count;
-    }
-  }
-};
 
 // The loop over the elements of `shape` in the memory order of `order`, for operands given by their
 // strides per logical dimension. Neighbouring dimensions that all operands cross evenly are merged.
