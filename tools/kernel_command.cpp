@@ -75,7 +75,7 @@ constexpr const char* footer =
     "  asked MB   bytes that their lanes asked for\n"
     "  moved MB   32-byte sectors of device memory that the requests touch\n"
     "  effic. %   sectors that the distinct bytes would fill, of those touched\n"
-    "  by 16 B %  of what moved, in requests of 16 bytes a lane\n"
+    "  by 16 %    of what moved, in requests of 16 bytes a lane\n"
     "  idle %     lanes that take no part in a request\n"
     "  wavefr.    passes over shared memory per request\n"
     "  banks x    times as many passes as without bank conflicts\n"

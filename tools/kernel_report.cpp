@@ -81,16 +81,16 @@ std::string resources_text(const ordered_json& entry) {
 
 // One line of the table. Fields that do not concern the memory are empty.
 std::string columns(const std::array<std::string, 11>& fields) {
-  std::string text = fmt::format("  {:<28} {:<6} {:<6}", fields[0], fields[1], fields[2]);
+  std::string text = fmt::format("  {:<26} {:<6} {:<5}", fields[0], fields[1], fields[2]);
   for (size_t i = 3; i < fields.size(); ++i) {
-    text += fmt::format(" {:>9}", fields[i]);
+    text += fmt::format(" {:>8}", fields[i]);
   }
   return text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
 }
 
 std::string header() {
   return columns({"line", "memory", "access", "requests", "asked MB", "moved MB", "effic. %",
-                  "by 16 B %", "idle %", "wavefr.", "banks x"});
+                  "by 16 %", "idle %", "wavefr.", "banks x"});
 }
 
 std::string row(const LineProfile& line) {
