@@ -88,7 +88,12 @@ void add_kernel_command(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "kernel", "Profile the memory accesses of a kernel, without a GPU (preset simt-profile)");
   auto options = std::make_shared<KernelOptions>();
-  command->add_option("name", options->name, "What to run: see --list");
+  std::vector<std::string> names;
+  for (const KernelCase& kernel_case : kernel_cases()) {
+    names.push_back(kernel_case.name);
+  }
+  command->add_option("name", options->name, "What to run: see --list")
+      ->check(CLI::IsMember(names).description(""));
   command->add_option("--shape", options->shape, "Sizes, as in 64,576 [1 MB or more]")
       ->delimiter(',')
       ->check(CLI::PositiveNumber);
