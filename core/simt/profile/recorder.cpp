@@ -22,14 +22,19 @@ void Recorder::count(const Request& request, const Instruction& instruction, Rec
 }
 
 std::vector<uint64_t>& Recorder::calls_of(const BlockRunner& block) {
-  calls_.resize(std::max<size_t>(calls_.size(), block.current().linear + 1));
-  return calls_[block.current().linear];
+  const unsigned thread = block.current().linear;
+  calls_of_thread_.resize(std::max<size_t>(calls_of_thread_.size(), thread + 1));
+  return calls_of_thread_[thread];
 }
 
 void Recorder::enter(const BlockRunner& block, const void* caller) {
   std::vector<uint64_t>& calls = calls_of(block);
-  const uint64_t outer = calls.empty() ? 0 : calls.back();
-  calls.push_back((outer ^ reinterpret_cast<uintptr_t>(caller)) * 0x9E3779B97F4A7C15);
+  const Call call{caller, calls.empty() ? 0 : calls.back()};
+  const auto [number, is_new] = call_numbers_.emplace(call, calls_made_.size());
+  if (is_new) {
+    calls_made_.push_back(call);
+  }
+  calls.push_back(number->second);
 }
 
 void Recorder::leave(const BlockRunner& block) {
@@ -90,7 +95,7 @@ void Recorder::end_block(const BlockRunner& block) {
     }
     record.warps.clear();
   }
-  calls_.clear();
+  calls_of_thread_.clear();
   const uint3 index = block.block();
   running_->launches += index.x == 0 && index.y == 0 && index.z == 0;
   ++running_->blocks;
@@ -108,14 +113,24 @@ int64_t Recorder::usual_stride(const Record& record) {
       ->first;
 }
 
-KernelProfile Recorder::profile_of(const Kernel& kernel,
-                                   const std::map<const void*, SourceLine>& lines) {
+// The instruction's own line, or where a kernel called the vocabulary's function that it is in.
+const SourceLine& Recorder::line_of(const Instruction& instruction,
+                                    const SourceLines& lines) const {
+  const SourceLine* line = &lines.at(instruction.pc);
+  for (uint64_t call = instruction.calls; line->line == 0 && call != 0;
+       call = calls_made_[call].outer) {
+    line = &lines.at(calls_made_[call].caller);
+  }
+  return line->line == 0 ? lines.at(instruction.pc) : *line;
+}
+
+KernelProfile Recorder::profile_of(const Kernel& kernel, const SourceLines& lines) const {
   KernelProfile profile{kernel.name, kernel.launches, kernel.blocks, kernel.threads_per_block};
   if (kernel.function != nullptr) {
     profile.function = lines.at(kernel.function).function;
   }
   for (const auto& [instruction, record] : kernel.records) {
-    const SourceLine& line = lines.at(instruction.pc);
+    const SourceLine& line = line_of(instruction, lines);
     const auto same = [&, &wanted = instruction](const LineProfile& row) {
       return row.file == line.file && row.line == line.line && row.space == wanted.space &&
              row.access == wanted.access;
@@ -146,7 +161,10 @@ std::vector<KernelProfile> Recorder::result() const {
       addresses.push_back(instruction.pc);
     }
   }
-  const std::map<const void*, SourceLine> lines = source_lines(addresses);
+  for (size_t call = 1; call < calls_made_.size(); ++call) {
+    addresses.push_back(calls_made_[call].caller);
+  }
+  const SourceLines lines = source_lines(addresses);
   std::vector<KernelProfile> profiles;
   for (const auto& kernel : kernels_) {
     profiles.push_back(profile_of(*kernel, lines));

@@ -35,7 +35,7 @@ class Recorder {
  private:
   struct Instruction {
     const void* pc;
-    uint64_t calls;  // stands for the callers of the function in which it is
+    uint64_t calls;  // how its function was called: an index of calls_made_, or 0
     Space space;
     Access access;
     unsigned bytes;  // per lane
@@ -64,15 +64,24 @@ class Recorder {
 
   Kernel& kernel(const std::string& name);
   static void count(const Request& request, const Instruction& instruction, Record& record);
-  static KernelProfile profile_of(const Kernel& kernel,
-                                  const std::map<const void*, SourceLine>& lines);
+  using SourceLines = std::map<const void*, SourceLine>;
+  const SourceLine& line_of(const Instruction& instruction, const SourceLines& lines) const;
+  KernelProfile profile_of(const Kernel& kernel, const SourceLines& lines) const;
   static int64_t usual_stride(const Record& record);
   std::vector<uint64_t>& calls_of(const BlockRunner& block);
 
   DeviceRange device_;
   std::vector<std::unique_ptr<Kernel>> kernels_;
-  Kernel* running_ = nullptr;                 // nullptr between blocks
-  std::vector<std::vector<uint64_t>> calls_;  // by thread of the block that runs
+  Kernel* running_ = nullptr;  // nullptr between blocks
+  // Calls that were not inlined, as chains: from where, and the number of the call around it.
+  struct Call {
+    const void* caller;
+    uint64_t outer;
+    auto operator<=>(const Call&) const = default;
+  };
+  std::map<Call, uint64_t> call_numbers_;
+  std::vector<Call> calls_made_{{nullptr, 0}};          // by number; 0 is no call
+  std::vector<std::vector<uint64_t>> calls_of_thread_;  // of the block that runs
 };
 
 // Told by the engine when a block has run, before its shared memory goes.
