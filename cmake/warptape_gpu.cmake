@@ -13,6 +13,7 @@ if(WARPTAPE_GPU STREQUAL "simt")
     list(APPEND WARPTAPE_GPU_CORE_PATTERNS core/simt/profile/*.cpp)
     target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_SIMT_PROFILE=1)
     target_link_libraries(warptape_gpu_flags INTERFACE ${CMAKE_DL_LIBS})
+    include(warptape_ptxas)
   endif()
 elseif(WARPTAPE_GPU STREQUAL "cuda")
   include(warptape_cuda)
@@ -23,10 +24,16 @@ else()
 endif()
 
 # warptape_gpu_sources(FILES...) prepares .cu files of the calling directory: under simt they are
-# compiled as C++ against the engine.
+# compiled as C++ against the engine. For the memory profile, ptxas reports on them too.
 function(warptape_gpu_sources)
   if(WARPTAPE_GPU STREQUAL "simt")
     set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX
                                 COMPILE_OPTIONS "${WARPTAPE_SIMT_KERNEL_OPTIONS}")
+  endif()
+  if(WARPTAPE_SIMT_PROFILE)
+    foreach(file ${ARGN})
+      get_filename_component(name ${file} NAME_WE)
+      warptape_ptxas_report(${name} ${file})
+    endforeach()
   endif()
 endfunction()

@@ -19,6 +19,8 @@ struct PreparedKernels {
   int64_t counted_bytes;
   // Of those, the ones in tensors of the case's shape, which are long enough for 16-byte accesses.
   int64_t wide_bytes;
+  // A kernel that runs besides and is left out of the profile; empty: none.
+  std::string left_out{};
 };
 
 struct KernelCase {

@@ -10,6 +10,12 @@
 namespace warptape {
 namespace {
 
+#ifdef WARPTAPE_HAS_PTXAS
+constexpr bool has_ptxas = WARPTAPE_HAS_PTXAS;
+#else
+constexpr bool has_ptxas = false;
+#endif
+
 const Arguments weight_norm = {"kernel", "weight_norm", "--shape", "64,576"};
 
 TEST(KernelCommand, ListsWhatThereIs) {
@@ -53,6 +59,7 @@ TEST(KernelCommand, PrintsJson) {
   int64_t moved = 0;
   for (const auto& kernel : json.at("kernels")) {
     EXPECT_GT(kernel.at("threads_per_block"), 0);
+    EXPECT_EQ(kernel.at("ptxas").is_object(), has_ptxas) << kernel.at("function");
     for (const auto& line : kernel.at("lines")) {
       EXPECT_GT(line.at("line"), 0) << line;
       moved += line.value("moved_bytes", int64_t{0});
