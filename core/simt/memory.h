@@ -83,7 +83,8 @@ inline void cp_async_commit() {
 // Waits until at most `Keep` of this thread's committed groups are under way. Others see the data
 // behind a barrier.
 template <int Keep>
-__forceinline__ void cp_async_wait(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+__forceinline__ void cp_async_wait(const char* file = __builtin_FILE(),
+                                   int line = __builtin_LINE()) {
   void* to = nullptr;
   const void* from = nullptr;
   unsigned bytes = 0;

@@ -32,19 +32,34 @@ struct Counts {
   uint64_t wavefronts = 0;     // shared memory: passes that bank conflicts make of each request
   uint64_t ideal_wavefronts = 0;
 
-  void add(const Counts& other);
+  void add(const Counts& other) {
+    requests += other.requests;
+    lanes += other.lanes;
+    bytes += other.bytes;
+    sectors += other.sectors;
+    ideal_sectors += other.ideal_sectors;
+    sectors_by_16 += other.sectors_by_16;
+    wavefronts += other.wavefronts;
+    ideal_wavefronts += other.ideal_wavefronts;
+  }
   uint64_t moved_bytes() const { return sectors * sector_bytes; }
-  // Fractions; 1 (or 0 idle lanes) where there was no request.
-  double efficiency() const;   // ideal sectors of those moved
-  double share_of_16() const;  // sectors moved 16 bytes a lane, of all moved
-  double bank_factor() const;
-  double idle_lanes() const;
-  double wavefronts_per_request() const;
+
+  // Fractions; what a perfect kernel has where there was no request.
+  double efficiency() const { return ratio(ideal_sectors, sectors); }
+  double share_of_16() const { return ratio(sectors_by_16, sectors); }  // of what moved
+  double idle_lanes() const { return 1 - ratio(lanes, 32 * requests); }
+  double bank_factor() const { return ratio(wavefronts, ideal_wavefronts); }
+  double wavefronts_per_request() const { return ratio(wavefronts, requests); }
+
+ private:
+  static double ratio(uint64_t part, uint64_t whole) {
+    return whole == 0 ? 1 : static_cast<double>(part) / static_cast<double>(whole);
+  }
 };
 
 // What one source line does to one memory in one way.
 struct LineProfile {
-  std::string file;  // as the compiler names it; empty if addr2line found none
+  std::string file;  // as the compiler names it, or an address if addr2line found none
   int line = 0;
   Space space = Space::Device;
   Access access = Access::Read;
@@ -60,8 +75,21 @@ struct KernelProfile {
   std::string function{};  // the __global__ function with its parameters, if the launch names it
   std::vector<LineProfile> lines{};  // the most expensive first
 
-  Counts total(Space space, Access access) const;
-  Counts total(Space space) const;  // all accesses
+  Counts total(Space space, Access access) const {
+    Counts counts;
+    for (const LineProfile& line : lines) {
+      if (line.space == space && line.access == access) {
+        counts.add(line.counts);
+      }
+    }
+    return counts;
+  }
+  Counts total(Space space) const {
+    Counts counts = total(space, Access::Read);
+    counts.add(total(space, Access::Write));
+    counts.add(total(space, Access::Atomic));
+    return counts;
+  }
 };
 
 struct DeviceRange {
