@@ -126,6 +126,8 @@ PreparedKernels prepare_cast(const Shape& shape, DType dtype) {
 }
 
 PreparedKernels prepare_relayout(const Shape& shape, DType dtype) {
+  check<ValueError>(shape.rank() == 3 || shape.rank() == 4,
+                    "[kernel] relayout: got shape {}, wanted 3 or 4 dimensions", shape);
   return all_wide(
       [x = on_cuda(shape, dtype)] { primitives::relayout(x, MemoryFormat::ChannelsLast); },
       2 * bytes_of(shape, dtype));
@@ -146,7 +148,7 @@ const std::vector<KernelCase>& kernel_cases() {
       elementwise("div", 2, 10, [](In in) { return div(in[0], in[1]); }),
       reduction("sum", 0, sum),
       reduction("mean", 0, mean),
-      reduction("max", 1, max),
+      reduction("max", 2, max),  // first to count the largest ones
       optimizer<SGD>("sgd", 5, {.momentum = 0.9}),
       optimizer<Adam>("adam", 7, {}),
       optimizer<AdamW>("adamw", 7, {}),

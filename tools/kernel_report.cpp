@@ -173,6 +173,9 @@ std::string hint(const KernelProfile& kernel) {
         place_of(*worst), worst->counts.bank_factor(), worst->stride);
   }
   const Counts device = kernel.total(Space::Device);
+  if (device.moved_bytes() < (1 << 16)) {
+    return "";  // too little to matter
+  }
   if (device.idle_lanes() > 0.5) {
     return fmt::format("{:.0f} % of the lanes idle in accesses to device memory",
                        100 * device.idle_lanes());

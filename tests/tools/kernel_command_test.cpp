@@ -42,7 +42,7 @@ TEST(KernelCommand, PrintsTheProfileOrSaysWhichBuildCan) {
                            ".cuh:", "device", "read", "times the counted"}) {
     EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
   }
-  expect_fails({"kernel", "weight_norm", "--shape", "64"}, {"shape", "(64,)"});
+  expect_fails({"kernel", "relayout", "--shape", "64,64"}, {"relayout", "(64, 64)"});
 }
 
 TEST(KernelCommand, PrintsJson) {
