@@ -3,10 +3,20 @@
 add_library(warptape_gpu_flags INTERFACE)
 set(WARPTAPE_GPU_CORE_PATTERNS "")
 set(WARPTAPE_GPU_LIBRARIES "")
+set(WARPTAPE_SIMT_KERNEL_OPTIONS -x c++ -Wno-unknown-pragmas)
 if(WARPTAPE_GPU STREQUAL "simt")
   set(WARPTAPE_GPU_CORE_PATTERNS core/device/gpu/*.cpp core/device/emulated/*.cpp)
   set(WARPTAPE_GPU_LIBRARIES warptape_simt)
   target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_HAS_GPU=1 WARPTAPE_SIMT=1)
+  if(WARPTAPE_SIMT_PROFILE)
+    # The kernels call core/simt/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
+    # not linked.
+    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g -fsanitize=thread)
+    list(APPEND WARPTAPE_GPU_CORE_PATTERNS core/simt/profile/*.cpp)
+    target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_SIMT_PROFILE=1)
+    target_link_libraries(warptape_gpu_flags INTERFACE ${CMAKE_DL_LIBS})
+    include(warptape_ptxas)
+  endif()
 elseif(WARPTAPE_GPU STREQUAL "cuda")
   include(warptape_cuda)
   set(WARPTAPE_GPU_CORE_PATTERNS core/device/gpu/*.cpp core/device/cuda/*.cpp)
@@ -31,10 +41,16 @@ function(warptape_add_engine name)
 endfunction()
 
 # warptape_gpu_sources(FILES...) prepares .cu files of the calling directory: under simt they are
-# compiled as C++ against the engine.
+# compiled as C++ against the engine. For the memory profile, ptxas reports on them too.
 function(warptape_gpu_sources)
   if(WARPTAPE_GPU STREQUAL "simt")
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX 
-                                COMPILE_OPTIONS "-x;c++;-Wno-unknown-pragmas")
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX
+                                COMPILE_OPTIONS "${WARPTAPE_SIMT_KERNEL_OPTIONS}")
+  endif()
+  if(WARPTAPE_SIMT_PROFILE)
+    foreach(file ${ARGN})
+      get_filename_component(name ${file} NAME_WE)
+      warptape_ptxas_report(${name} ${file})
+    endforeach()
   endif()
 endfunction()

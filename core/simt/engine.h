@@ -21,6 +21,7 @@ struct Grid {
   dim3 block;
   size_t dynamic_shared = 0;  // bytes
   const char* name = "kernel";
+  const void* function = nullptr;  // the __global__ function, for the memory profile
 };
 
 // Runs thread_body once per CUDA thread, with threadIdx and the others set; returns when all blocks
