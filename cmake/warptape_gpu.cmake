@@ -12,7 +12,6 @@ if(WARPTAPE_GPU STREQUAL "simt")
     # The kernels call core/simt/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
     # not linked.
     list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g -fsanitize=thread)
-    list(APPEND WARPTAPE_GPU_CORE_PATTERNS core/simt/profile/*.cpp)
     target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_SIMT_PROFILE=1)
     target_link_libraries(warptape_gpu_flags INTERFACE ${CMAKE_DL_LIBS})
     include(warptape_ptxas)
@@ -29,7 +28,11 @@ endif()
 # the kernels' threads, not the engine that switches between them: that is compiled without it, and
 # loops of its own must not become calls of memset, which would be seen.
 function(warptape_add_engine name)
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/simt/*.cpp)
+  set(patterns ${PROJECT_SOURCE_DIR}/core/simt/*.cpp)
+  if(WARPTAPE_SIMT_PROFILE)
+    list(APPEND patterns ${PROJECT_SOURCE_DIR}/core/simt/profile/*.cpp)
+  endif()
+  file(GLOB sources CONFIGURE_DEPENDS ${patterns})
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC warptape_flags)
   target_compile_definitions(${name} PRIVATE ${ARGN})
