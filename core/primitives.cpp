@@ -3,16 +3,20 @@
 #include <cmath>
 
 #include "core/parallel.h"
+#include "core/primitives_cuda.h"
 #include "core/strided.h"
 
 namespace warptape::primitives {
 namespace {
 
-// Calls body(to index, from index) runs over two tensors of one shape, in the memory order of `to`.
+// Over two tensors of one shape, in the memory order of `to`, which is operand 0.
+StridedLoop<2> pair_loop(const Tensor& from, const Tensor& to) {
+  return make_strided_loop<2>(to.shape(), to.memory_format(), {to.strides(), from.strides()});
+}
+
+// Calls body(to index, to step, from index, from step, n) for runs of n elements.
 template <class Body>
-void zip(const Tensor& from, const Tensor& to, const Body& body) {
-  const auto loop =
-      make_strided_loop<2>(to.shape(), to.memory_format(), {to.strides(), from.strides()});
+void zip(const StridedLoop<2>& loop, const Body& body) {
   parallel_for(loop.numel(), default_grain, [&](int64_t begin, int64_t end) {
     loop.for_each_run(begin, end, [&](const auto& offsets, int64_t n, const auto& steps) {
       body(offsets[0], steps[0], offsets[1], steps[1], n);
@@ -36,10 +40,14 @@ void fill(Tensor& tensor, double value) {
   dispatch_all(tensor.dtype(), [&]<class T>() {
     T* to = tensor.mutable_data<T>();
     const T element = static_cast<T>(value);
-    on_device("fill", tensor.device(), [&] {
-      parallel_for(tensor.numel(), default_grain,
-                   [&](int64_t begin, int64_t end) { std::fill(to + begin, to + end, element); });
-    });
+    on_device(
+        "fill", tensor.device(),
+        [&] {
+          parallel_for(tensor.numel(), default_grain, [&](int64_t begin, int64_t end) {
+            std::fill(to + begin, to + end, element);
+          });
+        },
+        [&] { cuda::fill(gpu::current_stream(), to, tensor.numel(), element); });
   });
 }
 
@@ -48,17 +56,21 @@ void copy(const Tensor& from, Tensor& to) {
   dispatch_all(from.dtype(), [&]<class T>() {
     const T* source = from.data<T>();
     T* target = to.mutable_data<T>();
-    on_device("copy", to.device(), [&] {
-      zip(from, to, [&](int64_t t, int64_t t_step, int64_t f, int64_t f_step, int64_t n) {
-        if (t_step == 1 && f_step == 1) {
-          std::copy_n(source + f, n, target + t);
-          return;
-        }
-        for (int64_t i = 0; i < n; ++i) {
-          target[t + i * t_step] = source[f + i * f_step];
-        }
-      });
-    });
+    const StridedLoop<2> loop = pair_loop(from, to);
+    on_device(
+        "copy", to.device(),
+        [&] {
+          zip(loop, [&](int64_t t, int64_t t_step, int64_t f, int64_t f_step, int64_t n) {
+            if (t_step == 1 && f_step == 1) {
+              std::copy_n(source + f, n, target + t);
+              return;
+            }
+            for (int64_t i = 0; i < n; ++i) {
+              target[t + i * t_step] = source[f + i * f_step];
+            }
+          });
+        },
+        [&] { cuda::copy(gpu::current_stream(), loop, target, source); });
   });
 }
 
@@ -67,13 +79,17 @@ void add(const Tensor& from, Tensor& to) {
   dispatch_floating(from.dtype(), [&]<class T>() {
     const T* source = from.data<T>();
     T* target = to.mutable_data<T>();
-    on_device("add", to.device(), [&] {
-      zip(from, to, [&](int64_t t, int64_t t_step, int64_t f, int64_t f_step, int64_t n) {
-        for (int64_t i = 0; i < n; ++i) {
-          target[t + i * t_step] += source[f + i * f_step];
-        }
-      });
-    });
+    const StridedLoop<2> loop = pair_loop(from, to);
+    on_device(
+        "add", to.device(),
+        [&] {
+          zip(loop, [&](int64_t t, int64_t t_step, int64_t f, int64_t f_step, int64_t n) {
+            for (int64_t i = 0; i < n; ++i) {
+              target[t + i * t_step] += source[f + i * f_step];
+            }
+          });
+        },
+        [&] { cuda::add(gpu::current_stream(), loop, target, source); });
   });
 }
 
@@ -95,13 +111,20 @@ Tensor cast(const Tensor& tensor, DType dtype) {
     dispatch_all(dtype, [&]<class To>() {
       const From* source = tensor.data<From>();
       To* target = result.mutable_data<To>();
-      on_device("cast", tensor.device(), [&] {
-        parallel_for(tensor.numel(), default_grain, [&](int64_t begin, int64_t end) {
-          for (int64_t i = begin; i < end; ++i) {
-            target[i] = static_cast<To>(source[i]);
-          }
-        });
-      });
+      on_device(
+          "cast", tensor.device(),
+          [&] {
+            parallel_for(tensor.numel(), default_grain, [&](int64_t begin, int64_t end) {
+              for (int64_t i = begin; i < end; ++i) {
+                target[i] = static_cast<To>(source[i]);
+              }
+            });
+          },
+          [&] {
+            if constexpr (!std::is_same_v<To, From>) {
+              cuda::cast(gpu::current_stream(), target, source, tensor.numel());
+            }
+          });
     });
   });
   return result;
@@ -111,11 +134,22 @@ bool all_finite(const Tensor& tensor) {
   bool finite = true;
   dispatch_floating(tensor.dtype(), [&]<class T>() {
     const T* values = tensor.data<T>();
-    on_device("all_finite", tensor.device(), [&] {
-      for (int64_t i = 0; i < tensor.numel(); ++i) {
-        finite = finite && std::isfinite(values[i]);
-      }
-    });
+    on_device(
+        "all_finite", tensor.device(),
+        [&] {
+          for (int64_t i = 0; i < tensor.numel(); ++i) {
+            finite = finite && std::isfinite(values[i]);
+          }
+        },
+        [&] {
+          const auto flag = Storage::allocate(sizeof(int), tensor.device());
+          const gpu::StreamHandle stream = gpu::current_stream();
+          gpu::fill_bytes(flag->data(), 0, sizeof(int), stream);
+          cuda::find_not_finite(stream, values, tensor.numel(), static_cast<int*>(flag->data()));
+          int found = 0;
+          gpu::copy_to_host(&found, flag->data(), sizeof found, stream);
+          finite = found == 0;
+        });
   });
   return finite;
 }

@@ -13,14 +13,15 @@ Prints "caught" or "NOT CAUGHT" for each and "N of N barriers"; fails unless all
 that no test executes is not caught. One whose deletion changes nothing is redundant, or lacks a test.
 
   --program FILE   the tests, built with preset simt-tsan (default: build/simt-tsan/tests/warptape_tests)
-  --filter TESTS   the tests to use, in GoogleTest's notation (default: op_*)
+  --filter TESTS   the tests to use, in GoogleTest's notation (default: those of ops,
+                   optimizers and kernels)
   --jobs N         programs at a time (default: the number of cores)
 END
 }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 program=build/simt-tsan/tests/warptape_tests
-filter='op_*'
+filter='op_*:*Optimizer*:*Cuda*:*Ladder*'
 jobs=$(nproc)
 files=()
 while [[ $# -gt 0 ]]; do
