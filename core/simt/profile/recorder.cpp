@@ -5,16 +5,30 @@
 
 namespace warptape::simt::profile {
 
-Recorder::Kernel& Recorder::kernel(const std::string& name) {
-  for (const std::unique_ptr<Kernel>& known : kernels_) {
-    if (known->name == name) {
-      return *known;
+Recorder::Kernel& Recorder::running(const BlockRunner& block) {
+  const Grid& grid = block.grid();
+  for (size_t i = 0; running_ == nullptr && i < kernels_.size(); ++i) {
+    if (kernels_[i]->name == grid.name && kernels_[i]->function == grid.function) {
+      running_ = kernels_[i].get();
     }
   }
-  kernels_.push_back(std::make_unique<Kernel>());
-  kernels_.back()->name = name;
-  return *kernels_.back();
+  if (running_ == nullptr) {
+    kernels_.push_back(std::make_unique<Kernel>());
+    running_ = kernels_.back().get();
+    running_->name = grid.name;
+    running_->function = grid.function;
+  }
+  return *running_;
 }
+
+namespace {
+
+// source_lines() wants an address behind the instruction that it is to find.
+const void* first_instruction_of(const void* function) {
+  return static_cast<const char*>(function) + 1;
+}
+
+}  // namespace
 
 void Recorder::count(const Request& request, const Instruction& instruction, Record& record) {
   record.counts.add(cost(request, instruction.space, instruction.bytes));
@@ -53,12 +67,9 @@ void Recorder::access(const BlockRunner& block, const void* address, unsigned by
     }
     space = Space::Shared;
   }
-  if (running_ == nullptr) {
-    running_ = &kernel(block.grid().name);
-  }
   const std::vector<uint64_t>& calls = calls_of(block);
   const Instruction instruction{pc, calls.empty() ? 0 : calls.back(), space, access, bytes};
-  Record& record = running_->records[instruction];
+  Record& record = running(block).records[instruction];
   const unsigned thread = block.current().linear;
   const unsigned lane = thread % warp_size;
   record.warps.resize(std::max<size_t>(record.warps.size(), thread / warp_size + 1));
@@ -81,10 +92,8 @@ void Recorder::access(const BlockRunner& block, const void* address, unsigned by
 }
 
 void Recorder::end_block(const BlockRunner& block) {
-  if (running_ == nullptr) {
-    running_ = &kernel(block.grid().name);
-  }
-  for (auto& [instruction, record] : running_->records) {
+  Kernel& kernel = running(block);
+  for (auto& [instruction, record] : kernel.records) {
     for (const std::unique_ptr<Open>& warp : record.warps) {
       if (warp == nullptr) {
         continue;
@@ -97,13 +106,10 @@ void Recorder::end_block(const BlockRunner& block) {
   }
   calls_of_thread_.clear();
   const uint3 index = block.block();
-  running_->launches += index.x == 0 && index.y == 0 && index.z == 0;
-  ++running_->blocks;
+  kernel.launches += index.x == 0 && index.y == 0 && index.z == 0;
+  ++kernel.blocks;
   const dim3& threads = block.grid().block;
-  running_->threads_per_block = threads.x * threads.y * threads.z;
-  if (block.grid().function != nullptr) {
-    running_->function = static_cast<const char*>(block.grid().function) + 1;
-  }
+  kernel.threads_per_block = threads.x * threads.y * threads.z;
   running_ = nullptr;
 }
 
@@ -127,7 +133,7 @@ const SourceLine& Recorder::line_of(const Instruction& instruction,
 KernelProfile Recorder::profile_of(const Kernel& kernel, const SourceLines& lines) const {
   KernelProfile profile{kernel.name, kernel.launches, kernel.blocks, kernel.threads_per_block};
   if (kernel.function != nullptr) {
-    profile.function = lines.at(kernel.function).function;
+    profile.function = lines.at(first_instruction_of(kernel.function)).function;
   }
   for (const auto& [instruction, record] : kernel.records) {
     const SourceLine& line = line_of(instruction, lines);
@@ -155,7 +161,7 @@ std::vector<KernelProfile> Recorder::result() const {
   std::vector<const void*> addresses;
   for (const auto& kernel : kernels_) {
     if (kernel->function != nullptr) {
-      addresses.push_back(kernel->function);
+      addresses.push_back(first_instruction_of(kernel->function));
     }
     for (const auto& [instruction, record] : kernel->records) {
       addresses.push_back(instruction.pc);

@@ -58,11 +58,11 @@ class Recorder {
     uint64_t launches = 0;
     uint64_t blocks = 0;
     unsigned threads_per_block = 0;
-    const void* function = nullptr;  // an address within it
+    const void* function = nullptr;
     std::map<Instruction, Record> records;
   };
 
-  Kernel& kernel(const std::string& name);
+  Kernel& running(const BlockRunner& block);
   static void count(const Request& request, const Instruction& instruction, Record& record);
   using SourceLines = std::map<const void*, SourceLine>;
   const SourceLine& line_of(const Instruction& instruction, const SourceLines& lines) const;

@@ -32,6 +32,8 @@ TEST(ProfileBounds, WeightNorm) {
                  {"weight_norm", {64, 4096}},
                  {"weight_norm", {20, 13824}}});
   expect_bounds({{"weight_norm", {256, 576}}}, float64);
+  // No block holds such a row: v is read once more forward, v and dw backward.
+  expect_bounds({{"weight_norm", {1, 1000000}, {.moved = 1.05 * 8 / 5}}});
 }
 
 TEST(ProfileBounds, Elementwise) {
