@@ -18,6 +18,18 @@ struct NoPointers {
   void for_each_pointer(Visit&&) const {}
 };
 
+template <class In, int N>
+struct Inputs {
+  const In* data[N];
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    for (const In* pointer : data) {
+      visit(pointer);
+    }
+  }
+};
+
 // Contiguous elements as packs of 16 bytes, and the few before and behind that no pack covers: one
 // per thread of the first block.
 struct FlatRange : NoPointers {
