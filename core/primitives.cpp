@@ -29,6 +29,9 @@ void check_same(const char* op, const Tensor& from, const Tensor& to) {
                     from.shape(), to.shape());
   check<DTypeError>(from.dtype() == to.dtype(), "[{}] dtypes: got {} and {}, wanted equal ones", op,
                     to_string(from.dtype()), to_string(to.dtype()));
+  check<DeviceError>(from.device() == to.device(),
+                     "[{}] devices: got {} and {}, wanted one (Tensor::to copies between devices)",
+                     op, to_string(from.device()), to_string(to.device()));
 }
 
 }  // namespace

@@ -30,55 +30,57 @@ std::atomic<bool> poison_allocations{false};
 
 // At most an eighth is wasted on large blocks: sizes are rounded up to eighths of a power of two.
 size_t size_class(size_t bytes) {
-  if (exact_allocations) {
-    return std::max<size_t>(bytes, 1);
-  }
   const size_t step = std::max<size_t>(64, std::bit_floor(bytes) / 8);
   return std::max<size_t>(1, (bytes + step - 1) / step) * step;
 }
 
 class CachingAllocator {
  public:
-  void* allocate(size_t bytes, Device device) {
-    const size_t block = size_class(bytes);
+  CachingAllocator(Device device, DeviceBackend& backend)
+      : device_(device),
+        backend_(backend),
+        keeps_blocks_(!exact_allocations && !backend.caches()) {}
+
+  void* allocate(size_t bytes, DeviceBackend::Stream stream) {
+    const size_t block = block_size(bytes);
     std::lock_guard lock(mutex_);
     void* pointer = take_cached(block);
     if (pointer == nullptr) {
-      pointer = backend(device).allocate(block);
+      pointer = backend_.allocate(block, stream);
     }
-    if (pointer == nullptr) {
-      release_locked(device);
-      pointer = backend(device).allocate(block);
+    if (pointer == nullptr && stats_.cached_bytes > 0) {
+      release_locked();
+      pointer = backend_.allocate(block, stream);
     }
     check<OutOfMemory>(pointer != nullptr,
                        "[allocate] out of memory on {}: requested {} bytes, live {}, peak {}, "
                        "cached {}",
-                       to_string(device), bytes, stats_.live_bytes, stats_.peak_bytes,
+                       to_string(device_), bytes, stats_.live_bytes, stats_.peak_bytes,
                        stats_.cached_bytes);
     stats_.live_bytes += block;
     stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.live_bytes);
     return pointer;
   }
 
-  void deallocate(void* pointer, size_t bytes, Device device) noexcept {
-    const size_t block = size_class(bytes);
+  void deallocate(void* pointer, size_t bytes, DeviceBackend::Stream stream) noexcept {
+    const size_t block = block_size(bytes);
     std::lock_guard lock(mutex_);
     stats_.live_bytes -= block;
-    if (exact_allocations) {
-      backend(device).deallocate(pointer, block);
+    if (!keeps_blocks_) {
+      backend_.deallocate(pointer, block, stream);
       return;
     }
     try {
       cache_[block].push_back(pointer);
       stats_.cached_bytes += block;
     } catch (...) {  // no memory for the list itself: give the block back
-      backend(device).deallocate(pointer, block);
+      backend_.deallocate(pointer, block, stream);
     }
   }
 
-  void release(Device device) {
+  void release() {
     std::lock_guard lock(mutex_);
-    release_locked(device);
+    release_locked();
   }
 
   MemoryStats stats() {
@@ -92,6 +94,10 @@ class CachingAllocator {
   }
 
  private:
+  size_t block_size(size_t bytes) const {
+    return keeps_blocks_ ? size_class(bytes) : std::max<size_t>(bytes, 1);
+  }
+
   void* take_cached(size_t block) {
     auto found = cache_.find(block);
     if (found == cache_.end() || found->second.empty()) {
@@ -103,26 +109,35 @@ class CachingAllocator {
     return pointer;
   }
 
-  void release_locked(Device device) {
+  // Only where blocks are kept, which is where there is one stream.
+  void release_locked() {
     for (auto& [block, pointers] : cache_) {
       for (void* pointer : pointers) {
-        backend(device).deallocate(pointer, block);
+        backend_.deallocate(pointer, block, nullptr);
       }
     }
     cache_.clear();
     stats_.cached_bytes = 0;
   }
 
+  const Device device_;
+  DeviceBackend& backend_;
+  const bool keeps_blocks_;
   std::mutex mutex_;
   std::map<size_t, std::vector<void*>> cache_;
   MemoryStats stats_;
 };
 
+// Throws DeviceError where there is no such device. One per device, never destroyed, as storages in
+// static objects outlive main.
 CachingAllocator& allocator(Device device) {
-  backend(device);  // a device that is not there is an error before anything else
-  // One per device type; never destroyed, as storages in static objects outlive main.
-  static auto* allocators = new CachingAllocator[2];
-  return allocators[static_cast<size_t>(device.type)];
+  DeviceBackend& found = backend(device);
+  if (device.type == DeviceType::CPU) {
+    static auto* of_cpu = new CachingAllocator(device, found);
+    return *of_cpu;
+  }
+  static auto* of_cuda = new CachingAllocator(device, found);
+  return *of_cuda;
 }
 
 }  // namespace
@@ -134,15 +149,16 @@ void reset_peak_memory(Device device) {
   allocator(device).reset_peak();
 }
 void release_cached_memory(Device device) {
-  allocator(device).release(device);
+  allocator(device).release();
 }
 void set_poison_allocations(bool on) {
   poison_allocations = on;
 }
 
 std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) {
-  void* pointer = allocator(device).allocate(bytes, device);
-  std::shared_ptr<Storage> storage(new Storage(pointer, bytes, device));
+  const DeviceBackend::Stream stream = backend(device).current_stream();
+  void* pointer = allocator(device).allocate(bytes, stream);
+  std::shared_ptr<Storage> storage(new Storage(pointer, bytes, device, stream));
   if (poison_allocations) {
     backend(device).fill_bytes(pointer, 0xFF, bytes);
   }
@@ -150,7 +166,7 @@ std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) {
 }
 
 Storage::~Storage() {
-  allocator(device_).deallocate(data_, bytes_, device_);
+  allocator(device_).deallocate(data_, bytes_, stream_);
 }
 
 }  // namespace warptape

@@ -1,7 +1,7 @@
 #pragma once
 // RAII buffers from a caching allocator. A freed block is kept and handed out again to the next
 // request of its size class, because fresh pages from the system cost more than most passes over
-// them.
+// them. Where a device caches behind its seam, blocks are only counted here.
 
 #include <atomic>
 #include <cstddef>
@@ -15,7 +15,7 @@ namespace warptape {
 struct MemoryStats {
   size_t live_bytes = 0;    // in storages that exist now
   size_t peak_bytes = 0;    // the highest live_bytes since start or reset_peak_memory()
-  size_t cached_bytes = 0;  // freed by their owners, kept for reuse
+  size_t cached_bytes = 0;  // freed by their owners, kept here for reuse
 };
 
 MemoryStats memory_stats(Device device);
@@ -29,7 +29,9 @@ void set_poison_allocations(bool on);
 // One block of device memory, shared by a tensor and its views. The version counts writes.
 class Storage {
  public:
-  // Throws OutOfMemory with what was requested, live, cached and the peak.
+  // The block belongs to the stream that is current now: other streams use it behind an event, and
+  // it goes back to that stream. Throws OutOfMemory with what was requested, live, cached and the
+  // peak.
   static std::shared_ptr<Storage> allocate(size_t bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
@@ -42,11 +44,13 @@ class Storage {
   void bump_version() { version_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
-  Storage(void* data, size_t bytes, Device device) : data_(data), bytes_(bytes), device_(device) {}
+  Storage(void* data, size_t bytes, Device device, DeviceBackend::Stream stream)
+      : data_(data), bytes_(bytes), device_(device), stream_(stream) {}
 
   void* data_;
   size_t bytes_;
   Device device_;
+  DeviceBackend::Stream stream_;
   std::atomic<uint64_t> version_{0};
 };
 

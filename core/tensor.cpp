@@ -41,8 +41,11 @@ Tensor Tensor::from_host(const void* values, int64_t count, DType dtype, const S
 
 void Tensor::to_host(void* values, DType dtype) const {
   checked_data(dtype);
-  const Tensor source = primitives::relayout(*this, MemoryFormat::RowMajor);
-  backend(device()).copy_to_host(values, source.raw_data(), static_cast<size_t>(bytes()));
+  if (format_ != MemoryFormat::RowMajor) {
+    primitives::relayout(to(cpu), MemoryFormat::RowMajor).to_host(values, dtype);
+    return;
+  }
+  backend(device()).copy_to_host(values, raw_data(), static_cast<size_t>(bytes()));
 }
 
 Device Tensor::device() const {
@@ -86,6 +89,21 @@ Tensor Tensor::detach() const {
 Tensor Tensor::clone() const {
   Tensor result = empty_like(*this);
   primitives::copy(*this, result);
+  return result;
+}
+
+Tensor Tensor::to(Device device) const {
+  check<Error>(defined(), "[to] of an undefined tensor");
+  if (device == this->device()) {
+    return detach();
+  }
+  Tensor result = empty(shape_, dtype_, device, format_);
+  const auto count = static_cast<size_t>(bytes());
+  if (device == cpu) {
+    backend(this->device()).copy_to_host(result.mutable_raw_data(), raw_data(), count);
+  } else {
+    backend(device).copy_from_host(result.mutable_raw_data(), raw_data(), count);
+  }
   return result;
 }
 

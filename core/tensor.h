@@ -82,8 +82,11 @@ class Tensor {
   uint64_t version() const { return storage_ ? storage_->version() : 0; }
   void bump_version() const;
 
-  Tensor detach() const;                           // the same elements, a constant to every tape
-  Tensor clone() const;                            // new storage, same format; not recorded
+  Tensor detach() const;  // the same elements, a constant to every tape
+  Tensor clone() const;   // new storage, same format; not recorded
+  // The same elements on another device, in the same format; shares the storage if the device is
+  // the same. Not recorded.
+  Tensor to(Device device) const;
   Tensor view(const Shape& shape) const;           // zero-copy, row-major only; not recorded
   Tensor slice(int64_t begin, int64_t end) const;  // zero-copy part of dimension 0; not recorded
 

@@ -7,10 +7,16 @@ venv="$root/.deps/venv"
 onednn_wheel="onednn-devel-cpu-gomp==2023.2.0"
 # One version everywhere: each release of clang-format lays out code a little differently.
 clang_format_version="14.0.6"
+# One release of CUDA, installed without dependencies: nvcc's own would bring an nvvm that is newer
+# than its ptxas.
+cuda_wheels=(nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88
+  nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85)
+# The oldest ones on PyPI; they read the machine code of older releases too.
+disassembler_wheels=(nvidia-cuda-cuobjdump==13.2.51 nvidia-cuda-nvdisasm==13.2.51)
 
 usage() {
   cat <<'TEXT'
-usage: tools/setup.sh [--dev]
+usage: tools/setup.sh [--dev] [--cuda] [--bundle]
 
 Installs the missing ones of these on Debian 12+ or Ubuntu 22.04+, with apt-get
 (through sudo when not root):
@@ -20,8 +26,17 @@ Then oneDNN 3: the distribution's libdnnl-dev where that is version 3, else the
 PyPI package onednn-devel-cpu-gomp in .deps/venv of this repository. Without
 oneDNN the build still works, with slower reference loops.
 
-  --dev    also install clang-tidy, and clang-format 14 from PyPI in .deps/venv
-  --help   print this
+  --dev     also install clang-tidy, and clang-format 14 from PyPI in .deps/venv;
+            with --cuda also a disassembler of GPU code (cuobjdump and nvdisasm)
+  --cuda    also see to a CUDA toolkit (13.0 or later) for the preset cuda: where
+            none is found on PATH or in /usr/local/cuda, PyPI's wheels of CUDA 13.0
+            in .deps/venv (about 250 MB on disk). A GPU is not needed.
+            WARPTAPE_CUDA_ROOT=wheels in the environment passes over installed
+            toolkits; WARPTAPE_CUDA_ROOT=FOLDER names one.
+  --bundle  instead of installing anything, fill .bundle/ with the libraries that
+            the build needs, to be copied with the sources to a machine without a
+            network (tools/gpu_check.sh uses it)
+  --help    print this
 
 Running it again is harmless, and quick when nothing is missing.
 TEXT
@@ -39,12 +54,16 @@ commands=(g++:g++ cmake:cmake ninja:ninja-build git:git python3:python3)
 packages=(ca-certificates libcli11-dev nlohmann-json3-dev libfmt-dev libgtest-dev)
 
 dev=no
+cuda=no
+bundle=no
 for arg in "$@"; do
   case "$arg" in
     --dev)
       dev=yes
       commands+=(clang-tidy:clang-tidy)
       ;;
+    --cuda) cuda=yes ;;
+    --bundle) bundle=yes ;;
     -h | --help)
       usage
       exit 0
@@ -100,9 +119,32 @@ installed() {
   [[ "$(dpkg-query -W -f='${db:Status-Status} ' "$1" 2>/dev/null)" == installed* ]]
 }
 
+# Debian's packages unpack anywhere, as their CMake files name everything relative to themselves.
+fill_bundle() {
+  local folder="$root/.bundle" package bundled=(libcli11-dev nlohmann-json3-dev libfmt-dev libgtest-dev)
+  apt_update
+  # The shared library of fmt is in a package named after its version.
+  bundled+=("$(apt-cache depends libfmt-dev | sed -n 's/^ *Depends: \(libfmt[0-9].*\)/\1/p')")
+  work="$(mktemp -d)"
+  trap 'rm -rf "$work"' EXIT
+  for package in "${bundled[@]}"; do
+    (cd "$work" && apt-get -qq -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root download "$package") || die "$package could not be fetched."
+  done
+  rm -rf "$folder"
+  mkdir "$folder"
+  for package in "$work"/*.deb; do dpkg-deb --extract "$package" "$folder"; done
+  rm -rf "$folder"/usr/share/{doc,lintian,bug}
+  say "$(du -sh "$folder" | cut -f 1) in .bundle"
+}
+
 onednn_candidate() { # the version apt-get would install
   LC_ALL=C apt-cache policy libdnnl-dev | sed -n 's/^ *Candidate: //p'
 }
+
+if [[ $bundle == yes ]]; then
+  fill_bundle
+  exit 0
+fi
 
 missing=()
 for entry in "${commands[@]}"; do
@@ -123,13 +165,19 @@ if [[ ${#missing[@]} -gt 0 ]]; then
   apt_install "${missing[@]}" || die "apt-get could not install: ${missing[*]}"
 fi
 
-# pypi_install NAME==VERSION - into the virtual environment, which it makes if need be.
+# [pip_options=--no-deps] pypi_install NAME==VERSION... - into the virtual environment, which it makes if need be.
 pypi_install() {
-  if ! python3 -c 'import ensurepip' 2>/dev/null; then
-    apt_install python3-venv || return 1
+  if [[ ! -x "$venv/bin/python" ]]; then
+    if ! python3 -c 'import ensurepip' 2>/dev/null; then
+      apt_install python3-venv || {
+        warn "python3's module venv is missing; an administrator can install python3-venv."
+        return 1
+      }
+    fi
+    python3 -m venv "$venv" || return 1
   fi
-  say "installing $1 in .deps/venv"
-  python3 -m venv "$venv" && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$1"
+  say "installing $* in .deps/venv"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check ${pip_options:+"$pip_options"} "$@"
 }
 
 # --- versions -------------------------------------------------------------------------------------
@@ -171,4 +219,43 @@ if [[ $dev == yes && "$("$venv/bin/clang-format" --version 2>/dev/null)" != *"$c
   pypi_install "clang-format==$clang_format_version" || die "clang-format could not be installed."
 fi
 
-say "ready; next: cmake --preset cpu && cmake --build --preset cpu"
+# --- CUDA -----------------------------------------------------------------------------------------
+
+# The build's own search, so that both agree: prints what it found, or fails and prints why not.
+cuda_toolkit() {
+  local text
+  if text="$(cmake -P "$root/cmake/warptape_cuda_toolkit.cmake" 2>&1)"; then
+    echo "${text#-- }"
+  else
+    grep '^No usable' <<<"$text" || echo "$text"
+    return 1
+  fi
+}
+
+# Whether cuobjdump is on PATH, in the folder "$1/bin", or in .deps/venv.
+disassembler() {
+  local folder
+  command -v cuobjdump >/dev/null && return
+  for folder in "$1" "$venv"/lib/python3*/site-packages/nvidia/cu13; do
+    [[ ! -x "$folder/bin/cuobjdump" ]] || return 0
+  done
+  return 1
+}
+
+if [[ $cuda == yes ]]; then
+  if ! found="$(cuda_toolkit)"; then
+    if [[ -n ${CUDACXX:-} || ${WARPTAPE_CUDA_ROOT:-wheels} != wheels ]]; then
+      die "the toolkit that CUDACXX or WARPTAPE_CUDA_ROOT names is refused. $found"
+    fi
+    pip_options=--no-deps pypi_install "${cuda_wheels[@]}" || die "CUDA's wheels could not be installed."
+    found="$(cuda_toolkit)" || die "$found"
+  fi
+  say "$found"
+  if [[ $dev == yes ]] && ! disassembler "${found#* in }"; then
+    pip_options=--no-deps pypi_install "${disassembler_wheels[@]}" || die "cuobjdump and nvdisasm could not be installed."
+  fi
+fi
+
+preset=cpu
+if [[ $cuda == yes ]]; then preset=cuda; fi
+say "ready; next: cmake --preset $preset && cmake --build --preset $preset"

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/primitives.h"
 #include "core/profile.h"
 
 namespace warptape {
@@ -29,7 +30,10 @@ void Optimizer::set_learning_rate(double learning_rate) {
   check<ValueError>(std::isfinite(learning_rate) && learning_rate >= 0,
                     "[{}] learning rate: got {}, wanted a finite number of 0 or more", name_,
                     learning_rate);
-  scalars_.learning_rate = learning_rate;
+  learning_rate_ = learning_rate;
+  if (state_.learning_rate.defined()) {
+    primitives::fill(state_.learning_rate, learning_rate);
+  }
 }
 
 void Optimizer::zero_grad() {
@@ -38,22 +42,38 @@ void Optimizer::zero_grad() {
   }
 }
 
+void Optimizer::prepare_state(Device device) {
+  if (!state_.steps.defined()) {
+    state_.learning_rate = Tensor::full({1}, learning_rate_, float64, device);
+    state_.steps = Tensor::zeros({static_cast<int64_t>(entries_.size())}, int64, device);
+    state_.arrivals = Tensor::zeros({1}, int64, device);
+  }
+  check<DeviceError>(state_.steps.device() == device,
+                     "[{}] parameters: got one on {}, wanted all on {} as at the first step", name_,
+                     to_string(device), to_string(state_.steps.device()));
+}
+
 void Optimizer::step() {
   const profile::Range range("optimizer");
   std::vector<ParameterUpdate> updates;
-  for (Entry& entry : entries_) {
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    Entry& entry = entries_[i];
     ParameterState& parameter = *entry.parameter;
     if (parameter.grad_is_empty || !parameter.requires_grad) {
       continue;
     }
-    if (entry.steps++ == 0) {
-      entry.first = buffers_ > 0 ? Tensor::empty_like(parameter.value) : Tensor();
-      entry.second = buffers_ > 1 ? Tensor::empty_like(parameter.value) : Tensor();
+    prepare_state(parameter.value.device());
+    if (buffers_ > 0 && !entry.first.defined()) {
+      entry.first = Tensor::empty_like(parameter.value);
     }
-    updates.push_back({parameter.value, parameter.grad, entry.first, entry.second, entry.steps});
+    if (buffers_ > 1 && !entry.second.defined()) {
+      entry.second = Tensor::empty_like(parameter.value);
+    }
+    updates.push_back(
+        {parameter.value, parameter.grad, entry.first, entry.second, static_cast<int64_t>(i)});
   }
   if (!updates.empty()) {
-    on_device(name_, updates[0].value.device(), [&] { update(updates, &scalars_); });
+    update(state_.steps.device(), updates, state_);
   }
 }
 
@@ -68,8 +88,10 @@ SGD::SGD(ParameterStates parameters, Options options)
                     options.momentum, options.dampening);
 }
 
-void SGD::update(std::span<ParameterUpdate> updates, const StepScalars* scalars) {
-  sgd_step_cpu(updates, constants_, scalars);
+void SGD::update(Device device, std::span<ParameterUpdate> updates, StepState& state) {
+  on_device(
+      "SGD", device, [&] { sgd_step_cpu(updates, constants_, state); },
+      [&] { sgd_step_cuda(updates, constants_, state); });
 }
 
 Adam::Adam(const char* name, ParameterStates parameters, Options options, bool decoupled)
@@ -81,8 +103,10 @@ Adam::Adam(const char* name, ParameterStates parameters, Options options, bool d
   check_option(name, "weight_decay", options.weight_decay, 0, INFINITY);
 }
 
-void Adam::update(std::span<ParameterUpdate> updates, const StepScalars* scalars) {
-  adam_step_cpu(updates, constants_, scalars);
+void Adam::update(Device device, std::span<ParameterUpdate> updates, StepState& state) {
+  on_device(
+      "Adam", device, [&] { adam_step_cpu(updates, constants_, state); },
+      [&] { adam_step_cuda(updates, constants_, state); });
 }
 
 namespace {
@@ -97,28 +121,42 @@ std::vector<Tensor> gradients(const ParameterStates& parameters) {
   return result;
 }
 
+// {norm, factor} of tensors that are not empty, on their device.
+Tensor norm_and_factor(std::span<const Tensor> tensors, double max_norm) {
+  const Device device = tensors[0].device();
+  for (const Tensor& tensor : tensors) {
+    check<DeviceError>(tensor.device() == device,
+                       "[grad_norm] gradients: got one on {} and one on {}, wanted one device",
+                       to_string(device), to_string(tensor.device()));
+  }
+  Tensor result = Tensor::empty({2}, float64, device);
+  on_device(
+      "grad_norm", device, [&] { clip_factor_cpu(tensors, max_norm, result); },
+      [&] { clip_factor_cuda(tensors, max_norm, result); });
+  return result;
+}
+
 }  // namespace
 
 double grad_norm(const ParameterStates& parameters) {
   const profile::Range range("grad_norm");
   const std::vector<Tensor> tensors = gradients(parameters);
-  double squares = 0;
-  if (!tensors.empty()) {
-    on_device("grad_norm", tensors[0].device(), [&] { squares = sum_of_squares_cpu(tensors); });
-  }
-  return std::sqrt(squares);
+  return tensors.empty() ? 0.0 : norm_and_factor(tensors, 1).to_vector<double>()[0];
 }
 
 double clip_grad_norm(const ParameterStates& parameters, double max_norm) {
   check<ValueError>(max_norm > 0, "[clip_grad_norm] max_norm: got {}, wanted more than 0",
                     max_norm);
-  const double norm = grad_norm(parameters);
-  const double factor = max_norm / (norm + 1e-6);
-  if (factor < 1) {
-    std::vector<Tensor> tensors = gradients(parameters);
-    on_device("clip_grad_norm", tensors[0].device(), [&] { scale_cpu(tensors, factor); });
+  const profile::Range range("clip_grad_norm");
+  std::vector<Tensor> tensors = gradients(parameters);
+  if (tensors.empty()) {
+    return 0;
   }
-  return norm;
+  const Tensor result = norm_and_factor(tensors, max_norm);
+  on_device(
+      "clip_grad_norm", result.device(), [&] { scale_by_factor_cpu(tensors, result); },
+      [&] { scale_by_factor_cuda(tensors, result); });
+  return result.to_vector<double>()[0];
 }
 
 }  // namespace warptape

@@ -20,25 +20,27 @@ class Optimizer {
 
   void step();
   void zero_grad();  // marks gradients empty: no memory is written
-  double learning_rate() const { return scalars_.learning_rate; }
+  double learning_rate() const { return learning_rate_; }
   void set_learning_rate(double learning_rate);  // ValueError unless finite and 0 or more
 
  protected:
   // buffers: how many tensors like the parameter the rule keeps (0 to 2).
   Optimizer(const char* name, ParameterStates parameters, double learning_rate, int buffers);
-  virtual void update(std::span<ParameterUpdate> updates, const StepScalars* scalars) = 0;
+  virtual void update(Device device, std::span<ParameterUpdate> updates, StepState& state) = 0;
 
  private:
   struct Entry {
     std::shared_ptr<ParameterState> parameter;
     Tensor first;
     Tensor second;
-    int64_t steps = 0;
   };
+
+  void prepare_state(Device device);
 
   const char* name_;
   int buffers_;
-  StepScalars scalars_{};
+  double learning_rate_ = 0;
+  StepState state_;  // on the parameters' device, from the first step on
   std::vector<Entry> entries_;
 };
 
@@ -54,7 +56,7 @@ class SGD : public Optimizer {
   SGD(ParameterStates parameters, Options options);  // ValueError names the option
 
  private:
-  void update(std::span<ParameterUpdate> updates, const StepScalars* scalars) override;
+  void update(Device device, std::span<ParameterUpdate> updates, StepState& state) override;
   SgdConstants constants_;
 };
 
@@ -75,7 +77,7 @@ class Adam : public Optimizer {
   Adam(const char* name, ParameterStates parameters, Options options, bool decoupled);
 
  private:
-  void update(std::span<ParameterUpdate> updates, const StepScalars* scalars) override;
+  void update(Device device, std::span<ParameterUpdate> updates, StepState& state) override;
   AdamConstants constants_;
 };
 

@@ -15,7 +15,9 @@ constexpr size_t huge_page = size_t{2} << 20;
 // for.
 class CpuBackend final : public DeviceBackend {
  public:
-  void* allocate(size_t bytes) override {
+  Stream current_stream() override { return nullptr; }
+  bool caches() const override { return false; }
+  void* allocate(size_t bytes, Stream) override {
     // Blocks of many pages come as huge pages: a 33 MB activation costs 16 page faults, not 8,192.
     const bool huge = bytes >= 2 * huge_page;
     void* pointer = nullptr;
@@ -27,7 +29,7 @@ class CpuBackend final : public DeviceBackend {
     }
     return pointer;
   }
-  void deallocate(void* pointer, size_t) noexcept override { std::free(pointer); }
+  void deallocate(void* pointer, size_t, Stream) noexcept override { std::free(pointer); }
   void copy(void* to, const void* from, size_t bytes) override {
     if (bytes > 0) {  // an empty vector's data() may be null, which memmove must not see
       std::memmove(to, from, bytes);

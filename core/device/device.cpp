@@ -1,16 +1,30 @@
 #include "core/device/device.h"
 
-#include <array>
-
 #include "core/device/cpu_backend.h"
 #include "core/error.h"
+#if WARPTAPE_HAS_GPU
+#include "core/device/gpu/backend.h"
+#endif
 
 namespace warptape {
 namespace {
 
-std::array<DeviceBackend*, 2>& backends() {
-  static std::array<DeviceBackend*, 2> table{&cpu_backend(), nullptr};
-  return table;
+// nullptr and a sentence in `reason` where there is no such device.
+DeviceBackend* find_backend(Device device, std::string* reason) {
+  if (device.type == DeviceType::CPU) {
+    return &cpu_backend();
+  }
+#if WARPTAPE_HAS_GPU
+  DeviceBackend* found = gpu::backend(reason);
+  if (found != nullptr && device.index != 0) {
+    *reason = "Warptape drives one GPU, cuda:0";
+    return nullptr;
+  }
+  return found;
+#else
+  *reason = "this build of Warptape has no device cuda (WARPTAPE_GPU=off)";
+  return nullptr;
+#endif
 }
 
 }  // namespace
@@ -33,19 +47,16 @@ Device parse_device(const std::string& text) {
 }
 
 bool is_available(DeviceType type) {
-  return backends()[static_cast<size_t>(type)] != nullptr;
+  std::string reason;
+  return find_backend({type, 0}, &reason) != nullptr;
 }
 
 DeviceBackend& backend(Device device) {
-  DeviceBackend* found = backends()[static_cast<size_t>(device.type)];
-  check<DeviceError>(found != nullptr,
-                     "[device] {} is not available: this build of Warptape has no CUDA backend",
-                     to_string(device));
+  std::string reason;
+  DeviceBackend* found = find_backend(device, &reason);
+  check<DeviceError>(found != nullptr, "[device] {} is not available: {}", to_string(device),
+                     reason);
   return *found;
-}
-
-void register_backend(DeviceType type, DeviceBackend& backend) {
-  backends()[static_cast<size_t>(type)] = &backend;
 }
 
 void throw_no_kernel(const char* op, Device device) {

@@ -1,10 +1,12 @@
 #pragma once
-// A device and the seam behind it: what Warptape asks of a device. The CPU half is cpu_backend.cpp;
-// a CUDA half implements the same interface and registers itself, and nothing above this folder
-// changes. Work on a device is ordered by streams; the CPU has one stream and runs at once.
+// A device and the seam behind it: what Warptape asks of a device. The CPU is cpu_backend.cpp, cuda
+// is gpu/backend.cpp on the interface of gpu.h. Work on a device is ordered by streams; the CPU has
+// one stream and runs at once.
 
 #include <cstddef>
 #include <string>
+
+struct CUstream_st;  // CUDA's, or the emulated device's
 
 namespace warptape {
 
@@ -25,14 +27,22 @@ Device parse_device(const std::string& text);
 
 class DeviceBackend {
  public:
+  using Stream = CUstream_st*;  // nullptr on a device that has only one
+
   virtual ~DeviceBackend() = default;
 
-  // Memory aligned to at least 64 bytes, or nullptr when there is none left. The caching allocator
-  // (core/storage.h) stands between this and everybody else.
-  virtual void* allocate(size_t bytes) = 0;
-  virtual void deallocate(void* pointer, size_t bytes) noexcept = 0;
+  // The stream of the calling thread, on which copies, fills and ops queue.
+  virtual Stream current_stream() = 0;
 
-  // Copies and fills are ordered after the work queued before them on this device.
+  // Memory aligned to at least 64 bytes, or nullptr when there is none left; usable by what is
+  // queued on the stream from here on. It goes back on the same stream. The caching allocator
+  // (core/storage.h) stands between this and everybody else.
+  virtual void* allocate(size_t bytes, Stream stream) = 0;
+  virtual void deallocate(void* pointer, size_t bytes, Stream stream) noexcept = 0;
+  // True if this memory is cached behind the seam, so that nobody else should.
+  virtual bool caches() const = 0;
+
+  // Ordered after the work queued before on the current stream.
   virtual void copy(void* to, const void* from, size_t bytes) = 0;            // within the device
   virtual void copy_from_host(void* to, const void* from, size_t bytes) = 0;  // returns when read
   virtual void copy_to_host(void* to, const void* from, size_t bytes) = 0;    // returns when done
@@ -40,11 +50,8 @@ class DeviceBackend {
   virtual void synchronize() = 0;
 };
 
-// Throws DeviceError where this build or this machine has no such device.
+// Throws DeviceError, saying why, where this build or this machine has no such device.
 DeviceBackend& backend(Device device);
-
-// Called once by a backend; the object must live until the program ends.
-void register_backend(DeviceType type, DeviceBackend& backend);
 
 bool is_available(DeviceType type);
 

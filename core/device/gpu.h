@@ -107,10 +107,12 @@ void fill_bytes(void* pointer, int value, size_t bytes, StreamHandle stream);
 void copy_from_host(void* to, const void* from, size_t bytes, StreamHandle stream);
 void copy_to_host(void* to, const void* from, size_t bytes, StreamHandle stream);
 
-// Recorded work that can be queued again as a whole. Inside `work`, which runs once, kernels and
-// copies on `stream` and on streams joined to it by events are recorded instead of run. Allocating,
-// freeing what the graph uses, synchronising, or leaving a stream unjoined is an error; arguments
-// are frozen as they are, so that what changes between replays must lie in device memory.
+// Recorded work that can be queued again as a whole. Inside `work`, which runs once with `stream`
+// as the current stream, kernels and copies on it and on streams joined to it by events are
+// recorded instead of run. Allocating, freeing what the graph uses, synchronising, or leaving a
+// stream unjoined is an error; other memory freed meanwhile goes back when the capture ends.
+// Arguments are frozen as they are, so that what changes between replays must lie in device memory.
+// Replays of one graph run one after the other.
 class Graph {
  public:
   Graph(const Stream& stream, const std::function<void()>& work);
@@ -124,7 +126,7 @@ class Graph {
 };
 bool is_capturing();  // by the calling thread
 
-// A place in device memory where a kernel reports what it cannot raise: a bad index. The first
+// A place where a kernel of any stream reports what it cannot raise: a bad index. The first
 // report wins; the next synchronisation raises it as ValueError with the text registered for the
 // code, and clears it. Code 0 is "nothing".
 struct ErrorReport {
@@ -133,13 +135,10 @@ struct ErrorReport {
   int64_t index;  // where
   int64_t value;  // what was found
 };
-ErrorReport* report_word();  // device memory, for kernels
+// Reporters set `filled` by an atomic operation, and `code` last.
+ErrorReport* report_word();  // for kernels; the host does not touch it
 // Returns a code for a message with {index} and {value} in it: "[cross_entropy] label {index}:
 // ...".
 int register_report(const char* message);
-
-// Checks the error state after a launch (sticky errors, and with WARPTAPE_SYNC=1 a
-// synchronisation).
-void check_launch(int status, const char* kernel);
 
 }  // namespace warptape::gpu

@@ -17,6 +17,8 @@
 
 #ifdef WARPTAPE_SIMT
 #include "core/device/emulated/emulated.h"
+#else
+#include "core/device/cuda/launch_cuda.h"
 #endif
 
 namespace warptape {
@@ -36,8 +38,8 @@ struct IgnorePointer {
   void operator()(T*) const {}
 };
 template <class T>
-concept ListsPointers = requires(const T& value) {
-  value.for_each_pointer(IgnorePointer{});
+concept ListsPointers = requires(const T& value, IgnorePointer& visit) {
+  value.for_each_pointer(visit);
 };
 
 template <class Visit, class T>
@@ -50,12 +52,6 @@ void visit_pointers(Visit&& visit, const T& argument) {
   }
 }
 
-#ifndef WARPTAPE_SIMT
-// Raises the limit of dynamic shared memory where a kernel asks for more than 48 KB, launches, and
-// returns the runtime's status.
-int launch_cuda(const void* kernel, const LaunchConfig& config, void** arguments);
-#endif
-
 }  // namespace launch_detail
 
 template <class... Parameters, class... Arguments>
@@ -67,15 +63,19 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments
   std::tuple<std::decay_t<Parameters>...> values{
       std::decay_t<Parameters>{std::forward<Arguments>(arguments)}...};
 #ifdef WARPTAPE_SIMT
+  using gpu::emulated::AccessMode;
   std::vector<gpu::emulated::Access> accesses;
+  int argument = 0;
+  const auto note = [&]<class T>(T* pointer) {
+    const AccessMode mode = std::is_const_v<T> ? AccessMode::Read : AccessMode::Write;
+    accesses.push_back({pointer, mode, argument});
+  };
   std::apply(
       [&](const auto&... value) {
-        (launch_detail::visit_pointers(
-             [&]<class T>(T* pointer) {
-               accesses.push_back({pointer, std::is_const_v<T> ? gpu::emulated::AccessMode::Read
-                                                               : gpu::emulated::AccessMode::Write});
-             },
-             value),
+        (static_cast<void>([&] {
+           ++argument;
+           launch_detail::visit_pointers(note, value);
+         }()),
          ...);
       },
       values);
@@ -88,9 +88,8 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments
         // Compiles only where a struct lists its pointers, as under the engine.
         (launch_detail::visit_pointers(launch_detail::IgnorePointer{}, value), ...);
         void* pointers[] = {static_cast<void*>(&value)...};
-        gpu::check_launch(
-            launch_detail::launch_cuda(reinterpret_cast<const void*>(kernel), config, pointers),
-            config.name);
+        gpu::launch_cuda(reinterpret_cast<const void*>(kernel), config.grid, config.block,
+                         config.smem, config.stream, config.name, pointers);
       },
       values);
 #endif

@@ -1,9 +1,7 @@
 #include "core/simt/block.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 
-#include <algorithm>
 #include <bit>
 #include <utility>
 
@@ -19,18 +17,11 @@ BlockRunner* current_block() {
 
 namespace {
 
+// Tags: two for the barrier, two for each mask of a warp collective. Successive uses alternate
+// between the two, as a thread that runs ahead must not order others behind what it does there.
 constexpr size_t tag_ring = 1 << 16;
-constexpr unsigned tags_per_block = 2 + 2 * 32;
-
-// The stack of the OS thread, which AddressSanitizer wants to know when a fiber switches back.
-void find_own_stack(Context& context) {
-  pthread_attr_t attributes;
-  if (::pthread_getattr_np(::pthread_self(), &attributes) == 0) {
-    void* bottom = nullptr;
-    ::pthread_attr_getstack(&attributes, &bottom, &context.stack_bytes);
-    context.stack_bottom = bottom;
-    ::pthread_attr_destroy(&attributes);
-  }
+constexpr unsigned tags_for(unsigned threads) {
+  return 2 + 2 * threads;
 }
 
 }  // namespace
@@ -76,6 +67,7 @@ void BlockRunner::set_up(const Grid& grid, uint3 block, uint64_t order) {
   grid_ = &grid;
   block_ = block;
   random_ = order;
+  first_tag_ += tags_for(threads_in_block_);  // behind those of the block before
   threads_in_block_ = grid.block.x * grid.block.y * grid.block.z;
   warps_in_block_ = (threads_in_block_ + warp_size - 1) / warp_size;
   threads_.resize(threads_in_block_);
@@ -84,8 +76,11 @@ void BlockRunner::set_up(const Grid& grid, uint3 block, uint64_t order) {
   done_ = 0;
   arrived_ = 0;
   barrier_total_ = 0;
-  error_.message.clear();
-  first_tag_ = first_tag_ + 2 * tags_per_block > tags_.size() ? 0 : first_tag_ + tags_per_block;
+  std::string().swap(error_.message);  // so that fail() gets no old buffer in exchange for its own
+  if (first_tag_ + tags_for(threads_in_block_) > tags_.size()) {
+    first_tag_ = 0;
+  }
+  stacks_.begin_block(threads_in_block_);
   draw_order();
   unsigned linear = 0;
   for (unsigned z = 0; z < grid.block.z; ++z) {
@@ -98,6 +93,11 @@ void BlockRunner::set_up(const Grid& grid, uint3 block, uint64_t order) {
         thread.fiber = nullptr;
         thread.async_group = 0;
         thread.async_copies.clear();
+        if (thread_sanitizer) {
+          const std::string name =
+              fmt::format("({}, {}, {}) of block ({}, {}, {})", x, y, z, block.x, block.y, block.z);
+          tsan_name_fiber(stacks_.take(linear)->context().tsan, name.c_str());
+        }
         warp_of(thread).exists |= 1u << (linear % warp_size);
         make_ready(thread);
       }
@@ -105,8 +105,15 @@ void BlockRunner::set_up(const Grid& grid, uint3 block, uint64_t order) {
   }
 }
 
-char* BlockRunner::tag(unsigned which) {
-  return thread_sanitizer ? &tags_[first_tag_ + which] : nullptr;
+char* BlockRunner::barrier_tag() {
+  return thread_sanitizer ? &tags_[first_tag_ + barrier_phase_] : nullptr;
+}
+
+char* BlockRunner::collective_tag(const Thread& thread, const Pending& pending) {
+  const Warp& warp = warp_of(thread);
+  const auto group = static_cast<unsigned>(&pending - warp.pending.data());
+  const unsigned which = thread.linear / warp_size * warp_size + group;
+  return thread_sanitizer ? &tags_[first_tag_ + 2 + 2 * which + pending.phase] : nullptr;
 }
 
 void BlockRunner::make_ready(Thread& thread) {
@@ -173,18 +180,29 @@ void BlockRunner::finish_thread() {
   switch_context(thread.fiber->context(), scheduler_);
 }
 
-void BlockRunner::fail(const std::string& message) {
-  error_.message = message;
+void BlockRunner::fail(std::string message) {
+  error_.message = std::move(message);
   switch_context(current_->fiber->context(), scheduler_);
   __builtin_unreachable();
+}
+
+// After an error: what the threads did until then is ordered before what follows the grid.
+void BlockRunner::abandon_threads() {
+  for (const Thread& thread : threads_) {
+    if (thread_sanitizer && thread.fiber != nullptr) {
+      tsan_switch_to(thread.fiber->context().tsan);
+      tsan_release(grid_end_tag());
+    }
+  }
+  tsan_switch_to(scheduler_.tsan);
+  stacks_.take_all_back();
 }
 
 BlockError BlockRunner::run(const Grid& grid, uint3 block, const std::function<void()>& body,
                             uint64_t order) {
   set_up(grid, block, order);
   body_ = &body;
-  find_own_stack(scheduler_);
-  scheduler_.tsan = tsan_current_fiber();
+  adopt_os_thread(scheduler_);
   shared_memory_.allocate_dynamic(grid.dynamic_shared);
   running_block = this;
   tsan_release(&scheduler_);  // what this OS thread did so far, its thread-local storage for one
@@ -198,22 +216,23 @@ BlockError BlockRunner::run(const Grid& grid, uint3 block, const std::function<v
   }
   running_block = nullptr;
   if (!error_.message.empty()) {
-    stacks_.take_all_back();
+    abandon_threads();
   }
-  if (!shared_memory_.release() && error_.message.empty()) {
-    error_.message = "shared memory: written behind the end of a variable";
+  const std::string overrun = shared_memory_.release();
+  if (error_.message.empty()) {
+    error_.message = overrun;
   }
   return error_;
 }
 
 int BlockRunner::barrier(const WaitSite& site, int predicate, int (*combine)(int, int)) {
   Thread& thread = *current_;
-  char* order = tag(barrier_phase_);
+  char* order = barrier_tag();
   tsan_release(order);
   if (arrived_ == 0) {
     barrier_site_ = site;
   } else if (!(site == barrier_site_)) {
-    check_barrier_sites(site);
+    fail_at_barrier(site);
   }
   thread.site = site;
   barrier_total_ = combine(barrier_total_, predicate);
@@ -243,66 +262,7 @@ void BlockRunner::release_barrier(int result) {
   }
 }
 
-void BlockRunner::check_barrier_sites(const WaitSite& site) {
-  const OnScheduler errand(*this);
-  fail(fmt::format("divergent barrier: threads {} wait at {} ({}:{}), thread {} came to {} ({}:{})",
-                   threads_at(barrier_site_), barrier_site_.what, barrier_site_.file,
-                   barrier_site_.line, current_->linear, site.what, site.file, site.line));
-}
-
-void BlockRunner::collective(const WaitSite& site, unsigned mask, void* slot,
-                             void (*combine)(void* const*, unsigned), bool orders_memory) {
-  Thread& thread = *current_;
-  Warp& warp = warp_of(thread);
-  const unsigned lane = thread.linear % warp_size;
-  const unsigned own = 1u << lane;
-  thread.site = site;
-  if ((mask & own) == 0 || (mask & ~(warp.exists & ~warp.done)) != 0) {
-    const OnScheduler errand(*this);
-    fail(fmt::format("{} ({}:{}): mask {:#010x} of thread {} (lane {}) {}", site.what, site.file,
-                     site.line, mask, thread.linear, lane,
-                     (mask & own) == 0 ? "does not name its own lane"
-                                       : "names lanes that have exited or never were"));
-  }
-  Pending& pending = warp.pending[static_cast<unsigned>(std::countr_zero(mask))];
-  if (pending.arrived != 0 && (pending.mask != mask || pending.what != site.what)) {
-    const OnScheduler errand(*this);
-    fail(fmt::format(
-        "{} ({}:{}) with mask {:#010x} of thread {}: lanes {:#010x} of the warp wait in "
-        "{} with mask {:#010x}",
-        site.what, site.file, site.line, mask, thread.linear, pending.arrived, pending.what,
-        pending.mask));
-  }
-  pending.mask = mask;
-  pending.what = site.what;
-  pending.arrived |= own;
-  warp.slots[lane] = slot;
-  char* order = tag(2 + 2 * (thread.linear / warp_size) + warp.phase);
-  if (orders_memory) {
-    tsan_release(order);
-  }
-  if (pending.arrived != mask) {
-    thread.state = Thread::State::InCollective;
-    suspend();
-  } else {
-    pending.arrived = 0;
-    if (orders_memory) {
-      warp.phase ^= 1;
-    }
-    if (combine != nullptr) {
-      combine(warp.slots.data(), mask);
-    }
-    const unsigned first = thread.linear - lane;
-    for (unsigned others = mask & ~own; others != 0; others &= others - 1) {
-      make_ready(threads_[first + static_cast<unsigned>(std::countr_zero(others))]);
-    }
-  }
-  if (orders_memory) {
-    tsan_acquire(order);
-  }
-}
-
-void* BlockRunner::shared(const void* key, size_t bytes, size_t alignment) {
+void* BlockRunner::shared(const void* key, size_t bytes) {
   if (void* found = shared_memory_.find(key)) {
     return found;
   }
@@ -311,49 +271,7 @@ void* BlockRunner::shared(const void* key, size_t bytes, size_t alignment) {
     fail(fmt::format("shared memory: the block asks for {} bytes, the limit is {}",
                      shared_memory_.bytes() + bytes, max_shared_bytes));
   }
-  return shared_memory_.allocate(key, bytes, alignment);
-}
-
-// "0-31, 40": the threads that wait at a site.
-std::string BlockRunner::threads_at(const WaitSite& site) const {
-  std::string text;
-  for (unsigned first = 0; first < threads_in_block_; ++first) {
-    const auto waits = [&](unsigned i) {
-      const Thread& thread = threads_[i];
-      return (thread.state == Thread::State::AtBarrier ||
-              thread.state == Thread::State::InCollective) &&
-             thread.site == site;
-    };
-    if (!waits(first)) {
-      continue;
-    }
-    unsigned last = first;
-    while (last + 1 < threads_in_block_ && waits(last + 1)) {
-      ++last;
-    }
-    text += text.empty() ? "" : ", ";
-    text += first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last);
-    first = last;
-  }
-  return text;
-}
-
-std::string BlockRunner::deadlock() const {
-  std::vector<WaitSite> sites;
-  for (const Thread& thread : threads_) {
-    const bool waits =
-        thread.state == Thread::State::AtBarrier || thread.state == Thread::State::InCollective;
-    if (waits && std::find(sites.begin(), sites.end(), thread.site) == sites.end()) {
-      sites.push_back(thread.site);
-    }
-  }
-  const bool barrier_only = sites.size() == 1 && arrived_ + done_ == threads_in_block_;
-  std::string text = barrier_only ? "divergent barrier:" : "deadlock:";
-  for (const WaitSite& site : sites) {
-    text += fmt::format(" threads {} wait at {} ({}:{}),", threads_at(site), site.what, site.file,
-                        site.line);
-  }
-  return text + fmt::format(" {} of {} threads have exited", done_, threads_in_block_);
+  return shared_memory_.allocate(key, bytes);
 }
 
 }  // namespace warptape::simt

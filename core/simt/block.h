@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,12 +19,20 @@ namespace warptape::simt {
 
 inline constexpr unsigned warp_size = 32;
 
+// Literals differ in address where two translation units hold the same one.
+inline bool same_text(const char* a, const char* b) {
+  return a == b || std::strcmp(a, b) == 0;
+}
+
 // Where a thread waits: the primitive and the line of the kernel that called it.
 struct WaitSite {
   const char* what = "";
   const char* file = "";
   int line = 0;
-  bool operator==(const WaitSite& other) const { return line == other.line && file == other.file; }
+  unsigned mask = 0;  // of a warp collective
+  bool operator==(const WaitSite& other) const {
+    return line == other.line && mask == other.mask && same_text(file, other.file);
+  }
 };
 
 // A copy that cp.async has started and nobody has waited for.
@@ -65,21 +74,25 @@ class BlockRunner {
 
   // The rest is called by the kernel's threads, through the vocabulary.
   int barrier(const WaitSite& site, int predicate, int (*combine)(int total, int predicate));
-  void collective(const WaitSite& site, unsigned mask, void* slot,
+  void collective(const WaitSite& site, void* slot,
                   void (*combine)(void* const* slots, unsigned mask), bool orders_memory);
-  void* shared(const void* key, size_t bytes, size_t alignment);
+  void* shared(const void* key, size_t bytes);
   void* dynamic_shared() const { return shared_memory_.dynamic(); }
-  [[noreturn]] void fail(const std::string& message);
+  // Ends the block. Nothing on the calling thread's stack is destroyed: own no memory there.
+  [[noreturn]] void fail(std::string message);
+  bool overflowed_stack(const void* address) const { return stacks_.guards(address); }
   Thread& current() { return *current_; }
   Context& scheduler() { return scheduler_; }
   const Grid& grid() const { return *grid_; }
   uint3 block() const { return block_; }
 
  private:
-  // Lanes that have arrived at a collective of one mask; found by the mask's lowest lane.
+  // Lanes that have arrived at a collective of one mask. As a lane waits for one only, there are
+  // never more of them than lanes.
   struct Pending {
     unsigned mask = 0;
     unsigned arrived = 0;
+    unsigned phase = 0;
     const char* what = "";
   };
   struct Warp {
@@ -90,7 +103,6 @@ class BlockRunner {
     unsigned done = 0;
     std::array<Pending, warp_size> pending{};
     std::array<void*, warp_size> slots{};
-    unsigned phase = 0;
   };
 
   void set_up(const Grid& grid, uint3 block, uint64_t order);
@@ -102,11 +114,16 @@ class BlockRunner {
   void suspend();
   void finish_thread();
   void release_barrier(int result);
-  void check_barrier_sites(const WaitSite& site);
+  void abandon_threads();
+  Pending& pending_of(Warp& warp, unsigned mask);
+  [[noreturn]] void fail_at_barrier(const WaitSite& site);
+  [[noreturn]] void fail_for_mask(const WaitSite& site, const char* fault);
+  [[noreturn]] void fail_at_collective(const WaitSite& site, const Pending& pending);
   std::string deadlock() const;
   std::string threads_at(const WaitSite& site) const;
   Warp& warp_of(const Thread& thread) { return warps_[thread.linear / warp_size]; }
-  char* tag(unsigned which);
+  char* barrier_tag();
+  char* collective_tag(const Thread& thread, const Pending& pending);
   static void thread_main(void* argument);
 
   const Grid* grid_ = nullptr;
@@ -128,8 +145,8 @@ class BlockRunner {
   WaitSite barrier_site_{};
   Thread* current_ = nullptr;
   Context scheduler_;
-  std::vector<char> tags_;  // addresses for ThreadSanitizer, new ones for every block
-  size_t first_tag_ = 0;
+  std::vector<char> tags_;  // addresses for ThreadSanitizer
+  size_t first_tag_ = 0;    // of this block's
   Stacks stacks_;
   SharedMemory shared_memory_;
   BlockError error_;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
+#include <charconv>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/simt/faults.h"
 #include "core/simt/state.h"
 
 // The builtins of the calling OS thread's current CUDA thread, under CUDA's names so that debuggers
@@ -28,14 +29,21 @@ std::atomic<uint64_t> launches{0};
 char start_tag;
 char end_tag;
 
-uint64_t number_from_environment(const char* name, uint64_t otherwise) {
+std::string text_from_environment(const char* name) {
   const char* text = std::getenv(name);
-  if (text == nullptr || *text == '\0') {
+  return text == nullptr ? "" : text;
+}
+
+uint64_t number_from_environment(const char* name, uint64_t otherwise) {
+  const std::string text = text_from_environment(name);
+  if (text.empty()) {
     return otherwise;
   }
-  char* end = nullptr;
-  const uint64_t value = std::strtoull(text, &end, 10);
-  check<ValueError>(*end == '\0', "[simt] {}: got \"{}\", wanted a number", name, text);
+  uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, fault] = std::from_chars(text.data(), end, value);
+  check<ValueError>(fault == std::errc{} && stop == end, "[simt] {}: got \"{}\", wanted a number",
+                    name, text);
   return value;
 }
 
@@ -43,8 +51,8 @@ Settings settings_from_environment() {
   Settings result;
   result.seed = number_from_environment("WARPTAPE_SIMT_SEED", result.seed);
   result.workers = static_cast<unsigned>(number_from_environment("WARPTAPE_SIMT_THREADS", 0));
-  const char* deleted = std::getenv("WARPTAPE_SIMT_DELETE_BARRIER");
-  result.deleted_barrier = deleted == nullptr ? "" : deleted;
+  result.deleted_barrier = text_from_environment("WARPTAPE_SIMT_DELETE_BARRIER");
+  result.barrier_record = text_from_environment("WARPTAPE_SIMT_RECORD_BARRIERS");
   return result;
 }
 
@@ -117,6 +125,7 @@ class GridRun {
 
  private:
   void work() {
+    explain_faults();
     std::unique_ptr<BlockRunner> runner = pool_.take();
     for (size_t i = next_++; i < blocks_ && !failed_; i = next_++) {
       const size_t linear = (first_ + i * step_) % blocks_;
@@ -164,6 +173,11 @@ Settings& settings() {
   return instance;
 }
 
+void restart_orders(uint64_t seed) {
+  settings().seed = seed;
+  launches = 0;
+}
+
 std::string order_description() {
   return fmt::format("seed {}, launch {}", settings().seed, launches.load());
 }
@@ -194,18 +208,6 @@ void run_grid(const Grid& grid, const std::function<void()>& thread_body) {
   if (!run.error.empty()) {
     throw KernelError(run.error);
   }
-}
-
-const char* where() {
-  static thread_local char text[256];
-  const BlockRunner* block = current_block();
-  if (block == nullptr) {
-    return "";
-  }
-  std::snprintf(text, sizeof text, "in kernel %s, block (%u, %u, %u), thread (%u, %u, %u)",
-                block->grid().name, blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y,
-                threadIdx.z);
-  return text;
 }
 
 }  // namespace warptape::simt

@@ -31,19 +31,25 @@ void run_grid(const Grid& grid, const std::function<void()>& thread_body);
 struct Settings {
   uint64_t seed = 1;     // thread and block orders; 0: always ascending. WARPTAPE_SIMT_SEED
   unsigned workers = 0;  // OS threads for blocks; 0: as many as cores. WARPTAPE_SIMT_THREADS
-  std::string
-      deleted_barrier;  // "file.cuh:12": this site does nothing. WARPTAPE_SIMT_DELETE_BARRIER
+  // "file.cuh:12": the barrier at this line does nothing. WARPTAPE_SIMT_DELETE_BARRIER
+  std::string deleted_barrier{};
+  // A file: to it the line of every barrier is appended, once, when it is first executed.
+  // WARPTAPE_SIMT_RECORD_BARRIERS
+  std::string barrier_record{};
 };
 
 // The settings in use, read from the environment at first use. Change them only while no kernel
 // runs.
 Settings& settings();
 
+// Sets the seed and counts launches anew: what follows runs in the orders of a program's start.
+void restart_orders(uint64_t seed);
+
 // "seed 7, launch 12", for the messages of others that report on a kernel.
 std::string order_description();
 
 // "in kernel K, block (0, 0, 0), thread (3, 0, 0)" while the calling OS thread runs a kernel, else
-// "". Safe in a signal handler.
+// "". Usable in a signal handler. Reports of sanitizers and of stack overflows begin with it.
 const char* where();
 
 }  // namespace warptape::simt

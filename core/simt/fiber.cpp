@@ -1,8 +1,10 @@
 #include "core/simt/fiber.h"
 
+#include <pthread.h>
+
 #include <cstdint>
 
-#if defined(__x86_64__)
+#ifndef WARPTAPE_SIMT_UCONTEXT
 // warptape_switch(void** save, void* load): pushes what the calling convention lets a function
 // keep, stores the stack pointer, takes the other one, and returns there.
 asm(R"(
@@ -43,14 +45,41 @@ extern "C" void warptape_fiber_start();
 #endif
 
 namespace warptape::simt {
+namespace {
+
+#ifdef WARPTAPE_ASAN
+struct StackBounds {
+  void* bottom = nullptr;
+  size_t bytes = 0;
+
+  StackBounds() {
+    pthread_attr_t attributes;
+    if (::pthread_getattr_np(::pthread_self(), &attributes) == 0) {
+      ::pthread_attr_getstack(&attributes, &bottom, &bytes);
+      ::pthread_attr_destroy(&attributes);
+    }
+  }
+};
+#endif
+
+}  // namespace
+
+void adopt_os_thread(Context& context) {
+#ifdef WARPTAPE_ASAN
+  static thread_local const StackBounds bounds;
+  context.stack_bottom = bounds.bottom;
+  context.stack_bytes = bounds.bytes;
+#endif
+  context.tsan = tsan_current_fiber();
+}
 
 void switch_context(Context& from, Context& to) {
   asan_start_switch(&from.fake_stack, to.stack_bottom, to.stack_bytes);
   tsan_switch_to(to.tsan);
-#if defined(__x86_64__)
-  warptape_switch(&from.stack_pointer, to.stack_pointer);
-#else
+#ifdef WARPTAPE_SIMT_UCONTEXT
   ::swapcontext(&from.machine, &to.machine);
+#else
+  warptape_switch(&from.stack_pointer, to.stack_pointer);
 #endif
   asan_finish_switch(from.fake_stack, nullptr, nullptr);
 }
@@ -65,18 +94,12 @@ Fiber::~Fiber() {
   tsan_destroy_fiber(context_.tsan);
 }
 
-bool Fiber::owns(const void* address) const {
-  const auto* bottom = static_cast<const char*>(context_.stack_bottom);
-  const auto* at = static_cast<const char*>(address);
-  return at >= bottom && at < bottom + context_.stack_bytes;
-}
-
 void Fiber::start(Fiber* self) {
   asan_finish_switch(nullptr, nullptr, nullptr);
   self->entry_(self->argument_);
 }
 
-#if defined(__x86_64__)
+#ifndef WARPTAPE_SIMT_UCONTEXT
 void Fiber::prepare(Entry entry, void* argument) {
   entry_ = entry;
   argument_ = argument;

@@ -1,12 +1,16 @@
 #pragma once
 // A fiber: a function on a stack of its own that can be left in the middle and resumed. On x86-64 a
-// switch is a dozen instructions; elsewhere ucontext does it.
+// switch is a dozen instructions; elsewhere, and where WARPTAPE_SIMT_UCONTEXT is defined, ucontext
+// does it.
 
 #include <cstddef>
 
 #include "core/simt/sanitizers.h"
 
-#if !defined(__x86_64__)
+#if !defined(__x86_64__) && !defined(WARPTAPE_SIMT_UCONTEXT)
+#define WARPTAPE_SIMT_UCONTEXT 1
+#endif
+#ifdef WARPTAPE_SIMT_UCONTEXT
 #include <ucontext.h>
 #endif
 
@@ -14,16 +18,19 @@ namespace warptape::simt {
 
 // Where a stack of execution was left. The scheduler's own context is one without a Fiber.
 struct Context {
-#if defined(__x86_64__)
-  void* stack_pointer = nullptr;
-#else
+#ifdef WARPTAPE_SIMT_UCONTEXT
   ucontext_t machine{};
+#else
+  void* stack_pointer = nullptr;
 #endif
-  const void* stack_bottom = nullptr;  // for AddressSanitizer; of the scheduler, learnt on entry
+  const void* stack_bottom = nullptr;  // for AddressSanitizer
   size_t stack_bytes = 0;
   void* fake_stack = nullptr;
   TsanFiber tsan = nullptr;
 };
+
+// Makes `context` that of the calling OS thread, outside of any fiber.
+void adopt_os_thread(Context& context);
 
 // Leaves `from` where it stands and resumes `to`; returns when somebody switches back.
 void switch_context(Context& from, Context& to);
@@ -42,11 +49,10 @@ class Fiber {
   // return: it ends by switching away for good. Whatever ran on this fiber before is forgotten.
   void prepare(Entry entry, void* argument);
   Context& context() { return context_; }
-  bool owns(const void* address) const;
 
  private:
   static void start(Fiber* self);
-#if !defined(__x86_64__)
+#ifdef WARPTAPE_SIMT_UCONTEXT
   static void start_split(unsigned high, unsigned low);
 #endif
 

@@ -85,7 +85,7 @@ void cp_async_wait(const char* file = __builtin_FILE(), int line = __builtin_LIN
     engine::Word4 value = {0, 0, 0, 0};
     if (bytes == 16) {
       engine::copy16(&value, from);
-    } else {
+    } else if (bytes > 0) {
       std::memcpy(&value, from, bytes);
     }
     engine::copy16(to, &value);
@@ -105,7 +105,15 @@ template <class T>
 __device__ __forceinline__ void store16(T* pointer, const Pack16<T>& value) {
   uint4 raw;
   memcpy(&raw, &value, sizeof raw);
-  *reinterpret_cast<uint4*>(pointer) = raw;
+  if (__isShared(pointer)) {
+    *reinterpret_cast<uint4*>(pointer) = raw;
+  } else {
+    // Said outright: out of a plain assignment nvcc makes four stores of 4 bytes now and then.
+    asm volatile(
+        "st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(pointer)),
+        "r"(raw.x), "r"(raw.y), "r"(raw.z), "r"(raw.w)
+        : "memory");
+  }
 }
 
 __device__ __forceinline__ void cp_async16(void* shared, const void* global, unsigned bytes = 16) {

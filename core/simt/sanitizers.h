@@ -41,6 +41,9 @@ inline void tsan_destroy_fiber(TsanFiber fiber) {
 inline TsanFiber tsan_current_fiber() {
   return __tsan_get_current_fiber();
 }
+inline void tsan_name_fiber(TsanFiber fiber, const char* name) {
+  __tsan_set_fiber_name(fiber, name);
+}
 // Switching orders nothing: only barriers do.
 inline void tsan_switch_to(TsanFiber fiber) {
   __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync);
@@ -77,6 +80,7 @@ inline void tsan_destroy_fiber(TsanFiber) {}
 inline TsanFiber tsan_current_fiber() {
   return nullptr;
 }
+inline void tsan_name_fiber(TsanFiber, const char*) {}
 inline void tsan_switch_to(TsanFiber) {}
 inline void tsan_release(void*) {}
 inline void tsan_acquire(void*) {}

@@ -1,5 +1,7 @@
 #include "core/simt/shared_memory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -10,35 +12,41 @@
 namespace warptape::simt {
 namespace {
 
-// AddressSanitizer guards allocations itself; elsewhere bytes behind each one are checked at the
+constexpr size_t alignment = 16;
+// AddressSanitizer guards allocations itself; elsewhere bytes around each one are checked at the
 // end.
 #ifdef WARPTAPE_ASAN
 constexpr size_t guard_bytes = 0;
 #else
 constexpr size_t guard_bytes = 64;
 #endif
-constexpr unsigned char guard = 0xFD;
-constexpr size_t smallest_alignment = 16;
+constexpr int guard = 0xFD;
+
+bool intact(const char* guards) {
+  return std::all_of(guards, guards + guard_bytes,
+                     [](char byte) { return byte == static_cast<char>(guard); });
+}
 
 }  // namespace
 
-void* SharedMemory::allocate(const void* key, size_t bytes, size_t alignment) {
+void* SharedMemory::allocate(const void* key, size_t bytes) {
   const TsanForgets forget;
   void* memory = nullptr;
-  if (::posix_memalign(&memory, std::max(alignment, smallest_alignment), bytes + guard_bytes) !=
-      0) {
+  if (::posix_memalign(&memory, alignment, guard_bytes + bytes + guard_bytes) != 0) {
     throw std::bad_alloc();
   }
-  std::memset(memory, 0xFF, bytes);
-  std::memset(static_cast<char*>(memory) + bytes, guard, guard_bytes);
-  variables_.push_back({key, static_cast<char*>(memory), bytes});
+  char* variable = static_cast<char*>(memory) + guard_bytes;
+  std::memset(memory, guard, guard_bytes);
+  std::memset(variable, 0xFF, bytes);
+  std::memset(variable + bytes, guard, guard_bytes);
+  variables_.push_back({key, variable, bytes});
   bytes_ += bytes;
-  return memory;
+  return variable;
 }
 
 void SharedMemory::allocate_dynamic(size_t bytes) {
   if (bytes > 0) {
-    dynamic_ = allocate(&dynamic_, bytes, smallest_alignment);
+    dynamic_ = allocate(&dynamic_, bytes);
   }
 }
 
@@ -51,20 +59,22 @@ void* SharedMemory::find(const void* key) const {
   return nullptr;
 }
 
-bool SharedMemory::release() {
+std::string SharedMemory::release() {
   const TsanForgets forget;
-  bool intact = true;
+  std::string overrun;
   for (const Variable& variable : variables_) {
-    const char* end = variable.memory + variable.bytes;
-    intact = intact && std::all_of(end, end + guard_bytes, [](char byte) {
-               return static_cast<unsigned char>(byte) == guard;
-             });
-    std::free(variable.memory);
+    const bool before = !intact(variable.memory - guard_bytes);
+    if (before || !intact(variable.memory + variable.bytes)) {
+      overrun = fmt::format("shared memory: written {} a {} variable of {} bytes",
+                            before ? "before the start of" : "behind the end of",
+                            variable.key == &dynamic_ ? "dynamic" : "static", variable.bytes);
+    }
+    std::free(variable.memory - guard_bytes);
   }
   variables_.clear();
   dynamic_ = nullptr;
   bytes_ = 0;
-  return intact;
+  return overrun;
 }
 
 }  // namespace warptape::simt

@@ -4,6 +4,7 @@
 // shows.
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 namespace warptape::simt {
@@ -20,11 +21,11 @@ class SharedMemory {
 
   // The variable known by `key`, or nullptr if it is not there yet.
   void* find(const void* key) const;
-  void* allocate(const void* key, size_t bytes, size_t alignment);
+  void* allocate(const void* key, size_t bytes);
   size_t bytes() const { return bytes_; }
 
-  // Frees everything. False if something was written behind the end of a variable.
-  bool release();
+  // Frees everything. Says if something was written outside of a variable, close to it.
+  std::string release();
 
  private:
   struct Variable {

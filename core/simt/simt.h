@@ -13,12 +13,13 @@
 // a CUDA build see neither.
 
 #ifdef WARPTAPE_SIMT
+#include "core/simt/atomics_host.h"
 #include "core/simt/vocabulary_host.h"
 
 #define WARPTAPE_SHARED(type, name, ...)                                      \
   static const char name##_key = 0;                                           \
   auto& name = *static_cast<warptape::simt::engine::Type<type __VA_ARGS__>*>( \
-      warptape::simt::engine::shared_variable(&name##_key, sizeof(type __VA_ARGS__), 16))
+      warptape::simt::engine::shared_variable(&name##_key, sizeof(type __VA_ARGS__)))
 
 namespace warptape::simt {
 namespace engine {

@@ -7,9 +7,9 @@ namespace warptape::simt {
 
 void set_builtins(uint3 thread, uint3 block, dim3 block_dim, dim3 grid_dim);
 
-// For ThreadSanitizer: a grid's threads acquire the first when they start and release the second when
-// they end. So the host's work before and after a grid is ordered with all its threads, and they are
-// not ordered among each other.
+// For ThreadSanitizer: a grid's threads acquire the first when they start and release the second
+// when they end. So the host's work before and after a grid is ordered with all its threads, and
+// they are not ordered among each other.
 void* grid_start_tag();
 void* grid_end_tag();
 

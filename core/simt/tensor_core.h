@@ -22,6 +22,11 @@ struct MatrixSlot {
   uint16_t row[8];
   uint32_t result[4];
 };
+// Element of matrix m.
+WARPTAPE_SIMT_UNSEEN inline uint32_t matrix_element(void* const* slots, unsigned m, unsigned row,
+                                                    unsigned column) {
+  return static_cast<MatrixSlot*>(slots[8 * m + row])->row[column];
+}
 template <bool Transposed>
 WARPTAPE_SIMT_UNSEEN void spread_matrices(void* const* slots, unsigned) {
   for (unsigned lane = 0; lane < 32; ++lane) {
@@ -29,11 +34,10 @@ WARPTAPE_SIMT_UNSEEN void spread_matrices(void* const* slots, unsigned) {
     const unsigned g = lane / 4;
     const unsigned t = lane % 4;
     for (unsigned m = 0; m < 4; ++m) {
-      const auto element = [&](unsigned row, unsigned column) {
-        return uint32_t{static_cast<MatrixSlot*>(slots[8 * m + row])->row[column]};
-      };
-      own.result[m] = Transposed ? element(2 * t, g) | element(2 * t + 1, g) << 16
-                                 : element(g, 2 * t) | element(g, 2 * t + 1) << 16;
+      own.result[m] =
+          Transposed
+              ? matrix_element(slots, m, 2 * t, g) | matrix_element(slots, m, 2 * t + 1, g) << 16
+              : matrix_element(slots, m, g, 2 * t) | matrix_element(slots, m, g, 2 * t + 1) << 16;
     }
   }
 }

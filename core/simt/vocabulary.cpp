@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
-
+#include "core/simt/barrier_sites.h"
 #include "core/simt/simt.h"
 #include "core/simt/state.h"
 
@@ -14,51 +13,32 @@ BlockRunner& block() {
   return *current_block();
 }
 
-// Deleting one barrier at run time: the site whose "file.cuh:12" the settings name does nothing.
-struct DeletedSite {
-  std::string_view file;
-  int line = 0;
-
-  DeletedSite() {
-    const std::string_view text = settings().deleted_barrier;
-    const size_t colon = text.rfind(':');
-    if (colon != std::string_view::npos) {
-      file = text.substr(0, colon);
-      line = std::stoi(std::string(text.substr(colon + 1)));
-    }
-  }
-  bool is(const char* other_file, int other_line) const {
-    return other_line == line && line != 0 && std::string_view(other_file).ends_with(file);
-  }
-};
-
-bool is_deleted(const char* file, int line) {
-  static const DeletedSite site;
-  return site.is(file, line);
-}
-
 }  // namespace
 
 int block_barrier(const char* what, int predicate, int (*combine)(int, int), const char* file,
                   int line) {
-  return is_deleted(file, line) ? predicate
-                                : block().barrier({what, file, line}, predicate, combine);
+  return skips_barrier(file, line) ? predicate
+                                   : block().barrier({what, file, line}, predicate, combine);
 }
 
 void warp_collective(const char* what, unsigned mask, void* slot,
                      void (*combine)(void* const*, unsigned), bool orders_memory, const char* file,
                      int line) {
-  if (orders_memory && is_deleted(file, line)) {
+  if (orders_memory && skips_barrier(file, line)) {
     return;  // __syncwarp; the others exchange values, without which nothing would be left to test
   }
-  block().collective({what, file, line}, mask, slot, combine, orders_memory);
+  block().collective({what, file, line, mask}, slot, combine, orders_memory);
 }
 
-void* shared_variable(const void* key, size_t bytes, size_t alignment) {
-  return block().shared(key, bytes, alignment);
+void* shared_variable(const void* key, size_t bytes) {
+  return block().shared(key, bytes);
 }
 
 void* dynamic_shared_memory() {
+  if (block().dynamic_shared() == nullptr) {
+    const OnScheduler errand(block());
+    block().fail("dynamic shared memory: the launch asked for none");
+  }
   return block().dynamic_shared();
 }
 
@@ -85,7 +65,7 @@ void commit_async_copies() {
 bool take_async_copy(unsigned keep, void** to, const void** from, unsigned* bytes, const char* file,
                      int line) {
   Thread& thread = block().current();
-  if (is_deleted(file, line) || thread.async_copies.empty() ||
+  if (skips_barrier(file, line) || thread.async_copies.empty() ||
       thread.async_copies.front().group + keep >= thread.async_group) {
     return false;
   }

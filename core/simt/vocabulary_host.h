@@ -2,7 +2,6 @@
 // CUDA's words under a host compiler, on the engine. Same names, same meaning; what CUDA leaves
 // undefined is an error here.
 
-#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -39,7 +38,7 @@ int block_barrier(const char* what, int predicate, int (*combine)(int, int), con
 void warp_collective(const char* what, unsigned mask, void* slot,
                      void (*combine)(void* const* slots, unsigned mask), bool orders_memory,
                      const char* file, int line);
-void* shared_variable(const void* key, size_t bytes, size_t alignment);
+void* shared_variable(const void* key, size_t bytes);
 void* dynamic_shared_memory();
 [[noreturn]] void misaligned(const void* pointer, const char* what);
 
@@ -233,6 +232,20 @@ inline unsigned __reduce_max_sync(unsigned mask, unsigned value, WARPTAPE_SIMT_S
   using namespace warptape::simt::engine;
   return static_cast<unsigned>(run_vote<Max>("__reduce_max_sync", mask, value, file, line));
 }
+inline int __reduce_add_sync(unsigned mask, int value, WARPTAPE_SIMT_SITE) {
+  return static_cast<int>(__reduce_add_sync(mask, static_cast<unsigned>(value), file, line));
+}
+// Signed numbers are ordered as unsigned ones once their sign bit is flipped.
+inline int __reduce_min_sync(unsigned mask, int value, WARPTAPE_SIMT_SITE) {
+  constexpr unsigned sign = 1u << 31;
+  return static_cast<int>(__reduce_min_sync(mask, static_cast<unsigned>(value) ^ sign, file, line) ^
+                          sign);
+}
+inline int __reduce_max_sync(unsigned mask, int value, WARPTAPE_SIMT_SITE) {
+  constexpr unsigned sign = 1u << 31;
+  return static_cast<int>(__reduce_max_sync(mask, static_cast<unsigned>(value) ^ sign, file, line) ^
+                          sign);
+}
 inline unsigned __reduce_and_sync(unsigned mask, unsigned value, WARPTAPE_SIMT_SITE) {
   using namespace warptape::simt::engine;
   return static_cast<unsigned>(run_vote<And>("__reduce_and_sync", mask, value, file, line));
@@ -244,61 +257,6 @@ inline unsigned __reduce_or_sync(unsigned mask, unsigned value, WARPTAPE_SIMT_SI
 inline unsigned __reduce_xor_sync(unsigned mask, unsigned value, WARPTAPE_SIMT_SITE) {
   using namespace warptape::simt::engine;
   return static_cast<unsigned>(run_vote<Xor>("__reduce_xor_sync", mask, value, file, line));
-}
-
-// Atomics exist for integers only: a sum of floats in the order of arrival is not deterministic.
-namespace warptape::simt::engine {
-template <class T>
-concept AtomicInteger =
-    std::is_same_v<T, int> || std::is_same_v<T, unsigned> || std::is_same_v<T, unsigned long long>;
-template <AtomicInteger T, class Change>
-T atomic_update(T* address, const Change& change) {
-  std::atomic_ref<T> atomic(*address);
-  T old = atomic.load(std::memory_order_relaxed);
-  while (!atomic.compare_exchange_weak(old, change(old), std::memory_order_relaxed)) {
-  }
-  return old;
-}
-}  // namespace warptape::simt::engine
-
-template <warptape::simt::engine::AtomicInteger T>
-T atomicAdd(T* address, std::type_identity_t<T> value) {
-  return std::atomic_ref<T>(*address).fetch_add(value, std::memory_order_relaxed);
-}
-template <warptape::simt::engine::AtomicInteger T>
-T atomicSub(T* address, std::type_identity_t<T> value) {
-  return std::atomic_ref<T>(*address).fetch_sub(value, std::memory_order_relaxed);
-}
-template <warptape::simt::engine::AtomicInteger T>
-T atomicExch(T* address, std::type_identity_t<T> value) {
-  return std::atomic_ref<T>(*address).exchange(value, std::memory_order_relaxed);
-}
-template <warptape::simt::engine::AtomicInteger T>
-T atomicMin(T* address, std::type_identity_t<T> value) {
-  return warptape::simt::engine::atomic_update(address,
-                                               [=](T old) { return value < old ? value : old; });
-}
-template <warptape::simt::engine::AtomicInteger T>
-T atomicMax(T* address, std::type_identity_t<T> value) {
-  return warptape::simt::engine::atomic_update(address,
-                                               [=](T old) { return value > old ? value : old; });
-}
-template <warptape::simt::engine::AtomicInteger T>
-T atomicAnd(T* address, std::type_identity_t<T> value) {
-  return std::atomic_ref<T>(*address).fetch_and(value, std::memory_order_relaxed);
-}
-template <warptape::simt::engine::AtomicInteger T>
-T atomicOr(T* address, std::type_identity_t<T> value) {
-  return std::atomic_ref<T>(*address).fetch_or(value, std::memory_order_relaxed);
-}
-template <warptape::simt::engine::AtomicInteger T>
-T atomicXor(T* address, std::type_identity_t<T> value) {
-  return std::atomic_ref<T>(*address).fetch_xor(value, std::memory_order_relaxed);
-}
-template <warptape::simt::engine::AtomicInteger T>
-T atomicCAS(T* address, std::type_identity_t<T> compare, std::type_identity_t<T> value) {
-  std::atomic_ref<T>(*address).compare_exchange_strong(compare, value, std::memory_order_relaxed);
-  return compare;
 }
 
 template <class T>

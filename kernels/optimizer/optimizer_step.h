@@ -1,11 +1,10 @@
 #pragma once
-// The arithmetic of optimizers, for all parameters of a model in one call. Not ops: nothing here is
-// recorded. Rules are PyTorch's (torch.optim.SGD, Adam, AdamW), in the parameters' dtype.
+// Optimizer steps for all parameters of a model in one call. Not ops: nothing here is recorded.
 
-#include <cstdint>
 #include <span>
 
 #include "core/tensor.h"
+#include "kernels/optimizer/optimizer_rules.h"
 
 namespace warptape {
 
@@ -15,37 +14,35 @@ struct ParameterUpdate {
   Tensor grad;    // read
   Tensor first;   // SGD: momentum buffer (undefined without momentum); Adam: mean of gradients
   Tensor second;  // Adam: mean of squared gradients
-  int64_t step;   // updates of this parameter so far, this one included
+  int64_t entry;  // its place in StepState::steps
 };
 
-// What changes from step to step, read through a pointer: on a GPU it lies in device memory, so
-// that a captured step sees new values.
-struct StepScalars {
-  double learning_rate;
-};
-
-struct SgdConstants {
-  double momentum;
-  double dampening;
-  double weight_decay;
-  bool nesterov;
-};
-
-struct AdamConstants {
-  double beta1;
-  double beta2;
-  double eps;
-  double weight_decay;
-  bool decoupled;  // AdamW: the decay shrinks the value instead of adding to the gradient
+// What changes from step to step. It lies on the parameters' device, so that a step that was
+// captured as a CUDA graph sees new values.
+struct StepState {
+  Tensor learning_rate;  // float64, one element
+  Tensor steps;     // int64: updates of each parameter so far; a step counts up those it updates
+  Tensor arrivals;  // int64, one element, 0 between launches: scratch of the CUDA kernels
 };
 
 void sgd_step_cpu(std::span<ParameterUpdate> updates, const SgdConstants& constants,
-                  const StepScalars* scalars);
+                  StepState& state);
+void sgd_step_cuda(std::span<ParameterUpdate> updates, const SgdConstants& constants,
+                   StepState& state);
 void adam_step_cpu(std::span<ParameterUpdate> updates, const AdamConstants& constants,
-                   const StepScalars* scalars);
+                   StepState& state);
+void adam_step_cuda(std::span<ParameterUpdate> updates, const AdamConstants& constants,
+                    StepState& state);
 
-// The sum of squares of all elements, in float64, in an order that does not depend on the threads.
-double sum_of_squares_cpu(std::span<const Tensor> tensors);
-void scale_cpu(std::span<Tensor> tensors, double factor);
+// The norm of all tensors together (the square root of the sum of squares in float64, in an order
+// that does not depend on threads or on the GPU), and what to scale them by so that it does not
+// exceed max_norm: max_norm / (norm + 1e-6) if that is below 1, else 1. result: float64 {norm,
+// factor}, on the tensors' device.
+void clip_factor_cpu(std::span<const Tensor> tensors, double max_norm, Tensor& result);
+void clip_factor_cuda(std::span<const Tensor> tensors, double max_norm, Tensor& result);
+
+// Multiplies by the factor that clip_factor left; moves nothing where that is 1.
+void scale_by_factor_cpu(std::span<Tensor> tensors, const Tensor& result);
+void scale_by_factor_cuda(std::span<Tensor> tensors, const Tensor& result);
 
 }  // namespace warptape

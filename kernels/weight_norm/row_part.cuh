@@ -16,38 +16,23 @@ struct RowPlace {
   int lanes;  // of the team
 };
 
-template <class T, bool Packed>
+template <class T>
 __device__ RowPlace place_of_row(int64_t start, int length, int lane, int lanes) {
   constexpr int pack = simt::pack_size<T>;
-  const int head = Packed ? static_cast<int>((pack - start % pack) % pack) : 0;
+  const auto head = static_cast<int>((pack - start % pack) % pack);
   return {start, length, head < length ? head : length, lane, lanes};
 }
 
 // What one thread holds. Items that the row does not reach are zero, so that sums need no
 // condition.
-template <class T, bool Packed>
+template <class T>
 struct RowPart {
-  static constexpr int width = Packed ? simt::pack_size<T> : 1;
+  static constexpr int width = simt::pack_size<T>;
   static constexpr int packs = items_per_thread<T> / width;
-  using Pack = simt::Pack<T, width>;
+  using Pack = simt::Pack16<T>;
 
   Pack body[packs];
   T edge;  // one element before or behind the packs
-
-  static __device__ Pack load(const T* pointer) {
-    if constexpr (Packed) {
-      return simt::load16(pointer);
-    } else {
-      return {*pointer};
-    }
-  }
-  static __device__ void store(T* pointer, const Pack& value) {
-    if constexpr (Packed) {
-      simt::store16(pointer, value);
-    } else {
-      *pointer = value[0];
-    }
-  }
 
   // Calls body_access(i, offset) for the thread's packs and edge_access(offset) for its edge;
   // offsets count from the row's first element.
@@ -62,13 +47,11 @@ struct RowPart {
         body_access(i, place.head + index * width);
       }
     }
-    if constexpr (Packed) {
-      const int tail = place.length - place.head - count * width;
-      if (place.lane < place.head) {
-        edge_access(place.lane);
-      } else if (place.lane < place.head + tail) {
-        edge_access(place.length - tail + place.lane - place.head);
-      }
+    const int tail = place.length - place.head - count * width;
+    if (place.lane < place.head) {
+      edge_access(place.lane);
+    } else if (place.lane < place.head + tail) {
+      edge_access(place.length - tail + place.lane - place.head);
     }
   }
 
@@ -80,7 +63,8 @@ struct RowPart {
     }
     edge = T(0);
     visit(
-        place, [&](int i, int at) { body[i] = load(row + at); }, [&](int at) { edge = row[at]; });
+        place, [&](int i, int at) { body[i] = simt::load16(row + at); },
+        [&](int at) { edge = row[at]; });
   }
 
   // The sum of products with another part, in double.
@@ -98,17 +82,17 @@ struct RowPart {
 };
 
 // The same sum over two tensors, where nothing is kept.
-template <class T, bool Packed>
+template <class T>
 __device__ double dot_of(const T* a, const T* b, const RowPlace& place) {
-  using Part = RowPart<T, Packed>;
+  using Part = RowPart<T>;
   const T* row_a = a + place.start;
   const T* row_b = b + place.start;
   double sum = 0;
   Part::visit(
       place,
       [&](int, int at) {
-        const typename Part::Pack pack_a = Part::load(row_a + at);
-        const typename Part::Pack pack_b = Part::load(row_b + at);
+        const typename Part::Pack pack_a = simt::load16(row_a + at);
+        const typename Part::Pack pack_b = simt::load16(row_b + at);
 #pragma unroll
         for (int j = 0; j < Part::width; ++j) {
           sum += static_cast<double>(pack_a[j]) * static_cast<double>(pack_b[j]);

@@ -4,6 +4,7 @@
 
 #include "core/device/launch.h"
 #include "kernels/weight_norm/weight_norm_split.cuh"
+#include "kernels/weight_norm/weight_norm_unaligned.cuh"
 
 namespace warptape {
 namespace {
@@ -28,12 +29,12 @@ unsigned chunks_of(int64_t length) {
   return static_cast<unsigned>((length + split_chunk<T> - 1) / split_chunk<T>);
 }
 
-// Launches what fits on chip in as few launches as the table allows, of those weights that are
-// aligned or of those that are not.
+// Launches all but the split weights in as few launches as the table allows: those that are
+// aligned, or those that are not.
 template <class T, class Weight>
-void run_on_chip(void (*kernel)(const Table<Weight> __grid_constant__), const char* name,
-                 bool aligned, int staged, std::span<const Weight> weights,
-                 gpu::StreamHandle stream) {
+void run_tables(void (*kernel)(const Table<Weight> __grid_constant__), const char* name,
+                bool aligned, int staged, std::span<const Weight> weights,
+                gpu::StreamHandle stream) {
   // The longest row decides the size of the blocks, and that how many rows a block takes.
   int threads = smallest_block;
   for (const Weight& weight : weights) {
@@ -74,14 +75,24 @@ void run_on_chip(void (*kernel)(const Table<Weight> __grid_constant__), const ch
   flush();
 }
 
-template <class... Parameters, class... Arguments>
-void launch_chunks(void (*packed)(Parameters...), void (*scalar)(Parameters...), bool aligned,
-                   int64_t blocks, const char* name, gpu::StreamHandle stream,
-                   const Arguments&... arguments) {
-  launch(
-      aligned ? packed : scalar,
-      {.grid = static_cast<unsigned>(blocks), .block = max_threads, .stream = stream, .name = name},
-      arguments...);
+// Calls run(weight, config of a launch with a block per chunk, chunks) for every split weight.
+template <class T, class Weight, class Run>
+void for_each_split(std::span<const Weight> weights, gpu::StreamHandle stream, const Run& run) {
+  for (const Weight& weight : weights) {
+    if (geometry<T>(weight.length, 1, is_aligned(weight)).layout == Layout::Split) {
+      const unsigned chunks = chunks_of<T>(weight.length);
+      run(weight,
+          LaunchConfig{.grid = static_cast<unsigned>(weight.rows * chunks),
+                       .block = max_threads,
+                       .stream = stream},
+          chunks);
+    }
+  }
+}
+
+LaunchConfig named(LaunchConfig config, const char* name) {
+  config.name = name;
+  return config;
 }
 
 }  // namespace
@@ -94,45 +105,35 @@ int64_t weight_norm_scratch(int64_t rows, int64_t length, int64_t element_bytes)
 template <class T>
 void launch_weight_norm_forward(std::span<const WeightNormForward<T>> weights, double* scratch,
                                 gpu::StreamHandle stream) {
-  const char* name = "weight_norm_forward";
-  run_on_chip<T>(&weight_norm_forward<T, true>, name, true, 1, weights, stream);
-  run_on_chip<T>(&weight_norm_forward<T, false>, name, false, 1, weights, stream);
-  for (const WeightNormForward<T>& weight : weights) {
-    const bool aligned = is_aligned(weight);
-    if (geometry<T>(weight.length, 1, aligned).layout != Layout::Split) {
-      continue;
-    }
-    const unsigned chunks = chunks_of<T>(weight.length);
-    const int64_t blocks = weight.rows * chunks;
-    launch_chunks(&weight_norm_chunk_squares<T, true>, &weight_norm_chunk_squares<T, false>,
-                  aligned, blocks, "weight_norm_chunk_squares", stream, weight.v, weight.length,
-                  chunks, scratch);
-    launch_chunks(&weight_norm_forward_chunks<T, true>, &weight_norm_forward_chunks<T, false>,
-                  aligned, blocks, "weight_norm_forward_chunks", stream, weight, chunks, scratch);
-    scratch += blocks;
-  }
+  run_tables<T>(&weight_norm_forward<T>, "weight_norm_forward", true, 1, weights, stream);
+  run_tables<T>(&weight_norm_forward_unaligned<T>, "weight_norm_forward_unaligned", false, 1,
+                weights, stream);
+  for_each_split<T>(
+      weights, stream,
+      [&](const WeightNormForward<T>& weight, const LaunchConfig& config, unsigned chunks) {
+        launch(&weight_norm_chunk_squares<T>, named(config, "weight_norm_chunk_squares"), weight.v,
+               weight.length, chunks, scratch);
+        launch(&weight_norm_forward_chunks<T>, named(config, "weight_norm_forward_chunks"), weight,
+               chunks, scratch);
+        scratch += config.grid.x;
+      });
 }
 
 template <class T>
 void launch_weight_norm_backward(std::span<const WeightNormBackward<T>> weights, double* scratch,
                                  gpu::StreamHandle stream) {
-  const char* name = "weight_norm_backward";
-  run_on_chip<T>(&weight_norm_backward<T, true>, name, true, 2, weights, stream);
-  run_on_chip<T>(&weight_norm_backward<T, false>, name, false, 2, weights, stream);
-  for (const WeightNormBackward<T>& weight : weights) {
-    const bool aligned = is_aligned(weight);
-    if (geometry<T>(weight.length, 2, aligned).layout != Layout::Split) {
-      continue;
-    }
-    const unsigned chunks = chunks_of<T>(weight.length);
-    const int64_t blocks = weight.rows * chunks;
-    launch_chunks(&weight_norm_chunk_dots<T, true>, &weight_norm_chunk_dots<T, false>, aligned,
-                  blocks, "weight_norm_chunk_dots", stream, weight.dw, weight.v, weight.length,
-                  chunks, scratch);
-    launch_chunks(&weight_norm_backward_chunks<T, true>, &weight_norm_backward_chunks<T, false>,
-                  aligned, blocks, "weight_norm_backward_chunks", stream, weight, chunks, scratch);
-    scratch += blocks;
-  }
+  run_tables<T>(&weight_norm_backward<T>, "weight_norm_backward", true, 2, weights, stream);
+  run_tables<T>(&weight_norm_backward_unaligned<T>, "weight_norm_backward_unaligned", false, 2,
+                weights, stream);
+  for_each_split<T>(
+      weights, stream,
+      [&](const WeightNormBackward<T>& weight, const LaunchConfig& config, unsigned chunks) {
+        launch(&weight_norm_chunk_dots<T>, named(config, "weight_norm_chunk_dots"), weight.dw,
+               weight.v, weight.length, chunks, scratch);
+        launch(&weight_norm_backward_chunks<T>, named(config, "weight_norm_backward_chunks"),
+               weight, chunks, scratch);
+        scratch += config.grid.x;
+      });
 }
 
 template void launch_weight_norm_forward<float>(std::span<const WeightNormForward<float>>, double*,

@@ -70,9 +70,9 @@ __device__ void store_gain_gradient(const WeightNormBackward<T>& weight, int64_t
 
 // ---- rows that stay in registers --------------------------------------------------------------
 
-template <class T, bool Packed>
-__device__ void scale_part(const RowPart<T, Packed>& v, const RowPlace& place, T scale, T* tensor) {
-  using Part = RowPart<T, Packed>;
+template <class T>
+__device__ void scale_part(const RowPart<T>& v, const RowPlace& place, T scale, T* tensor) {
+  using Part = RowPart<T>;
   T* w = tensor + place.start;
   Part::visit(
       place,
@@ -82,27 +82,26 @@ __device__ void scale_part(const RowPart<T, Packed>& v, const RowPlace& place, T
         for (int j = 0; j < Part::width; ++j) {
           value[j] = scale * v.body[i][j];
         }
-        Part::store(w + at, value);
+        simt::store16(w + at, value);
       },
       [&](int at) { w[at] = scale * v.edge; });
 }
 
-template <class T, bool Packed>
-__device__ void gradient_part(const RowPart<T, Packed>& dw, const RowPart<T, Packed>& v,
-                              const RowPlace& place, const RowGradient<T>& gradient, T* tensor,
-                              bool add) {
-  using Part = RowPart<T, Packed>;
+template <class T>
+__device__ void gradient_part(const RowPart<T>& dw, const RowPart<T>& v, const RowPlace& place,
+                              const RowGradient<T>& gradient, T* tensor, bool add) {
+  using Part = RowPart<T>;
   T* dv = tensor + place.start;
   Part::visit(
       place,
       [&](int i, int at) {
-        typename Part::Pack value = add ? Part::load(dv + at) : typename Part::Pack{};
+        typename Part::Pack value = add ? simt::load16(dv + at) : typename Part::Pack{};
 #pragma unroll
         for (int j = 0; j < Part::width; ++j) {
           const T term = gradient(dw.body[i][j], v.body[i][j]);
           value[j] = add ? value[j] + term : term;
         }
-        Part::store(dv + at, value);
+        simt::store16(dv + at, value);
       },
       [&](int at) {
         const T term = gradient(dw.edge, v.edge);
@@ -111,22 +110,22 @@ __device__ void gradient_part(const RowPart<T, Packed>& dw, const RowPart<T, Pac
 }
 
 // The row that a thread's team owns, or row = -1 behind the last one.
-template <class T, bool Packed>
+template <class T>
 __device__ RowPlace team_place(unsigned block, int lanes, int64_t rows, int64_t length,
                                int64_t& row) {
   const auto thread = static_cast<int>(threadIdx.x);
   row = int64_t{block} * (static_cast<int>(blockDim.x) / lanes) + thread / lanes;
   row = row < rows ? row : -1;
-  return place_of_row<T, Packed>(row < 0 ? 0 : row * length, row < 0 ? 0 : static_cast<int>(length),
-                                 thread % lanes, lanes);
+  return place_of_row<T>(row < 0 ? 0 : row * length, row < 0 ? 0 : static_cast<int>(length),
+                         thread % lanes, lanes);
 }
 
-template <class T, bool Packed>
+template <class T>
 __device__ void forward_team(const WeightNormForward<T>& weight, int lanes, unsigned block,
                              double* warp_sums) {
   int64_t row;
-  const RowPlace place = team_place<T, Packed>(block, lanes, weight.rows, weight.length, row);
-  RowPart<T, Packed> v;
+  const RowPlace place = team_place<T>(block, lanes, weight.rows, weight.length, row);
+  RowPart<T> v;
   v.load(weight.v, place);
   const double sum = team_sum(v.dot(v), lanes, warp_sums);
   if (row < 0) {
@@ -141,13 +140,13 @@ __device__ void forward_team(const WeightNormForward<T>& weight, int lanes, unsi
   }
 }
 
-template <class T, bool Packed>
+template <class T>
 __device__ void backward_team(const WeightNormBackward<T>& weight, int lanes, unsigned block,
                               double* warp_sums) {
   int64_t row;
-  const RowPlace place = team_place<T, Packed>(block, lanes, weight.rows, weight.length, row);
-  RowPart<T, Packed> dw;
-  RowPart<T, Packed> v;
+  const RowPlace place = team_place<T>(block, lanes, weight.rows, weight.length, row);
+  RowPart<T> dw;
+  RowPart<T> v;
   dw.load(weight.dw, place);
   v.load(weight.v, place);
   const double dot = team_sum(dw.dot(v), lanes, warp_sums);
@@ -254,36 +253,32 @@ __device__ void backward_staged(const WeightNormBackward<T>& weight, int rows_pe
 
 // All weights of a model whose rows stay on chip. blockDim.x is a multiple of every team's size.
 // Packed: all tensors start at multiples of 16 bytes.
-template <class T, bool Packed>
+template <class T>
 __global__ void __launch_bounds__(max_threads)
     weight_norm_forward(const Table<WeightNormForward<T>> __grid_constant__ table) {
   WARPTAPE_SHARED(double, warp_sums, [max_threads / 32]);
   const int index = table.entry_of(blockIdx.x);
   const auto& entry = table.entries[index];
   const unsigned block = blockIdx.x - table.first_block[index];
-  if constexpr (Packed) {
-    if (entry.geometry.layout == Layout::Staged) {
-      forward_staged<T>(entry.weight, entry.geometry.rows_per_block, block);
-      return;
-    }
+  if (entry.geometry.layout == Layout::Staged) {
+    forward_staged<T>(entry.weight, entry.geometry.rows_per_block, block);
+  } else {
+    forward_team<T>(entry.weight, entry.geometry.lanes, block, warp_sums);
   }
-  forward_team<T, Packed>(entry.weight, entry.geometry.lanes, block, warp_sums);
 }
 
-template <class T, bool Packed>
+template <class T>
 __global__ void __launch_bounds__(max_threads)
     weight_norm_backward(const Table<WeightNormBackward<T>> __grid_constant__ table) {
   WARPTAPE_SHARED(double, warp_sums, [max_threads / 32]);
   const int index = table.entry_of(blockIdx.x);
   const auto& entry = table.entries[index];
   const unsigned block = blockIdx.x - table.first_block[index];
-  if constexpr (Packed) {
-    if (entry.geometry.layout == Layout::Staged) {
-      backward_staged<T>(entry.weight, entry.geometry.rows_per_block, block);
-      return;
-    }
+  if (entry.geometry.layout == Layout::Staged) {
+    backward_staged<T>(entry.weight, entry.geometry.rows_per_block, block);
+  } else {
+    backward_team<T>(entry.weight, entry.geometry.lanes, block, warp_sums);
   }
-  backward_team<T, Packed>(entry.weight, entry.geometry.lanes, block, warp_sums);
 }
 
 }  // namespace warptape::weight_norm_detail

@@ -10,6 +10,9 @@
 //   a part of a warp, a warp (to 512 floats), or 2 to 32 warps (to 16,384).
 // - Split: what no block can hold. Blocks own chunks; sums meet in device memory between two
 //   launches.
+// - Unaligned: tensors that do not start at a multiple of 16 bytes (slices). A team per row reads
+// it
+//   element by element, twice.
 
 #include <cstdint>
 
@@ -17,7 +20,7 @@
 
 namespace warptape::weight_norm_detail {
 
-enum class Layout : int { Staged, Team, Split };
+enum class Layout : int { Staged, Team, Split, Unaligned };
 
 // Registers for 64 bytes of a row per thread: with v and dw both held a thread stays at 64
 // registers, and an SM keeps 32 warps.
@@ -43,26 +46,29 @@ constexpr int power_of_two_from(int64_t least) {
   return result;
 }
 
-// aligned: every tensor starts at a multiple of 16 bytes, so that 16-byte accesses are possible
-// (else elements go one by one, for slices). tensors: how many of them a row is staged from.
+// aligned: every tensor starts at a multiple of 16 bytes. tensors: how many of them a row is staged
+// from.
 template <class T>
 constexpr Geometry geometry(int64_t length, int tensors, bool aligned) {
   constexpr int64_t pack = 16 / sizeof(T);
   Geometry result;
-  if (length > int64_t{max_threads} * items_per_thread<T>) {
+  if (!aligned) {
+    const int64_t lanes = (length + items_per_thread<T> - 1) / items_per_thread<T>;
+    result.layout = Layout::Unaligned;
+    result.lanes = power_of_two_from(lanes < max_threads ? lanes : max_threads);
+  } else if (length > int64_t{max_threads} * items_per_thread<T>) {
     result.layout = Layout::Split;
-  } else if (aligned && length % pack != 0 && length <= longest_staged_row) {
+  } else if (length % pack != 0 && length <= longest_staged_row) {
     const int64_t row_bytes = length * int64_t{sizeof(T)} * tensors;
-    result.layout = Layout::Staged;
     const auto fitting = static_cast<int>(staged_bytes / row_bytes);
+    result.layout = Layout::Staged;
     result.rows_per_block = fitting / 32 * 32;  // whole warps, one row per thread
   } else {
-    const int64_t per_lane = length <= 32 * pack && aligned ? pack : items_per_thread<T>;
-    const bool own_start = aligned && length % pack == 0;
+    const int64_t per_lane = length <= 32 * pack ? pack : items_per_thread<T>;
     result.lanes = power_of_two_from((length + per_lane - 1) / per_lane);
     // A row that does not start aligned has up to pack - 1 elements before and behind its packs,
     // which take a lane each.
-    if (!own_start && result.lanes < 32) {
+    if (length % pack != 0 && result.lanes < 32) {
       result.lanes = 32;
     }
   }

@@ -16,6 +16,7 @@ enum class AccessMode { Read, Write };
 struct Access {
   const void* pointer;
   AccessMode mode;
+  int argument;  // of the kernel, from 1
 };
 
 // Queues a kernel. Refuses pointers that are not live device memory, and raises DeviceError where
@@ -31,5 +32,8 @@ enum class Order { Late, Immediate, Random };
 // the engine's.
 void set_order(Order order);
 Order order();
+
+// Forgets a fault that sticks, and drops what is queued. Memory stays as it is. For tests.
+void reset_device();
 
 }  // namespace warptape::gpu::emulated

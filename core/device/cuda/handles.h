@@ -1,0 +1,17 @@
+#pragma once
+// Checks on streams and captures that the runtime does not make. Internal to the CUDA half.
+
+#include "core/device/gpu.h"
+
+namespace warptape::gpu {
+
+// Throws DeviceError on nullptr: there is no default stream.
+void check_stream(StreamHandle stream, const char* who);
+
+// Throws DeviceError while the calling thread captures a graph.
+void refuse_capture(const char* who);
+
+// Frees when the calling thread's capture has ended; only during one.
+void deallocate_after_capture(void* pointer, StreamHandle stream);
+
+}  // namespace warptape::gpu

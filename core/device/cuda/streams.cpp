@@ -1,0 +1,89 @@
+// Streams, events and synchronisation on the CUDA runtime.
+
+#include <mutex>
+#include <set>
+
+#include "core/device/cuda/check_cuda.h"
+#include "core/device/cuda/handles.h"
+#include "core/device/gpu/parts.h"
+#include "core/error.h"
+
+namespace warptape::gpu {
+namespace {
+
+struct LiveStreams {
+  std::mutex mutex;
+  std::set<StreamHandle> handles;
+};
+
+LiveStreams& live_streams() {
+  static auto* instance = new LiveStreams;
+  return *instance;
+}
+
+}  // namespace
+
+void check_stream(StreamHandle stream, const char* who) {
+  check<DeviceError>(stream != nullptr,
+                     "[{}] stream: got nullptr, wanted a stream: there is no default stream", who);
+}
+
+Stream::Stream() {
+  check_cuda(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "Stream");
+  std::lock_guard lock(live_streams().mutex);
+  live_streams().handles.insert(handle_);
+}
+
+// Faults of the work that is waited for here surface at the next call.
+Stream::~Stream() {
+  cudaStreamSynchronize(handle_);
+  {
+    std::lock_guard lock(live_streams().mutex);
+    live_streams().handles.erase(handle_);
+  }
+  cudaStreamDestroy(handle_);
+}
+
+Event::Event() {
+  check_cuda(cudaEventCreateWithFlags(&handle_, cudaEventDisableTiming), "Event");
+}
+
+Event::~Event() {
+  cudaEventDestroy(handle_);
+}
+
+void Event::record(StreamHandle stream) {
+  check_stream(stream, "Event::record");
+  check_cuda(cudaEventRecord(handle_, stream), "Event::record");
+}
+
+void Event::make_wait(StreamHandle stream) const {
+  check_stream(stream, "Event::make_wait");
+  check_cuda(cudaStreamWaitEvent(stream, handle_, cudaEventWaitDefault), "Event::make_wait");
+}
+
+void Event::synchronize() const {
+  refuse_capture("Event::synchronize");
+  check_cuda(cudaEventSynchronize(handle_), "Event::synchronize");
+}
+
+namespace parts {
+
+void wait_for(StreamHandle stream) {
+  check_stream(stream, "synchronize");
+  refuse_capture("synchronize");
+  check_cuda(cudaStreamSynchronize(stream), "synchronize");
+}
+
+void wait_for_all() {
+  refuse_capture("synchronize");
+  check_cuda(cudaDeviceSynchronize(), "synchronize");
+}
+
+bool is_live(StreamHandle stream) {
+  std::lock_guard lock(live_streams().mutex);
+  return live_streams().handles.count(stream) != 0;
+}
+
+}  // namespace parts
+}  // namespace warptape::gpu

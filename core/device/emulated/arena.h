@@ -1,0 +1,100 @@
+#pragma once
+// The memory of the emulated device: one reserved range of addresses that nobody may touch except
+// while queued work runs. Allocations lie in it between guards.
+
+#include <map>
+#include <string>
+
+#include "core/device/emulated/clock.h"
+#include "core/device/emulated/emulated.h"
+
+namespace warptape::gpu::emulated {
+
+// A work's use of an allocation.
+struct Use {
+  std::string work;
+  size_t lane = 0;
+  uint64_t step = 0;
+  bool happened_before(const Clock& clock) const { return step <= clock.at(lane); }
+};
+
+// A piece of the range: guard, memory, guard. Owned by an allocation or free.
+struct Block {
+  char* begin = nullptr;
+  size_t size = 0;      // with both guards
+  size_t bytes = 0;     // as asked for
+  uint64_t id = 0;      // of the allocation; 0: free
+  bool ordered = true;  // false: kernels use atomics on it, so that streams may share it
+
+  // The last write, and the reads since.
+  Use write;
+  std::vector<Use> reads;
+
+  char* data() const;
+};
+
+class Arena {
+ public:
+  Arena();
+
+  size_t capacity() const { return capacity_; }
+  bool contains(const void* pointer) const;
+
+  // A block for an allocation that is made at `clock`: a free one of this size, or a fresh one.
+  // nullptr if there is none.
+  Block* take(size_t bytes, const Clock& clock);
+  void give_back(Block& block);
+  // Joins neighbouring free blocks and cuts one of them. Only while no work is queued.
+  Block* take_from_merged(size_t bytes);
+
+  // The block in which the pointer lies, guards included, or nullptr.
+  Block* find(const void* pointer);
+  // The same without locks or changes, for a signal handler.
+  const Block* find(const void* pointer) const;
+
+  // What queued work does when it comes to an allocation or its end, by which time the block may
+  // already be somebody else's: hence the copy. The memory is filled with 0xFF both times: NaN in
+  // every float type.
+  struct Place {
+    char* begin;
+    size_t size;
+    size_t bytes;
+  };
+  static Place place_of(const Block& block) { return {block.begin, block.size, block.bytes}; }
+  void make(const Place& place);
+  void unmake(const Place& place);
+
+  // Throws DeviceError if bytes beside an allocation were written; `kernel` has just run.
+  void check_guards(const std::string& kernel) const;
+
+ private:
+  friend class OpenArena;
+  void protect(int protection) const;
+  Block* own(Block& block, size_t bytes);
+  Block* add_block(char* begin, size_t size);
+
+  char* base_ = nullptr;
+  size_t capacity_ = 0;
+  size_t used_ = 0;
+  uint64_t last_id_ = 0;
+  std::map<const char*, Block> blocks_;  // by begin
+  std::multimap<size_t, Block*> free_;   // by size; the latest of a size last
+  std::map<const char*, Place> made_;    // allocations as far as queued work has run
+};
+
+// While it lives, device memory can be touched.
+class OpenArena {
+ public:
+  explicit OpenArena(Arena& arena);
+  ~OpenArena();
+  OpenArena(const OpenArena&) = delete;
+  OpenArena& operator=(const OpenArena&) = delete;
+
+ private:
+  Arena& arena_;
+};
+
+// Makes a touch of device memory by the host end the program with a message that says so.
+void explain_host_accesses(const Arena& arena);
+
+}  // namespace warptape::gpu::emulated

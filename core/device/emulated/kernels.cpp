@@ -1,0 +1,74 @@
+// Kernels on the emulated device, its settings and what it says of itself.
+
+#include <thread>
+
+#include "core/device/emulated/machine.h"
+#include "core/device/gpu/parts.h"
+#include "core/error.h"
+
+namespace warptape::gpu {
+namespace emulated {
+
+void queue_kernel(const simt::Grid& grid, StreamHandle handle, std::vector<Access> accesses,
+                  std::function<void()> thread_body) {
+  {
+    std::lock_guard lock(machine().mutex);
+    machine().check_healthy();
+    CUstream_st& stream = machine().stream(handle, grid.name);
+    Operation operation{grid.name, {}, std::nullopt, nullptr};
+    for (const Access& access : accesses) {
+      if (access.pointer != nullptr) {  // an optional argument that is not given
+        operation.uses.push_back(machine().use_of(access.pointer, 0, access.mode, operation.name,
+                                                  fmt::format("argument {}", access.argument)));
+      }
+    }
+    operation.run = [grid, name = operation.name, body = std::move(thread_body)] {
+      simt::Grid named = grid;
+      named.name = name.c_str();
+      simt::run_grid(named, body);
+      machine().arena.check_guards(name);
+    };
+    machine().submit(stream, std::move(operation));
+  }
+  parts::finish_launch(handle);
+}
+
+void set_order(Order order) {
+  std::lock_guard lock(machine().mutex);
+  machine().scheduler.order = order;
+}
+
+Order order() {
+  std::lock_guard lock(machine().mutex);
+  return machine().scheduler.order;
+}
+
+void reset_device() {
+  {
+    std::lock_guard lock(machine().mutex);
+    machine().reset();
+  }
+  parts::discard_report();
+}
+
+}  // namespace emulated
+
+bool is_emulated() {
+  return true;
+}
+
+int device_count(std::string*) {
+  return 1;
+}
+
+Properties properties() {
+  Properties result;
+  result.name = "emulated on the host (SIMT engine)";
+  result.compute_capability = 80;
+  result.multiprocessors = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  result.memory_bytes = emulated::machine().arena.capacity();
+  result.versions = "no CUDA runtime, no driver";
+  return result;
+}
+
+}  // namespace warptape::gpu

@@ -1,0 +1,100 @@
+#include "kernels/optimizer/optimizer_step.cuh"
+
+#include <algorithm>
+
+#include "core/device/launch.h"
+
+namespace warptape {
+namespace {
+
+using namespace optimizer_detail;
+
+template <class T>
+unsigned chunks_of(int64_t numel) {
+  return static_cast<unsigned>((numel + chunk<T> - 1) / chunk<T>);
+}
+
+// Calls run(table) with as many tables as the entries fill; empty tensors take no part.
+template <class T, class Entry, class Run>
+void for_each_table(std::span<const Entry> entries, const Run& run) {
+  Table<Entry> table;
+  const auto flush = [&] {
+    if (table.count > 0) {
+      run(table);
+    }
+    table.count = 0;
+    table.blocks = 0;
+  };
+  for (const Entry& entry : entries) {
+    if (entry.numel > 0) {
+      table.add(entry, chunks_of<T>(entry.numel));
+    }
+    if (table.is_full()) {
+      flush();
+    }
+  }
+  flush();
+}
+
+}  // namespace
+
+template <class T, template <class> class Rule>
+void launch_optimizer_step(std::span<const UpdateEntry<T>> entries,
+                           const typename Rule<T>::Constants& constants,
+                           const double* learning_rate, unsigned long long* arrivals,
+                           gpu::StreamHandle stream) {
+  for_each_table<T>(entries, [&](const Table<UpdateEntry<T>>& table) {
+    launch(&optimizer_step<T, Rule>,
+           {.grid = table.blocks, .block = threads, .stream = stream, .name = "optimizer_step"},
+           table, constants, learning_rate, arrivals);
+  });
+}
+
+int64_t count_of_partial_sums(int64_t numel, int64_t element_bytes) {
+  return element_bytes == 4 ? chunks_of<float>(numel) : chunks_of<double>(numel);
+}
+
+template <class T>
+int64_t launch_sums_of_squares(std::span<const SpanEntry<const T>> entries, double* partial,
+                               gpu::StreamHandle stream) {
+  int64_t written = 0;
+  for_each_table<T>(entries, [&](const Table<SpanEntry<const T>>& table) {
+    launch(&sums_of_squares<T>,
+           {.grid = table.blocks, .block = threads, .stream = stream, .name = "sums_of_squares"},
+           table, partial + written);
+    written += table.blocks;
+  });
+  return written;
+}
+
+void launch_clip_factor(const double* partial, int64_t count, double max_norm, double* result,
+                        gpu::StreamHandle stream) {
+  launch(&clip_factor_of_sums,
+         {.grid = 1, .block = threads, .stream = stream, .name = "clip_factor_of_sums"}, partial,
+         count, max_norm, result);
+}
+
+template <class T>
+void launch_scale(std::span<const SpanEntry<T>> entries, const double* result,
+                  gpu::StreamHandle stream) {
+  for_each_table<T>(entries, [&](const Table<SpanEntry<T>>& table) {
+    launch(&scale<T>, {.grid = table.blocks, .block = threads, .stream = stream, .name = "scale"},
+           table, result);
+  });
+}
+
+#define WARPTAPE_INSTANTIATE(T)                                                             \
+  template void launch_optimizer_step<T, SgdRule>(std::span<const UpdateEntry<T>>,          \
+                                                  const SgdConstants&, const double*,       \
+                                                  unsigned long long*, gpu::StreamHandle);  \
+  template void launch_optimizer_step<T, AdamRule>(std::span<const UpdateEntry<T>>,         \
+                                                   const AdamConstants&, const double*,     \
+                                                   unsigned long long*, gpu::StreamHandle); \
+  template int64_t launch_sums_of_squares<T>(std::span<const SpanEntry<const T>>, double*,  \
+                                             gpu::StreamHandle);                            \
+  template void launch_scale<T>(std::span<const SpanEntry<T>>, const double*, gpu::StreamHandle)
+WARPTAPE_INSTANTIATE(float);
+WARPTAPE_INSTANTIATE(double);
+#undef WARPTAPE_INSTANTIATE
+
+}  // namespace warptape

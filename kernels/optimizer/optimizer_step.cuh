@@ -1,0 +1,176 @@
+#pragma once
+// Kernels over all parameters of a model. A block owns a chunk of one tensor; the table says of
+// which.
+
+#include "core/simt/arrive.cuh"
+#include "core/simt/reduce.cuh"
+#include "kernels/common/launch_table.h"
+#include "kernels/optimizer/optimizer_step_cuda.h"
+
+namespace warptape::optimizer_detail {
+
+inline constexpr int threads = 256;
+inline constexpr int packs_per_thread = 4;
+
+// Elements of a tensor that one block owns.
+template <class T>
+inline constexpr int64_t chunk = int64_t{threads} * packs_per_thread* simt::pack_size<T>;
+
+template <class Entry>
+using Table = LaunchTable<Entry, 256>;
+
+// Calls packed(offset) for the 16-byte packs and single(offset) for the elements of this thread in
+// the block's chunk of [0, numel). Without `aligned`, all go one by one.
+template <class T, class Packed, class Single>
+__device__ void visit_chunk(unsigned block, int64_t numel, bool aligned, const Packed& packed,
+                            const Single& single) {
+  constexpr int pack = simt::pack_size<T>;
+  const int64_t begin = int64_t{block} * chunk<T>;
+  const int64_t left = numel - begin;
+  const auto count = static_cast<int>(left < chunk<T> ? left : chunk<T>);
+  const int packs = aligned ? count / pack : 0;
+  const auto thread = static_cast<int>(threadIdx.x);
+  for (int i = thread; i < packs; i += threads) {
+    packed(begin + i * pack);
+  }
+  for (int i = packs * pack + thread; i < count; i += threads) {
+    single(begin + i);
+  }
+}
+
+template <class T>
+__device__ bool is_aligned(const UpdateEntry<T>& entry) {
+  return simt::is_aligned16(entry.value) && simt::is_aligned16(entry.grad) &&
+         simt::is_aligned16(entry.first) && simt::is_aligned16(entry.second);
+}
+
+template <class T>
+__device__ simt::Pack16<T> load_or_zero(const T* pointer, int64_t offset) {
+  return pointer == nullptr ? simt::Pack16<T>{} : simt::load16(pointer + offset);
+}
+
+template <class T, class Rule>
+__device__ void update_pack(const UpdateEntry<T>& entry, const Rule& rule, int64_t at) {
+  simt::Pack16<T> value = simt::load16(entry.value + at);
+  const simt::Pack16<T> grad = simt::load16(entry.grad + at);
+  simt::Pack16<T> first = load_or_zero(entry.first, at);
+  simt::Pack16<T> second = load_or_zero(entry.second, at);
+#pragma unroll
+  for (int j = 0; j < simt::pack_size<T>; ++j) {
+    rule(value[j], grad[j], first[j], second[j]);
+  }
+  simt::store16(entry.value + at, value);
+  if (entry.first != nullptr) {
+    simt::store16(entry.first + at, first);
+  }
+  if (entry.second != nullptr) {
+    simt::store16(entry.second + at, second);
+  }
+}
+
+template <class T, class Rule>
+__device__ void update_element(const UpdateEntry<T>& entry, const Rule& rule, int64_t at) {
+  T first = entry.first == nullptr ? T(0) : entry.first[at];
+  T second = entry.second == nullptr ? T(0) : entry.second[at];
+  rule(entry.value[at], entry.grad[at], first, second);
+  if (entry.first != nullptr) {
+    entry.first[at] = first;
+  }
+  if (entry.second != nullptr) {
+    entry.second[at] = second;
+  }
+}
+
+template <class T, template <class> class Rule>
+__global__ void __launch_bounds__(threads)
+    optimizer_step(const Table<UpdateEntry<T>> __grid_constant__ table,
+                   typename Rule<T>::Constants constants, const double* learning_rate,
+                   unsigned long long* arrivals) {
+  WARPTAPE_SHARED(Rule<T>, rule, [1]);
+  WARPTAPE_SHARED(bool, is_last, [1]);
+  const int index = table.entry_of(blockIdx.x);
+  const UpdateEntry<T>& entry = table.entries[index];
+  if (threadIdx.x == 0) {
+    // Powers in double: once per block, not per thread.
+    rule[0] = Rule<T>::make(constants, *learning_rate, *entry.step + 1);
+    is_last[0] = simt::arrive_is_last(arrivals, gridDim.x);
+  }
+  __syncthreads();
+  const Rule<T>& own = rule[0];
+  visit_chunk<T>(
+      blockIdx.x - table.first_block[index], entry.numel, is_aligned(entry),
+      [&](int64_t at) { update_pack(entry, own, at); },
+      [&](int64_t at) { update_element(entry, own, at); });
+  // The last block to have read its step counts them all up.
+  if (is_last[0]) {
+    for (int i = static_cast<int>(threadIdx.x); i < table.count; i += threads) {
+      ++*table.entries[i].step;
+    }
+  }
+}
+
+// ---- gradient norm and clipping ---------------------------------------------------------------
+
+template <class T>
+__global__ void __launch_bounds__(threads)
+    sums_of_squares(const Table<SpanEntry<const T>> __grid_constant__ table, double* partial) {
+  const int index = table.entry_of(blockIdx.x);
+  const SpanEntry<const T>& entry = table.entries[index];
+  double sum = 0;
+  visit_chunk<T>(
+      blockIdx.x - table.first_block[index], entry.numel, simt::is_aligned16(entry.values),
+      [&](int64_t at) {
+        const simt::Pack16<T> values = simt::load16(entry.values + at);
+#pragma unroll
+        for (int j = 0; j < simt::pack_size<T>; ++j) {
+          sum += static_cast<double>(values[j]) * static_cast<double>(values[j]);
+        }
+      },
+      [&](int64_t at) {
+        const auto value = static_cast<double>(entry.values[at]);
+        sum += value * value;
+      });
+  sum = simt::block_sum(sum);
+  if (threadIdx.x == 0) {
+    partial[blockIdx.x] = sum;
+  }
+}
+
+// One block.
+__global__ void __launch_bounds__(threads)
+    clip_factor_of_sums(const double* partial, int64_t count, double max_norm, double* result) {
+  double sum = 0;
+  for (int64_t i = threadIdx.x; i < count; i += threads) {
+    sum += partial[i];
+  }
+  sum = simt::block_sum(sum);
+  if (threadIdx.x == 0) {
+    const double norm = sqrt(sum);
+    result[0] = norm;
+    result[1] = clip_factor(norm, max_norm);
+  }
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads)
+    scale(const Table<SpanEntry<T>> __grid_constant__ table, const double* result) {
+  if (result[1] == 1) {
+    return;
+  }
+  const auto factor = static_cast<T>(result[1]);
+  const int index = table.entry_of(blockIdx.x);
+  const SpanEntry<T>& entry = table.entries[index];
+  visit_chunk<T>(
+      blockIdx.x - table.first_block[index], entry.numel, simt::is_aligned16(entry.values),
+      [&](int64_t at) {
+        simt::Pack16<T> values = simt::load16(entry.values + at);
+#pragma unroll
+        for (int j = 0; j < simt::pack_size<T>; ++j) {
+          values[j] *= factor;
+        }
+        simt::store16(entry.values + at, values);
+      },
+      [&](int64_t at) { entry.values[at] *= factor; });
+}
+
+}  // namespace warptape::optimizer_detail

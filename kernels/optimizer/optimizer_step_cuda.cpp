@@ -1,0 +1,88 @@
+#include "kernels/optimizer/optimizer_step_cuda.h"
+
+#include <vector>
+
+#include "kernels/optimizer/optimizer_step.h"
+
+namespace warptape {
+namespace {
+
+template <class T>
+T* data_or_null(Tensor& tensor) {
+  return tensor.defined() ? tensor.mutable_data<T>() : nullptr;
+}
+
+template <class T, template <class> class Rule, class Constants>
+void step_dtype(std::span<ParameterUpdate> updates, const Constants& constants, StepState& state) {
+  auto* steps = state.steps.mutable_data<int64_t>();
+  std::vector<UpdateEntry<T>> entries;
+  for (ParameterUpdate& update : updates) {
+    if (update.value.dtype() == dtype_of<T>()) {
+      entries.push_back({.value = update.value.mutable_data<T>(),
+                         .grad = update.grad.data<T>(),
+                         .first = data_or_null<T>(update.first),
+                         .second = data_or_null<T>(update.second),
+                         .step = steps + update.entry,
+                         .numel = update.value.numel()});
+    }
+  }
+  auto* arrivals = reinterpret_cast<unsigned long long*>(state.arrivals.mutable_data<int64_t>());
+  launch_optimizer_step<T, Rule>(entries, constants, state.learning_rate.data<double>(), arrivals,
+                                 gpu::current_stream());
+}
+
+template <template <class> class Rule, class Constants>
+void step_all(std::span<ParameterUpdate> updates, const Constants& constants, StepState& state) {
+  step_dtype<float, Rule>(updates, constants, state);
+  step_dtype<double, Rule>(updates, constants, state);
+}
+
+template <class T, class Element>
+std::vector<SpanEntry<Element>> entries_of(std::span<const Tensor> tensors) {
+  std::vector<SpanEntry<Element>> entries;
+  for (Tensor tensor : tensors) {
+    if (tensor.dtype() == dtype_of<T>()) {
+      if constexpr (std::is_const_v<Element>) {
+        entries.push_back({tensor.data<T>(), tensor.numel()});
+      } else {
+        entries.push_back({tensor.mutable_data<T>(), tensor.numel()});
+      }
+    }
+  }
+  return entries;
+}
+
+}  // namespace
+
+void sgd_step_cuda(std::span<ParameterUpdate> updates, const SgdConstants& constants,
+                   StepState& state) {
+  step_all<SgdRule>(updates, constants, state);
+}
+
+void adam_step_cuda(std::span<ParameterUpdate> updates, const AdamConstants& constants,
+                    StepState& state) {
+  step_all<AdamRule>(updates, constants, state);
+}
+
+void clip_factor_cuda(std::span<const Tensor> tensors, double max_norm, Tensor& result) {
+  int64_t count = 0;
+  for (const Tensor& tensor : tensors) {
+    count += count_of_partial_sums(tensor.numel(), size_of(tensor.dtype()));
+  }
+  Tensor partial = Tensor::empty({count}, float64, result.device());
+  auto* sums = partial.mutable_data<double>();
+  const gpu::StreamHandle stream = gpu::current_stream();
+  sums += launch_sums_of_squares<float>(entries_of<float, const float>(tensors), sums, stream);
+  launch_sums_of_squares<double>(entries_of<double, const double>(tensors), sums, stream);
+  launch_clip_factor(partial.data<double>(), count, max_norm, result.mutable_data<double>(),
+                     stream);
+}
+
+void scale_by_factor_cuda(std::span<Tensor> tensors, const Tensor& result) {
+  const auto* factor = result.data<double>();
+  const gpu::StreamHandle stream = gpu::current_stream();
+  launch_scale<float>(entries_of<float, float>(tensors), factor, stream);
+  launch_scale<double>(entries_of<double, double>(tensors), factor, stream);
+}
+
+}  // namespace warptape

@@ -1,0 +1,68 @@
+#pragma once
+// The CUDA kernels of optimizers behind pointers and sizes: one launch for a whole model (per 256
+// parameters of one dtype).
+//
+// Bytes per element of size e: SGD 3e (5e with momentum), Adam 7e, gradient norm e, clipping 2e.
+
+#include <cstdint>
+#include <span>
+
+#include "core/device/gpu.h"
+#include "kernels/optimizer/optimizer_rules.h"
+
+namespace warptape {
+
+template <class T>
+struct UpdateEntry {
+  T* value;
+  const T* grad;
+  T* first;   // may be null
+  T* second;  // may be null
+  int64_t* step;
+  int64_t numel;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    visit(value);
+    visit(grad);
+    visit(first);
+    visit(second);
+    visit(step);
+  }
+};
+
+// Rule: SgdRule or AdamRule. Reads the rate and every entry's step from device memory and counts
+// the steps up. arrivals: 0 between launches.
+template <class T, template <class> class Rule>
+void launch_optimizer_step(std::span<const UpdateEntry<T>> entries,
+                           const typename Rule<T>::Constants& constants,
+                           const double* learning_rate, unsigned long long* arrivals,
+                           gpu::StreamHandle stream);
+
+template <class T>
+struct SpanEntry {
+  T* values;
+  int64_t numel;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    visit(values);
+  }
+};
+
+// How many partial sums launch_sums_of_squares writes for tensors of these sizes.
+int64_t count_of_partial_sums(int64_t numel, int64_t element_bytes);
+
+// partial[i]: the sum of squares of a part of one tensor. Returns how many were written.
+template <class T>
+int64_t launch_sums_of_squares(std::span<const SpanEntry<const T>> entries, double* partial,
+                               gpu::StreamHandle stream);
+// result = {sqrt of the sum of all partial sums, clip_factor of it}
+void launch_clip_factor(const double* partial, int64_t count, double max_norm, double* result,
+                        gpu::StreamHandle stream);
+// Multiplies by result[1]; moves nothing where that is 1.
+template <class T>
+void launch_scale(std::span<const SpanEntry<T>> entries, const double* result,
+                  gpu::StreamHandle stream);
+
+}  // namespace warptape

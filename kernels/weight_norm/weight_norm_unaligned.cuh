@@ -1,0 +1,77 @@
+#pragma once
+// Weights that start anywhere (slices): element by element, each row read twice. Rare, so short
+// rather than fast; any length.
+
+#include "kernels/weight_norm/weight_norm.cuh"
+
+namespace warptape::weight_norm_detail {
+
+// The row of the calling thread's team. A thread without one still takes part in the team's sum.
+struct UnalignedRow {
+  int64_t row;
+  int64_t begin;  // first element of this thread in the tensor
+  int64_t end;    // of the row; nothing behind the last row
+  int lanes;
+};
+__device__ inline UnalignedRow unaligned_row(unsigned block, int lanes, int64_t rows,
+                                             int64_t length) {
+  const auto thread = static_cast<int>(threadIdx.x);
+  const int64_t row = int64_t{block} * (static_cast<int>(blockDim.x) / lanes) + thread / lanes;
+  const int64_t begin = row * length + thread % lanes;
+  return {row, begin, row < rows ? (row + 1) * length : begin, lanes};
+}
+
+template <class T>
+__device__ double unaligned_dot(const T* a, const T* b, const UnalignedRow& own,
+                                double* warp_sums) {
+  double sum = 0;
+  for (int64_t i = own.begin; i < own.end; i += own.lanes) {
+    sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  }
+  return team_sum(sum, own.lanes, warp_sums);
+}
+
+template <class T>
+__global__ void __launch_bounds__(max_threads)
+    weight_norm_forward_unaligned(const Table<WeightNormForward<T>> __grid_constant__ table) {
+  WARPTAPE_SHARED(double, warp_sums, [max_threads / 32]);
+  const int index = table.entry_of(blockIdx.x);
+  const auto& [weight, geometry] = table.entries[index];
+  const UnalignedRow own = unaligned_row(blockIdx.x - table.first_block[index], geometry.lanes,
+                                         weight.rows, weight.length);
+  const double sum = unaligned_dot(weight.v, weight.v, own, warp_sums);
+  if (own.row >= weight.rows) {
+    return;
+  }
+  const RowScale scale = row_scale(weight, own.row, sum);
+  if (threadIdx.x % own.lanes == 0) {
+    store_norm(weight, own.row, scale);
+  }
+  for (int64_t i = own.begin; weight.w != nullptr && i < own.end; i += own.lanes) {
+    weight.w[i] = static_cast<T>(scale.scale) * weight.v[i];
+  }
+}
+
+template <class T>
+__global__ void __launch_bounds__(max_threads)
+    weight_norm_backward_unaligned(const Table<WeightNormBackward<T>> __grid_constant__ table) {
+  WARPTAPE_SHARED(double, warp_sums, [max_threads / 32]);
+  const int index = table.entry_of(blockIdx.x);
+  const auto& [weight, geometry] = table.entries[index];
+  const UnalignedRow own = unaligned_row(blockIdx.x - table.first_block[index], geometry.lanes,
+                                         weight.rows, weight.length);
+  const double dot = unaligned_dot(weight.dw, weight.v, own, warp_sums);
+  if (own.row >= weight.rows) {
+    return;
+  }
+  const RowGradient<T> gradient = row_gradient(weight, own.row, dot);
+  if (threadIdx.x % own.lanes == 0) {
+    store_gain_gradient(weight, own.row, gradient);
+  }
+  for (int64_t i = own.begin; weight.dv != nullptr && i < own.end; i += own.lanes) {
+    const T term = gradient(weight.dw[i], weight.v[i]);
+    weight.dv[i] = weight.add_v ? weight.dv[i] + term : term;
+  }
+}
+
+}  // namespace warptape::weight_norm_detail

@@ -1,0 +1,283 @@
+// What the emulated device refuses beyond the eight faults, and in which orders it runs work.
+
+#include <memory>
+
+#include "core/simt/engine.h"
+#include "tests/core/device/emulated_test.h"
+#include "tests/core/device/test_kernels.h"
+#include "tests/core/expect_throws.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WARPTAPE_TEST_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WARPTAPE_TEST_ASAN 1
+#endif
+#endif
+
+namespace warptape {
+namespace {
+
+using gpu::Event;
+using gpu::Graph;
+using gpu::Stream;
+using gpu::emulated::Order;
+using test_kernels::add;
+
+class EmulatedDevice : public EmulatedTest {
+ protected:
+  Stream stream_;
+  Stream other_;
+};
+
+TEST_F(EmulatedDevice, OverrunsAreCaught) {
+  DeviceFloats a(floats(100, 1), stream_.handle());
+  const DeviceFloats neighbour(floats(100, 1), stream_.handle());
+  gpu::synchronize();
+#ifdef WARPTAPE_TEST_ASAN
+  const auto overrun = [&](const float* begin, int64_t n) {
+    add(const_cast<float*>(begin), n, 1, stream_.handle());
+    gpu::synchronize();
+  };
+  EXPECT_DEATH(overrun(a.data(), 101), "AddressSanitizer");
+#else
+  add(a.data(), 101, 1, stream_.handle());
+  expect_throws<DeviceError>([&] { gpu::synchronize(); },
+                             {"[add] wrote", "past the end of an allocation of 400 bytes"});
+#endif
+}
+
+TEST_F(EmulatedDevice, ExactSizesAreNoOverruns) {
+  for (int64_t n : {1, 2, 63, 64, 65, 1025}) {
+    const DeviceFloats a(floats(n, 1), stream_.handle());
+    add(a.data(), n, 1, stream_.handle());
+    EXPECT_EQ(a.to_host(), floats(n, 2));
+  }
+}
+
+TEST_F(EmulatedDevice, CopiesStayInsideOneAllocation) {
+  const DeviceFloats a(floats(100, 1), stream_.handle());
+  const DeviceFloats b(floats(200, 1), stream_.handle());
+  expect_throws<DeviceError>(
+      [&] { gpu::copy(a.data(), b.data(), 404, stream_.handle()); },
+      {"[copy] target: got 404 bytes", "wanted a part of the allocation (400 bytes"});
+  expect_throws<DeviceError>([&] { gpu::copy(b.data(), b.data() + 50, 400, stream_.handle()); },
+                             {"[copy]", "overlap"});
+}
+
+TEST_F(EmulatedDevice, FreedMemoryIsRefused) {
+  float* freed = nullptr;
+  {
+    const DeviceFloats a(floats(100, 1), stream_.handle());
+    freed = a.data();
+  }
+  expect_throws<DeviceError>([&] { add(freed, 100, 1, stream_.handle()); },
+                             {"[add] argument 1", "has been freed"});
+  expect_throws<DeviceError>([&] { add(freed + (1 << 28), 100, 1, stream_.handle()); },
+                             {"[add] argument 1", "nothing was ever allocated"});
+}
+
+TEST_F(EmulatedDevice, AllocationAndItsEndAreOrderedLikeWrites) {
+  auto a = std::make_unique<DeviceFloats>(100, stream_.handle());
+  expect_throws<DeviceError>([&] { add(a->data(), 100, 1, other_.handle()); },
+                             {"[add] writes", "that [allocate] on another stream writes"});
+  gpu::synchronize(stream_.handle());
+  add(a->data(), 100, 1, other_.handle());
+  a = nullptr;  // on stream_, which nothing orders after other_
+  expect_throws<DeviceError>([&] { gpu::synchronize(); },
+                             {"[deallocate] writes", "that [add] on another stream writes"});
+}
+
+TEST_F(EmulatedDevice, FreeingTwiceIsAFault) {
+  void* pointer = gpu::allocate(100, stream_.handle());
+  gpu::deallocate(pointer, stream_.handle());
+  gpu::deallocate(pointer, stream_.handle());
+  expect_throws<DeviceError>([] { gpu::synchronize(); }, {"[deallocate]", "nobody has freed"});
+}
+
+TEST_F(EmulatedDevice, ReadsOfSeveralStreamsNeedNoOrder) {
+  const DeviceFloats a(floats(100, 1), stream_.handle());
+  const DeviceFloats b(100, stream_.handle());
+  const DeviceFloats c(100, other_.handle());
+  gpu::synchronize();
+  test_kernels::scale(a.data(), b.data(), 100, 2, stream_.handle());
+  test_kernels::scale(a.data(), c.data(), 100, 3, other_.handle());
+  EXPECT_EQ(b.to_host(), floats(100, 2));
+  EXPECT_EQ(c.to_host(), floats(100, 3));
+}
+
+TEST_F(EmulatedDevice, FaultsStickUntilReset) {
+  const DeviceFloats a(floats(100, 1), stream_.handle());
+  PinnedFloats staging(100, 1);
+  gpu::copy_from_pinned(a.data(), staging.data(), a.bytes(), stream_.handle());
+  staging[0] = 2;
+  const auto fault = {std::string("[copy_from_pinned]"), std::string("was changed")};
+  expect_throws<DeviceError>([&] { gpu::synchronize(stream_.handle()); }, fault);
+  expect_throws<DeviceError>([&] { gpu::synchronize(); }, fault);
+  expect_throws<DeviceError>([&] { add(a.data(), 100, 1, stream_.handle()); }, fault);
+  expect_throws<DeviceError>([&] { gpu::allocate(100, stream_.handle()); }, fault);
+  expect_throws<DeviceError>([&] { Event().record(stream_.handle()); }, fault);
+  gpu::emulated::reset_device();
+  gpu::fill_bytes(a.data(), 0, a.bytes(), stream_.handle());
+  add(a.data(), 100, 1, stream_.handle());
+  EXPECT_EQ(a.to_host(), floats(100, 1));
+}
+
+TEST_F(EmulatedDevice, TheFirstFaultIsTheOneRaised) {
+  const DeviceFloats a(floats(100, 1), stream_.handle());
+  PinnedFloats staging(100, 1);
+  gpu::emulated::set_order(Order::Immediate);
+  const DeviceFloats b(100, stream_.handle());
+  gpu::emulated::set_order(Order::Late);
+  gpu::copy_from_pinned(a.data(), staging.data(), a.bytes(), stream_.handle());
+  staging[0] = 2;
+  gpu::emulated::set_order(Order::Immediate);
+  EXPECT_NO_THROW(add(a.data(), 100, 1, stream_.handle()));  // the fault happens, unseen
+  EXPECT_NO_THROW(add(a.data(), 100, 1, stream_.handle()));
+  expect_throws<DeviceError>([] { gpu::synchronize(); }, {"[copy_from_pinned]", "was changed"});
+}
+
+TEST_F(EmulatedDevice, LateWorkRunsAtTheSynchronisationThatNeedsIt) {
+  PinnedFloats one(1, 0);
+  PinnedFloats two(1, 0);
+  const DeviceFloats a(floats(1, 1), stream_.handle());
+  const DeviceFloats b(floats(1, 2), other_.handle());
+  gpu::copy_to_pinned(one.data(), a.data(), 4, stream_.handle());
+  gpu::copy_to_pinned(two.data(), b.data(), 4, other_.handle());
+  gpu::synchronize(other_.handle());
+  EXPECT_TRUE(one[0] != one[0]);
+  EXPECT_EQ(two[0], 2);
+  gpu::synchronize();
+  EXPECT_EQ(one[0], 1);
+}
+
+TEST_F(EmulatedDevice, ImmediateWorkRunsAtOnce) {
+  gpu::emulated::set_order(Order::Immediate);
+  PinnedFloats target(1, 0);
+  const DeviceFloats a(floats(1, 1), stream_.handle());
+  gpu::copy_to_pinned(target.data(), a.data(), 4, stream_.handle());
+  EXPECT_EQ(target[0], 1);
+  gpu::synchronize();
+}
+
+// How many of 32 copies on as many streams had run before the synchronisation.
+std::vector<bool> early_copies(uint64_t seed) {
+  simt::settings().seed = seed;
+  constexpr int count = 32;
+  std::vector<std::unique_ptr<Stream>> streams;
+  std::vector<std::unique_ptr<DeviceFloats>> devices;
+  std::vector<std::unique_ptr<PinnedFloats>> targets;
+  for (int i = 0; i < count; ++i) {
+    streams.push_back(std::make_unique<Stream>());
+    devices.push_back(std::make_unique<DeviceFloats>(floats(1, 1), streams.back()->handle()));
+    targets.push_back(std::make_unique<PinnedFloats>(1, 0.0F));
+    gpu::copy_to_pinned(targets.back()->data(), devices.back()->data(), 4,
+                        streams.back()->handle());
+  }
+  std::vector<bool> early;
+  for (const auto& target : targets) {
+    early.push_back((*target)[0] == 1);
+  }
+  gpu::synchronize();
+  for (const auto& target : targets) {
+    EXPECT_EQ((*target)[0], 1);
+  }
+  devices.clear();
+  gpu::synchronize();
+  return early;
+}
+
+TEST_F(EmulatedDevice, RandomOrderRepeatsWithItsSeed) {
+  gpu::emulated::set_order(Order::Random);
+  const uint64_t seed = simt::settings().seed;
+  early_copies(0);  // so that each of the next begins its seed afresh
+  const std::vector<bool> first = early_copies(7);
+  early_copies(0);
+  EXPECT_EQ(early_copies(7), first);
+  std::vector<bool> another = first;
+  for (uint64_t s = 8; s < 12 && another == first; ++s) {
+    another = early_copies(s);
+  }
+  EXPECT_NE(another, first);
+  simt::settings().seed = seed;
+}
+
+TEST_F(EmulatedDevice, MemoryIsJoinedAgainWhenItRunsShort) {
+  const size_t third = gpu::properties().memory_bytes / 3;
+  void* first = gpu::allocate(64 << 10, stream_.handle());
+  void* second = gpu::allocate(64 << 10, stream_.handle());
+  gpu::deallocate(first, stream_.handle());
+  gpu::deallocate(second, stream_.handle());
+  EXPECT_EQ(gpu::allocate(4 * third, stream_.handle()), nullptr);
+  void* both = gpu::allocate(100 << 10, stream_.handle());
+  EXPECT_NE(both, nullptr);
+  gpu::fill_bytes(both, 0, 100 << 10, stream_.handle());
+  gpu::deallocate(both, stream_.handle());
+  EXPECT_NO_THROW(gpu::synchronize());
+}
+
+TEST_F(EmulatedDevice, CapturesNameWhatIsWrong) {
+  const DeviceFloats a(floats(100, 1), stream_.handle());
+  auto b = std::make_unique<DeviceFloats>(floats(100, 1), stream_.handle());
+  Event outside;
+  outside.record(other_.handle());
+  const auto capture = [&](auto&& work) { return [&, work] { Graph graph(stream_, work); }; };
+  expect_throws<DeviceError>(capture([&] {
+                               Event forked;
+                               forked.record(stream_.handle());
+                               forked.make_wait(other_.handle());
+                               add(a.data(), 100, 1, other_.handle());
+                             }),
+                             {"[graph] a stream whose last work is [add] was not joined"});
+  expect_throws<DeviceError>(capture([&] { outside.make_wait(stream_.handle()); }),
+                             {"[graph] event", "outside the capture"});
+  expect_throws<DeviceError>(capture([&] {
+                               add(b->data(), 100, 1, stream_.handle());
+                               b = nullptr;
+                             }),
+                             {"[graph] memory that [add] uses was freed during the capture"});
+  expect_throws<DeviceError>(capture([&] {
+                               try {
+                                 gpu::allocate(100, stream_.handle());
+                               } catch (const DeviceError&) {  // does not save the graph
+                               }
+                             }),
+                             {"[allocate] is not possible during graph capture"});
+  Event inside;
+  const Graph graph(stream_, [&] { inside.record(stream_.handle()); });
+  expect_throws<DeviceError>([&] { inside.make_wait(other_.handle()); },
+                             {"[graph] event", "has ended"});
+}
+
+TEST_F(EmulatedDevice, ReplaysAreOrderedLikeOtherWork) {
+  const DeviceFloats a(floats(100, 1), stream_.handle());
+  const Graph graph(stream_, [&] { add(a.data(), 100, 1, stream_.handle()); });
+  gpu::synchronize();
+  add(a.data(), 100, 1, other_.handle());
+  expect_throws<DeviceError>([&] { graph.launch(stream_.handle()); },
+                             {"[add] writes", "that [add] on another stream writes"});
+  Event added;
+  added.record(other_.handle());
+  added.make_wait(stream_.handle());
+  graph.launch(stream_.handle());
+  EXPECT_EQ(a.to_host(), floats(100, 3));
+}
+
+TEST_F(EmulatedDevice, BranchesOfAGraphAreCheckedToo) {
+  const DeviceFloats a(floats(100, 1), stream_.handle());
+  const Graph graph(stream_, [&] {
+    Event forked;
+    Event joined;
+    forked.record(stream_.handle());
+    forked.make_wait(other_.handle());
+    add(a.data(), 100, 1, other_.handle());
+    add(a.data(), 100, 1, stream_.handle());
+    joined.record(other_.handle());
+    joined.make_wait(stream_.handle());
+  });
+  expect_throws<DeviceError>([&] { graph.launch(stream_.handle()); },
+                             {"[add] writes", "no event orders them"});
+}
+
+}  // namespace
+}  // namespace warptape

@@ -1,0 +1,95 @@
+#include "tests/core/device/test_kernels.h"
+
+#include "core/device/launch.h"
+
+namespace warptape::test_kernels {
+namespace {
+
+constexpr unsigned threads = 64;
+
+__device__ int64_t global_index() {
+  return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+
+LaunchConfig config(const char* name, int64_t n, gpu::StreamHandle stream) {
+  return {.grid = static_cast<unsigned>((n + threads - 1) / threads),
+          .block = threads,
+          .stream = stream,
+          .name = name};
+}
+
+__global__ void add_kernel(float* values, int64_t n, float amount) {
+  const int64_t i = global_index();
+  if (i < n) {
+    values[i] += amount;
+  }
+}
+
+__global__ void add_from_kernel(float* values, int64_t n, const float* amount) {
+  const int64_t i = global_index();
+  if (i < n) {
+    values[i] += *amount;
+  }
+}
+
+__global__ void scale_kernel(const float* from, float* to, int64_t n, float factor) {
+  const int64_t i = global_index();
+  if (i < n) {
+    to[i] = factor * from[i];
+  }
+}
+
+__global__ void clamp_kernel(float* values, int64_t n, int code, gpu::ErrorReport* report) {
+  const int64_t i = global_index();
+  if (i >= n || values[i] >= 0) {
+    return;
+  }
+  if (atomicCAS(&report->filled, 0, 1) == 0) {
+    report->index = i;
+    report->value = static_cast<int64_t>(values[i]);
+    report->code = code;
+  }
+  values[i] = 0;
+}
+
+struct Pair {
+  const float* from;
+  float* to;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    visit(from);
+    visit(to);
+  }
+};
+
+__global__ void copy_pair_kernel(Pair pair, int64_t n) {
+  const int64_t i = global_index();
+  if (i < n) {
+    pair.to[i] = pair.from == nullptr ? 0 : pair.from[i];
+  }
+}
+
+}  // namespace
+
+void add(float* values, int64_t n, float amount, gpu::StreamHandle stream) {
+  launch(add_kernel, config("add", n, stream), values, n, amount);
+}
+
+void add_from(float* values, int64_t n, const float* amount, gpu::StreamHandle stream) {
+  launch(add_from_kernel, config("add_from", n, stream), values, n, amount);
+}
+
+void scale(const float* from, float* to, int64_t n, float factor, gpu::StreamHandle stream) {
+  launch(scale_kernel, config("scale", n, stream), from, to, n, factor);
+}
+
+void clamp(float* values, int64_t n, int code, gpu::ErrorReport* report, gpu::StreamHandle stream) {
+  launch(clamp_kernel, config("clamp", n, stream), values, n, code, report);
+}
+
+void copy_pair(const float* from, float* to, int64_t n, gpu::StreamHandle stream) {
+  launch(copy_pair_kernel, config("copy_pair", n, stream), Pair{from, to}, n);
+}
+
+}  // namespace warptape::test_kernels

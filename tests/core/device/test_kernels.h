@@ -1,0 +1,21 @@
+#pragma once
+// Kernels for the tests of the device seam.
+
+#include <cstdint>
+
+#include "core/device/gpu.h"
+
+namespace warptape::test_kernels {
+
+// values[i] += amount
+void add(float* values, int64_t n, float amount, gpu::StreamHandle stream);
+// The same, with the amount in device memory.
+void add_from(float* values, int64_t n, const float* amount, gpu::StreamHandle stream);
+// to[i] = factor * from[i]
+void scale(const float* from, float* to, int64_t n, float factor, gpu::StreamHandle stream);
+// Reports every negative value, and makes it 0.
+void clamp(float* values, int64_t n, int code, gpu::ErrorReport* report, gpu::StreamHandle stream);
+// Two pointers in a struct, one of them optional: to[i] = from[i], or 0.
+void copy_pair(const float* from, float* to, int64_t n, gpu::StreamHandle stream);
+
+}  // namespace warptape::test_kernels

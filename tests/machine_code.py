@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""Checks the machine code of CUDA kernels: object files, archives, programs or cubins.
+
+usage: machine_code.py [--cuobjdump PATH] [--toolkit FOLDER] [--expect-faults] FILE...
+
+Every kernel must use no stack and no local memory and no floating-point atomics (their order, and
+with it the sum, differs from run to run); the kernels named in REQUIRED must have the instructions
+that stand there. One line per kernel and architecture with its faults below it; from sm_90 on shared
+memory counts the kilobyte that is reserved for each block. Exit status: 0 all is well, 1 faults, 77 not
+run for want of a disassembler.
+
+--expect-faults is the test of this script: a kernel named planted_REASON must be rejected for that
+reason and no other, and one named clean_... must pass.
+"""
+import argparse
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+NOT_RUN = 77
+
+LOAD_16 = r"LDG\.E\S*\.(128|256)\S*"
+STORE_16 = r"STG\.E\S*\.(128|256)\S*"
+
+LOADS = ("16-byte load", LOAD_16, 1)
+STORES = ("16-byte store", STORE_16, 1)
+
+# Regular expression of the demangled name -> what such a kernel must have: (what, instruction, at least).
+# Every line must match a kernel, else it has been forgotten here.
+REQUIRED = [
+    (r"\bweight_norm_(forward|backward)(_chunks)?<\w+, true>", [LOADS, STORES]),
+    (r"\bweight_norm_chunk_\w+<\w+, true>", [LOADS]),
+]
+# The same for the kernels of --expect-faults.
+PLANTED_REQUIRED = [(r"\bplanted_scalar\b|\bclean_vector\b", [LOADS, STORES])]
+
+# Reason -> what a fault's text must hold, for --expect-faults.
+PLANTED = {
+    "stack": "stack",
+    "local": "local memory",
+    "atomic": "floating-point atomic",
+    "swap": "floating-point atomic",
+    "scalar": "16-byte",
+}
+
+FLOAT_TYPE = re.compile(r"^B?F\d+(x\d+)?$")
+ATOMIC = {"ATOM", "ATOMG", "ATOMS", "RED", "REDG", "REDS", "UBLKRED", "UTMAREDG"}
+FLOAT_ARITHMETIC = re.compile(r"^(FADD|FMUL|FFMA|FMNMX|FSEL|DADD|DMUL|DFMA|HADD2|HMUL2|HFMA2|HMNMX2)\d?\b")
+MOVE = re.compile(r"^(MOV|IMAD\.MOV|PRMT|SEL|LOP3|SHF)\b")
+
+
+class Kernel:
+    def __init__(self, name, architecture):
+        self.name = name
+        self.architecture = architecture
+        self.resources = {}
+        self.code = []  # (opcode with suffixes, [operands])
+
+    def count(self, pattern):
+        return sum(1 for opcode, _ in self.code if re.fullmatch(pattern, opcode))
+
+
+def find_cuobjdump(given, toolkit):
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    candidates = [given] if given else [shutil.which("cuobjdump")]
+    if not given:
+        if toolkit:
+            candidates.append(os.path.join(toolkit, "bin", "cuobjdump"))
+        candidates += glob.glob(os.path.join(
+            root, ".deps/venv/lib/python3*/site-packages/nvidia/cu13/bin/cuobjdump"))
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK):
+            return candidate
+    return None
+
+
+def run(command, folder=None):
+    environment = dict(os.environ)
+    if folder:  # cuobjdump runs nvdisasm, which lies beside it
+        environment["PATH"] = folder + os.pathsep + environment.get("PATH", "")
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    # It says so, with an error status, where there is nothing to list.
+    if result.returncode != 0 and "does not contain device code" not in result.stderr:
+        sys.exit(f"{' '.join(command)}: {result.stderr.strip() or result.stdout.strip()}")
+    return result.stdout
+
+
+def demangle(names):
+    tool = shutil.which("c++filt") or shutil.which("cu++filt")
+    if not tool or not names:
+        return dict(zip(names, names))
+    result = subprocess.run([tool], input="\n".join(names), capture_output=True, text=True, check=True)
+    return dict(zip(names, result.stdout.splitlines()))
+
+
+def instruction(line):
+    """(opcode, operands) of a line like "/*0080*/  @P0 LDG.E R3, desc[UR4][R2.64] ;", else None."""
+    match = re.match(r"\s*/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)\s*([^;]*);", line)
+    if not match:
+        return None
+    return match.group(1), [operand.strip() for operand in match.group(2).split(",")]
+
+
+def read_kernels(cuobjdump, path):
+    """Kernels of a file by (mangled name, architecture). Functions that are not inlined show too."""
+    folder = os.path.dirname(os.path.abspath(cuobjdump))
+    kernels = {}
+    architecture = ""
+    kernel = None
+    for line in run([cuobjdump, "--dump-resource-usage", path], folder).splitlines():
+        if match := re.match(r"\s*arch = (\w+)", line):
+            architecture = match.group(1)
+        elif match := re.match(r"\s*Function (\S+):\s*$", line):
+            kernel = kernels.setdefault((match.group(1), architecture),
+                                        Kernel(match.group(1), architecture))
+        elif kernel and "REG:" in line:
+            kernel.resources = {key: int(value) for key, value in re.findall(r"([A-Z]+):(\d+)", line)}
+            kernel = None
+    for line in run([cuobjdump, "--dump-sass", path], folder).splitlines():
+        if match := re.match(r"\s*code for (\w+)", line):
+            architecture = match.group(1)
+        elif match := re.match(r"\s*Function : (\S+)", line):
+            kernel = kernels.setdefault((match.group(1), architecture),
+                                        Kernel(match.group(1), architecture))
+        elif kernel and (code := instruction(line)):
+            kernel.code.append(code)
+    return kernels
+
+
+def comes_from_float(code, at, register, steps=3):
+    """Whether floating-point arithmetic made what `register` holds at instruction `at`, perhaps
+    moved or packed on the way."""
+    for before in range(at - 1, max(-1, at - 24), -1):
+        opcode, operands = code[before]
+        if operands and operands[0] == register:
+            if FLOAT_ARITHMETIC.match(opcode):
+                return True
+            return steps > 0 and bool(MOVE.match(opcode)) and any(
+                comes_from_float(code, before, source, steps - 1)
+                for source in operands[1:] if re.fullmatch(r"R\d+", source))
+    return False
+
+
+def is_float_swap(code, at):
+    """True for a compare-and-swap whose new value comes out of floating-point arithmetic: what nvcc
+    makes of an atomicAdd for which there is no instruction (float in shared memory)."""
+    opcode, operands = code[at]
+    return ".CAS" in opcode and comes_from_float(code, at, re.sub(r"\.\w+$", "", operands[-1]))
+
+
+def faults_of(kernel, demangled, required, used):
+    faults = []
+    if not kernel.code:
+        return ["has no machine code in the listing"]
+    if not kernel.resources:
+        faults.append("its resource usage is not in the listing")
+    if kernel.resources.get("STACK", 0):
+        faults.append(f"uses {kernel.resources['STACK']} bytes of stack")
+    if kernel.resources.get("LOCAL", 0):
+        faults.append(f"uses {kernel.resources['LOCAL']} bytes of local memory")
+    local = [opcode for opcode, _ in kernel.code if opcode.split(".")[0] in ("LDL", "STL")]
+    if local:
+        faults.append(f"has {len(local)} accesses to local memory ({', '.join(sorted(set(local)))})")
+    for at, (opcode, _) in enumerate(kernel.code):
+        parts = opcode.split(".")
+        if parts[0] in ATOMIC and any(FLOAT_TYPE.match(part) for part in parts):
+            faults.append(f"has a floating-point atomic ({opcode})")
+        elif parts[0] in ATOMIC and is_float_swap(kernel.code, at):
+            faults.append(f"has a floating-point atomic (a loop around {opcode})")
+    for at, (pattern, needs) in enumerate(required):
+        if re.search(pattern, demangled):
+            used.add(at)
+            for what, code, least in needs:
+                found = kernel.count(code)
+                if found < least:
+                    faults.append(f"has {found} of at least {least} {what}s ({code})")
+    return list(dict.fromkeys(faults))
+
+
+def judge_planted(demangled, faults):
+    """What is wrong with the verdict on a kernel of the self-test, or None."""
+    match = re.search(r"\b(planted|clean)_([a-z]+)", demangled)
+    if not match:
+        return "is neither planted_ nor clean_"
+    if match.group(1) == "clean":
+        return f"was rejected: {'; '.join(faults)}" if faults else None
+    wanted = PLANTED.get(match.group(2))
+    if wanted is None:
+        return f"is planted for an unknown reason; known: {', '.join(PLANTED)}"
+    if not faults:
+        return "was not rejected"
+    right = [fault for fault in faults if wanted in fault]
+    # Local memory lies on the stack mostly, so those two come together.
+    if not right or (right != faults and match.group(2) not in ("stack", "local")):
+        return f"was rejected for: {'; '.join(faults)}"
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Checks the machine code of CUDA kernels.")
+    parser.add_argument("--cuobjdump")
+    parser.add_argument("--toolkit", help="the CUDA toolkit's folder")
+    parser.add_argument("--expect-faults", action="store_true", help="the files hold planted kernels")
+    parser.add_argument("files", nargs="+")
+    options = parser.parse_args()
+
+    cuobjdump = find_cuobjdump(options.cuobjdump, options.toolkit)
+    folder = os.path.dirname(os.path.abspath(cuobjdump)) if cuobjdump else ""
+    if not cuobjdump or not (shutil.which("nvdisasm", path=folder) or shutil.which("nvdisasm")):
+        print(f"not run: no {'nvdisasm beside cuobjdump' if cuobjdump else 'cuobjdump'}; "
+              "tools/setup.sh --dev --cuda installs both")
+        return NOT_RUN
+
+    kernels = {}
+    for path in options.files:
+        kernels.update(read_kernels(cuobjdump, path))
+    if not kernels:
+        print(f"no kernels in {', '.join(options.files)}")
+        return 1
+    names = demangle(sorted({name for name, _ in kernels}))
+    failed = 0
+    used = set()
+    required = PLANTED_REQUIRED if options.expect_faults else REQUIRED
+    for (name, architecture), kernel in sorted(kernels.items()):
+        faults = faults_of(kernel, names[name], required, used)
+        resources = kernel.resources
+        print(f"{names[name]} [{architecture}]: {resources.get('REG', '?')} registers, "
+              f"{resources.get('SHARED', '?')} B shared, 16-byte loads {kernel.count(LOAD_16)} of "
+              f"{kernel.count(r'LDG.*')}, stores {kernel.count(STORE_16)} of {kernel.count(r'STG.*')}")
+        if options.expect_faults:
+            wrong = judge_planted(names[name], faults)
+            faults = [wrong] if wrong else []
+        for fault in faults:
+            print(f"  FAULT: {names[name]} [{architecture}] {fault}")
+        failed += bool(faults)
+    for at, (pattern, _) in enumerate(required):
+        if at not in used:
+            print(f"  FAULT: no kernel matches {pattern!r}, which must have 16-byte accesses")
+            failed += 1
+    print(f"{len(kernels)} kernels, {failed} with faults")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
