@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(block_threads, 4)
     }
   }
   for (int64_t index = first; index < places.walk_extent; index += batch * places.groups) {
-    simt::Pack<Out, E> old[batch];
+    simt::Pack<Out, E> old[batch] = {};
 #pragma unroll
     for (int k = 0; k < batch; ++k) {
       const bool active = index + k * places.groups < places.walk_extent;
@@ -173,13 +173,7 @@ void run(const char* name, gpu::StreamHandle stream, const StridedLoop<N + 1>& l
 template <class Function, class Out, class In, int N>
 void run_flat(const char* name, gpu::StreamHandle stream, int64_t n, const Function& function,
               bool accumulate, Out* out, const Inputs<In, N>& in) {
-  StridedLoop<N + 1> loop;
-  loop.rank = 1;
-  loop.extent[0] = n;
-  for (Strides& stride : loop.stride) {
-    stride[0] = 1;
-  }
-  run(name, stream, loop, function, accumulate, out, in);
+  run(name, stream, flat_loop<N + 1>(n), function, accumulate, out, in);
 }
 
 }  // namespace warptape::elementwise

@@ -137,6 +137,18 @@ bool fits_packs(const StridedLoop<Operands>& loop, const bool (&aligned)[Operand
   return true;
 }
 
+// Over n contiguous elements of every operand.
+template <int Operands>
+StridedLoop<Operands> flat_loop(int64_t n) {
+  StridedLoop<Operands> loop;
+  loop.rank = 1;
+  loop.extent[0] = n;
+  for (Strides& stride : loop.stride) {
+    stride[0] = 1;
+  }
+  return loop;
+}
+
 // Every operand is contiguous or one element.
 template <int Operands>
 bool is_flat(const StridedLoop<Operands>& loop) {

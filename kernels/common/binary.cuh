@@ -3,7 +3,7 @@
 // the same for double, compiles them.
 
 #include "kernels/common/binary_cuda.h"
-#include "kernels/common/reduce.cuh"
+#include "kernels/common/sums.cuh"
 
 namespace warptape {
 
@@ -42,10 +42,7 @@ struct BinaryGradient : elementwise::NoPointers {
 };
 
 template <class Gradient>
-struct GradientSum {
-  using Accumulator = double;
-  static WARPTAPE_HOST_DEVICE double identity() { return 0; }
-  static WARPTAPE_HOST_DEVICE double combine(double a, double b) { return a + b; }
+struct GradientSum : reduce::SumInDouble {
   template <class... In>
   static WARPTAPE_HOST_DEVICE double value(In... in) {
     return static_cast<double>(Gradient()(in...));
