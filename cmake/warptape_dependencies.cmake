@@ -1,7 +1,10 @@
 # The libraries that Warptape stands on; docs/dependencies.md says why each.
 
 find_package(Threads REQUIRED)
-find_package(OpenMP COMPONENTS CXX)
+# ThreadSanitizer takes libgomp's way of waiting for races: there parallel_for runs on one thread.
+if(NOT WARPTAPE_SANITIZE STREQUAL "thread")
+  find_package(OpenMP COMPONENTS CXX)
+endif()
 foreach(package fmt nlohmann_json CLI11)
   find_package(${package} CONFIG QUIET)
   if(NOT ${package}_FOUND)

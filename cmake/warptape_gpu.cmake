@@ -2,9 +2,20 @@
 
 add_library(warptape_gpu_flags INTERFACE)
 set(WARPTAPE_GPU_CORE_PATTERNS "")
+set(WARPTAPE_GPU_LIBRARIES "")
+set(WARPTAPE_SIMT_KERNEL_OPTIONS -x c++ -Wno-unknown-pragmas)
 if(WARPTAPE_GPU STREQUAL "simt")
-  set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/simt/*.cpp core/device/gpu/*.cpp core/device/emulated/*.cpp)
+  set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp core/device/emulated/*.cpp)
+  set(WARPTAPE_GPU_LIBRARIES warptape_simt)
   target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_HAS_GPU=1 WARPTAPE_SIMT=1)
+  if(WARPTAPE_SIMT_PROFILE)
+    # The kernels call core/simt/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
+    # not linked.
+    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g -fsanitize=thread)
+    target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_SIMT_PROFILE=1)
+    target_link_libraries(warptape_gpu_flags INTERFACE ${CMAKE_DL_LIBS})
+    include(warptape_ptxas)
+  endif()
 elseif(WARPTAPE_GPU STREQUAL "cuda")
   include(warptape_cuda)
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp core/device/cuda/*.cpp)
@@ -13,11 +24,36 @@ else()
   target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_HAS_GPU=0)
 endif()
 
+# warptape_add_engine(NAME DEFINITIONS...) makes a library of the SIMT engine. ThreadSanitizer watches
+# the kernels' threads, not the engine that switches between them: that is compiled without it, and
+# loops of its own must not become calls of memset, which would be seen.
+function(warptape_add_engine name)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/simt/*.cpp)
+  if(WARPTAPE_SIMT_PROFILE)
+    file(GLOB profile CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/simt/profile/*.cpp)
+    list(APPEND sources ${profile})
+  endif()
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC warptape_flags)
+  target_compile_definitions(${name} PRIVATE ${ARGN})
+  if(WARPTAPE_SANITIZE STREQUAL "thread")
+    target_compile_definitions(${name} PRIVATE WARPTAPE_SIMT_TSAN=1)
+    set(options -fno-sanitize=thread $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>)
+    set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "${options}")
+  endif()
+endfunction()
+
 # warptape_gpu_sources(FILES...) prepares .cu files of the calling directory: under simt they are
-# compiled as C++ against the engine.
+# compiled as C++ against the engine. For the memory profile, ptxas reports on them too.
 function(warptape_gpu_sources)
   if(WARPTAPE_GPU STREQUAL "simt")
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX 
-                                COMPILE_OPTIONS "-x;c++;-Wno-unknown-pragmas")
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX
+                                COMPILE_OPTIONS "${WARPTAPE_SIMT_KERNEL_OPTIONS}")
+  endif()
+  if(WARPTAPE_SIMT_PROFILE)
+    foreach(file ${ARGN})
+      get_filename_component(name ${file} NAME_WE)
+      warptape_ptxas_report(${name} ${file})
+    endforeach()
   endif()
 endfunction()

@@ -18,6 +18,7 @@ MAY_INCLUDE = {
     "models": {"core", "kernels", "layers", "models"},
     "training": {"core", "kernels", "layers", "models", "training"},
     "tools": {"core", "kernels", "layers", "models", "training", "tools"},
+    "examples": {"core", "kernels", "layers", "models", "training", "examples"},
 }
 # core/simt and core/device know of the rest of core only how to report an error.
 WITHIN_CORE = {

@@ -6,10 +6,16 @@
 #include <cstdio>
 
 #include "tests/kernels/case_runner.h"
+#ifdef WARPTAPE_SIMT
+#include "tests/print_seed.h"
+#endif
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   warptape::register_case_tables();
+#ifdef WARPTAPE_SIMT
+  warptape::print_seed_with_failures();
+#endif
   const int result = RUN_ALL_TESTS();
   if (testing::UnitTest::GetInstance()->test_to_run_count() == 0 &&
       !testing::GTEST_FLAG(list_tests)) {

@@ -13,6 +13,7 @@ void add_train_command(CLI::App& program);
 void add_predict_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
 void add_info_command(CLI::App& program);
+void add_kernel_command(CLI::App& program);
 
 // Options that several commands have.
 struct MachineOptions {

@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   warptape::tools::add_train_command(program);
   warptape::tools::add_predict_command(program);
   warptape::tools::add_bench_command(program);
+  warptape::tools::add_kernel_command(program);
   warptape::tools::add_info_command(program);
   // A file-size limit then shows as a failed write, which has a message and leaves nothing
   // half-written.

@@ -79,9 +79,9 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments
          ...);
       },
       values);
-  gpu::emulated::queue_kernel({config.grid, config.block, config.smem, config.name}, config.stream,
-                              std::move(accesses),
-                              [kernel, values] { std::apply(kernel, values); });
+  gpu::emulated::queue_kernel(
+      {config.grid, config.block, config.smem, config.name, reinterpret_cast<const void*>(kernel)},
+      config.stream, std::move(accesses), [kernel, values] { std::apply(kernel, values); });
 #else
   std::apply(
       [&](auto&... value) {

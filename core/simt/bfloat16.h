@@ -1,7 +1,7 @@
 #pragma once
 // bfloat16 as a storage type: the upper half of a float. Arithmetic is float's. Rounds to nearest,
-// ties to even; a NaN becomes the quiet NaN 0x7FFF, as in cuda_bf16.h (tests/core/simt compares all
-// 2^32 floats). Our own type, because cuda_bf16.h needs the toolkit.
+// ties to even; a NaN becomes the quiet NaN 0x7FFF, as in cuda_bf16.h. Our own type, because
+// that one needs the toolkit.
 
 #include <cstdint>
 #include <cstring>

@@ -5,6 +5,7 @@
 #include <bit>
 #include <utility>
 
+#include "core/simt/profile/recorder.h"
 #include "core/simt/state.h"
 
 namespace warptape::simt {
@@ -215,6 +216,7 @@ BlockError BlockRunner::run(const Grid& grid, uint3 block, const std::function<v
     }
   }
   running_block = nullptr;
+  profile::end_block(*this);
   if (!error_.message.empty()) {
     abandon_threads();
   }

@@ -78,10 +78,12 @@ class BlockRunner {
                   void (*combine)(void* const* slots, unsigned mask), bool orders_memory);
   void* shared(const void* key, size_t bytes);
   void* dynamic_shared() const { return shared_memory_.dynamic(); }
+  bool is_shared(const void* address) const { return shared_memory_.contains(address); }
   // Ends the block. Nothing on the calling thread's stack is destroyed: own no memory there.
   [[noreturn]] void fail(std::string message);
   bool overflowed_stack(const void* address) const { return stacks_.guards(address); }
   Thread& current() { return *current_; }
+  const Thread& current() const { return *current_; }
   Context& scheduler() { return scheduler_; }
   const Grid& grid() const { return *grid_; }
   uint3 block() const { return block_; }

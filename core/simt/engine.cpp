@@ -178,6 +178,10 @@ void restart_orders(uint64_t seed) {
   launches = 0;
 }
 
+uint64_t launch_count() {
+  return launches;
+}
+
 std::string order_description() {
   return fmt::format("seed {}, launch {}", settings().seed, launches.load());
 }

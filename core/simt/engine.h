@@ -21,6 +21,7 @@ struct Grid {
   dim3 block;
   size_t dynamic_shared = 0;  // bytes
   const char* name = "kernel";
+  const void* function = nullptr;  // the __global__ function, for the memory profile
 };
 
 // Runs thread_body once per CUDA thread, with threadIdx and the others set; returns when all blocks
@@ -44,6 +45,9 @@ Settings& settings();
 
 // Sets the seed and counts launches anew: what follows runs in the orders of a program's start.
 void restart_orders(uint64_t seed);
+
+// Grids run so far.
+uint64_t launch_count();
 
 // "seed 7, launch 12", for the messages of others that report on a kernel.
 std::string order_description();

@@ -91,6 +91,7 @@ const char* where() {
   if (block == nullptr) {
     return "";
   }
+  const TsanForgets forget;  // the text is all threads'
   std::snprintf(text, sizeof text, "in kernel %s, block (%u, %u, %u), thread (%u, %u, %u)",
                 block->grid().name, blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y,
                 threadIdx.z);

@@ -33,13 +33,20 @@ WARPTAPE_HOST_DEVICE bool is_aligned16(const T* pointer) {
 namespace engine {
 // One access, not one per element: the memory profile counts requests.
 typedef uint32_t Word4 __attribute__((vector_size(16), may_alias));
-inline void check16(const void* pointer, const char* what) {
+__forceinline__ void check16(const void* pointer, const char* what) {
   if (reinterpret_cast<uintptr_t>(pointer) % 16 != 0) {
     misaligned(pointer, what);
   }
 }
-inline void copy16(void* to, const void* from) {
+__forceinline__ void copy16(void* to, const void* from) {
   *static_cast<Word4*>(to) = *static_cast<const Word4*>(from);
+}
+// The target of a copy that is under way. Not an access of the kernel's for the memory profile.
+#ifdef WARPTAPE_SIMT_PROFILE
+WARPTAPE_SIMT_UNSEEN
+#endif
+inline void make_undefined16(void* to) {
+  *static_cast<Word4*>(to) = Word4{~0u, ~0u, ~0u, ~0u};
 }
 void start_async_copy(void* to, const void* from, unsigned bytes);
 void commit_async_copies();
@@ -50,25 +57,24 @@ bool take_async_copy(unsigned keep, void** to, const void** from, unsigned* byte
 
 // pointer must be aligned to 16 bytes.
 template <class T>
-Pack16<T> load16(const T* pointer) {
+__forceinline__ Pack16<T> load16(const T* pointer) {
   engine::check16(pointer, "load16");
   Pack16<T> result;
   engine::copy16(&result, pointer);
   return result;
 }
 template <class T>
-void store16(T* pointer, const Pack16<T>& value) {
+__forceinline__ void store16(T* pointer, const Pack16<T>& value) {
   engine::check16(pointer, "store16");
   engine::copy16(pointer, &value);
 }
 
 // Starts a copy of `bytes` (0 to 16) from device memory into 16 bytes of shared memory, the rest of
 // which becomes zero. Both aligned to 16. Until waited for, the target is undefined (here: NaN).
-inline void cp_async16(void* shared, const void* global, unsigned bytes = 16) {
+__forceinline__ void cp_async16(void* shared, const void* global, unsigned bytes = 16) {
   engine::check16(shared, "cp_async16 to");
   engine::check16(global, "cp_async16 from");
-  const engine::Word4 undefined = {~0u, ~0u, ~0u, ~0u};
-  engine::copy16(shared, &undefined);
+  engine::make_undefined16(shared);
   engine::start_async_copy(shared, global, bytes);
 }
 inline void cp_async_commit() {
@@ -77,7 +83,8 @@ inline void cp_async_commit() {
 // Waits until at most `Keep` of this thread's committed groups are under way. Others see the data
 // behind a barrier.
 template <int Keep>
-void cp_async_wait(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+__forceinline__ void cp_async_wait(const char* file = __builtin_FILE(),
+                                   int line = __builtin_LINE()) {
   void* to = nullptr;
   const void* from = nullptr;
   unsigned bytes = 0;

@@ -55,8 +55,8 @@ inline void tsan_acquire(void* tag) {
   __tsan_acquire(tag);
 }
 
-// While it lives, memory that is allocated comes without a history of accesses, so that reuse of an
-// address is no race and orders nothing.
+// While it lives, accesses leave no history: memory that is allocated comes without one, so that
+// reuse of an address is no race and orders nothing.
 class TsanForgets {
  public:
   TsanForgets() {

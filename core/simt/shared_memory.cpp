@@ -59,6 +59,12 @@ void* SharedMemory::find(const void* key) const {
   return nullptr;
 }
 
+bool SharedMemory::contains(const void* address) const {
+  return std::any_of(variables_.begin(), variables_.end(), [&](const Variable& variable) {
+    return address >= variable.memory && address < variable.memory + variable.bytes;
+  });
+}
+
 std::string SharedMemory::release() {
   const TsanForgets forget;
   std::string overrun;

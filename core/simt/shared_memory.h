@@ -23,6 +23,7 @@ class SharedMemory {
   void* find(const void* key) const;
   void* allocate(const void* key, size_t bytes);
   size_t bytes() const { return bytes_; }
+  bool contains(const void* address) const;
 
   // Frees everything. Says if something was written outside of a variable, close to it.
   std::string release();

@@ -48,6 +48,12 @@ void misaligned(const void* pointer, const char* what) {
                            pointer, block().current().linear));
 }
 
+void bad_width(const char* what, int width) {
+  const OnScheduler errand(block());
+  block().fail(fmt::format("{}: width {}, wanted a power of two up to 32, thread {}", what, width,
+                           block().current().linear));
+}
+
 void start_async_copy(void* to, const void* from, unsigned bytes) {
   const OnScheduler errand(block());
   Thread& thread = block().current();

@@ -41,6 +41,7 @@ void warp_collective(const char* what, unsigned mask, void* slot,
 void* shared_variable(const void* key, size_t bytes);
 void* dynamic_shared_memory();
 [[noreturn]] void misaligned(const void* pointer, const char* what);
+[[noreturn]] void bad_width(const char* what, int width);
 
 inline int ignore_predicate(int, int) {
   return 0;
@@ -126,9 +127,12 @@ inline unsigned lane() {
 }
 
 template <class T>
-T run_shuffle(const char* what, unsigned mask, T value, unsigned source, const char* file,
-              int line) {
+T run_shuffle(const char* what, unsigned mask, T value, unsigned source, int width,
+              const char* file, int line) {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= 8);
+  if (width > 32 || !std::has_single_bit(static_cast<unsigned>(width))) {
+    bad_width(what, width);
+  }
   ShuffleSlot<T> slot{value, source, {}};
   warp_collective(what, mask, &slot, &shuffle<T>, false, file, line);
   return slot.result;
@@ -166,7 +170,7 @@ T __shfl_sync(unsigned mask, T value, int source, int width = 32, WARPTAPE_SIMT_
   const unsigned own = warptape::simt::engine::lane();
   const unsigned first = own & ~static_cast<unsigned>(width - 1);
   const unsigned from = first + (static_cast<unsigned>(source) & static_cast<unsigned>(width - 1));
-  return warptape::simt::engine::run_shuffle("__shfl_sync", mask, value, from, file, line);
+  return warptape::simt::engine::run_shuffle("__shfl_sync", mask, value, from, width, file, line);
 }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, WARPTAPE_SIMT_SITE) {
@@ -174,21 +178,21 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, WARPTAP
   const unsigned last = own | static_cast<unsigned>(width - 1);
   const unsigned from = own ^ static_cast<unsigned>(lane_mask);
   return warptape::simt::engine::run_shuffle("__shfl_xor_sync", mask, value,
-                                             from > last ? own : from, file, line);
+                                             from > last ? own : from, width, file, line);
 }
 template <class T>
 T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, WARPTAPE_SIMT_SITE) {
   const unsigned own = warptape::simt::engine::lane();
   const unsigned within = own & static_cast<unsigned>(width - 1);
   return warptape::simt::engine::run_shuffle("__shfl_up_sync", mask, value,
-                                             within < delta ? own : own - delta, file, line);
+                                             within < delta ? own : own - delta, width, file, line);
 }
 template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, WARPTAPE_SIMT_SITE) {
   const unsigned own = warptape::simt::engine::lane();
   const unsigned last = own | static_cast<unsigned>(width - 1);
-  return warptape::simt::engine::run_shuffle("__shfl_down_sync", mask, value,
-                                             own + delta > last ? own : own + delta, file, line);
+  return warptape::simt::engine::run_shuffle(
+      "__shfl_down_sync", mask, value, own + delta > last ? own : own + delta, width, file, line);
 }
 
 inline unsigned __ballot_sync(unsigned mask, int predicate, WARPTAPE_SIMT_SITE) {

@@ -80,7 +80,7 @@ TEST(InfoCommand, SaysWhatIsThere) {
 
 TEST(InfoCommand, HelpOfEveryCommandHasAnExample) {
   for (const Arguments& command :
-       {Arguments{}, {"train"}, {"predict"}, {"bench"}, {"bench", "step"}, {"info"}}) {
+       {Arguments{}, {"train"}, {"predict"}, {"bench"}, {"bench", "step"}, {"kernel"}, {"info"}}) {
     SCOPED_TRACE(testing::PrintToString(command));
     std::string words = "warptape";
     for (const std::string& word : command) {

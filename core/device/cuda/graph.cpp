@@ -1,4 +1,5 @@
-// Graphs on the CUDA runtime.
+// Graphs on the CUDA runtime. Only the emulated device can tell that a graph uses memory which has
+// been freed.
 
 #include <utility>
 #include <vector>

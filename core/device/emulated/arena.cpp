@@ -46,12 +46,12 @@ void mark_guard(char* begin, size_t bytes) {
   std::memset(begin, guard_value, bytes);
 }
 const char* first_changed(const char* begin, const char* end) {
-  for (const char* p = begin; p != end; ++p) {
-    if (static_cast<unsigned char>(*p) != guard_value) {
-      return p;
-    }
+  // No guard is longer: memcmp checks thousands of them in the time of a small kernel.
+  static const std::string untouched(guard + granularity, static_cast<char>(guard_value));
+  if (std::memcmp(begin, untouched.data(), static_cast<size_t>(end - begin)) == 0) {
+    return nullptr;
   }
-  return nullptr;
+  return std::mismatch(begin, end, untouched.data()).first;
 }
 #endif
 
@@ -192,12 +192,13 @@ void Arena::check_guards(const std::string& kernel) const {
   for (const auto& [begin, place] : made_) {
     const char* data = begin + guard;
     const char* before = first_changed(begin, data);
-    check<DeviceError>(before == nullptr, "[{}] wrote {} bytes before an allocation of {} bytes",
-                       kernel, data - before, place.bytes);
+    check<DeviceError>(before == nullptr,
+                       "[{}] wrote before the beginning of an allocation of {} bytes: byte {}",
+                       kernel, place.bytes, before - data);
     const char* after = first_changed(data + place.bytes, begin + place.size);
     check<DeviceError>(after == nullptr,
-                       "[{}] wrote {} bytes past the end of an allocation of {} bytes", kernel,
-                       after - data - static_cast<ptrdiff_t>(place.bytes) + 1, place.bytes);
+                       "[{}] wrote past the end of an allocation of {} bytes: byte {}", kernel,
+                       place.bytes, after - data);
   }
 }
 

@@ -37,6 +37,7 @@ class Arena {
  public:
   Arena();
 
+  const void* begin() const { return base_; }
   size_t capacity() const { return capacity_; }
   bool contains(const void* pointer) const;
 

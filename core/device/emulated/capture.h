@@ -21,7 +21,8 @@ class Capture : public std::enable_shared_from_this<Capture> {
 
   void run(const CUstream_st& stream, Operation operation);
   void record(const CUstream_st& stream, CUevent_st& event);
-  // Both throw DeviceError where a capture and what is outside it would wait for each other.
+  // The stream joins the event's capture. Throws DeviceError where a capture and what is outside it
+  // would wait for each other.
   static void wait(CUstream_st& stream, const CUevent_st& event);
 
   // Memory is given back when the capture has ended.

@@ -24,6 +24,13 @@ struct Access {
 void queue_kernel(const simt::Grid& grid, StreamHandle stream, std::vector<Access> accesses,
                   std::function<void()> thread_body);
 
+// The addresses in which all device memory lies.
+struct MemoryRange {
+  const void* begin;
+  const void* end;
+};
+MemoryRange memory_range();
+
 // When queued work runs: at the next synchronisation, at once, or in a random order that respects
 // streams and events.
 enum class Order { Late, Immediate, Random };

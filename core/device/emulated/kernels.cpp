@@ -33,6 +33,12 @@ void queue_kernel(const simt::Grid& grid, StreamHandle handle, std::vector<Acces
   parts::finish_launch(handle);
 }
 
+MemoryRange memory_range() {
+  std::lock_guard lock(machine().mutex);
+  const auto* begin = static_cast<const char*>(machine().arena.begin());
+  return {begin, begin + machine().arena.capacity()};
+}
+
 void set_order(Order order) {
   std::lock_guard lock(machine().mutex);
   machine().scheduler.order = order;

@@ -30,21 +30,23 @@ class EmulatedDevice : public EmulatedTest {
   Stream other_;
 };
 
-TEST_F(EmulatedDevice, OverrunsAreCaught) {
-  DeviceFloats a(floats(100, 1), stream_.handle());
-  const DeviceFloats neighbour(floats(100, 1), stream_.handle());
-  gpu::synchronize();
+TEST_F(EmulatedDevice, OverrunsByOneElementAreCaught) {
+  for (int64_t index : {100, -1}) {
+    const DeviceFloats before(floats(100, 1), stream_.handle());
+    const DeviceFloats a(floats(100, 1), stream_.handle());
+    const DeviceFloats after(floats(100, 1), stream_.handle());
+    const auto overrun = [&] {
+      test_kernels::add_at(a.data(), index, 1, stream_.handle());
+      gpu::synchronize();
+    };
 #ifdef WARPTAPE_TEST_ASAN
-  const auto overrun = [&](const float* begin, int64_t n) {
-    add(const_cast<float*>(begin), n, 1, stream_.handle());
-    gpu::synchronize();
-  };
-  EXPECT_DEATH(overrun(a.data(), 101), "AddressSanitizer");
+    EXPECT_DEATH(overrun(), "AddressSanitizer: use-after-poison");
 #else
-  add(a.data(), 101, 1, stream_.handle());
-  expect_throws<DeviceError>([&] { gpu::synchronize(); },
-                             {"[add] wrote", "past the end of an allocation of 400 bytes"});
+    expect_throws<DeviceError>(overrun, {"[add_at] wrote", "an allocation of 400 bytes: byte",
+                                         index < 0 ? "before" : "past the end of"});
+    gpu::emulated::reset_device();
 #endif
+  }
 }
 
 TEST_F(EmulatedDevice, ExactSizesAreNoOverruns) {

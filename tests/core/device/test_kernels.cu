@@ -25,6 +25,12 @@ __global__ void add_kernel(float* values, int64_t n, float amount) {
   }
 }
 
+__global__ void add_at_kernel(float* values, int64_t index, float amount) {
+  if (global_index() == 0) {
+    values[index] += amount;
+  }
+}
+
 __global__ void add_from_kernel(float* values, int64_t n, const float* amount) {
   const int64_t i = global_index();
   if (i < n) {
@@ -74,6 +80,10 @@ __global__ void copy_pair_kernel(Pair pair, int64_t n) {
 
 void add(float* values, int64_t n, float amount, gpu::StreamHandle stream) {
   launch(add_kernel, config("add", n, stream), values, n, amount);
+}
+
+void add_at(float* values, int64_t index, float amount, gpu::StreamHandle stream) {
+  launch(add_at_kernel, config("add_at", 1, stream), values, index, amount);
 }
 
 void add_from(float* values, int64_t n, const float* amount, gpu::StreamHandle stream) {

@@ -9,7 +9,9 @@ namespace warptape::test_kernels {
 
 // values[i] += amount
 void add(float* values, int64_t n, float amount, gpu::StreamHandle stream);
-// The same, with the amount in device memory.
+// values[index] += amount, wherever that is
+void add_at(float* values, int64_t index, float amount, gpu::StreamHandle stream);
+// values[i] += *amount
 void add_from(float* values, int64_t n, const float* amount, gpu::StreamHandle stream);
 // to[i] = factor * from[i]
 void scale(const float* from, float* to, int64_t n, float factor, gpu::StreamHandle stream);

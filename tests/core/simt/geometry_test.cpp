@@ -105,16 +105,15 @@ TEST(Geometry, OutsideOfKernelsThereIsNoPlace) {
   EXPECT_STREQ(where(), "");
 }
 
-__global__ void ask_where(char* out) {
-  if (threadIdx.y == 2 && blockIdx.z == 1) {
-    std::strcpy(out, where());
-  }
+__global__ void ask_where(char (*out)[256]) {
+  std::strcpy(out[3 * blockIdx.z + threadIdx.y], where());
 }
 
 TEST(Geometry, WhereNamesKernelBlockAndThread) {
-  char text[256] = "";
-  run_kernel({.grid = {1, 1, 2}, .block = {1, 3}, .name = "lost"}, ask_where, &text[0]);
-  EXPECT_STREQ(text, "in kernel lost, block (0, 0, 1), thread (0, 2, 0)");
+  char texts[6][256];
+  run_kernel({.grid = {1, 1, 2}, .block = {1, 3}, .name = "lost"}, ask_where, &texts[0]);
+  EXPECT_STREQ(texts[0], "in kernel lost, block (0, 0, 0), thread (0, 0, 0)");
+  EXPECT_STREQ(texts[5], "in kernel lost, block (0, 0, 1), thread (0, 2, 0)");
 }
 
 }  // namespace

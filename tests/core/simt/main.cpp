@@ -5,6 +5,8 @@
 
 #include <cstdio>
 
+#include "tests/print_seed.h"
+
 // A race ends the program: planted ones are expected to, in a child process.
 extern "C" const char* __tsan_default_options() {
   return "halt_on_error=1";
@@ -13,6 +15,7 @@ extern "C" const char* __tsan_default_options() {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  warptape::print_seed_with_failures();
   const int result = RUN_ALL_TESTS();
   if (testing::UnitTest::GetInstance()->test_to_run_count() == 0 &&
       !testing::GTEST_FLAG(list_tests)) {

@@ -143,6 +143,42 @@ TEST(Race, AShuffleOrdersNoMemory) {
   }
 }
 
+// What the vocabulary reads and writes on a kernel's behalf counts as the kernel's.
+template <bool Barrier>
+__global__ void load_matrices(const bfloat16* in, uint32_t* out) {
+  WARPTAPE_SHARED(bfloat16, matrices, [32][8]);
+  store16(&matrices[31 - threadIdx.x][0], load16(in + 8 * threadIdx.x));
+  if (Barrier) {
+    __syncwarp();
+  }
+  uint32_t registers[4];
+  ldmatrix_x4(registers, matrices[threadIdx.x]);
+  out[threadIdx.x] = registers[0];
+}
+
+template <bool Barrier>
+bool loads_matrices() {
+  std::vector<Pack16<bfloat16>> in(32);
+  for (unsigned i = 0; i < 256; ++i) {
+    in[i / 8][i % 8].bits = static_cast<uint16_t>(i);
+  }
+  std::vector<uint32_t> out(32);
+  run_kernel({.grid = 1, .block = 32, .name = "load_matrices"}, load_matrices<Barrier>,
+             static_cast<const bfloat16*>(in[0].values), out.data());
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    const unsigned element = 8 * (31 - lane / 4) + 2 * (lane % 4);
+    if (out[lane] != (element | (element + 1) << 16)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+TEST(Race, StoresBeforeLdmatrix) {
+  expect_always_right(loads_matrices<true>);
+  expect_race(loads_matrices<false>);
+}
+
 // Between blocks nothing is ordered: each must add to a place of its own.
 template <bool Apart>
 __global__ void add_blocks(const float* in, float* out) {

@@ -110,6 +110,17 @@ TEST(Shuffle, AnIndexOutsideOfTheSegmentWrapsAround) {
   }
 }
 
+TEST(Shuffle, AWidthThatIsNoPowerOfTwoIsAnError) {
+  const std::vector<int> in(32, 1);
+  std::vector<int> out(32);
+  for (int width : {0, 3, 64, -8}) {
+    expect_parts(kernel_error({.grid = 1, .block = 32, .name = "wide"}, shuffle<int>, Kind::Down,
+                              0xFFFFFFFFu, 1, width, in.data(), out.data()),
+                 {"[wide] __shfl_down_sync: width " + std::to_string(width),
+                  "wanted a power of two up to 32", "thread "});
+  }
+}
+
 __global__ void sum_warp(const float* in, float* out) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   const unsigned mask = __ballot_sync(0xFFFFFFFFu, 1);

@@ -1,0 +1,113 @@
+// Our kernels hold the bounds on tensors of 1 MB and more; kernels that are slow on purpose do not.
+
+#include "tests/core/simt_profile/bounds.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/core/simt_profile/planted.h"
+
+namespace warptape {
+namespace {
+
+struct BoundedCase {
+  const char* name;
+  Shape shape;
+  Bounds bounds = {};
+};
+
+void expect_bounds(const std::vector<BoundedCase>& cases, DType dtype = float32) {
+  for (const auto& [name, shape, bounds] : cases) {
+    SCOPED_TRACE(fmt::format("{} {} {}", name, shape, to_string(dtype)));
+    const tools::KernelCase& kernel_case = tools::find_kernel_case(name);
+    const tools::KernelRun run = tools::profile_case(kernel_case, shape, dtype);
+    EXPECT_GE(run.wide_bytes, 1 << 20) << "too small to tell";
+    EXPECT_EQ(broken_bounds(run, bounds), std::vector<std::string>());
+  }
+}
+
+TEST(ProfileBounds, WeightNorm) {
+  expect_bounds({{"weight_norm", {54000, 5}},
+                 {"weight_norm", {10000, 27}},
+                 {"weight_norm", {512, 576}},
+                 {"weight_norm", {64, 4096}},
+                 {"weight_norm", {20, 13824}}});
+  expect_bounds({{"weight_norm", {256, 576}}}, float64);
+}
+
+TEST(ProfileBounds, Elementwise) {
+  expect_bounds({{"exp", {512, 1024}},
+                 {"log", {512, 1024}},
+                 {"relu", {512, 1024}},
+                 {"add", {512, 1024}},
+                 {"sub", {512, 1024}},
+                 {"mul", {512, 1024}},
+                 {"div", {512, 1024}}});
+  expect_bounds({{"mul", {512, 512}}}, float64);
+}
+
+TEST(ProfileBounds, Reductions) {
+  expect_bounds({{"sum", {512, 1024}}, {"mean", {512, 1024}}, {"max", {512, 1024}}});
+}
+
+TEST(ProfileBounds, Optimizers) {
+  expect_bounds({{"sgd", {512, 1024}},
+                 {"adam", {512, 1024}},
+                 {"adamw", {512, 1024}},
+                 {"grad_norm", {512, 1024}}});
+}
+
+TEST(ProfileBounds, MovingData) {
+  expect_bounds({{"fill", {512, 1024}},
+                 {"copy", {512, 1024}},
+                 {"cast", {512, 1024}},
+                 {"relayout", {8, 64, 32, 32}, layout_bounds}});
+}
+
+// ---- kernels that are slow on purpose, and their good twins -----------------------------------
+
+tools::KernelRun run_of(const simt::profile::KernelProfile& kernel, int64_t counted_bytes) {
+  return {{kernel}, counted_bytes, counted_bytes};
+}
+
+// The parts that the broken bounds name, in their order.
+void expect_broken(const tools::KernelRun& run, const std::vector<std::string>& parts,
+                   const Bounds& bounds = {}) {
+  const std::vector<std::string> broken = broken_bounds(run, bounds);
+  ASSERT_EQ(broken.size(), parts.size()) << testing::PrintToString(broken);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    EXPECT_NE(broken[i].find(parts[i]), std::string::npos) << broken[i];
+  }
+}
+
+constexpr int64_t transpose_bytes = 2 * 128 * 128 * 4;
+constexpr int64_t copy_bytes = 2 * 4096 * 4;
+
+TEST(ProfileBounds, NaiveTransposeBreaksThem) {
+  expect_broken(run_of(planted::transpose_naive(), transpose_bytes),
+                {"efficiency 0.222; planted.cu:", "moved 4.500 times"}, layout_bounds);
+}
+
+TEST(ProfileBounds, UnpaddedTileBreaksThem) {
+  expect_broken(run_of(planted::transpose_unpadded(), transpose_bytes),
+                {"bank conflicts, factor 16.500; planted.cu:"}, layout_bounds);
+  expect_broken(run_of(planted::transpose_padded(), transpose_bytes), {}, layout_bounds);
+}
+
+TEST(ProfileBounds, NarrowAccessesBreakThem) {
+  expect_broken(run_of(planted::copy_by_4(), copy_bytes), {"0.000 of the bytes by 16"});
+  expect_broken(run_of(planted::copy_by_16(), copy_bytes), {});
+  expect_broken(run_of(planted::copy_async(), copy_bytes), {});
+}
+
+TEST(ProfileBounds, ARowPerThreadBreaksThem) {
+  const int64_t bytes = (128 * 64 + 128) * 4;
+  expect_broken(run_of(planted::row_per_thread(), bytes),
+                {"neighbouring lanes are 256 bytes apart", "moved", "by 16"});
+}
+
+TEST(ProfileBounds, WhatTheProfileDoesNotSeeBreaksThem) {
+  expect_broken(run_of(planted::copy_by_16(), 2 * copy_bytes), {"moved 0.500 times", "by 16"});
+}
+
+}  // namespace
+}  // namespace warptape

@@ -1,0 +1,262 @@
+// Weight norm's CUDA kernels over all their geometries, against plain loops in double.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/random.h"
+#include "core/tape.h"
+#include "kernels/weight_norm/weight_norm.h"
+#include "kernels/weight_norm/weight_norm_cuda.h"
+#include "kernels/weight_norm/weight_norm_geometry.h"
+
+namespace warptape {
+namespace {
+
+constexpr Device cuda{DeviceType::CUDA, 0};
+
+// Everything about one weight on the host, in double.
+struct Reference {
+  std::vector<double> v, g, dw, w, dv, dg;
+
+  Reference(int64_t rows, int64_t length, bool with_zero_row) {
+    const auto count = static_cast<size_t>(rows * length);
+    v = randn({rows * length}, float64).to_vector<double>();
+    dw = randn({rows * length}, float64).to_vector<double>();
+    g = randn({rows}, float64).to_vector<double>();
+    if (with_zero_row) {
+      std::fill_n(v.end() - static_cast<std::ptrdiff_t>(length), length, 0.0);
+    }
+    // What float32 can hold, so that both dtypes start from the same numbers.
+    for (auto* values : {&v, &dw, &g}) {
+      for (double& value : *values) {
+        value = static_cast<float>(value);
+      }
+    }
+    w.resize(count);
+    dv.resize(count);
+    dg.resize(static_cast<size_t>(rows));
+    for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
+      double square = 0;
+      double dot = 0;
+      const size_t begin = row * static_cast<size_t>(length);
+      const size_t end = begin + static_cast<size_t>(length);
+      for (size_t i = begin; i < end; ++i) {
+        square += v[i] * v[i];
+        dot += v[i] * dw[i];
+      }
+      const double r = square == 0 ? 0 : 1 / std::sqrt(square);
+      dg[row] = dot * r;
+      for (size_t i = begin; i < end; ++i) {
+        w[i] = g[row] * r * v[i];
+        dv[i] = g[row] * r * (dw[i] - v[i] * r * r * dot);
+      }
+    }
+  }
+};
+
+template <class T>
+Tensor on_cuda(const std::vector<double>& values, const Shape& shape) {
+  return tensor(std::vector<T>(values.begin(), values.end()), shape).to(cuda);
+}
+
+// The same elements at an address that is no multiple of 16 bytes.
+template <class T>
+Tensor misaligned(const std::vector<double>& values, const Shape& shape) {
+  std::vector<double> longer(1, 0.0);
+  longer.insert(longer.end(), values.begin(), values.end());
+  const auto count = static_cast<int64_t>(longer.size());
+  return on_cuda<T>(longer, {count}).slice(1, count).view(shape);
+}
+
+// Largest difference over the largest value; over 1 for small tensors, because the gradient of v in a
+// row of one element is zero, and what is computed a rounding error.
+template <class T>
+double error(const Tensor& got, const std::vector<double>& wanted, double scale = 1) {
+  const std::vector<T> values = got.to(cpu).to_vector<T>();
+  double difference = 0;
+  double largest = wanted.size() < 100 ? 1 : 1e-3;
+  EXPECT_EQ(values.size(), wanted.size());
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const double delta = std::abs(static_cast<double>(values[i]) - scale * wanted[i]);
+    difference = std::isnan(delta) ? INFINITY : std::max(difference, delta);
+    largest = std::max(largest, std::abs(wanted[i]));
+  }
+  return difference / largest;
+}
+
+template <class T>
+void check(int64_t rows, int64_t length, bool aligned, bool with_zero_row = false) {
+  SCOPED_TRACE(fmt::format("{} rows of {} {}{}", rows, length, to_string(dtype_of<T>()),
+                           aligned ? "" : ", misaligned"));
+  const double bound = sizeof(T) == 4 ? 2e-6 : 1e-13;
+  const Reference reference(rows, length, with_zero_row);
+  const auto upload = [&](const std::vector<double>& values) {
+    const Shape shape{rows, length};
+    return aligned ? on_cuda<T>(values, shape) : misaligned<T>(values, shape);
+  };
+  Tensor v = upload(reference.v);
+  Tensor g = on_cuda<T>(reference.g, {rows, 1});
+  const Tensor dw = upload(reference.dw);
+  for (const auto& [wants_v, wants_g] : {std::pair{true, true}, {true, false}, {false, true}}) {
+    Tape tape;
+    if (wants_v) {
+      tape.watch(v);
+    }
+    if (wants_g) {
+      tape.watch(g);
+    }
+    const Tensor w = weight_norm(v, g);
+    EXPECT_LE(error<T>(w, reference.w), bound);
+    // Twice: the second gradient is added to the first.
+    for (double times : {1.0, 2.0}) {
+      tape.backward(w, dw, {.keep = true});
+      if (wants_v && times == 1) {
+        EXPECT_LE(error<T>(tape.gradient(v), reference.dv), bound);
+      }
+      if (wants_g && times == 1) {
+        EXPECT_LE(error<T>(tape.gradient(g), reference.dg), bound * std::sqrt(double(length)));
+      }
+    }
+  }
+  const Parameter parameter_v(v.detach().clone());
+  const Parameter parameter_g(g.detach());
+  for (int pass = 0; pass < 2; ++pass) {
+    Tape tape;
+    tape.backward(weight_norm(parameter_v, parameter_g), dw);
+  }
+  EXPECT_LE(error<T>(parameter_v.grad(), reference.dv, 2), 4 * bound);
+  EXPECT_LE(error<T>(parameter_g.grad(), reference.dg, 2), 4 * bound * std::sqrt(double(length)));
+  std::vector<double> norms;
+  for (int64_t row = 0; row < rows; ++row) {
+    double square = 0;
+    for (int64_t i = row * length; i < (row + 1) * length; ++i) {
+      square += reference.v[static_cast<size_t>(i)] * reference.v[static_cast<size_t>(i)];
+    }
+    norms.push_back(std::sqrt(square));
+  }
+  EXPECT_LE(error<T>(norm_per_channel(v.detach()), norms), bound);
+}
+
+TEST(WeightNormCuda, ShortRows) {
+  for (int64_t length : {1, 2, 3, 4, 5, 6, 7, 8, 12, 20, 26, 27, 31, 32, 33, 62, 63, 64}) {
+    check<float>(67, length, true);
+    check<double>(35, length, true);
+  }
+}
+
+TEST(WeightNormCuda, RowsOfAWarpAndMore) {
+  for (int64_t length :
+       {65, 66, 100, 127, 128, 129, 131, 132, 510, 512, 513, 576, 577, 1023, 1025}) {
+    check<float>(9, length, true);
+    check<double>(5, length, true);
+  }
+}
+
+TEST(WeightNormCuda, RowsOfABlock) {
+  for (int64_t length : {4096, 4097, 13'824, 16'383, 16'384}) {
+    check<float>(2, length, true);
+  }
+  for (int64_t length : {4097, 8191, 8192}) {
+    check<double>(2, length, true);
+  }
+}
+
+TEST(WeightNormCuda, RowsThatNoBlockHolds) {
+  for (int64_t length : {16'385, 40'003}) {
+    check<float>(2, length, true);
+  }
+  check<double>(2, 8193, true);
+  check<float>(1, 1'000'000, true);
+}
+
+TEST(WeightNormCuda, SlicesThatStartAnywhere) {
+  for (int64_t length : {1, 5, 27, 64, 577, 16'385}) {
+    check<float>(3, length, false);
+    check<double>(3, length, false);
+  }
+}
+
+TEST(WeightNormCuda, ARowOfZerosGivesZeros) {
+  for (int64_t length : {5, 27, 576, 17'000}) {
+    check<float>(2, length, true, true);
+    check<double>(2, length, true, true);
+  }
+}
+
+TEST(WeightNormCuda, NothingOverflowsThatTheResultDoesNot) {
+  for (int64_t length : {5, 576, 17'000}) {
+    const std::vector<float> tiny(static_cast<size_t>(length), 1e-30f);
+    Tensor v = tensor(tiny, {1, length}).to(cuda);
+    const Tensor g = Tensor::ones({1, 1}, float32, cuda);
+    const std::vector<double> expected(static_cast<size_t>(length),
+                                       1 / std::sqrt(static_cast<double>(length)));
+    EXPECT_LE(error<float>(weight_norm(v, g), expected), 1e-6);
+  }
+}
+
+TEST(WeightNormCuda, TheGeometryFollowsTheRow) {
+  using namespace weight_norm_detail;
+  const auto layout = [](int64_t length) { return geometry<float>(length, 2, true).layout; };
+  const auto lanes = [](int64_t length) { return geometry<float>(length, 2, true).lanes; };
+  EXPECT_EQ(layout(5), Layout::Staged);
+  EXPECT_EQ(layout(27), Layout::Staged);
+  EXPECT_EQ(layout(576), Layout::Team);
+  EXPECT_EQ(lanes(32), 8);
+  EXPECT_EQ(lanes(576), 64);
+  EXPECT_EQ(lanes(4096), 256);
+  EXPECT_EQ(lanes(13'824), 1024);
+  EXPECT_EQ(layout(16'384), Layout::Team);
+  EXPECT_EQ(layout(16'385), Layout::Split);
+  EXPECT_EQ(geometry<float>(5, 2, false).layout, Layout::Unaligned);
+  for (int64_t length = 1; length <= 16'384; ++length) {
+    const Geometry g = geometry<float>(length, 2, true);
+    if (g.layout == Layout::Team) {
+      EXPECT_GE(int64_t{g.lanes} * items_per_thread<float>, length);
+    } else {
+      EXPECT_GE(g.rows_per_block, 32);
+      EXPECT_LE(int64_t{g.rows_per_block} * length * 8, staged_bytes);
+    }
+  }
+}
+
+// A model's weights of all geometries, more than one table holds, on the pointers' level.
+TEST(WeightNormCuda, ManyWeightsShareALaunch) {
+  const std::vector<int64_t> lengths{5, 27, 8, 576, 100, 2000, 33, 64};
+  std::vector<Reference> references;
+  std::vector<Tensor> tensors;
+  std::vector<WeightNormForward<float>> forward;
+  std::vector<WeightNormBackward<float>> backward;
+  std::vector<Tensor> results;
+  std::vector<Tensor> gradients;
+  for (size_t i = 0; i < 130; ++i) {
+    const int64_t length = lengths[i % lengths.size()];
+    const int64_t rows = 3 + static_cast<int64_t>(i) % 5;
+    references.emplace_back(rows, length, i % 7 == 0);
+    const Reference& reference = references.back();
+    Tensor v = on_cuda<float>(reference.v, {rows, length});
+    Tensor g = on_cuda<float>(reference.g, {rows});
+    Tensor dw = on_cuda<float>(reference.dw, {rows, length});
+    Tensor w = Tensor::empty_like(v);
+    Tensor inv_norm = Tensor::empty({rows}, float64, cuda);
+    Tensor dv = Tensor::empty_like(v);
+    Tensor dg = Tensor::empty_like(g);
+    forward.push_back({v.data<float>(), g.data<float>(), w.mutable_data<float>(), nullptr,
+                       inv_norm.mutable_data<double>(), rows, length});
+    backward.push_back({dw.data<float>(), v.data<float>(), g.data<float>(), inv_norm.data<double>(),
+                        dv.mutable_data<float>(), dg.mutable_data<float>(), rows, length, false,
+                        false});
+    tensors.insert(tensors.end(), {v, g, dw, inv_norm, dg});
+    results.push_back(w);
+    gradients.push_back(dv);
+  }
+  launch_weight_norm_forward<float>(forward, nullptr, gpu::current_stream());
+  launch_weight_norm_backward<float>(backward, nullptr, gpu::current_stream());
+  for (size_t i = 0; i < references.size(); ++i) {
+    EXPECT_LE(error<float>(results[i], references[i].w), 2e-6) << i;
+    EXPECT_LE(error<float>(gradients[i], references[i].dv), 2e-6) << i;
+  }
+}
+
+}  // namespace
+}  // namespace warptape

@@ -1,0 +1,205 @@
+#include "tools/kernel_cases.h"
+
+#include <memory>
+#include <utility>
+
+#include "core/device/emulated/emulated.h"
+#include "core/primitives.h"
+#include "core/tape.h"
+#include "kernels/ops.h"
+#include "training/optimizer.h"
+
+namespace warptape::tools {
+namespace {
+
+constexpr Device cuda{DeviceType::CUDA, 0};
+
+// Traffic does not depend on the values: one that every op is defined for.
+Tensor on_cuda(const Shape& shape, DType dtype) {
+  return Tensor::full(shape, 0.5, dtype, cuda);
+}
+
+int64_t bytes_of(const Shape& shape, DType dtype) {
+  return shape.numel() * size_of(dtype);
+}
+
+PreparedKernels all_wide(std::function<void()> run, int64_t bytes) {
+  return {std::move(run), bytes, bytes};
+}
+
+// The tape copies the gradient of y that it is given.
+constexpr const char* seed_copy = "copy";
+
+// y of some inputs, and the gradients of all of them.
+std::function<void()> forward_and_backward(
+    std::vector<Tensor> inputs, const Tensor& seed,
+    const std::function<Tensor(const std::vector<Tensor>&)>& op) {
+  return [inputs = std::move(inputs), seed, op]() mutable {
+    Tape tape;
+    for (Tensor& input : inputs) {
+      tape.watch(input);
+    }
+    tape.backward(op(inputs), seed);
+  };
+}
+
+// tensors: how many of the shape are read or written, forward and backward.
+KernelCase elementwise(const std::string& name, size_t operands, int64_t tensors,
+                       const std::function<Tensor(const std::vector<Tensor>&)>& op) {
+  const auto prepare = [=](const Shape& shape, DType dtype) {
+    std::vector<Tensor> inputs;
+    for (size_t i = 0; i < operands; ++i) {
+      inputs.push_back(on_cuda(shape, dtype));
+    }
+    const int64_t bytes = tensors * bytes_of(shape, dtype);
+    return PreparedKernels{forward_and_backward(inputs, on_cuda(shape, dtype), op), bytes, bytes,
+                           seed_copy};
+  };
+  return {name, "forward and backward", {512, 1024}, prepare};
+}
+
+// Over the last dimension. reads: how often backward reads x.
+KernelCase reduction(const std::string& name, int64_t backward_reads,
+                     Tensor (*op)(const Operand&, const std::vector<int>&, bool)) {
+  const auto prepare = [=](const Shape& shape, DType dtype) {
+    Shape reduced = shape;
+    reduced[shape.rank() - 1] = 1;
+    const auto last = [op](const std::vector<Tensor>& in) { return op(in[0], {-1}, true); };
+    return PreparedKernels{
+        forward_and_backward({on_cuda(shape, dtype)}, on_cuda(reduced, dtype), last),
+        (2 + backward_reads) * (bytes_of(shape, dtype) + bytes_of(reduced, dtype)),
+        (2 + backward_reads) * bytes_of(shape, dtype), seed_copy};
+  };
+  return {name, "over the last dimension, forward and backward", {512, 1024}, prepare};
+}
+
+PreparedKernels prepare_weight_norm(const Shape& shape, DType dtype) {
+  Shape gain = shape;
+  for (int dim = 1; dim < shape.rank(); ++dim) {
+    gain[dim] = 1;
+  }
+  const auto op = [](const std::vector<Tensor>& in) { return weight_norm(in[0], in[1]); };
+  // v, w; v, dw, dv. Of each row g, 1 / ||v||; g, 1 / ||v||, dg.
+  const int64_t inv_norms = 2 * bytes_of(gain, float64);
+  return {forward_and_backward({on_cuda(shape, dtype), on_cuda(gain, dtype)}, on_cuda(shape, dtype),
+                               op),
+          5 * bytes_of(shape, dtype) + 3 * bytes_of(gain, dtype) + inv_norms,
+          5 * bytes_of(shape, dtype), seed_copy};
+}
+
+// One step of an optimizer, not the first, which finds its buffers empty.
+template <class Rule>
+KernelCase optimizer(const std::string& name, int64_t tensors, typename Rule::Options options) {
+  const auto prepare = [=](const Shape& shape, DType dtype) {
+    const Parameter parameter(on_cuda(shape, dtype));
+    parameter.state()->grad = on_cuda(shape, dtype);
+    parameter.state()->grad_is_empty = false;
+    auto rule = std::make_shared<Rule>(ParameterStates{parameter.state()}, options);
+    rule->step();
+    return all_wide([rule] { rule->step(); }, tensors * bytes_of(shape, dtype));
+  };
+  return {name, "one step", {512, 1024}, prepare};
+}
+
+PreparedKernels prepare_grad_norm(const Shape& shape, DType dtype) {
+  const Parameter parameter(on_cuda(shape, dtype));
+  parameter.state()->grad = on_cuda(shape, dtype);
+  parameter.state()->grad_is_empty = false;
+  return all_wide([state = parameter.state()] { grad_norm({state}); }, bytes_of(shape, dtype));
+}
+
+PreparedKernels prepare_fill(const Shape& shape, DType dtype) {
+  return all_wide([x = on_cuda(shape, dtype)]() mutable { primitives::fill(x, 1); },
+                  bytes_of(shape, dtype));
+}
+
+PreparedKernels prepare_copy(const Shape& shape, DType dtype) {
+  return all_wide([from = on_cuda(shape, dtype),
+                   to = on_cuda(shape, dtype)]() mutable { primitives::copy(from, to); },
+                  2 * bytes_of(shape, dtype));
+}
+
+PreparedKernels prepare_cast(const Shape& shape, DType dtype) {
+  const DType other = dtype == float32 ? float64 : float32;
+  return all_wide([x = on_cuda(shape, dtype), other] { primitives::cast(x, other); },
+                  bytes_of(shape, dtype) + bytes_of(shape, other));
+}
+
+PreparedKernels prepare_relayout(const Shape& shape, DType dtype) {
+  check<ValueError>(shape.rank() == 3 || shape.rank() == 4,
+                    "[kernel] relayout: got shape {}, wanted 3 or 4 dimensions", shape);
+  return all_wide(
+      [x = on_cuda(shape, dtype)] { primitives::relayout(x, MemoryFormat::ChannelsLast); },
+      2 * bytes_of(shape, dtype));
+}
+
+}  // namespace
+
+const std::vector<KernelCase>& kernel_cases() {
+  using In = const std::vector<Tensor>&;
+  static const std::vector<KernelCase> cases = {
+      {"weight_norm", "forward and backward", {512, 576}, prepare_weight_norm},
+      elementwise("exp", 1, 5, [](In in) { return exp(in[0]); }),
+      elementwise("log", 1, 5, [](In in) { return log(in[0]); }),
+      elementwise("relu", 1, 5, [](In in) { return relu(in[0]); }),
+      elementwise("add", 2, 7, [](In in) { return add(in[0], in[1]); }),
+      elementwise("sub", 2, 7, [](In in) { return sub(in[0], in[1]); }),
+      elementwise("mul", 2, 9, [](In in) { return mul(in[0], in[1]); }),
+      elementwise("div", 2, 10, [](In in) { return div(in[0], in[1]); }),
+      reduction("sum", 0, sum),
+      reduction("mean", 0, mean),
+      reduction("max", 2, max),  // first to count the largest ones
+      optimizer<SGD>("sgd", 5, {.momentum = 0.9}),
+      optimizer<Adam>("adam", 7, {}),
+      optimizer<AdamW>("adamw", 7, {}),
+      {"grad_norm", "of one parameter", {512, 1024}, prepare_grad_norm},
+      {"fill", "with one value", {512, 1024}, prepare_fill},
+      {"copy", "within the device", {512, 1024}, prepare_copy},
+      {"cast", "to the other floating dtype", {512, 1024}, prepare_cast},
+      {"relayout", "row-major to channels-last", {8, 64, 32, 32}, prepare_relayout},
+  };
+  return cases;
+}
+
+const KernelCase& find_kernel_case(const std::string& name) {
+  std::string names;
+  for (const KernelCase& kernel_case : kernel_cases()) {
+    if (kernel_case.name == name) {
+      return kernel_case;
+    }
+    names += (names.empty() ? "" : ", ") + kernel_case.name;
+  }
+  throw ValueError(fmt::format("[kernel] name: got \"{}\", wanted one of {}", name, names));
+}
+
+int64_t KernelRun::moved_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& kernel : kernels) {
+    bytes += kernel.total(simt::profile::Space::Device).moved_bytes();
+  }
+  return static_cast<int64_t>(bytes);
+}
+
+KernelRun profile_case([[maybe_unused]] const KernelCase& kernel_case,
+                       [[maybe_unused]] const Shape& shape, [[maybe_unused]] DType dtype) {
+  KernelRun result;
+  if constexpr (simt::profile::is_built_in) {
+    const PreparedKernels prepared = kernel_case.prepare(shape, dtype);
+    gpu::synchronize();
+    const gpu::emulated::MemoryRange memory = gpu::emulated::memory_range();
+    simt::profile::start({memory.begin, memory.end});
+    try {
+      prepared.run();
+      gpu::synchronize();
+    } catch (...) {
+      simt::profile::stop();
+      throw;
+    }
+    result = {simt::profile::stop(), prepared.counted_bytes, prepared.wide_bytes};
+    std::erase_if(result.kernels,
+                  [&](const auto& kernel) { return kernel.name == prepared.left_out; });
+  }
+  return result;
+}
+
+}  // namespace warptape::tools

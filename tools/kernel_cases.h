@@ -1,0 +1,46 @@
+#pragma once
+// What `warptape kernel NAME` runs and profiles, and the bytes that it has to move. Tests hold the
+// kernels to them.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/shape.h"
+#include "core/simt/profile/profile.h"
+
+namespace warptape::tools {
+
+// Tensors on device cuda, ready to run.
+struct PreparedKernels {
+  std::function<void()> run;
+  // Bytes of device memory that have to move: what each kernel must read or write, once.
+  int64_t counted_bytes;
+  // Of those, the ones in tensors of the case's shape, which are long enough for 16-byte accesses.
+  int64_t wide_bytes;
+  // A kernel that runs besides and is left out of the profile; empty: none.
+  std::string left_out{};
+};
+
+struct KernelCase {
+  std::string name;
+  std::string runs;  // "forward and backward"
+  Shape shape;       // the default, 1 MB or more in float32
+  std::function<PreparedKernels(const Shape& shape, DType dtype)> prepare;
+};
+
+const std::vector<KernelCase>& kernel_cases();
+const KernelCase& find_kernel_case(const std::string& name);  // ValueError names those there are
+
+struct KernelRun {
+  std::vector<simt::profile::KernelProfile> kernels;
+  int64_t counted_bytes = 0;
+  int64_t wide_bytes = 0;
+  int64_t moved_bytes() const;  // of device memory, by all kernels
+};
+
+// Runs a case once, profiled. Only where simt::profile::is_built_in.
+KernelRun profile_case(const KernelCase& kernel_case, const Shape& shape, DType dtype);
+
+}  // namespace warptape::tools

@@ -1,0 +1,123 @@
+// warptape kernel NAME
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "tools/commands.h"
+#include "tools/kernel_cases.h"
+#include "tools/kernel_report.h"
+
+namespace warptape::tools {
+namespace {
+
+struct KernelOptions {
+  std::string name;
+  std::vector<int64_t> shape;
+  std::string dtype = "float32";
+  std::string json;
+  std::string ptxas;
+  bool list = false;
+};
+
+void list_cases() {
+  for (const KernelCase& kernel_case : kernel_cases()) {
+    fmt::print("{:<12} {:<18} {}\n", kernel_case.name, fmt::format("{}", kernel_case.shape),
+               kernel_case.runs);
+  }
+}
+
+void write_json(const std::string& path, const nlohmann::ordered_json& json) {
+  if (path == "-") {
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  std::ofstream file(path);
+  file << json.dump(2) << "\n";
+  file.close();
+  check<FileError>(file.good(), "{}: cannot be written", path);
+}
+
+// The reports lie in the build that made this program.
+std::string default_ptxas_folder() {
+  return WARPTAPE_BUILD_DIR "/ptxas";
+}
+
+void profile_kernel(const KernelOptions& options) {
+  const KernelCase& kernel_case = find_kernel_case(options.name);
+  const Shape shape = options.shape.empty() ? kernel_case.shape : Shape(options.shape);
+  const DType dtype = options.dtype == "float64" ? float64 : float32;
+  const KernelRun run = profile_case(kernel_case, shape, dtype);
+  const nlohmann::ordered_json ptxas =
+      read_ptxas_reports(options.ptxas.empty() ? default_ptxas_folder() : options.ptxas);
+  if (options.json != "-") {
+    fmt::print("{} {} of {} {}, on the emulated device\n\n{}", kernel_case.name, kernel_case.runs,
+               shape, to_string(dtype), to_text(run, ptxas));
+  }
+  if (!options.json.empty()) {
+    nlohmann::ordered_json json{{"name", kernel_case.name},
+                                {"shape", std::vector<int64_t>(shape.begin(), shape.end())},
+                                {"dtype", to_string(dtype)}};
+    json.update(to_json(run, ptxas));
+    write_json(options.json, json);
+  }
+}
+
+constexpr const char* footer =
+    "A request is one access by the 32 lanes of a warp. Columns:\n"
+    "  requests   accesses of whole warps\n"
+    "  asked MB   bytes that their lanes asked for\n"
+    "  moved MB   32-byte sectors of device memory that the requests touch\n"
+    "  effic. %   sectors that the distinct bytes would fill, of those touched\n"
+    "  by 16 %    of what moved, in requests of 16 bytes a lane\n"
+    "  idle %     lanes that take no part in a request\n"
+    "  wavefr.    passes over shared memory per request\n"
+    "  banks x    times as many passes as without bank conflicts\n"
+    "docs/memory_profile.md explains them. Example:\n"
+    "  warptape kernel weight_norm --shape 64,576 --json profile.json";
+
+}  // namespace
+
+void add_kernel_command(CLI::App& program) {
+  CLI::App* command = program.add_subcommand(
+      "kernel", "Profile the memory accesses of a kernel, without a GPU (preset simt-profile)");
+  auto options = std::make_shared<KernelOptions>();
+  std::vector<std::string> names;
+  for (const KernelCase& kernel_case : kernel_cases()) {
+    names.push_back(kernel_case.name);
+  }
+  command->add_option("name", options->name, "What to run: see --list")
+      ->check(CLI::IsMember(names).description(""));
+  command->add_option("--shape", options->shape, "Sizes, as in 64,576 [1 MB or more]")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
+  command->add_option("--dtype", options->dtype)
+      ->capture_default_str()
+      ->check(CLI::IsMember({"float32", "float64"}));
+  command->add_option("--json", options->json, "Write a JSON object to FILE, or - for the output")
+      ->type_name("FILE")
+      ->check(not_empty());
+  command->add_option("--ptxas", options->ptxas, "Folder of ptxas's reports [the build's]")
+      ->type_name("DIR")
+      ->check(CLI::ExistingDirectory);
+  command->add_flag("--list", options->list, "Print what there is to run, with default shapes");
+  command->footer(footer);
+  command->callback([options] {
+    if (options->list) {
+      list_cases();
+      return;
+    }
+    if (options->name.empty()) {
+      throw CLI::RequiredError("name (or --list)");
+    }
+    check<ValueError>(simt::profile::is_built_in,
+                      "this build cannot profile kernels: cmake --preset simt-profile makes one "
+                      "that can");
+    profile_kernel(*options);
+  });
+}
+
+}  // namespace warptape::tools
