@@ -1,10 +1,13 @@
-# warptape_add_op(NAME) registers the op in folder NAME: its sources, its header in the umbrella header
-# kernels/ops.h, and its case table (NAME_cases.cpp with the function NAME_cases).
+# warptape_add_op(NAME [USES OPS...]) registers the op in folder NAME: its sources, its header in the
+# umbrella header kernels/ops.h, and its case table (NAME_cases.cpp with the function NAME_cases). Its
+# cases run on "cuda" too if it has a .cu or _cuda.cpp file, or if it has no kernels of its own (no
+# _cpu.cpp) and all the ops that it uses run there.
 # warptape_finish_ops(TARGET) makes the libraries from what was registered.
 
 set_property(GLOBAL PROPERTY WARPTAPE_OPS "")
 
 function(warptape_add_op name)
+  cmake_parse_arguments(OP "" "" "USES" ${ARGN})
   get_filename_component(folder ${name} ABSOLUTE)
   get_filename_component(op ${name} NAME)
   if(NOT EXISTS ${folder}/${op}.h OR NOT EXISTS ${folder}/${op}_cases.cpp)
@@ -12,8 +15,16 @@ function(warptape_add_op name)
   endif()
   file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cpp)
   list(REMOVE_ITEM sources ${folder}/${op}_cases.cpp)
+  file(GLOB gpu_sources CONFIGURE_DEPENDS ${folder}/*.cu)
+  if(gpu_sources OR "${sources}" MATCHES "_cuda\\.cpp")
+    set(runs_on_cuda TRUE)
+  elseif("${sources}" MATCHES "_cpu\\.cpp")
+    set(runs_on_cuda FALSE)
+  else()
+    set(runs_on_cuda ${OP_USES})  # if these do
+  endif()
+  set_property(GLOBAL PROPERTY WARPTAPE_OP_${op}_CUDA "${runs_on_cuda}")
   if(NOT WARPTAPE_GPU STREQUAL "off")
-    file(GLOB gpu_sources CONFIGURE_DEPENDS ${folder}/*.cu)
     warptape_gpu_sources(${gpu_sources})
     list(APPEND sources ${gpu_sources})
   else()
@@ -26,6 +37,23 @@ function(warptape_add_op name)
   set_property(GLOBAL APPEND PROPERTY WARPTAPE_OP_SOURCES ${sources})
   set_property(GLOBAL APPEND PROPERTY WARPTAPE_OP_CASES ${folder}/${op}_cases.cpp)
   set_property(GLOBAL APPEND PROPERTY WARPTAPE_OP_INCLUDES "kernels/${op}/${op}.h")
+endfunction()
+
+# Sets ${result} to true or false, in the words of C++.
+function(warptape_op_runs_on_cuda op result)
+  get_property(runs GLOBAL PROPERTY WARPTAPE_OP_${op}_CUDA)
+  set(${result} true)
+  foreach(used ${runs})  # TRUE, FALSE, or the names of ops
+    if(used STREQUAL "FALSE")
+      set(${result} false)
+    elseif(NOT used STREQUAL "TRUE")
+      warptape_op_runs_on_cuda(${used} used_runs)
+      if(used_runs STREQUAL "false")
+        set(${result} false)
+      endif()
+    endif()
+  endforeach()
+  set(${result} ${${result}} PARENT_SCOPE)
 endfunction()
 
 function(warptape_finish_ops target)
@@ -43,7 +71,9 @@ function(warptape_finish_ops target)
   set(calls "")
   foreach(op ${ops})
     string(APPEND table "void ${op}_cases(CaseTable& table);\n")
-    string(APPEND calls "  tables.push_back({.op = \"${op}\"});\n  ${op}_cases(tables.back());\n")
+    warptape_op_runs_on_cuda(${op} has_cuda)
+    string(APPEND calls "  tables.push_back({.op = \"${op}\", .has_cuda = ${has_cuda}});\n"
+           "  ${op}_cases(tables.back());\n")
   endforeach()
   string(APPEND table "\nstd::vector<CaseTable> case_tables() {\n"
          "  std::vector<CaseTable> tables;\n${calls}  return tables;\n}\n\n}  // namespace warptape\n")

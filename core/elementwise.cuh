@@ -12,18 +12,6 @@
 
 namespace warptape::elementwise {
 
-template <class In, int N>
-struct Inputs {
-  const In* data[N];
-
-  template <class Visit>
-  void for_each_pointer(Visit&& visit) const {
-    for (const In* pointer : data) {
-      visit(pointer);
-    }
-  }
-};
-
 template <int E, class T>
 __device__ simt::Pack<T, E> load_or_repeat(const T* pointer, bool repeats) {
   return repeats ? simt::repeat_pack<E>(*pointer) : simt::load_pack<E>(pointer);
@@ -53,7 +41,7 @@ template <int E, class Function, class Out, class In, int N>
 __global__ void __launch_bounds__(block_threads, 4)
     kernel(const Places<N + 1> __grid_constant__ places, const Function function, bool accumulate,
            Out* out, const Inputs<In, N> in) {
-  constexpr int batch = N < 3 ? 2 : 1;  // the loads of this many places precede their stores
+  constexpr int batch = N == 1 ? 2 : 1;  // the loads of this many places precede their stores
   if (blockIdx.x == 0 && threadIdx.x < places.range.ends) {
     run_end(places, function, accumulate, out, in);
   }
@@ -77,14 +65,24 @@ __global__ void __launch_bounds__(block_threads, 4)
     }
   }
   simt::Pack<In, E> values[N][batch];
+#pragma unroll
+  for (int n = 0; n < N; ++n) {
+    if (places.step[n + 1] == 0) {
+      const auto value = load_or_repeat<E>(in.data[n] + at[n + 1], places.repeats[n + 1]);
+#pragma unroll
+      for (int k = 0; k < batch; ++k) {
+        values[n][k] = value;
+      }
+    }
+  }
   for (int64_t index = first; index < places.walk_extent; index += batch * places.groups) {
-    simt::Pack<Out, E> old[batch];
+    simt::Pack<Out, E> old[batch] = {};
 #pragma unroll
     for (int k = 0; k < batch; ++k) {
       const bool active = index + k * places.groups < places.walk_extent;
 #pragma unroll
       for (int n = 0; n < N; ++n) {
-        if (active && (places.step[n + 1] != 0 || index == first)) {
+        if (active && places.step[n + 1] != 0) {
           values[n][k] = load_or_repeat<E>(in.data[n] + at[n + 1] + k * places.step[n + 1],
                                            places.repeats[n + 1]);
         }
@@ -175,13 +173,7 @@ void run(const char* name, gpu::StreamHandle stream, const StridedLoop<N + 1>& l
 template <class Function, class Out, class In, int N>
 void run_flat(const char* name, gpu::StreamHandle stream, int64_t n, const Function& function,
               bool accumulate, Out* out, const Inputs<In, N>& in) {
-  StridedLoop<N + 1> loop;
-  loop.rank = 1;
-  loop.extent[0] = n;
-  for (Strides& stride : loop.stride) {
-    stride[0] = 1;
-  }
-  run(name, stream, loop, function, accumulate, out, in);
+  run(name, stream, flat_loop<N + 1>(n), function, accumulate, out, in);
 }
 
 }  // namespace warptape::elementwise

@@ -18,6 +18,18 @@ struct NoPointers {
   void for_each_pointer(Visit&&) const {}
 };
 
+template <class In, int N>
+struct Inputs {
+  const In* data[N];
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    for (const In* pointer : data) {
+      visit(pointer);
+    }
+  }
+};
+
 // Contiguous elements as packs of 16 bytes, and the few before and behind that no pack covers: one
 // per thread of the first block.
 struct FlatRange : NoPointers {
@@ -123,6 +135,18 @@ bool fits_packs(const StridedLoop<Operands>& loop, const bool (&aligned)[Operand
     }
   }
   return true;
+}
+
+// Over n contiguous elements of every operand.
+template <int Operands>
+StridedLoop<Operands> flat_loop(int64_t n) {
+  StridedLoop<Operands> loop;
+  loop.rank = 1;
+  loop.extent[0] = n;
+  for (Strides& stride : loop.stride) {
+    stride[0] = 1;
+  }
+  return loop;
 }
 
 // Every operand is contiguous or one element.

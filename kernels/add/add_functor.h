@@ -1,10 +1,12 @@
 #pragma once
 #include "core/simt/host_device.h"
+#include "kernels/common/operands_read.h"
 
 namespace warptape {
 
 struct AddFunctor {
-  static constexpr bool saves_inputs = false;
+  static constexpr Reads gradient_a_reads = Reads::Nothing;
+  static constexpr Reads gradient_b_reads = Reads::Nothing;
   template <class T>
   static WARPTAPE_HOST_DEVICE T forward(T a, T b) {
     return a + b;

@@ -52,6 +52,9 @@ inline void add_binary_cases(CaseTable& table, const std::string& op, Fill fill_
   add("row", {33, 31}, {31});
   add("column", {32, 33}, {32, 1});
   add("both", {2, 3, 1, 5}, {3, 4, 1});
+  add("row_by_four", {260, 64}, {64});
+  add("column_by_four", {12, 68}, {12, 1});
+  add("channels", {3, 5, 4, 4}, {5, 1, 1});
   add("middle", {2, 1, 4}, {2, 70, 4});
   add("empty", {0, 3}, {3});
   add("channels_last", {2, 3, 4, 5}, {2, 3, 4, 5}, channels_last, channels_last);

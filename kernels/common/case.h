@@ -53,6 +53,7 @@ struct ErrorCase {
 
 struct CaseTable {
   std::string op;
+  bool has_cuda = false;  // the op runs on "cuda"; warptape_add_op knows
   std::vector<OpCase> cases{};
   std::vector<ErrorCase> errors{};
 };

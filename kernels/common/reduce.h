@@ -1,23 +1,22 @@
 #pragma once
-// Reductions on the CPU over any set of dimensions of tensors in any memory format.
+// Reductions over any set of dimensions of tensors in any memory format: their loops, and how the
+// CPU runs them (reduce.cuh: how CUDA does).
 
 #include "core/parallel.h"
 #include "core/strided.h"
+#include "core/tensor.h"
+#include "kernels/common/reduce_plan.h"
 
 namespace warptape {
 
 using DimMask = std::array<bool, Shape::max_rank>;
 
-// For every index of the dimensions that are not `reduced`:
-//   store(offset in the output, combine over the reduced indices of load(offsets in the inputs))
-// starting from `initial`, in an order that does not depend on the number of threads. The output's
-// strides are given per dimension of `shape` like the inputs' (those of reduced dimensions are not
-// used).
-template <int Inputs, class Accumulator, class Load, class Combine, class Store>
-void strided_reduce(const Shape& shape, MemoryFormat order, const DimMask& reduced,
-                    const Strides& output, const std::array<Strides, Inputs>& inputs,
-                    Accumulator initial, const Load& load, const Combine& combine,
-                    const Store& store) {
+// The output's strides are given per dimension of `shape` like the inputs' (those of reduced
+// dimensions are not used).
+template <int Inputs>
+ReduceLoops<Inputs> make_reduce_loops(const Shape& shape, MemoryFormat order,
+                                      const DimMask& reduced, const Strides& output,
+                                      const std::array<Strides, Inputs>& inputs) {
   Shape kept_shape = shape;
   Shape reduced_shape = shape;
   for (int d = 0; d < shape.rank(); ++d) {
@@ -26,8 +25,34 @@ void strided_reduce(const Shape& shape, MemoryFormat order, const DimMask& reduc
   std::array<Strides, Inputs + 1> kept_strides;
   std::copy(inputs.begin(), inputs.end(), kept_strides.begin());
   kept_strides[Inputs] = output;
-  const auto kept = make_strided_loop<Inputs + 1>(kept_shape, order, kept_strides);
-  const auto inner = make_strided_loop<Inputs>(reduced_shape, order, inputs);
+  return {make_strided_loop<Inputs + 1>(kept_shape, order, kept_strides),
+          make_strided_loop<Inputs>(reduced_shape, order, inputs)};
+}
+
+// The plan for CUDA; the inputs have one dtype.
+template <int Inputs>
+ReducePlan<Inputs> reduce_plan_of(const ReduceLoops<Inputs>& loops,
+                                  const std::array<const Tensor*, Inputs>& inputs) {
+  bool aligned[Inputs];
+  for (size_t i = 0; i < Inputs; ++i) {
+    aligned[i] = elementwise::misalignment(inputs[i]->raw_data()) == 0;
+  }
+  return reduce_plan(loops, static_cast<int>(16 / size_of(inputs[0]->dtype())), aligned);
+}
+
+// For every index of the dimensions that are not `reduced`:
+//   store(offset in the output, combine over the reduced indices of load(offsets in the inputs))
+// starting from `initial`, in an order that does not depend on the number of threads; strides as in
+// make_reduce_loops.
+template <int Inputs, class Accumulator, class Load, class Combine, class Store>
+void strided_reduce(const Shape& shape, MemoryFormat order, const DimMask& reduced,
+                    const Strides& output, const std::array<Strides, Inputs>& inputs,
+                    Accumulator initial, const Load& load, const Combine& combine,
+                    const Store& store) {
+  const ReduceLoops<Inputs> loops =
+      make_reduce_loops<Inputs>(shape, order, reduced, output, inputs);
+  const auto& kept = loops.kept;
+  const auto& inner = loops.reduced;
   const int64_t inner_count = inner.numel();
 
   // Neighbouring outputs are reduced together where the inputs are contiguous along them, so that

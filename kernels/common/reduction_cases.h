@@ -57,6 +57,11 @@ inline void add_reduction_cases(CaseTable& table, const std::string& op, Fill fi
   add("one", {1}, {0}, true);
   add("rows", {5, 1025}, {-1});
   add("columns", {31, 130}, {0});
+  add("columns_by_four", {31, 132}, {0});
+  add("many_rows_of_columns", {260, 64}, {0});
+  add("long_row", {16400}, {0});
+  table.cases.back().differentiable = false;  // the gradient of its mean is too small to check
+  add("long_odd_rows", {2, 4099}, {1});
   add("middle_keepdim", {3, 32, 5}, {1}, true);
   add("first_and_last", {4, 3, 6}, {0, 2});
   add("channels_last_spatial", {2, 70, 4, 5}, {2, 3}, true, channels_last);

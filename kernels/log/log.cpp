@@ -1,14 +1,12 @@
 #include "kernels/log/log.h"
 
+#include "kernels/log/log_functor.h"
 #include "kernels/common/unary.h"
 
 namespace warptape {
 
-void log_forward_cpu(const Tensor& x, Tensor& y);
-void log_backward_cpu(const Tensor& dy, const Tensor& saved, GradientTarget dx);
-
 Tensor log(const Operand& x) {
-  return unary_op("log", x, {log_forward_cpu, log_backward_cpu, Saves::Input});
+  return unary_op<LogFunctor>("log", x, Saves::Input);
 }
 
 }  // namespace warptape

@@ -1,8 +1,7 @@
 #include <cmath>
 #include <limits>
 
-#include "core/tape.h"
-#include "kernels/common/dims.h"
+#include "kernels/max/max_kernels.h"
 
 namespace warptape {
 

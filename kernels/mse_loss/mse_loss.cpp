@@ -2,15 +2,9 @@
 
 #include "core/primitives.h"
 #include "core/profile.h"
-#include "core/tape.h"
+#include "kernels/mse_loss/mse_loss_kernels.h"
 
 namespace warptape {
-
-// loss = scale * sum of (input - target)^2; both in one memory format.
-void mse_loss_forward_cpu(const Tensor& input, const Tensor& target, double scale, Tensor& loss);
-// to = scale * dy * 2 * (input - target)
-void mse_loss_backward_cpu(const Tensor& dy, const Tensor& input, const Tensor& target,
-                           double scale, GradientTarget to);
 
 Tensor mse_loss(const Operand& input, const Operand& target, Reduction reduction) {
   check_floating("mse_loss", input);
@@ -23,27 +17,33 @@ Tensor mse_loss(const Operand& input, const Operand& target, Reduction reduction
   const double scale =
       reduction == Reduction::Mean ? 1.0 / static_cast<double>(input.numel()) : 1.0;
   Tensor loss = Tensor::empty({}, input.dtype(), input.device());
-  on_device("mse_loss", input.device(),
-            [&] { mse_loss_forward_cpu(input.tensor(), aligned, scale, loss); });
+  on_device(
+      "mse_loss", input.device(),
+      [&] { mse_loss_forward_cpu(input.tensor(), aligned, scale, loss); },
+      [&] { mse_loss_forward_cuda(input.tensor(), aligned, scale, loss); });
   if (Tape* tape = Tape::recording({&input, &target})) {
-    tape->record("mse_loss", {&input, &target}, {&loss},
-                 [saved_input = Saved(input.tensor()), saved_target = Saved(aligned),
-                  scale](Backward& context) {
-                   const Tensor& dy = context.grad();
-                   const Tensor& a = saved_input.get();
-                   const Tensor& b = saved_target.get();
-                   on_device("mse_loss", dy.device(), [&] {
-                     if (context.needs(0)) {
-                       mse_loss_backward_cpu(dy, a, b, scale, context.into(0));
-                     }
-                     if (context.needs(1)) {
-                       // In the format of the input; the tape brings it into the target's.
-                       Tensor gradient = Tensor::empty_like(a);
-                       mse_loss_backward_cpu(dy, b, a, scale, {gradient, WriteMode::Overwrite});
-                       context.give(1, std::move(gradient));
-                     }
-                   });
-                 });
+    tape->record(
+        "mse_loss", {&input, &target}, {&loss},
+        [saved_input = Saved(input.tensor()), saved_target = Saved(aligned),
+         scale](Backward& context) {
+          const Tensor& dy = context.grad();
+          const Tensor& a = saved_input.get();
+          const Tensor& b = saved_target.get();
+          const auto run = [&](const Tensor& from, const Tensor& minus, GradientTarget to) {
+            on_device(
+                "mse_loss", dy.device(), [&] { mse_loss_backward_cpu(dy, from, minus, scale, to); },
+                [&] { mse_loss_backward_cuda(dy, from, minus, scale, to); });
+          };
+          if (context.needs(0)) {
+            run(a, b, context.into(0));
+          }
+          if (context.needs(1)) {
+            // In the format of the input; the tape brings it into the target's.
+            Tensor gradient = Tensor::empty_like(a);
+            run(b, a, {gradient, WriteMode::Overwrite});
+            context.give(1, std::move(gradient));
+          }
+        });
   }
   return loss;
 }

@@ -1,5 +1,5 @@
 #include "core/parallel.h"
-#include "core/tape.h"
+#include "kernels/mse_loss/mse_loss_kernels.h"
 
 namespace warptape {
 

@@ -1,10 +1,12 @@
 #pragma once
 #include "core/simt/host_device.h"
+#include "kernels/common/operands_read.h"
 
 namespace warptape {
 
 struct MulFunctor {
-  static constexpr bool saves_inputs = true;
+  static constexpr Reads gradient_a_reads = Reads::B;
+  static constexpr Reads gradient_b_reads = Reads::A;
   template <class T>
   static WARPTAPE_HOST_DEVICE T forward(T a, T b) {
     return a * b;

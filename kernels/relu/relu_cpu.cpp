@@ -1,15 +1,9 @@
 #include "kernels/relu/relu_functor.h"
 
-#include "kernels/common/unary.h"
+#include "kernels/common/unary_cpu.h"
 
 namespace warptape {
 
-void relu_forward_cpu(const Tensor& x, Tensor& y) {
-  unary_forward_cpu<ReluFunctor>(x, y);
-}
-
-void relu_backward_cpu(const Tensor& dy, const Tensor& saved, GradientTarget dx) {
-  unary_backward_cpu<ReluFunctor>(dy, saved, dx);
-}
+template struct UnaryCpu<ReluFunctor>;
 
 }  // namespace warptape

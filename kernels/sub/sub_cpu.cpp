@@ -1,16 +1,9 @@
 #include "kernels/sub/sub_functor.h"
 
-#include "kernels/common/binary.h"
+#include "kernels/common/binary_cpu.h"
 
 namespace warptape {
 
-void sub_forward_cpu(const Tensor& a, const Tensor& b, Tensor& y) {
-  binary_forward_cpu<SubFunctor>(a, b, y);
-}
-
-void sub_backward_cpu(Side side, const Tensor& dy, const Tensor& a, const Tensor& b,
-                      GradientTarget to) {
-  binary_backward_cpu<SubFunctor>(side, dy, a, b, to);
-}
+template struct BinaryCpu<SubFunctor>;
 
 }  // namespace warptape

@@ -8,7 +8,9 @@ namespace warptape {
 Tensor scaled_sum(const char* name, const Operand& x, const ReductionDims& dims, double scale) {
   const profile::Range range(name);
   Tensor y = Tensor::empty(dims.kept, x.dtype(), x.device());
-  on_device(name, x.device(), [&] { sum_forward_cpu(x.tensor(), dims, scale, y); });
+  on_device(
+      name, x.device(), [&] { sum_forward_cpu(x.tensor(), dims, scale, y); },
+      [&] { sum_forward_cuda(name, x.tensor(), dims, scale, y); });
   y = y.view(dims.output);
   if (Tape* tape = Tape::recording({&x})) {
     tape->record(name, {&x}, {&y}, [dims, scale, name](Backward& context) {
@@ -16,7 +18,9 @@ Tensor scaled_sum(const char* name, const Operand& x, const ReductionDims& dims,
         return;
       }
       const Tensor dy = context.grad().view(dims.kept);
-      on_device(name, dy.device(), [&] { sum_backward_cpu(dy, dims, scale, context.into(0)); });
+      on_device(
+          name, dy.device(), [&] { sum_backward_cpu(dy, dims, scale, context.into(0)); },
+          [&] { sum_backward_cuda(name, dy, dims, scale, context.into(0)); });
     });
   }
   return y;

@@ -3,12 +3,9 @@
 #include <utility>
 
 #include "core/profile.h"
-#include "core/tape.h"
+#include "kernels/transpose/transpose_kernels.h"
 
 namespace warptape {
-
-// to[... j ... i ...] <- from[... i ... j ...]; both in any format.
-void transpose_cpu(const Tensor& from, int dim0, int dim1, Tensor& to, WriteMode mode);
 
 Tensor transpose(const Operand& x, int dim0, int dim1) {
   check_defined("transpose", x);
@@ -18,18 +15,20 @@ Tensor transpose(const Operand& x, int dim0, int dim1) {
   Shape shape = x.shape();
   std::swap(shape[first], shape[second]);
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  on_device("transpose", x.device(),
-            [&] { transpose_cpu(x.tensor(), first, second, y, WriteMode::Overwrite); });
+  on_device(
+      "transpose", x.device(),
+      [&] { transpose_cpu(x.tensor(), first, second, y, WriteMode::Overwrite); },
+      [&] { transpose_cuda(x.tensor(), first, second, y, WriteMode::Overwrite); });
   if (Tape* tape = Tape::recording({&x})) {
     tape->record("transpose", {&x}, {&y}, [first, second](Backward& context) {
       if (!context.needs(0)) {
         return;
       }
       const Tensor& dy = context.grad();
-      on_device("transpose", dy.device(), [&] {
-        GradientTarget dx = context.into(0);
-        transpose_cpu(dy, first, second, dx.buffer, dx.mode);
-      });
+      GradientTarget dx = context.into(0);
+      on_device(
+          "transpose", dy.device(), [&] { transpose_cpu(dy, first, second, dx.buffer, dx.mode); },
+          [&] { transpose_cuda(dy, first, second, dx.buffer, dx.mode); });
     });
   }
   return y;

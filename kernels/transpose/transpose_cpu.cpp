@@ -2,7 +2,7 @@
 
 #include "core/parallel.h"
 #include "core/strided.h"
-#include "core/tape.h"
+#include "kernels/transpose/transpose_kernels.h"
 
 namespace warptape {
 

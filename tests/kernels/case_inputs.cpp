@@ -86,7 +86,7 @@ bool within(const std::vector<double>& result, const std::vector<double>& refere
 
 }  // namespace
 
-std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype) {
+std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device) {
   Generator generator(2024);
   std::vector<Tensor> inputs;
   for (const CaseInput& input : op_case.inputs) {
@@ -94,7 +94,8 @@ std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype) {
     const DType kind = input.fill == Fill::Labels ? int64 : dtype;
     // Rounded to float32 in both, so that the reference sees the same inputs.
     const Tensor rounded = primitives::cast(tensor(values, input.shape), float32);
-    inputs.push_back(primitives::relayout(primitives::cast(rounded, kind), input.format));
+    const Tensor formatted = primitives::relayout(primitives::cast(rounded, kind), input.format);
+    inputs.push_back(formatted.to(device));
   }
   return inputs;
 }
@@ -105,8 +106,8 @@ testing::AssertionResult matches(const Tensor& result, const Tensor& reference, 
     return testing::AssertionFailure() << "shape " << result.shape().to_string() << ", wanted "
                                        << reference.shape().to_string();
   }
-  const auto got = primitives::cast(result, float64).to_vector<double>();
-  const auto wanted = primitives::cast(reference, float64).to_vector<double>();
+  const auto got = primitives::cast(result.to(cpu), float64).to_vector<double>();
+  const auto wanted = primitives::cast(reference.to(cpu), float64).to_vector<double>();
   const double bound = tolerance_of(tolerance, dtype);
   std::string why;
   if (!within(got, wanted, tolerance, bound, why)) {

@@ -9,8 +9,8 @@
 namespace warptape {
 
 // A case's inputs in a dtype (labels are int64) and in the case's memory formats. The same numbers
-// for every dtype, up to rounding.
-std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype);
+// for every dtype, up to rounding, and on every device.
+std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device);
 
 // `result` against the float64 reference, both in logical order. With unchanged tolerances a result
 // of zeros must fail as well, unless the reference is zero too (up to rounding): a case that

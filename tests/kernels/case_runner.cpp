@@ -1,10 +1,12 @@
-// Runs the case tables. A case is checked
+// Runs the case tables, on every device that this build has and the op has kernels for. A case is
+// checked
 // - forward in float32 and float64 against its reference, with buffers poisoned by NaN, with and
 // without
-//   a tape and, in float32, with and without oneDNN;
+//   a tape and, in float32 on the CPU, with and without oneDNN;
 // - backward in float64 by central differences, for gradients that are written and that are added
 // to;
 // - with an input that wants no gradient, and with one tensor as two inputs where shapes allow.
+// An op without kernels for "cuda" has to say so.
 
 #include "tests/kernels/case_runner.h"
 
@@ -39,10 +41,10 @@ std::vector<Tensor> as_reference(const std::vector<Tensor>& tensors) {
   return result;
 }
 
-void check_forward(const OpCase& op_case, DType dtype) {
+void check_forward(const OpCase& op_case, DType dtype, Device device) {
   SCOPED_TRACE(std::string("forward in ") + to_string(dtype));
-  const std::vector<Tensor> inputs = make_inputs(op_case, dtype);
-  const Tensor reference = op_case.reference(as_reference(inputs));
+  const Tensor reference = op_case.reference(as_reference(make_inputs(op_case, dtype, cpu)));
+  const std::vector<Tensor> inputs = make_inputs(op_case, dtype, device);
   const PoisonedAllocations poison;
   const Tensor result = op_case.run(operands(inputs));
   EXPECT_EQ(result.tape_handle().tape, 0u);
@@ -64,25 +66,40 @@ void check_forward(const OpCase& op_case, DType dtype) {
 
 class CaseTest : public testing::Test {
  public:
-  explicit CaseTest(OpCase op_case) : case_(std::move(op_case)) {}
+  CaseTest(OpCase op_case, Device device) : case_(std::move(op_case)), device_(device) {}
   void TestBody() override {
-    check_forward(case_, float32);
-    check_forward(case_, float64);
-    if (onednn_is_built_in()) {
+    check_forward(case_, float32, device_);
+    check_forward(case_, float64, device_);
+    if (device_ == cpu && onednn_is_built_in()) {
       set_onednn_used(false);
       SCOPED_TRACE("loops instead of oneDNN");
-      check_forward(case_, float32);
+      check_forward(case_, float32, device_);
       set_onednn_used(true);
     }
     if (case_.differentiable) {
       const PoisonedAllocations poison;
-      check_gradients(case_);
-      check_float32_gradients(case_);
+      check_gradients(case_, device_);
+      check_float32_gradients(case_, device_);
     }
   }
 
  private:
   OpCase case_;
+  Device device_;
+};
+
+class NoKernelTest : public testing::Test {
+ public:
+  NoKernelTest(OpCase op_case, Device device) : case_(std::move(op_case)), device_(device) {}
+  void TestBody() override {
+    const std::vector<Tensor> inputs = make_inputs(case_, float32, device_);
+    EXPECT_THROW(case_.run(operands(inputs)), DeviceError)
+        << "the op runs on " << to_string(device_) << ": its cases should, too";
+  }
+
+ private:
+  OpCase case_;
+  Device device_;
 };
 
 class ErrorTest : public testing::Test {
@@ -104,20 +121,30 @@ class ErrorTest : public testing::Test {
   ErrorCase error_;
 };
 
+template <class TestType, class... Arguments>
+void add_test(const CaseTable& table, const std::string& name, const Arguments&... arguments) {
+  testing::RegisterTest(("op_" + table.op).c_str(), name.c_str(), nullptr, nullptr, __FILE__,
+                        __LINE__,
+                        [arguments...]() -> testing::Test* { return new TestType(arguments...); });
+}
+
 }  // namespace
 
 void register_case_tables() {
+  const Device cuda{DeviceType::CUDA, 0};
+  const bool on_cuda = is_available(DeviceType::CUDA);
   for (const CaseTable& table : case_tables()) {
-    const std::string suite = "op_" + table.op;
     for (const OpCase& op_case : table.cases) {
-      testing::RegisterTest(suite.c_str(), op_case.name.c_str(), nullptr, nullptr, __FILE__,
-                            __LINE__,
-                            [op_case]() -> testing::Test* { return new CaseTest(op_case); });
+      add_test<CaseTest>(table, op_case.name, op_case, cpu);
+      if (on_cuda && table.has_cuda) {
+        add_test<CaseTest>(table, op_case.name + "_cuda", op_case, cuda);
+      }
+    }
+    if (on_cuda && !table.has_cuda) {
+      add_test<NoKernelTest>(table, "no_kernel_cuda", table.cases.front(), cuda);
     }
     for (const ErrorCase& error : table.errors) {
-      testing::RegisterTest(suite.c_str(), ("error_" + error.name).c_str(), nullptr, nullptr,
-                            __FILE__, __LINE__,
-                            [error]() -> testing::Test* { return new ErrorTest(error); });
+      add_test<ErrorTest>(table, "error_" + error.name, error);
     }
   }
 }

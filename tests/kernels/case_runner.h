@@ -2,7 +2,8 @@
 
 namespace warptape {
 
-// Registers a GoogleTest test for every case of every op: suite op_NAME, tests CASE and error_CASE.
+// Registers a GoogleTest test for every case of every op: suite op_NAME, tests CASE, CASE_cuda and
+// error_CASE.
 void register_case_tables();
 
 }  // namespace warptape

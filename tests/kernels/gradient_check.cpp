@@ -21,7 +21,7 @@ Tensor output_weights(const Tensor& output) {
   Generator generator(99);
   Tensor weights = Tensor::empty(output.shape(), output.dtype());
   fill_normal(weights, 0, 1, generator);
-  return weights;
+  return weights.to(output.device());
 }
 
 double weighted_sum(const Tensor& output, const std::vector<double>& weights) {
@@ -49,9 +49,9 @@ bool differentiable(const OpCase& op_case, size_t i) {
 }
 
 // Gradients by the tape. wanted: an input's number, or -1 for all.
-Run run_backward(const OpCase& op_case, DType dtype, int wanted) {
+Run run_backward(const OpCase& op_case, DType dtype, Device device, int wanted) {
   Run run;
-  run.inputs = make_inputs(op_case, dtype);
+  run.inputs = make_inputs(op_case, dtype, device);
   Tape tape;
   for (size_t i = 0; i < run.inputs.size(); ++i) {
     if (differentiable(op_case, i) && (wanted < 0 || wanted == static_cast<int>(i))) {
@@ -86,7 +86,8 @@ double numeric_gradient(const OpCase& op_case, const std::vector<Tensor>& inputs
       if (i == input) {
         std::vector<double> values = copy.to_vector<double>();
         values[static_cast<size_t>(element)] += side == 0 ? step : -step;
-        copy = primitives::relayout(tensor(values, copy.shape()), copy.memory_format());
+        copy = primitives::relayout(tensor(values, copy.shape()), copy.memory_format())
+                   .to(copy.device());
       }
       operands.emplace_back(copy);
     }
@@ -127,7 +128,8 @@ void expect_equal(const Tensor& a, const Tensor& b, const char* what) {
 
 // Twice the same op on one tape: the second gradient is added to the first.
 void check_accumulation(const OpCase& op_case, const Run& once) {
-  std::vector<Tensor> inputs = make_inputs(op_case, float64);
+  const Device device = once.output.device();
+  std::vector<Tensor> inputs = make_inputs(op_case, float64, device);
   Tape tape;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (differentiable(op_case, i)) {
@@ -161,7 +163,8 @@ void check_accumulation(const OpCase& op_case, const Run& once) {
 
 // Into the gradient of a parameter: written if it is empty, else added to.
 void check_parameters(const OpCase& op_case, const Run& once) {
-  const std::vector<Tensor> inputs = make_inputs(op_case, float64);
+  const Device device = once.output.device();
+  const std::vector<Tensor> inputs = make_inputs(op_case, float64, device);
   std::vector<Parameter> parameters;
   for (const Tensor& input : inputs) {
     parameters.emplace_back(input);
@@ -186,13 +189,13 @@ void check_parameters(const OpCase& op_case, const Run& once) {
 }
 
 // One tensor as the first two inputs, where their shapes and fills are the same.
-void check_shared_input(const OpCase& op_case) {
+void check_shared_input(const OpCase& op_case, Device device) {
   const auto& in = op_case.inputs;
   if (in.size() < 2 || !(in[0].shape == in[1].shape) || in[0].format != in[1].format ||
       !differentiable(op_case, 1)) {
     return;
   }
-  std::vector<Tensor> separate = make_inputs(op_case, float64);
+  std::vector<Tensor> separate = make_inputs(op_case, float64, device);
   separate[0] = separate[1].clone();  // the second's fill may be the pickier one
   std::vector<Tensor> shared = {separate[1].detach(), Tensor()};
   Tensor sum;
@@ -226,28 +229,28 @@ void check_shared_input(const OpCase& op_case) {
 
 }  // namespace
 
-void check_gradients(const OpCase& op_case) {
+void check_gradients(const OpCase& op_case, Device device) {
   SCOPED_TRACE("gradients");
-  const Run once = run_backward(op_case, float64, -1);
+  const Run once = run_backward(op_case, float64, device, -1);
   check_against_differences(op_case, once);
   if (once.output.numel() == 0) {
     return;
   }
   check_accumulation(op_case, once);
   check_parameters(op_case, once);
-  check_shared_input(op_case);
+  check_shared_input(op_case, device);
   for (size_t i = 0; i < op_case.inputs.size(); ++i) {
     if (differentiable(op_case, i) && op_case.inputs.size() > 1) {
-      const Run alone = run_backward(op_case, float64, static_cast<int>(i));
+      const Run alone = run_backward(op_case, float64, device, static_cast<int>(i));
       expect_equal(alone.gradients[i], once.gradients[i], "gradient of one input alone");
     }
   }
 }
 
-void check_float32_gradients(const OpCase& op_case) {
+void check_float32_gradients(const OpCase& op_case, Device device) {
   SCOPED_TRACE("float32 gradients");
-  const Run narrow = run_backward(op_case, float32, -1);
-  const Run wide = run_backward(op_case, float64, -1);
+  const Run narrow = run_backward(op_case, float32, device, -1);
+  const Run wide = run_backward(op_case, float64, device, -1);
   for (size_t i = 0; i < narrow.inputs.size(); ++i) {
     if (narrow.gradients[i].defined() && narrow.gradients[i].numel() > 0) {
       const double norm = [&] {

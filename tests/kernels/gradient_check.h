@@ -7,9 +7,9 @@ namespace warptape {
 // |n|), for a random weighting of the outputs. Large inputs are checked at a sample of their
 // elements. The check checks itself: with the sign or one percent of a gradient changed it has to
 // fail.
-void check_gradients(const OpCase& op_case);
+void check_gradients(const OpCase& op_case, Device device);
 
 // The float32 backward (which may run on other code) against the float64 one.
-void check_float32_gradients(const OpCase& op_case);
+void check_float32_gradients(const OpCase& op_case, Device device);
 
 }  // namespace warptape

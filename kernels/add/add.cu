@@ -1,0 +1,10 @@
+#include "kernels/add/add_functor.h"
+
+#include "kernels/common/binary.cuh"
+
+namespace warptape {
+
+template struct BinaryCuda<AddFunctor, float>;
+template struct BinaryCuda<AddFunctor, double>;
+
+}  // namespace warptape

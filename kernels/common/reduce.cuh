@@ -1,0 +1,261 @@
+#pragma once
+// Reductions over strided operands. An Op has
+//   using Accumulator
+//   static Accumulator identity()
+//   static Accumulator combine(Accumulator a, Accumulator b)    commutative
+//   static Accumulator value(In...)                             of the inputs' elements at one
+//   place
+// and a Store, a struct that is a kernel argument, is called with (offset in the output, result).
+// All orders are fixed, so that results have the same bits every time.
+
+#include "core/elementwise.cuh"
+#include "core/simt/reduce.cuh"
+#include "kernels/common/reduce_plan.h"
+
+namespace warptape::reduce {
+
+using elementwise::Inputs;
+using reduce_detail::block_threads;
+
+template <class Op>
+struct Combine {
+  using Accumulator = typename Op::Accumulator;
+  WARPTAPE_HOST_DEVICE Accumulator operator()(Accumulator a, Accumulator b) const {
+    return Op::combine(a, b);
+  }
+};
+
+// Results go to the store, or to the partial results where a second launch follows.
+template <class Accumulator, class Store>
+struct Destination {
+  Accumulator* partials;  // nullptr: none
+  Store store;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    if (partials != nullptr) {
+      visit(partials);
+    } else {
+      store.for_each_pointer(visit);
+    }
+  }
+};
+
+// Adds to `at`, per operand, the offset of place `index` of a loop.
+template <int Operands>
+__device__ void add_offsets(int64_t (&at)[Operands], int64_t index, int rank,
+                            const int64_t (&extent)[max_rank],
+                            const int64_t (&stride)[Operands][max_rank]) {
+  for (int d = rank - 1; d >= 0; --d) {
+    const int64_t i = d == 0 ? index : index % extent[d];
+    index = d == 0 ? 0 : index / extent[d];
+#pragma unroll
+    for (int o = 0; o < Operands; ++o) {
+      at[o] += i * stride[o][d];
+    }
+  }
+}
+
+template <int N>
+__device__ int64_t output_offset(const ReduceLayout<N>& layout, int64_t output) {
+  int64_t at[1] = {};
+  add_offsets(at, output, layout.kept_rank, layout.kept_extent, layout.output_stride);
+  return at[0];
+}
+
+template <class Op, class In, size_t... I>
+__device__ typename Op::Accumulator value_of(const In* values, std::index_sequence<I...>) {
+  return Op::value(values[I]...);
+}
+
+// Combines places first, first + step, ... of this block's chunk of the reduction. `at`: where the
+// inputs begin. Every element of a pack has an accumulator of its own, or all share one.
+template <class Op, int E, class In, int N, int Accumulators>
+__device__ void accumulate(const ReduceLayout<N>& layout, const Inputs<In, N>& in,
+                           const int64_t (&at)[N], int first, int step,
+                           typename Op::Accumulator (&acc)[Accumulators]) {
+  constexpr int batch = N == 1 ? 2 : 1;  // the loads of this many places precede their use
+  const int64_t begin = blockIdx.y * layout.chunk_length;
+  const int64_t rest = layout.length - begin;
+  const int count = static_cast<int>(rest < layout.chunk_length ? rest : layout.chunk_length);
+  simt::Pack<In, E> values[N][batch];
+#pragma unroll
+  for (int n = 0; n < N; ++n) {
+    if (layout.constant[n] && first < count) {
+      const auto value = elementwise::load_or_repeat<E>(in.data[n] + at[n], layout.repeats[n]);
+#pragma unroll
+      for (int k = 0; k < batch; ++k) {
+        values[n][k] = value;
+      }
+    }
+  }
+  for (int index = first; index < count; index += batch * step) {
+#pragma unroll
+    for (int k = 0; k < batch; ++k) {
+      if (index + k * step < count) {
+        int64_t from[N];
+#pragma unroll
+        for (int n = 0; n < N; ++n) {
+          from[n] = at[n];
+        }
+        add_offsets(from, begin + index + k * step, layout.reduced_rank, layout.reduced_extent,
+                    layout.reduced_stride);
+#pragma unroll
+        for (int n = 0; n < N; ++n) {
+          if (!layout.constant[n]) {
+            values[n][k] = elementwise::load_or_repeat<E>(in.data[n] + from[n], layout.repeats[n]);
+          }
+        }
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < batch; ++k) {
+      if (index + k * step < count) {
+#pragma unroll
+        for (int e = 0; e < E; ++e) {
+          In arguments[N];
+#pragma unroll
+          for (int n = 0; n < N; ++n) {
+            arguments[n] = values[n][k][e];
+          }
+          auto& own = acc[e % Accumulators];
+          own = Op::combine(own, value_of<Op>(arguments, std::make_index_sequence<N>()));
+        }
+      }
+    }
+  }
+}
+
+template <class Op, class Store, int N>
+__device__ void finish(const ReduceLayout<N>& layout,
+                       const Destination<typename Op::Accumulator, Store>& to, int64_t output,
+                       int64_t offset, typename Op::Accumulator result) {
+  if (to.partials != nullptr) {
+    to.partials[blockIdx.y * layout.outputs + output] = result;
+  } else {
+    to.store(offset, result);
+  }
+}
+
+// `lanes` threads own a row.
+template <int E, class Op, class In, int N, class Store>
+__global__ void __launch_bounds__(block_threads, 4)
+    rows_kernel(const ReduceLayout<N> __grid_constant__ layout, const Inputs<In, N> in,
+                const Destination<typename Op::Accumulator, Store> to) {
+  using Accumulator = typename Op::Accumulator;
+  const int lanes = layout.lanes;
+  const int lane = static_cast<int>(threadIdx.x) % lanes;
+  const int64_t row =
+      int64_t{blockIdx.x} * (block_threads / lanes) + static_cast<int>(threadIdx.x) / lanes;
+  Accumulator acc[1] = {Op::identity()};
+  if (row < layout.outputs) {
+    int64_t at[N] = {};
+    add_offsets(at, row, layout.kept_rank, layout.kept_extent, layout.kept_stride);
+    accumulate<Op, E>(layout, in, at, lane, lanes, acc);
+  }
+  const Accumulator result =
+      lanes > 32 ? simt::block_reduce(acc[0], Op::identity(), Combine<Op>())
+                 : simt::warp_reduce(acc[0], Combine<Op>(), static_cast<unsigned>(lanes));
+  if (lane == 0 && row < layout.outputs) {
+    finish<Op>(layout, to, row, output_offset(layout, row), result);
+  }
+}
+
+// A block owns a tile of columns; its threads share the rows and meet in shared memory.
+template <int E, class Op, class In, int N, class Store>
+__global__ void __launch_bounds__(block_threads, 4)
+    columns_kernel(const ReduceLayout<N> __grid_constant__ layout, const Inputs<In, N> in,
+                   const Destination<typename Op::Accumulator, Store> to) {
+  using Accumulator = typename Op::Accumulator;
+  // Neighbouring threads read neighbouring columns of different packs without bank conflicts.
+  constexpr int pitch = block_threads + 128 / static_cast<int>(sizeof(Accumulator)) / E;
+  WARPTAPE_SHARED(Accumulator, shared, [E][pitch]);
+  const int thread = static_cast<int>(threadIdx.x);
+  const int width = layout.lanes;
+  const int height = block_threads / width;
+  const int row = thread / width;
+  const auto tiles = static_cast<unsigned>(layout.column_tiles);
+  const int64_t first_column = int64_t{blockIdx.x % tiles} * width;
+  const int64_t outer = blockIdx.x / tiles * layout.column_packs;  // its first column
+
+  Accumulator acc[E];
+#pragma unroll
+  for (int e = 0; e < E; ++e) {
+    acc[e] = Op::identity();
+  }
+  const int64_t column = first_column + thread % width;
+  if (row < height && column < layout.column_packs) {
+    int64_t at[N] = {};
+    add_offsets(at, outer + column, layout.kept_rank, layout.kept_extent, layout.kept_stride);
+    accumulate<Op, E>(layout, in, at, row, height, acc);
+  }
+#pragma unroll
+  for (int e = 0; e < E; ++e) {
+    shared[e][thread] = acc[e];
+  }
+  int rows = height;
+  while (rows > 1) {
+    __syncthreads();
+    const int half = (rows + 1) / 2;
+    if (row + half < rows) {
+#pragma unroll
+      for (int e = 0; e < E; ++e) {
+        acc[e] = Op::combine(acc[e], shared[e][thread + half * width]);
+        shared[e][thread] = acc[e];
+      }
+    }
+    rows = half;
+  }
+  __syncthreads();
+  // Thread by thread along the output.
+  const int64_t own_column = first_column + thread / E;
+  if (thread < width * E && own_column < layout.column_packs) {
+    const int64_t pack = outer + own_column;
+    const int e = thread % E;
+    finish<Op>(layout, to, pack * E + e, output_offset(layout, pack) + e * layout.output_step,
+               shared[e][thread / E]);
+  }
+}
+
+// The second launch: combines what the chunks left.
+template <class Op>
+struct CombinePartials {
+  using Accumulator = typename Op::Accumulator;
+  static WARPTAPE_HOST_DEVICE Accumulator identity() { return Op::identity(); }
+  static WARPTAPE_HOST_DEVICE Accumulator combine(Accumulator a, Accumulator b) {
+    return Op::combine(a, b);
+  }
+  static WARPTAPE_HOST_DEVICE Accumulator value(Accumulator partial) { return partial; }
+};
+
+template <int E, class Op, class In, int N, class Store>
+void launch_layout(const char* name, gpu::StreamHandle stream, const ReduceLayout<N>& layout,
+                   const Inputs<In, N>& in,
+                   const Destination<typename Op::Accumulator, Store>& to) {
+  launch(layout.columns ? columns_kernel<E, Op, In, N, Store> : rows_kernel<E, Op, In, N, Store>,
+         {.grid = dim3(static_cast<unsigned>(layout.blocks), static_cast<unsigned>(layout.chunks)),
+          .block = dim3(block_threads),
+          .stream = stream,
+          .name = name},
+         layout, in, to);
+}
+
+// partials: device memory for plan.partials accumulators.
+template <class Op, class In, int N, class Store>
+void run(const char* name, gpu::StreamHandle stream, const ReducePlan<N>& plan,
+         const Inputs<In, N>& in, const Store& store, typename Op::Accumulator* partials) {
+  using Accumulator = typename Op::Accumulator;
+  using To = Destination<Accumulator, Store>;
+  const To first{plan.partials > 0 ? partials : nullptr, store};
+  if (plan.first.pack == 1) {
+    launch_layout<1, Op>(name, stream, plan.first, in, first);
+  } else {
+    launch_layout<simt::pack_size<In>, Op>(name, stream, plan.first, in, first);
+  }
+  if (plan.partials > 0) {
+    launch_layout<1, CombinePartials<Op>>(name, stream, plan.second,
+                                          Inputs<Accumulator, 1>{{partials}}, To{nullptr, store});
+  }
+}
+
+}  // namespace warptape::reduce

@@ -1,0 +1,10 @@
+#include "kernels/exp/exp_functor.h"
+
+#include "kernels/common/unary.cuh"
+
+namespace warptape {
+
+template struct UnaryCuda<ExpFunctor, float>;
+template struct UnaryCuda<ExpFunctor, double>;
+
+}  // namespace warptape

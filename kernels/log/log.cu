@@ -1,0 +1,10 @@
+#include "kernels/log/log_functor.h"
+
+#include "kernels/common/unary.cuh"
+
+namespace warptape {
+
+template struct UnaryCuda<LogFunctor, float>;
+template struct UnaryCuda<LogFunctor, double>;
+
+}  // namespace warptape

@@ -1,0 +1,53 @@
+#include "kernels/mse_loss/mse_loss_cuda.h"
+
+#include "kernels/common/sums.cuh"
+
+namespace warptape::cuda {
+namespace {
+
+struct SquaredDifference : reduce::SumInDouble {
+  template <class T>
+  static WARPTAPE_HOST_DEVICE double value(T input, T target) {
+    const double difference = static_cast<double>(input) - static_cast<double>(target);
+    return difference * difference;
+  }
+};
+
+template <class T>
+struct ScaledDifference : elementwise::NoPointers {
+  explicit ScaledDifference(double scale) : twice_scale(2 * scale) {}
+  WARPTAPE_HOST_DEVICE T operator()(T dy, T input, T target) const {
+    return static_cast<T>(twice_scale * static_cast<double>(dy)) * (input - target);
+  }
+  double twice_scale;
+};
+
+}  // namespace
+
+template <class T>
+void mse_loss_forward(gpu::StreamHandle stream, const ReducePlan<2>& plan, const T* input,
+                      const T* target, double scale, T* loss, double* partials) {
+  reduce::run<SquaredDifference>("mse_loss", stream, plan,
+                                 elementwise::Inputs<T, 2>{{input, target}},
+                                 reduce::StoreScaled<T>{loss, scale}, partials);
+}
+
+template <class T>
+void mse_loss_backward(gpu::StreamHandle stream, int64_t n, const T* dy, const T* input,
+                       const T* target, double scale, bool accumulate, T* to) {
+  StridedLoop<4> loop = elementwise::flat_loop<4>(n);
+  loop.stride[1][0] = 0;  // dy
+  elementwise::run("mse_loss_backward", stream, loop, ScaledDifference<T>(scale), accumulate, to,
+                   elementwise::Inputs<T, 3>{{dy, input, target}});
+}
+
+template void mse_loss_forward(gpu::StreamHandle, const ReducePlan<2>&, const float*, const float*,
+                               double, float*, double*);
+template void mse_loss_forward(gpu::StreamHandle, const ReducePlan<2>&, const double*,
+                               const double*, double, double*, double*);
+template void mse_loss_backward(gpu::StreamHandle, int64_t, const float*, const float*,
+                                const float*, double, bool, float*);
+template void mse_loss_backward(gpu::StreamHandle, int64_t, const double*, const double*,
+                                const double*, double, bool, double*);
+
+}  // namespace warptape::cuda

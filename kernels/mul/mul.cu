@@ -1,0 +1,10 @@
+#include "kernels/mul/mul_functor.h"
+
+#include "kernels/common/binary.cuh"
+
+namespace warptape {
+
+template struct BinaryCuda<MulFunctor, float>;
+template struct BinaryCuda<MulFunctor, double>;
+
+}  // namespace warptape

@@ -1,0 +1,10 @@
+#include "kernels/relu/relu_functor.h"
+
+#include "kernels/common/unary.cuh"
+
+namespace warptape {
+
+template struct UnaryCuda<ReluFunctor, float>;
+template struct UnaryCuda<ReluFunctor, double>;
+
+}  // namespace warptape

@@ -1,0 +1,10 @@
+#include "kernels/sub/sub_functor.h"
+
+#include "kernels/common/binary.cuh"
+
+namespace warptape {
+
+template struct BinaryCuda<SubFunctor, float>;
+template struct BinaryCuda<SubFunctor, double>;
+
+}  // namespace warptape

@@ -1,0 +1,46 @@
+#include "kernels/common/sums.cuh"
+#include "kernels/sum/sum_cuda.h"
+
+namespace warptape::cuda {
+namespace {
+
+struct Total : reduce::SumInDouble {
+  template <class T>
+  static WARPTAPE_HOST_DEVICE double value(T x) {
+    return static_cast<double>(x);
+  }
+};
+
+template <class T>
+struct ScaleBy : elementwise::NoPointers {
+  explicit ScaleBy(T scale) : factor(scale) {}
+  WARPTAPE_HOST_DEVICE T operator()(T dy) const { return factor * dy; }
+  T factor;
+};
+
+}  // namespace
+
+template <class T>
+void sum_forward(const char* name, gpu::StreamHandle stream, const ReducePlan<1>& plan, const T* x,
+                 double scale, T* y, double* partials) {
+  reduce::run<Total>(name, stream, plan, elementwise::Inputs<T, 1>{{x}},
+                     reduce::StoreScaled<T>{y, scale}, partials);
+}
+
+template <class T>
+void sum_backward(const char* name, gpu::StreamHandle stream, const StridedLoop<2>& loop,
+                  const T* dy, double scale, bool accumulate, T* dx) {
+  elementwise::run(name, stream, loop, ScaleBy<T>(static_cast<T>(scale)), accumulate, dx,
+                   elementwise::Inputs<T, 1>{{dy}});
+}
+
+template void sum_forward(const char*, gpu::StreamHandle, const ReducePlan<1>&, const float*,
+                          double, float*, double*);
+template void sum_forward(const char*, gpu::StreamHandle, const ReducePlan<1>&, const double*,
+                          double, double*, double*);
+template void sum_backward(const char*, gpu::StreamHandle, const StridedLoop<2>&, const float*,
+                           double, bool, float*);
+template void sum_backward(const char*, gpu::StreamHandle, const StridedLoop<2>&, const double*,
+                           double, bool, double*);
+
+}  // namespace warptape::cuda

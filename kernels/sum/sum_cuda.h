@@ -1,0 +1,17 @@
+#pragma once
+#include "core/device/gpu.h"
+#include "kernels/common/reduce_plan.h"
+
+namespace warptape::cuda {
+
+// y = scale * sum of x; partials: plan.partials elements of workspace.
+template <class T>
+void sum_forward(const char* name, gpu::StreamHandle stream, const ReducePlan<1>& plan, const T* x,
+                 double scale, T* y, double* partials);
+
+// dx = scale * dy, or dx += that. Operands of the loop: dx, dy.
+template <class T>
+void sum_backward(const char* name, gpu::StreamHandle stream, const StridedLoop<2>& loop,
+                  const T* dy, double scale, bool accumulate, T* dx);
+
+}  // namespace warptape::cuda
