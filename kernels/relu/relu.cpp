@@ -1,7 +1,7 @@
 #include "kernels/relu/relu.h"
 
-#include "kernels/relu/relu_functor.h"
 #include "kernels/common/unary.h"
+#include "kernels/relu/relu_functor.h"
 
 namespace warptape {
 

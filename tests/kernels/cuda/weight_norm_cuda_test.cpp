@@ -69,8 +69,8 @@ Tensor misaligned(const std::vector<double>& values, const Shape& shape) {
   return on_cuda<T>(longer, {count}).slice(1, count).view(shape);
 }
 
-// Largest difference over the largest value; over 1 for small tensors, because the gradient of v in a
-// row of one element is zero, and what is computed a rounding error.
+// Largest difference over the largest value; over 1 for small tensors, because the gradient of v in
+// a row of one element is zero, and what is computed a rounding error.
 template <class T>
 double error(const Tensor& got, const std::vector<double>& wanted, double scale = 1) {
   const std::vector<T> values = got.to(cpu).to_vector<T>();
