@@ -249,7 +249,7 @@ void run(const char* name, gpu::StreamHandle stream, const ReducePlan<N>& plan,
   const To first{plan.partials > 0 ? partials : nullptr, store};
   if (plan.first.pack == 1) {
     launch_layout<1, Op>(name, stream, plan.first, in, first);
-  } else {
+  } else if constexpr (N <= reduce_detail::most_packed_inputs) {
     launch_layout<simt::pack_size<In>, Op>(name, stream, plan.first, in, first);
   }
   if (plan.partials > 0) {

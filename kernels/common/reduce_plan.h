@@ -60,6 +60,8 @@ namespace reduce_detail {
 inline constexpr int64_t enough_blocks = 1024;
 inline constexpr int block_threads = 256;
 inline constexpr int most_columns = 64;  // packs of a tile
+// Packs of more inputs do not fit into the registers that 32 resident warps leave to a thread.
+inline constexpr int most_packed_inputs = 2;
 
 template <int Inputs>
 bool is_rows(const ReduceLoops<Inputs>& loops) {
@@ -166,7 +168,7 @@ ReduceLayout<Inputs> reduce_layout(const ReduceLoops<Inputs>& loops, int pack,
   set_dimensions(loops, layout);
   const bool packs = layout.columns ? fits_packs(loops.kept, loops.reduced, pack, aligned)
                                     : fits_packs(loops.reduced, loops.kept, pack, aligned);
-  layout.pack = packs ? pack : 1;
+  layout.pack = packs && Inputs <= most_packed_inputs ? pack : 1;
   const int inner = (layout.columns ? layout.kept_rank : layout.reduced_rank) - 1;
   for (int n = 0; n < Inputs && inner >= 0; ++n) {
     int64_t& stride =
