@@ -7,7 +7,7 @@
 namespace warptape::tools {
 
 void add_machine_options(CLI::App& command, MachineOptions& options) {
-  command.add_option("--device", options.device, "Where to run: auto, cpu or cuda")
+  command.add_option("--device", options.device, "Where to run: auto or cpu (cuda: not yet)")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   command.add_option("--threads", options.threads, "CPU threads [all]")->check(CLI::Range(1, 1024));
@@ -22,11 +22,12 @@ Device apply(const MachineOptions& options) {
   if (options.threads > 0) {
     set_num_threads(options.threads);
   }
-  if (options.device == "auto") {
-    return is_available(DeviceType::CUDA) ? Device{DeviceType::CUDA, 0} : cpu;
-  }
-  const Device device = parse_device(options.device);
+  const Device device = options.device == "auto" ? cpu : parse_device(options.device);
   backend(device);  // throws where it is not there
+  check<DeviceError>(device == cpu,
+                     "[device] {}: the models do not run there yet, as convolutions have no CUDA "
+                     "kernel; wanted --device cpu",
+                     to_string(device));
   return device;
 }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/device/gpu.h"
 #include "core/parallel.h"
 #include "kernels/common/onednn.h"
 #include "tools/commands.h"
@@ -37,11 +38,28 @@ std::string openmp_line() {
 #endif
 }
 
+std::string cuda_line() {
+  if constexpr (has_gpu) {
+    std::string reason;
+    if (gpu::device_count(&reason) == 0) {
+      return "not available: " + reason;
+    }
+    const gpu::Properties found = gpu::properties();
+    if (gpu::is_emulated()) {
+      return "no GPU: \"cuda\" is " + found.name + ", for tests and the memory profile";
+    }
+    return fmt::format("{}, sm_{}, {} multiprocessors, {:.0f} GiB, {}", found.name,
+                       found.compute_capability, found.multiprocessors,
+                       static_cast<double>(found.memory_bytes) / (1 << 30), found.versions);
+  } else {
+    return "not built in: this build has no GPU backend (WARPTAPE_GPU=cuda)";
+  }
+}
+
 void info() {
   fmt::print("warptape      {}\n", version());
-  fmt::print(
-      "devices       cpu ({} threads){}\n", std::thread::hardware_concurrency(),
-      is_available(DeviceType::CUDA) ? ", cuda" : "; no cuda: this build has no GPU backend");
+  fmt::print("cpu           {} threads\n", std::thread::hardware_concurrency());
+  fmt::print("cuda          {}\n", cuda_line());
   fmt::print("processor     {}\n", instruction_sets());
   fmt::print("oneDNN        {}\n", onednn_line());
   fmt::print("OpenMP        {}\n", openmp_line());
