@@ -41,8 +41,8 @@ template <int E, class Function, class Out, class In, int N>
 __global__ void __launch_bounds__(block_threads, 4)
     kernel(const Places<N + 1> __grid_constant__ places, const Function function, bool accumulate,
            Out* out, const Inputs<In, N> in) {
-  constexpr int batch =
-      N == 1 && E <= 4 ? 2 : 1;  // the loads of this many places precede their stores
+  // The loads of this many places precede their stores.
+  constexpr int batch = N == 1 && sizeof(Out) == 4 ? 2 : 1;
   if (blockIdx.x == 0 && threadIdx.x < places.range.ends) {
     run_end(places, function, accumulate, out, in);
   }
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(block_threads, 4)
       at[o] += index * places.stride[o][d];
     }
   }
-  simt::Pack<In, E> values[N][batch];
+  simt::Pack<In, E> values[N][batch] = {};
 #pragma unroll
   for (int n = 0; n < N; ++n) {
     if (places.step[n + 1] == 0) {

@@ -78,7 +78,7 @@ __device__ void accumulate(const ReduceLayout<N>& layout, const Inputs<In, N>& i
   const int64_t begin = blockIdx.y * layout.chunk_length;
   const int64_t rest = layout.length - begin;
   const int count = static_cast<int>(rest < layout.chunk_length ? rest : layout.chunk_length);
-  simt::Pack<In, E> values[N][batch];
+  simt::Pack<In, E> values[N][batch] = {};
 #pragma unroll
   for (int n = 0; n < N; ++n) {
     if (layout.constant[n] && first < count) {
