@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/device/device.h"
 #include "core/device/gpu.h"
 #include "kernels/common/onednn.h"
 #include "tests/temporary_folder.h"
