@@ -31,8 +31,10 @@ STORES = ("16-byte store", STORE_16, 1)
 # Regular expression of the demangled name -> what such a kernel must have: (what, instruction, at least).
 # Every line must match a kernel, else it has been forgotten here.
 REQUIRED = [
-    (r"\bweight_norm_(forward|backward)(_chunks)?<\w+, true>", [LOADS, STORES]),
-    (r"\bweight_norm_chunk_\w+<\w+, true>", [LOADS]),
+    (r"\bweight_norm_(forward|backward)(_chunks)?<", [LOADS, STORES]),
+    (r"\bweight_norm_chunk_\w+<", [LOADS]),
+    (r"\boptimizer_detail::(optimizer_step|scale)<", [LOADS, STORES]),
+    (r"\boptimizer_detail::sums_of_squares<", [LOADS]),
 ]
 # The same for the kernels of --expect-faults.
 PLANTED_REQUIRED = [(r"\bplanted_scalar\b|\bclean_vector\b", [LOADS, STORES])]

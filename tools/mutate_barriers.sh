@@ -21,7 +21,7 @@ END
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 program=build/simt-tsan/tests/warptape_tests
-filter='op_*:*Optimizer*:*Cuda*:*Ladder*'
+filter='op_*_cuda:*Cuda.*:Gpu*:*Ladder*'
 jobs=$(nproc)
 files=()
 while [[ $# -gt 0 ]]; do
