@@ -7,10 +7,11 @@ usage() {
 usage: tools/mutate_barriers.sh [--program FILE] [--filter TESTS] [--jobs N] [FILE...]
 
 Finds the barriers (__syncthreads and its kind, __syncwarp, cp_async_wait) in FILE..., by default all
-.cu and .cuh files of kernels/ and core/. Runs every test once to see which barriers it executes; then,
-for each barrier, the tests that execute it, with that barrier doing nothing. Nothing is recompiled.
-Prints "caught" or "NOT CAUGHT" for each and "N of N barriers"; fails unless all are caught. A barrier
-that no test executes is not caught. One whose deletion changes nothing is redundant, or lacks a test.
+.cu and .cuh files of kernels/, core/ and examples/. Runs every test once to see which barriers it
+executes; then, for each barrier, the tests that execute it, with that barrier doing nothing. Nothing is
+recompiled. Prints "caught" or "NOT CAUGHT" for each and "N of N barriers"; fails unless all are caught. A
+barrier that no test executes is not caught. One whose deletion changes nothing is redundant, or lacks a
+test.
 
   --program FILE   the tests, built with preset simt-tsan (default: build/simt-tsan/tests/warptape_tests)
   --filter TESTS   the tests to use, in GoogleTest's notation (default: those of ops,
@@ -40,7 +41,7 @@ if [[ ! -x $program ]]; then
   exit 2
 fi
 if [[ ${#files[@]} -eq 0 ]]; then
-  mapfile -t files < <(find kernels core -name '*.cu' -o -name '*.cuh' | sort)
+  mapfile -t files < <(find kernels core examples -name '*.cu' -o -name '*.cuh' | sort)
 fi
 
 work=$(mktemp -d)
