@@ -6,10 +6,13 @@
 
 #include "core/device/gpu.h"
 #include "core/random.h"
+#include "tests/core/device/gpu_test.h"
 #include "training/optimizer.h"
 
 namespace warptape {
 namespace {
+
+class OptimizerCuda : public GpuTest {};
 
 constexpr Device cuda{DeviceType::CUDA, 0};
 
@@ -93,19 +96,19 @@ void check_rule(typename Rule::Options options) {
   }
 }
 
-TEST(OptimizerCuda, SgdEqualsTheCpu) {
+TEST_F(OptimizerCuda, SgdEqualsTheCpu) {
   check_rule<SGD>({.lr = 0.1});
   check_rule<SGD>({.lr = 0.1, .momentum = 0.9, .dampening = 0.3, .weight_decay = 0.01});
   check_rule<SGD>({.lr = 0.1, .momentum = 0.9, .nesterov = true});
 }
 
-TEST(OptimizerCuda, AdamEqualsTheCpu) {
+TEST_F(OptimizerCuda, AdamEqualsTheCpu) {
   check_rule<Adam>({.lr = 0.01});
   check_rule<Adam>({.lr = 0.01, .beta1 = 0.8, .beta2 = 0.95, .weight_decay = 0.1});
   check_rule<AdamW>({.lr = 0.01, .weight_decay = 0.1});
 }
 
-TEST(OptimizerCuda, MoreParametersThanATableHolds) {
+TEST_F(OptimizerCuda, MoreParametersThanATableHolds) {
   Twins twins;
   for (int64_t i = 0; i < 300; ++i) {
     twins.add(1 + i % 7, float32);
@@ -120,7 +123,7 @@ TEST(OptimizerCuda, MoreParametersThanATableHolds) {
   expect_same(twins);
 }
 
-TEST(OptimizerCuda, GradientsAreClippedAsOnTheCpu) {
+TEST_F(OptimizerCuda, GradientsAreClippedAsOnTheCpu) {
   for (double max_norm : {0.5, 1e6}) {  // clipped, and left as they are
     Twins twins = some_parameters();
     twins.set_gradients(2);
@@ -136,7 +139,7 @@ TEST(OptimizerCuda, GradientsAreClippedAsOnTheCpu) {
   }
 }
 
-TEST(OptimizerCuda, ParametersOnTwoDevicesAreRefused) {
+TEST_F(OptimizerCuda, ParametersOnTwoDevicesAreRefused) {
   Twins twins;
   twins.add(3, float32);
   twins.set_gradients(1);
@@ -145,7 +148,7 @@ TEST(OptimizerCuda, ParametersOnTwoDevicesAreRefused) {
 }
 
 // The rate and the steps lie in device memory, so that a captured step goes on as eager ones do.
-TEST(OptimizerCuda, ACapturedStepSeesNewRatesAndCountsItsSteps) {
+TEST_F(OptimizerCuda, ACapturedStepSeesNewRatesAndCountsItsSteps) {
   const gpu::Stream stream;
   const gpu::StreamScope scope(stream);
   Twins twins;

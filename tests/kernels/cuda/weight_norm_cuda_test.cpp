@@ -9,9 +9,12 @@
 #include "kernels/weight_norm/weight_norm.h"
 #include "kernels/weight_norm/weight_norm_cuda.h"
 #include "kernels/weight_norm/weight_norm_geometry.h"
+#include "tests/core/device/gpu_test.h"
 
 namespace warptape {
 namespace {
+
+class WeightNormCuda : public GpuTest {};
 
 constexpr Device cuda{DeviceType::CUDA, 0};
 
@@ -119,7 +122,7 @@ void check(int64_t rows, int64_t length, bool aligned, bool with_zero_row = fals
   EXPECT_LE(error<T>(tape.gradient(weight.g), weight.reference.dg), weight.bound_of_sums());
 }
 
-TEST(WeightNormCuda, OneGradientAloneIsComputedAlone) {
+TEST_F(WeightNormCuda, OneGradientAloneIsComputedAlone) {
   for (int64_t length : {27, 64, 577, 16'385}) {
     for (bool aligned : {true, false}) {
       Weight<float> weight(3, length, aligned);
@@ -137,7 +140,7 @@ TEST(WeightNormCuda, OneGradientAloneIsComputedAlone) {
   }
 }
 
-TEST(WeightNormCuda, GradientsAreAddedToWhatIsThere) {
+TEST_F(WeightNormCuda, GradientsAreAddedToWhatIsThere) {
   for (int64_t length : {27, 64, 577, 16'385}) {
     const Weight<float> weight(3, length, true);
     const Parameter v(weight.v);
@@ -151,7 +154,7 @@ TEST(WeightNormCuda, GradientsAreAddedToWhatIsThere) {
   }
 }
 
-TEST(WeightNormCuda, NormsAlone) {
+TEST_F(WeightNormCuda, NormsAlone) {
   for (int64_t length : {1, 27, 64, 577, 16'385}) {
     const Weight<double> weight(3, length, true);
     std::vector<double> norms;
@@ -167,14 +170,14 @@ TEST(WeightNormCuda, NormsAlone) {
   }
 }
 
-TEST(WeightNormCuda, ShortRows) {
+TEST_F(WeightNormCuda, ShortRows) {
   for (int64_t length : {1, 2, 3, 4, 5, 6, 7, 8, 12, 20, 26, 27, 31, 32, 33, 62, 63, 64}) {
     check<float>(67, length, true);
     check<double>(35, length, true);
   }
 }
 
-TEST(WeightNormCuda, RowsOfAWarpAndMore) {
+TEST_F(WeightNormCuda, RowsOfAWarpAndMore) {
   for (int64_t length :
        {65, 66, 100, 127, 128, 129, 131, 132, 510, 512, 513, 576, 577, 1023, 1025}) {
     check<float>(9, length, true);
@@ -182,7 +185,7 @@ TEST(WeightNormCuda, RowsOfAWarpAndMore) {
   }
 }
 
-TEST(WeightNormCuda, RowsOfABlock) {
+TEST_F(WeightNormCuda, RowsOfABlock) {
   for (int64_t length : {4096, 4097, 13'824, 16'383, 16'384}) {
     check<float>(2, length, true);
   }
@@ -191,7 +194,7 @@ TEST(WeightNormCuda, RowsOfABlock) {
   }
 }
 
-TEST(WeightNormCuda, RowsThatNoBlockHolds) {
+TEST_F(WeightNormCuda, RowsThatNoBlockHolds) {
   for (int64_t length : {16'385, 40'003}) {
     check<float>(2, length, true);
   }
@@ -199,21 +202,21 @@ TEST(WeightNormCuda, RowsThatNoBlockHolds) {
   check<float>(1, 1'000'000, true);
 }
 
-TEST(WeightNormCuda, SlicesThatStartAnywhere) {
+TEST_F(WeightNormCuda, SlicesThatStartAnywhere) {
   for (int64_t length : {1, 5, 27, 64, 577, 16'385}) {
     check<float>(3, length, false);
     check<double>(3, length, false);
   }
 }
 
-TEST(WeightNormCuda, ARowOfZerosGivesZeros) {
+TEST_F(WeightNormCuda, ARowOfZerosGivesZeros) {
   for (int64_t length : {5, 27, 576, 17'000}) {
     check<float>(2, length, true, true);
     check<double>(2, length, true, true);
   }
 }
 
-TEST(WeightNormCuda, NothingOverflowsThatTheResultDoesNot) {
+TEST_F(WeightNormCuda, NothingOverflowsThatTheResultDoesNot) {
   for (int64_t length : {5, 576, 17'000}) {
     const std::vector<float> tiny(static_cast<size_t>(length), 1e-30f);
     Tensor v = tensor(tiny, {1, length}).to(cuda);
@@ -224,7 +227,7 @@ TEST(WeightNormCuda, NothingOverflowsThatTheResultDoesNot) {
   }
 }
 
-TEST(WeightNormCuda, TheGeometryFollowsTheRow) {
+TEST_F(WeightNormCuda, TheGeometryFollowsTheRow) {
   using namespace weight_norm_detail;
   const auto layout = [](int64_t length) { return geometry<float>(length, 2, true).layout; };
   const auto lanes = [](int64_t length) { return geometry<float>(length, 2, true).lanes; };
@@ -250,7 +253,7 @@ TEST(WeightNormCuda, TheGeometryFollowsTheRow) {
 }
 
 // A model's weights of all geometries, more than one table holds, on the pointers' level.
-TEST(WeightNormCuda, ManyWeightsShareALaunch) {
+TEST_F(WeightNormCuda, ManyWeightsShareALaunch) {
   const std::vector<int64_t> lengths{5, 27, 8, 576, 100, 2000, 33, 64};
   std::vector<Reference> references;
   std::vector<Tensor> tensors;

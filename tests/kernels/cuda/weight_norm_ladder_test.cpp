@@ -6,11 +6,14 @@
 
 #include "core/random.h"
 #include "kernels/weight_norm/weight_norm.h"
+#include "tests/core/device/gpu_test.h"
 
 namespace warptape {
 namespace {
 
-TEST(WeightNormLadder, EveryRungIsRight) {
+class WeightNormLadder : public GpuTest {};
+
+TEST_F(WeightNormLadder, EveryRungIsRight) {
   constexpr Device cuda{DeviceType::CUDA, 0};
   for (const auto& [rows, length] :
        {std::pair<int64_t, int64_t>{1, 4}, {5, 28}, {3, 576}, {2, 4096}}) {
