@@ -35,7 +35,15 @@ REQUIRED = [
     (r"\bweight_norm_chunk_\w+<", [LOADS]),
     (r"\boptimizer_detail::(optimizer_step|scale)<", [LOADS, STORES]),
     (r"\boptimizer_detail::sums_of_squares<", [LOADS]),
+    # The first number is the elements of an access; with 1 they are the kernels for odd shapes.
+    (r"\belementwise::kernel<(?!1,)\d+,", [LOADS, STORES]),
+    (r"\breduce::(rows|columns)_kernel<(?!1,)\d+,", [LOADS]),
+    (r"\btranspose::kernel<[\w ]+, (?!1>)\d+>", [LOADS, STORES]),
+    (r"\bcast_kernel<(float|double), (float|double)>", [LOADS, STORES]),
 ]
+# At most this many registers, so that 32 warps fit on an SM (65,536 registers): what a kernel that waits
+# for memory needs to keep enough loads under way.
+MOST_REGISTERS = 64
 # The same for the kernels of --expect-faults.
 PLANTED_REQUIRED = [(r"\bplanted_scalar\b|\bclean_vector\b", [LOADS, STORES])]
 
@@ -159,6 +167,8 @@ def faults_of(kernel, demangled, required, used):
         return ["has no machine code in the listing"]
     if not kernel.resources:
         faults.append("its resource usage is not in the listing")
+    if kernel.resources.get("REG", 0) > MOST_REGISTERS:
+        faults.append(f"uses {kernel.resources['REG']} registers, at most {MOST_REGISTERS} are wanted")
     if kernel.resources.get("STACK", 0):
         faults.append(f"uses {kernel.resources['STACK']} bytes of stack")
     if kernel.resources.get("LOCAL", 0):

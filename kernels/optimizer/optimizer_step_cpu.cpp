@@ -14,10 +14,20 @@ void apply(ParameterUpdate& update, const Rule& rule) {
   T* first = update.first.defined() ? update.first.mutable_data<T>() : nullptr;
   T* second = update.second.defined() ? update.second.mutable_data<T>() : nullptr;
   parallel_for(update.value.numel(), default_grain, [&](int64_t begin, int64_t end) {
-    T unused = T(0);
-    for (int64_t i = begin; i < end; ++i) {
-      rule(value[i], grad[i], first == nullptr ? unused : first[i],
-           second == nullptr ? unused : second[i]);
+    if (second != nullptr) {
+      for (int64_t i = begin; i < end; ++i) {
+        rule(value[i], grad[i], first[i], second[i]);
+      }
+    } else if (first != nullptr) {
+      for (int64_t i = begin; i < end; ++i) {
+        T none = T(0);
+        rule(value[i], grad[i], first[i], none);
+      }
+    } else {
+      for (int64_t i = begin; i < end; ++i) {
+        T none[2] = {};
+        rule(value[i], grad[i], none[0], none[1]);
+      }
     }
   });
 }
