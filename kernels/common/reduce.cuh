@@ -74,7 +74,9 @@ template <class Op, int E, class In, int N, int Accumulators>
 __device__ void accumulate(const ReduceLayout<N>& layout, const Inputs<In, N>& in,
                            const int64_t (&at)[N], int first, int step,
                            typename Op::Accumulator (&acc)[Accumulators]) {
-  constexpr int batch = N == 1 ? 2 : 1;  // the loads of this many places precede their use
+  // The loads of this many places precede their use; registers are short where accumulators are
+  // many.
+  constexpr int batch = N == 1 && Accumulators < 4 ? 2 : 1;
   const int64_t begin = blockIdx.y * layout.chunk_length;
   const int64_t rest = layout.length - begin;
   const int count = static_cast<int>(rest < layout.chunk_length ? rest : layout.chunk_length);
