@@ -150,8 +150,8 @@ void spread_line(const T* __restrict dy, const Index* __restrict indices, const 
 }
 
 bool windows_tile_image(const PoolGeometry& g) {
-  return g.stride == g.kernel && g.padding == Pair(0) && g.dilation == Pair(1) &&
-         g.out_height * g.kernel.height == g.height && g.out_width * g.kernel.width == g.width;
+  return g.windows_are_adjacent() && g.out_height * g.kernel.height == g.height &&
+         g.out_width * g.kernel.width == g.width;
 }
 
 template <class T, class Index>

@@ -58,6 +58,18 @@ TEST(ProfileBounds, Optimizers) {
                  {"grad_norm", {512, 1024}}});
 }
 
+TEST(ProfileBounds, Pooling) {
+  expect_bounds({{"max_pool2d", {8, 64, 32, 32}},
+                 {"max_pool2d", {2, 4, 256, 128}},
+                 {"max_pool2d", {16, 128, 15, 15}},  // with a row and a column in no window
+                 {"relu_max_pool2d", {8, 64, 32, 32}},
+                 {"avg_pool2d", {8, 64, 32, 32}}});
+  expect_bounds({{"max_pool2d", {8, 32, 32, 32}}, {"avg_pool2d", {8, 32, 32, 32}}}, float64);
+  // A pixel lies in 2.25 windows on average.
+  expect_bounds({{"max_pool2d_overlap", {8, 64, 32, 32}, {.moved = 1.9}},
+                 {"avg_pool2d_overlap", {8, 64, 32, 32}, {.moved = 1.9}}});
+}
+
 TEST(ProfileBounds, MovingData) {
   expect_bounds({{"fill", {512, 1024}},
                  {"copy", {512, 1024}},
