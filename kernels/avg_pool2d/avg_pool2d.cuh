@@ -19,17 +19,15 @@ __global__ void __launch_bounds__(block_threads, 4)
     return;
   }
   double sums[E] = {};
-  TapReader<E, T> reader(w, x, out);
+  TapReader<E, T> reader(w, x, out, T(0));
   for (int64_t rest = int64_t{w.vertical.kernel} * w.horizontal.kernel; rest > 0;
        rest -= reader.batch) {
     reader.load(rest);
 #pragma unroll
     for (int k = 0; k < reader.batch; ++k) {
-      if (reader.inside[k]) {
 #pragma unroll
-        for (int e = 0; e < E; ++e) {
-          sums[e] += static_cast<double>(reader.values[k][e]);
-        }
+      for (int e = 0; e < E; ++e) {
+        sums[e] += static_cast<double>(reader.values[k][e]);
       }
     }
   }

@@ -81,7 +81,7 @@ __device__ inline int64_t pixel_offset(const Windows& w, int64_t image, int rows
 }
 
 // The taps of a window, in row-major order. They are loaded in batches, so that each thread has
-// several loads under way.
+// several loads under way. Taps outside of the image, and behind the last one, read as `outside`.
 template <int E, class T>
 struct TapReader {
   static constexpr int batch = 4;
@@ -90,26 +90,30 @@ struct TapReader {
   const T* image;  // at the thread's channels
   int left;
   int row, column, in_row;  // of the next tap
-  simt::Pack<T, E> values[batch] = {};
-  bool inside[batch] = {};  // the image
+  T outside;
+  simt::Pack<T, E> values[batch];
 
   // `out`: of the window.
-  __device__ TapReader(const Windows& windows, const T* x, const Place& out)
+  __device__ TapReader(const Windows& windows, const T* x, const Place& out, T outside)
       : w(windows),
         image(x + pixel_offset(w, out.image, w.vertical.size, w.horizontal.size, 0, 0) +
               out.channel),
         left(w.horizontal.first_element(out.column)),
         row(w.vertical.first_element(out.row)),
         column(left),
-        in_row(0) {}
+        in_row(0),
+        outside(outside) {}
 
   // The next ones, of which `rest` are left.
   __device__ void load(int64_t rest) {
 #pragma unroll
     for (int k = 0; k < batch; ++k) {
-      inside[k] = k < rest && row >= 0 && row < w.vertical.size && column >= 0 &&
-                  column < w.horizontal.size;
-      if (inside[k]) {
+      // As unsigned numbers, what lies before the image lies behind it.
+      const bool inside = k < rest &&
+                          static_cast<unsigned>(row) < static_cast<unsigned>(w.vertical.size) &&
+                          static_cast<unsigned>(column) < static_cast<unsigned>(w.horizontal.size);
+      values[k] = simt::repeat_pack<E>(outside);
+      if (inside) {
         values[k] = simt::load_pack<E>(image + (row * w.horizontal.size + column) * w.channels);
       }
       column += w.horizontal.dilation;
@@ -172,6 +176,7 @@ __global__ void __launch_bounds__(block_threads, 4)
   simt::Pack<T, E> sum = {};
   for (int oh = w.vertical.windows_begin(in.row); oh < rows_end; ++oh) {
     const int r = w.vertical.tap_on(in.row, oh);
+#pragma unroll 1  // few, and registers are scarce
     for (int ow = columns_begin; ow < columns_end; ++ow) {
       const int s = w.horizontal.tap_on(in.column, ow);
       if (r >= 0 && s >= 0) {

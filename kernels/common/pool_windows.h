@@ -18,6 +18,11 @@ struct PoolAxis {
   // May lie in the padding.
   WARPTAPE_HOST_DEVICE int first_element(int window) const { return window * stride - padding; }
 
+  // The first tap that does not lie in the padding before the image.
+  WARPTAPE_HOST_DEVICE int first_tap(int window) const {
+    const int before = -first_element(window);
+    return before > 0 ? (before + dilation - 1) / dilation : 0;
+  }
   // The windows begin, ..., end - 1 reach over the element; where they are dilated, some of them
   // without a tap on it.
   WARPTAPE_HOST_DEVICE int windows_begin(int element) const {

@@ -18,28 +18,30 @@ __global__ void __launch_bounds__(block_threads, 4)
   if (!out.exists) {
     return;
   }
-  simt::Pack<T, E> best = simt::repeat_pack<E>(-std::numeric_limits<T>::infinity());
-  Tap best_tap[E] = {};
-  bool is_first = true;
-  TapReader<E, T> reader(w, x, out);
+  constexpr T nothing = -std::numeric_limits<T>::infinity();
+  simt::Pack<T, E> best = simt::repeat_pack<E>(nothing);
+  // A window of -infinities points into the image.
+  const Tap first_tap = static_cast<Tap>(w.vertical.first_tap(out.row)) * w.horizontal.kernel +
+                        w.horizontal.first_tap(out.column);
+  Tap best_tap[E];
+#pragma unroll
+  for (int e = 0; e < E; ++e) {
+    best_tap[e] = first_tap;
+  }
+  TapReader<E, T> reader(w, x, out, nothing);
   const Tap taps = static_cast<Tap>(w.vertical.kernel) * w.horizontal.kernel;
   for (Tap tap = 0; tap < taps; tap += reader.batch) {
     reader.load(taps - tap);
 #pragma unroll
     for (int k = 0; k < reader.batch; ++k) {
-      if (!reader.inside[k]) {
-        continue;
-      }
 #pragma unroll
       for (int e = 0; e < E; ++e) {
         const T value = reader.values[k][e];
-        // The first, so that a window of -infinities points into the image. !(value <= best) also
-        // lets a NaN win; once best is one, nothing replaces it.
-        const bool wins = is_first || (!(value <= best[e]) && best[e] == best[e]);
+        // !(value <= best) also lets a NaN win; once best is one, nothing replaces it.
+        const bool wins = !(value <= best[e]) && best[e] == best[e];
         best[e] = wins ? value : best[e];
         best_tap[e] = wins ? tap + k : best_tap[e];
       }
-      is_first = false;
     }
   }
   simt::Pack<Index, E> found;
