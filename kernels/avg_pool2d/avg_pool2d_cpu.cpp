@@ -19,7 +19,7 @@ void avg_pool2d_forward_cpu(const Tensor& x, const PoolGeometry& g, bool count_i
   dispatch_floating(x.dtype(), [&]<class T>() {
     const T* px = x.data<T>();
     T* py = y.mutable_data<T>();
-    parallel_for(g.batch * g.out_height, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(g.batch * g.out_height, pool_line_grain(g), [&](int64_t begin, int64_t end) {
       std::vector<double> sums(static_cast<size_t>(g.channels));
       for (int64_t line = begin; line < end; ++line) {
         const T* image = px + line / g.out_height * g.height * g.width * g.channels;
@@ -51,7 +51,7 @@ void avg_pool2d_backward_cpu(const Tensor& dy, const PoolGeometry& g, bool count
     T* pdx = dx.mutable_data<T>();
     const int64_t image_size = g.height * g.width * g.channels;
     // One thread owns an image, because windows may overlap.
-    parallel_for(g.batch, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(g.batch, pool_line_grain(g) / g.out_height + 1, [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {
         T* image = pdx + n * image_size;
         std::fill_n(image, image_size, T(0));

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "core/parallel.h"
+
 namespace warptape {
 namespace {
 
@@ -64,6 +66,11 @@ PoolGeometry make_pool_geometry(const char* op, const Operand& x, Pair kernel_si
                     site, "[{}] image: got shape {}, wanted fewer than 2^31 elements", op,
                     x.shape());
   return geometry;
+}
+
+int64_t pool_line_grain(const PoolGeometry& g) {
+  const int64_t line_cost = g.out_width * g.channels * g.kernel.height * g.kernel.width;
+  return default_grain / (line_cost + 1) + 1;
 }
 
 }  // namespace warptape

@@ -12,4 +12,7 @@ namespace warptape {
 PoolGeometry make_pool_geometry(const char* op, const Operand& x, Pair kernel_size, Pair stride,
                                 Pair padding, Pair dilation, bool ceil_mode);
 
+// How many lines of windows are worth a thread of the CPU.
+int64_t pool_line_grain(const PoolGeometry& geometry);
+
 }  // namespace warptape
