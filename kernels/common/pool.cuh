@@ -19,10 +19,9 @@ bool fits_packs(const PoolGeometry& g, const T* in, const T* out) {
   return g.channels % simt::pack_size<T> == 0 && simt::is_aligned16(in) && simt::is_aligned16(out);
 }
 
-// PoolGeometry for kernels. 32 bits suffice within a group of images; groups are the grid's y.
+// PoolGeometry for kernels: 32 bits suffice within an image.
 struct Windows {
   int64_t images;
-  int images_per_group;
   int channels;
   PoolAxis vertical, horizontal;
 
@@ -30,11 +29,7 @@ struct Windows {
       : images(g.batch),
         channels(static_cast<int>(g.channels)),
         vertical(g.vertical()),
-        horizontal(g.horizontal()) {
-    const int64_t pixels = std::max(g.height * g.width, g.out_height * g.out_width);
-    const int64_t elements = std::max<int64_t>(pixels * channels, 1);
-    images_per_group = static_cast<int>(std::min(images, (int64_t{1} << 31) / elements));
-  }
+        horizontal(g.horizontal()) {}
 
   template <class Visit>
   void for_each_pointer(Visit&&) const {}
@@ -44,35 +39,31 @@ struct Windows {
 template <int E>
 LaunchConfig config_of(const char* name, gpu::StreamHandle stream, const Windows& w, int rows,
                        int columns) {
-  const int64_t threads = int64_t{w.images_per_group} * rows * columns * (w.channels / E);
-  const int64_t groups =
-      threads == 0 ? 0 : (w.images + w.images_per_group - 1) / w.images_per_group;
-  return {.grid = dim3(static_cast<unsigned>((threads + block_threads - 1) / block_threads),
-                       static_cast<unsigned>(groups)),
+  const int64_t threads = w.images * rows * columns * (w.channels / E);
+  return {.grid = dim3(static_cast<unsigned>((threads + block_threads - 1) / block_threads)),
           .block = dim3(block_threads),
           .stream = stream,
           .name = name};
 }
 
 struct Place {
-  bool exists;
-  int64_t image;
+  int64_t image;  // w.images and more for threads behind the last one
   int row, column;
   int channel;  // the pack's first
 };
 
 template <int E>
 __device__ Place own_place(const Windows& w, int rows, int columns) {
-  const unsigned packs = static_cast<unsigned>(w.channels / E);
-  const unsigned thread = blockIdx.x * block_threads + threadIdx.x;
-  const unsigned pixel = thread / packs;
-  const unsigned line = pixel / static_cast<unsigned>(columns);
-  const unsigned in_group = line / static_cast<unsigned>(rows);
-  const int64_t image = int64_t{blockIdx.y} * w.images_per_group + in_group;
-  return {in_group < static_cast<unsigned>(w.images_per_group) && image < w.images, image,
-          static_cast<int>(line - in_group * static_cast<unsigned>(rows)),
-          static_cast<int>(pixel - line * static_cast<unsigned>(columns)),
-          static_cast<int>(thread - pixel * packs) * E};
+  const auto packs = static_cast<unsigned>(w.channels / E);
+  const unsigned per_image = static_cast<unsigned>(rows) * static_cast<unsigned>(columns) * packs;
+  const uint64_t thread = uint64_t{blockIdx.x} * block_threads + threadIdx.x;
+  const uint64_t image = thread / per_image;
+  const auto in_image = static_cast<unsigned>(thread - image * per_image);
+  const unsigned pixel = in_image / packs;
+  const unsigned row = pixel / static_cast<unsigned>(columns);
+  return {static_cast<int64_t>(image), static_cast<int>(row),
+          static_cast<int>(pixel - row * static_cast<unsigned>(columns)),
+          static_cast<int>(in_image - pixel * packs) * E};
 }
 
 __device__ inline int64_t pixel_offset(const Windows& w, int64_t image, int rows, int columns,
@@ -137,7 +128,7 @@ __global__ void __launch_bounds__(block_threads, 4)
   const int out_height = w.vertical.out_size;
   const int out_width = w.horizontal.out_size;
   const Place out = own_place<E>(w, out_height, out_width);
-  if (!out.exists) {
+  if (out.image >= w.images) {
     return;
   }
   const auto window = source.template load<E>(
@@ -167,7 +158,7 @@ template <int E, class T, class Source>
 __global__ void __launch_bounds__(block_threads, 4)
     gather_backward(const Windows __grid_constant__ w, const Source source, T* dx) {
   const Place in = own_place<E>(w, w.vertical.size, w.horizontal.size);
-  if (!in.exists) {
+  if (in.image >= w.images) {
     return;
   }
   const int rows_end = w.vertical.windows_end(in.row);

@@ -15,7 +15,7 @@ __global__ void __launch_bounds__(block_threads, 4)
   const int out_height = w.vertical.out_size;
   const int out_width = w.horizontal.out_size;
   const Place out = own_place<E>(w, out_height, out_width);
-  if (!out.exists) {
+  if (out.image >= w.images) {
     return;
   }
   constexpr T nothing = -std::numeric_limits<T>::infinity();
