@@ -149,7 +149,8 @@ def comes_from_float(code, at, register, steps=3):
         opcode, operands = code[before]
         if operands and operands[0] == register:
             if FLOAT_ARITHMETIC.match(opcode):
-                return True
+                # A product of zeros plus a number is how nvcc writes some integer constants.
+                return {operand.lstrip("-") for operand in operands[1:3]} != {"RZ"}
             return steps > 0 and bool(MOVE.match(opcode)) and any(
                 comes_from_float(code, before, source, steps - 1)
                 for source in operands[1:] if re.fullmatch(r"R\d+", source))
