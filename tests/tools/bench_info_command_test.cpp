@@ -127,6 +127,7 @@ TEST(InfoCommand, TrainHelpNamesEveryOption) {
                              "--init",
                              "--out",
                              "--device",
+                             "--data-on-device",
                              "--threads"}) {
     EXPECT_NE(out.find(std::string("\n  ") + option), std::string::npos) << option;
   }

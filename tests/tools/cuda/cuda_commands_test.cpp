@@ -137,6 +137,15 @@ TEST_F(CudaCommands, PredictAFolderAsTrainingEvaluatedIt) {
   }
 }
 
+TEST_F(CudaCommands, AutoNeverTakesTheEmulation) {
+  if (!gpu::is_emulated()) {
+    GTEST_SKIP() << "a GPU is what auto takes";
+  }
+  const std::string out =
+      expect_runs({"bench", "step", "simple_cnn", "--batch-size", "1", "--steps", "1"}).out;
+  EXPECT_NE(out.find(", on cpu with "), std::string::npos) << out;
+}
+
 TEST_F(CudaCommands, BenchTimesSteps) {
   const auto json = nlohmann::json::parse(
       expect_runs({"bench", "step", "simple_cnn", "--batch-size", "1", "--steps", "2", "--warmup",
