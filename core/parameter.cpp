@@ -25,7 +25,8 @@ Parameter& Parameter::operator=(const Parameter& other) {
 void Parameter::assign(const Tensor& value, const Site& site) {
   check<ShapeError>(value.shape() == state_->value.shape(), site,
                     "[assign] shape: got {}, wanted {}", value.shape(), state_->value.shape());
-  primitives::copy(primitives::cast(value, state_->value.dtype()), state_->value);
+  Tensor& own = state_->value;
+  primitives::copy(primitives::cast(value, own.dtype()).to(own.device()), own);
 }
 
 }  // namespace warptape

@@ -29,7 +29,8 @@ class Parameter {
   bool defined() const { return state_ && state_->value.defined(); }
   const Tensor& value() const { return state_->value; }
 
-  // Copies the elements in (cast to the parameter's dtype); ShapeError if the shape differs.
+  // Copies the elements in, from any device, cast to the parameter's dtype; ShapeError if the shape
+  // differs.
   void assign(const Tensor& value, const Site& site = Site::here());
 
   // The gradient of the last backward passes; undefined if there is none.

@@ -61,6 +61,15 @@ void Module::train(bool on) {
   fields(set_mode);
 }
 
+void Module::to(Device device) {
+  for (const auto& state : parameters(*this)) {
+    state->value = state->value.to(device);
+    if (state->grad.defined()) {
+      state->grad = state->grad.to(device);
+    }
+  }
+}
+
 std::vector<NamedParameter> named_parameters(Module& module) {
   struct Collect : Visitor {
     void on_module(const std::string& name, Module& child) override {

@@ -1,6 +1,6 @@
 #pragma once
 // Module: something with parameters and sub-modules. It lists its fields once; state dict,
-// printing, training mode, freezing and deep copies follow from that.
+// printing, training mode, moves between devices, freezing and deep copies follow from that.
 //
 //   struct Net : Module {
 //     Conv2d conv{{.in_channels = 3, .out_channels = 8, .kernel_size = 3}};
@@ -51,6 +51,10 @@ class Module {
   void train(bool on = true);
   void eval() { train(false); }
   bool is_training() const { return training_; }
+
+  // Moves the parameters, with their gradients, to another device. They stay the same parameters to
+  // optimizers, whose own state does not move: move a model before the first step.
+  void to(Device device);
 
  protected:
   Module() = default;

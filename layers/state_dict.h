@@ -15,8 +15,9 @@ using StateDict = std::vector<std::pair<std::string, Tensor>>;
 // storage: clone() what has to stay as it is.
 StateDict state_dict(Module& module);
 
-// Copies the tensors in, cast to the parameters' dtype. A weight is taken from whichever of these
-// the dict holds, and brought into the form that the layer has (split, or folded):
+// Copies the tensors in, from any device, cast to the parameters' dtype. A weight is taken from
+// whichever of these the dict holds, and brought into the form that the layer has (split, or
+// folded):
 //   NAME                                                            plain
 //   NAME_g, NAME_v                                                  torch.nn.utils.weight_norm
 //   parametrizations.NAME.original0, parametrizations.NAME.original1  its newer form

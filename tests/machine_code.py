@@ -41,6 +41,8 @@ REQUIRED = [
     (r"\btranspose::kernel<[\w ]+, (?!1>)\d+>", [LOADS, STORES]),
     (r"\bpool::\w+_(forward|backward)<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bcast_kernel<(float|double), (float|double)>", [LOADS, STORES]),
+    (r"\bimage_batch_kernel<[\w ]+, (?!1,)\d+, (true|1)>", [LOADS, STORES]),
+    (r"\bimage_batch_kernel<[\w ]+, (?!1,)\d+, (false|0)>", [STORES]),
 ]
 # At most this many registers, so that 32 warps fit on an SM (65,536 registers): what a kernel that waits
 # for memory needs to keep enough loads under way.
@@ -148,7 +150,8 @@ def comes_from_float(code, at, register, steps=3):
         opcode, operands = code[before]
         if operands and operands[0] == register:
             if FLOAT_ARITHMETIC.match(opcode):
-                return True
+                # A product of zeros plus a number is how nvcc writes some integer constants.
+                return {operand.lstrip("-") for operand in operands[1:3]} != {"RZ"}
             return steps > 0 and bool(MOVE.match(opcode)) and any(
                 comes_from_float(code, before, source, steps - 1)
                 for source in operands[1:] if re.fullmatch(r"R\d+", source))

@@ -28,6 +28,12 @@ CLI::Validator not_empty();
 // Sets the number of threads and returns the device; DeviceError where it is not there.
 Device apply(const MachineOptions& options);
 
+// "cpu with 2 threads", "cuda:0 (NVIDIA H200)".
+std::string describe_device(Device device);
+
+// Whether so much data may be kept on this GPU; never on the CPU, where it is anyway.
+bool fits_on_device(Device device, int64_t bytes);
+
 // load_state_dict with the checkpoint's path in front of its message.
 void load_checkpoint(const std::string& path, const StateDict& tensors, Module& model);
 

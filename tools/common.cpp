@@ -1,13 +1,30 @@
 // What the sub-commands share.
 
+#include "core/device/gpu.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "tools/commands.h"
 
 namespace warptape::tools {
+namespace {
+
+// Data is kept on a GPU where it takes at most this part of its memory.
+constexpr size_t share_for_data = 4;
+
+// An emulated device is there to be asked for, not to be found.
+bool has_real_gpu() {
+  if constexpr (has_gpu) {
+    return !gpu::is_emulated() && is_available(DeviceType::CUDA);
+  }
+  return false;
+}
+
+}  // namespace
 
 void add_machine_options(CLI::App& command, MachineOptions& options) {
-  command.add_option("--device", options.device, "Where to run: auto or cpu (cuda: not yet)")
+  command
+      .add_option("--device", options.device,
+                  "cpu, cuda, or auto: a GPU if there is one, else the CPU")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   command.add_option("--threads", options.threads, "CPU threads [all]")->check(CLI::Range(1, 1024));
@@ -22,13 +39,30 @@ Device apply(const MachineOptions& options) {
   if (options.threads > 0) {
     set_num_threads(options.threads);
   }
-  const Device device = options.device == "auto" ? cpu : parse_device(options.device);
+  const Device device = parse_device(options.device != "auto" ? options.device
+                                     : has_real_gpu()         ? "cuda"
+                                                              : "cpu");
   backend(device);  // throws where it is not there
-  check<DeviceError>(device == cpu,
-                     "[device] {}: the models do not run there yet, as convolutions have no CUDA "
-                     "kernel; wanted --device cpu",
-                     to_string(device));
   return device;
+}
+
+std::string describe_device(Device device) {
+  const std::string threads =
+      fmt::format("{} thread{}", num_threads(), num_threads() == 1 ? "" : "s");
+  if constexpr (has_gpu) {
+    if (device.type == DeviceType::CUDA) {
+      return fmt::format("{} ({})", to_string(device), gpu::properties().name);
+    }
+  }
+  return fmt::format("{} with {}", to_string(device), threads);
+}
+
+bool fits_on_device(Device device, int64_t bytes) {
+  if constexpr (has_gpu) {
+    return device != cpu &&
+           bytes <= static_cast<int64_t>(gpu::properties().memory_bytes / share_for_data);
+  }
+  return false;
 }
 
 void load_checkpoint(const std::string& path, const StateDict& tensors, Module& model) {

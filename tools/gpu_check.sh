@@ -7,8 +7,9 @@ usage() {
   cat <<'TEXT'
 usage: tools/gpu_check.sh [--dry-run] [--target NAME] [--tests REGEX] [OUT]
 
-Builds Warptape for the GPU that is here, runs the tests on it, and the op tests
-again under compute-sanitizer. Needs an NVIDIA GPU with its driver, a CUDA toolkit
+Builds Warptape for the GPU that is here, runs the tests on it, compares training
+with the CPU's (tools/compare_devices.py), and runs the op tests again under
+compute-sanitizer. Needs an NVIDIA GPU with its driver, a CUDA toolkit
 (13.0 or later), g++, CMake and python3, but no network: libraries that are not
 installed come from .bundle/, which `tools/setup.sh --bundle` fills elsewhere.
 
@@ -24,13 +25,14 @@ beside them. Exit status: 0 when no stage failed.
   --help          print this
 
 Seconds that a stage may take, from the environment: WARPTAPE_BUILD_LIMIT (1200),
-WARPTAPE_TESTS_LIMIT (900), WARPTAPE_MEMCHECK_LIMIT (600).
+WARPTAPE_TESTS_LIMIT (900), WARPTAPE_DEVICES_LIMIT (600), WARPTAPE_MEMCHECK_LIMIT (600).
 TEXT
 }
 
 build_limit="${WARPTAPE_BUILD_LIMIT:-1200}"
 tests_limit="${WARPTAPE_TESTS_LIMIT:-900}"
 memcheck_limit="${WARPTAPE_MEMCHECK_LIMIT:-600}"
+devices_limit="${WARPTAPE_DEVICES_LIMIT:-600}"
 build=build/gpu
 memcheck_filter='op_*' # the case tables, which run on every device
 
@@ -249,6 +251,19 @@ memcheck() {
   echo "detail: $(grep -E 'ERROR SUMMARY' "$build/memcheck.log" | tail -n 1)"
 }
 
+# Models train on the GPU to what they train to on the CPU.
+devices() {
+  if [[ $dry_run == yes ]]; then
+    echo "detail: no GPU"
+    return 77
+  elif [[ ! -x $build/warptape ]]; then
+    echo "detail: warptape was not built"
+    return 77
+  fi
+  python3 tools/compare_devices.py --warptape "$build/warptape" | tee "$build/devices.log"
+  echo "detail: $(tail -n 1 "$build/devices.log")"
+}
+
 # --- the stages -----------------------------------------------------------------------------------
 
 if [[ $dry_run == yes ]]; then row gpu "not run" 0 "a dry run"; else row gpu passed 0 "$gpu_name"; fi
@@ -257,6 +272,7 @@ toolkit="${details[${#details[@]} - 1]}"
 stage configure 300 configure || blocked="${blocked:-configuring failed}"
 stage build "$build_limit" compile || blocked="${blocked:-the build failed}"
 stage tests "$tests_limit" run_tests || true
+stage devices "$devices_limit" devices || true
 stage memcheck "$memcheck_limit" memcheck || true
 
 write_report

@@ -147,6 +147,23 @@ KernelCase pooling(const std::string& name, const std::string& windows, int64_t 
   return {name, windows + ", forward and backward", {8, 64, 32, 32}, prepare};
 }
 
+// Pixels of half the side become images of this shape.
+PreparedKernels prepare_image_batch(const Shape& shape, DType dtype) {
+  check<ValueError>(shape.rank() == 4 && shape[2] == shape[3] && shape[2] % 2 == 0,
+                    "[kernel] image_batch: got shape {}, wanted (N, C, S, S) with an even S",
+                    shape);
+  const Shape pixels = {shape[0], shape[1], shape[2] / 2, shape[2] / 2};
+  const Tensor numbers = Tensor::zeros({shape[0]}, int64, cuda);
+  ImageTransform transform{.image_size = shape[2], .dtype = dtype};
+  transform.mean.resize(static_cast<size_t>(shape[1]), 0.5);
+  transform.std.resize(static_cast<size_t>(shape[1]), 0.25);
+  return {[images = Tensor::full(pixels, 7, uint8, cuda), numbers, transform] {
+            image_batch(images, numbers, numbers, transform);
+          },
+          pixels.numel() + bytes_of(shape, dtype) + 3 * bytes_of({shape[0]}, int64),
+          bytes_of(shape, dtype)};
+}
+
 }  // namespace
 
 const std::vector<KernelCase>& kernel_cases() {
@@ -182,6 +199,7 @@ const std::vector<KernelCase>& kernel_cases() {
       {"fill", "with one value", {512, 1024}, prepare_fill},
       {"copy", "within the device", {512, 1024}, prepare_copy},
       {"cast", "to the other floating dtype", {512, 1024}, prepare_cast},
+      {"image_batch", "resized to twice the side", {128, 3, 32, 32}, prepare_image_batch},
       {"relayout", "row-major to channels-last", {8, 64, 32, 32}, prepare_relayout},
   };
   return cases;

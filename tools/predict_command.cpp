@@ -30,7 +30,7 @@ struct PredictOptions {
 };
 
 // The model of a checkpoint for images of this height and width.
-SimpleCNN load_model(const std::string& path, int64_t height, int64_t width) {
+SimpleCNN load_model(const std::string& path, int64_t height, int64_t width, Device device) {
   const NamedTensors checkpoint = load_safetensors(path);
   SimpleCNN::Options options = SimpleCNN::options_for(checkpoint.tensors);
   // The checkpoint's shapes leave the image size open by up to three pixels: the images tell.
@@ -39,6 +39,7 @@ SimpleCNN load_model(const std::string& path, int64_t height, int64_t width) {
   }
   SimpleCNN model(options);
   load_checkpoint(path, checkpoint.tensors, model);
+  model.to(device);
   model.eval();
   return model;
 }
@@ -62,9 +63,9 @@ void check_images(const PredictOptions& options, const std::string& source, cons
                     fitted.image_size);
 }
 
-void predict_array(const PredictOptions& options) {
+void predict_array(const PredictOptions& options, Device device) {
   const Tensor images = load_images(options.input);
-  SimpleCNN model = load_model(options.checkpoint, images.size(2), images.size(3));
+  SimpleCNN model = load_model(options.checkpoint, images.size(2), images.size(3), device);
   const SimpleCNN::Options& fitted = model.options();
   check_images(options, options.input, images.shape(), fitted);
   const int64_t count = images.size(0);
@@ -72,7 +73,8 @@ void predict_array(const PredictOptions& options) {
   for (int64_t begin = 0; begin < count; begin += batch_size) {
     const int64_t end = std::min(count, begin + batch_size);
     Tensor part = logits.slice(begin, end);
-    primitives::copy(model(primitives::cast(images.slice(begin, end), fitted.dtype)), part);
+    const Tensor batch = images.slice(begin, end).to(device);
+    primitives::copy(model(primitives::cast(batch, fitted.dtype)).to(cpu), part);
   }
   save_npy(options.output, logits);
   fmt::print("{}: logits {}, {}\n", options.output, logits.shape(), to_string(logits.dtype()));
@@ -109,12 +111,13 @@ ImageTransform run_transform(const std::string& checkpoint, int64_t channels) {
   return transform;
 }
 
-void predict_folder(const PredictOptions& options) {
+void predict_folder(const PredictOptions& options, Device device) {
   const int64_t channels =
       SimpleCNN::options_for(load_safetensors(options.checkpoint).tensors).input_channels;
   ImageTransform transform = run_transform(options.checkpoint, channels);
   const ImageData data = load_image_data(options.data);
-  SimpleCNN model = load_model(options.checkpoint, transform.image_size, transform.image_size);
+  SimpleCNN model =
+      load_model(options.checkpoint, transform.image_size, transform.image_size, device);
   const SimpleCNN::Options& fitted = model.options();
   const int64_t count = data.test.labels.numel();
   check_images(options, options.data,
@@ -126,7 +129,9 @@ void predict_folder(const PredictOptions& options) {
   transform.dtype = fitted.dtype;
   std::vector<int64_t> all(static_cast<size_t>(count));
   std::iota(all.begin(), all.end(), int64_t{0});
-  ImageLoader loader(data.test, all, transform, {.batch_size = batch_size});
+  const bool fits = fits_on_device(device, data.test.images.bytes());
+  ImageLoader loader(fits ? to(data.test, device) : data.test, all, transform,
+                     {.batch_size = batch_size, .device = device});
   const Evaluation result = evaluate(model, loader);
   fmt::print("{}: {} test images, accuracy {:.2f} %, loss {:.4f}\n", options.data, count,
              100 * result.accuracy, result.loss);
@@ -137,7 +142,7 @@ void predict_folder(const PredictOptions& options) {
     while (const auto batch = loader.next()) {
       const int64_t end = begin + batch->labels.numel();
       Tensor part = logits.slice(begin, end);
-      primitives::copy(model(batch->images), part);
+      primitives::copy(model(batch->images).to(cpu), part);
       begin = end;
     }
     save_npy(options.output, logits);
@@ -146,11 +151,11 @@ void predict_folder(const PredictOptions& options) {
 }
 
 void predict(const PredictOptions& options) {
-  apply(options.machine);
+  const Device device = apply(options.machine);
   if (options.data.empty()) {
-    predict_array(options);
+    predict_array(options, device);
   } else {
-    predict_folder(options);
+    predict_folder(options, device);
   }
 }
 

@@ -153,6 +153,7 @@ Json describe(const TrainOptions& o, const ImageData& data, const Split& parts,
   json["seed"] = o.seed;
   json["init"] = or_null(!o.init.empty(), o.init);
   json["device"] = o.machine.device;
+  json["data_on_device"] = or_null(o.machine.device != "cpu", o.data_on_device == "on");
   json["threads"] = num_threads();
   json["onednn"] = or_null(onednn_is_built_in(), onednn_version());
   return json;
@@ -166,25 +167,37 @@ void print_header(const TrainOptions& o, const ImageData& data, const Split& par
       parts.train.size(),
       parts.validation.empty() ? "" : fmt::format("{} validation, ", parts.validation.size()),
       data.test.labels.numel(), shape[1], shape[2], shape[3], data.classes, o.data);
-  fmt::print("{}\n{} parameters, {}, on {} with {} thread{}{}\n", to_string(model),
-             count_parameters(model), o.dtype, to_string(device), num_threads(),
-             num_threads() == 1 ? "" : "s",
-             o.dtype == "float32" && onednn_is_built_in() ? ", oneDNN " + onednn_version() : "");
+  const bool by_onednn = device == cpu && o.dtype == "float32" && onednn_is_built_in();
+  fmt::print("{}\n{} parameters, {}, on {}{}\n", to_string(model), count_parameters(model), o.dtype,
+             describe_device(device), by_onednn ? ", oneDNN " + onednn_version() : "");
+}
+
+// Moves the images to the device where that is wanted, and says in the options what was done.
+void place_data(TrainOptions& options, ImageData& data, Device device) {
+  const int64_t bytes = data.train.images.bytes() + data.test.images.bytes();
+  const bool fits = options.data_on_device == "auto" && fits_on_device(device, bytes);
+  options.data_on_device = fits || options.data_on_device == "on" ? "on" : "off";
+  if (options.data_on_device == "on") {
+    data.train = to(data.train, device);
+    data.test = to(data.test, device);
+  }
 }
 
 int train(TrainOptions options) {
   const Device device = apply(options.machine);
   options.machine.device = to_string(device);
   options.data = options.data.empty() ? default_data() : options.data;
-  const ImageData data = load_image_data(options.data);
+  ImageData data = load_image_data(options.data);
   const Split parts = split(data.train.labels.numel(), options.validation, options.seed);
   const ImageTransform transform = make_transform(options, data.train, parts.train);
 
   manual_seed(options.seed);
   SimpleCNN model = make_model(options, data, transform.dtype);
+  model.to(device);
   const auto optimizer = make_optimizer(options, parameters(model));
 
-  const ImageLoaderOptions in_order{.batch_size = options.batch_size};
+  place_data(options, data, device);
+  const ImageLoaderOptions in_order{.batch_size = options.batch_size, .device = device};
   ImageLoaderOptions shuffled = in_order;
   shuffled.drop_last = options.drop_last;
   shuffled.shuffle = !options.no_shuffle;

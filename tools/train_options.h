@@ -39,6 +39,7 @@ struct TrainOptions {
   bool no_weight_norm = false;
   std::string init;
   std::string out;
+  std::string data_on_device = "auto";
   MachineOptions machine;
 };
 

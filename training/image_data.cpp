@@ -193,6 +193,10 @@ void check_complete(const Found& found) {
 
 }  // namespace
 
+ImageSet to(const ImageSet& set, Device device) {
+  return {set.images.to(device), set.labels.to(device)};
+}
+
 ImageData load_image_data(const std::string& folder) {
   const Found found = find(folder);
   check_complete(found);

@@ -13,6 +13,8 @@ struct ImageSet {
   Tensor labels;  // int64 (N)
 };
 
+ImageSet to(const ImageSet& set, Device device);
+
 struct ImageData {
   ImageSet train;
   ImageSet test;

@@ -1,32 +1,63 @@
 #include "training/image_loader.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
+#include "training/batch_source.h"
 #include "training/permutation.h"
 
 namespace warptape {
+namespace {
+
+void check_arguments(const ImageSet& images, const std::vector<int64_t>& indices,
+                     const ImageTransform& transform, const ImageLoaderOptions& options) {
+  check<ValueError>(options.batch_size >= 1, "[ImageLoader] batch_size: got {}, wanted 1 or more",
+                    options.batch_size);
+  check<ValueError>(options.prefetch >= 1, "[ImageLoader] prefetch: got {}, wanted 1 or more",
+                    options.prefetch);
+  const auto channels = static_cast<size_t>(images.images.size(1));
+  check<ValueError>(transform.mean.size() == channels && transform.std.size() == channels,
+                    "[ImageLoader] mean and std: got {} and {} values, wanted {} (one per channel)",
+                    transform.mean.size(), transform.std.size(), channels);
+  const int64_t count = images.images.size(0);
+  for (int64_t index : indices) {
+    check<ValueError>(index >= 0 && index < count, "[ImageLoader] index: got {}, wanted 0 to {}",
+                      index, count - 1);
+  }
+  const Device device = images.images.device();
+  check<DeviceError>(device == cpu || device == options.device,
+                     "[ImageLoader] device: got images on {} for batches on {}, wanted images "
+                     "there or on the CPU",
+                     to_string(device), to_string(options.device));
+}
+
+std::unique_ptr<BatchSource> make_source(const ImageSet& images, const ImageTransform& transform,
+                                         const ImageLoaderOptions& options) {
+  BatchSourceOptions of_source{transform, options.batch_size, options.prefetch};
+  if (options.device == cpu) {
+    return make_prefetched_batches(images, std::move(of_source));
+  }
+  if (images.images.device() == options.device) {
+    return make_resident_batches(images, std::move(of_source));
+  }
+  backend(options.device);  // throws where it is not there
+  if constexpr (has_gpu) {
+    return make_staged_batches(images, std::move(of_source), options.device);
+  } else {
+    return nullptr;
+  }
+}
+
+}  // namespace
 
 ImageLoader::ImageLoader(const ImageSet& images, std::vector<int64_t> indices,
-                         ImageTransform transform, ImageLoaderOptions options)
-    : images_(images),
-      indices_(std::move(indices)),
-      transform_(std::move(transform)),
-      options_(options) {
-  check<ValueError>(options_.batch_size >= 1, "[ImageLoader] batch_size: got {}, wanted 1 or more",
-                    options_.batch_size);
-  check<ValueError>(options_.prefetch >= 1, "[ImageLoader] prefetch: got {}, wanted 1 or more",
-                    options_.prefetch);
-  const auto channels = static_cast<size_t>(images.images.size(1));
-  check<ValueError>(transform_.mean.size() == channels && transform_.std.size() == channels,
-                    "[ImageLoader] mean and std: got {} and {} values, wanted {} (one per channel)",
-                    transform_.mean.size(), transform_.std.size(), channels);
+                         const ImageTransform& transform, ImageLoaderOptions options)
+    : indices_(std::move(indices)), options_(options) {
+  check_arguments(images, indices_, transform, options_);
+  source_ = make_source(images, transform, options_);
 }
 
-ImageLoader::~ImageLoader() {
-  stop();
-}
+ImageLoader::~ImageLoader() = default;
 
 int64_t ImageLoader::batches_per_epoch() const {
   const int64_t partial = options_.drop_last ? 0 : options_.batch_size - 1;
@@ -34,75 +65,18 @@ int64_t ImageLoader::batches_per_epoch() const {
 }
 
 void ImageLoader::start(uint64_t epoch) {
-  stop();
   std::vector<int64_t> order = indices_;
   if (options_.shuffle) {
     const auto permutation = random_permutation(size(), options_.seed, Purpose::Shuffle, epoch);
     std::transform(permutation.begin(), permutation.end(), order.begin(),
                    [&](int64_t i) { return indices_[static_cast<size_t>(i)]; });
   }
-  finished_ = false;
-  stopping_ = false;
-  failure_ = nullptr;
-  thread_ = std::thread(&ImageLoader::produce, this, std::move(order));
-}
-
-void ImageLoader::stop() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_all();
-  if (thread_.joinable()) {
-    thread_.join();
-  }
-  ready_.clear();
-  finished_ = true;
-}
-
-void ImageLoader::produce(std::vector<int64_t> order) {
-  std::exception_ptr failure;
-  try {
-    for (int64_t batch = 0; batch < batches_per_epoch(); ++batch) {
-      const int64_t begin = batch * options_.batch_size;
-      const int64_t count = std::min(options_.batch_size, size() - begin);
-      ImageBatch made = make_batch(images_, order.data() + begin, count, transform_);
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] {
-        return stopping_ || static_cast<int64_t>(ready_.size()) < options_.prefetch;
-      });
-      if (stopping_) {
-        return;
-      }
-      ready_.push_back(std::move(made));
-      lock.unlock();
-      changed_.notify_all();
-    }
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  {
-    std::lock_guard lock(mutex_);
-    finished_ = true;
-    failure_ = failure;
-  }
-  changed_.notify_all();
+  order.resize(static_cast<size_t>(std::min(size(), batches_per_epoch() * options_.batch_size)));
+  source_->start(std::move(order));
 }
 
 std::optional<ImageBatch> ImageLoader::next() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return finished_ || !ready_.empty(); });
-  if (!ready_.empty()) {
-    ImageBatch batch = std::move(ready_.front());
-    ready_.pop_front();
-    lock.unlock();
-    changed_.notify_all();
-    return batch;
-  }
-  if (failure_) {
-    std::rethrow_exception(std::exchange(failure_, nullptr));
-  }
-  return std::nullopt;
+  return source_->next();
 }
 
 }  // namespace warptape

@@ -30,10 +30,10 @@ void Optimizer::set_learning_rate(double learning_rate) {
   check<ValueError>(std::isfinite(learning_rate) && learning_rate >= 0,
                     "[{}] learning rate: got {}, wanted a finite number of 0 or more", name_,
                     learning_rate);
-  learning_rate_ = learning_rate;
-  if (state_.learning_rate.defined()) {
+  if (state_.learning_rate.defined() && learning_rate != learning_rate_) {
     primitives::fill(state_.learning_rate, learning_rate);
   }
+  learning_rate_ = learning_rate;
 }
 
 void Optimizer::zero_grad() {
@@ -138,25 +138,33 @@ Tensor norm_and_factor(std::span<const Tensor> tensors, double max_norm) {
 
 }  // namespace
 
-double grad_norm(const ParameterStates& parameters) {
+Tensor queue_grad_norm(const ParameterStates& parameters) {
   const profile::Range range("grad_norm");
   const std::vector<Tensor> tensors = gradients(parameters);
-  return tensors.empty() ? 0.0 : norm_and_factor(tensors, 1).to_vector<double>()[0];
+  return tensors.empty() ? Tensor::zeros({1}, float64) : norm_and_factor(tensors, 1).slice(0, 1);
 }
 
-double clip_grad_norm(const ParameterStates& parameters, double max_norm) {
+Tensor queue_clip_grad_norm(const ParameterStates& parameters, double max_norm) {
   check<ValueError>(max_norm > 0, "[clip_grad_norm] max_norm: got {}, wanted more than 0",
                     max_norm);
   const profile::Range range("clip_grad_norm");
   std::vector<Tensor> tensors = gradients(parameters);
   if (tensors.empty()) {
-    return 0;
+    return Tensor::zeros({1}, float64);
   }
   const Tensor result = norm_and_factor(tensors, max_norm);
   on_device(
       "clip_grad_norm", result.device(), [&] { scale_by_factor_cpu(tensors, result); },
       [&] { scale_by_factor_cuda(tensors, result); });
-  return result.to_vector<double>()[0];
+  return result.slice(0, 1);
+}
+
+double grad_norm(const ParameterStates& parameters) {
+  return queue_grad_norm(parameters).item();
+}
+
+double clip_grad_norm(const ParameterStates& parameters, double max_norm) {
+  return queue_clip_grad_norm(parameters, max_norm).item();
 }
 
 }  // namespace warptape

@@ -104,4 +104,9 @@ double grad_norm(const ParameterStates& parameters);
 // torch.nn.utils.clip_grad_norm_. Returns the norm before. ValueError unless max_norm > 0.
 double clip_grad_norm(const ParameterStates& parameters, double max_norm);
 
+// The same, queued: the norm as a float64 tensor of one element on the gradients' device (on the
+// CPU where there are none), so that the host need not wait for it.
+Tensor queue_grad_norm(const ParameterStates& parameters);
+Tensor queue_clip_grad_norm(const ParameterStates& parameters, double max_norm);
+
 }  // namespace warptape

@@ -53,6 +53,7 @@ struct TrainingData {
 };
 
 struct TrainingCallbacks {
+  // Of every step, in order; on a device that works behind the host once the next one is queued.
   std::function<void(const StepMetrics&)> on_step = [](const StepMetrics&) {};
   std::function<void(const EpochMetrics&)> on_epoch = [](const EpochMetrics&) {};
   std::function<bool()> should_stop = [] { return false; };  // asked after every step
@@ -60,8 +61,9 @@ struct TrainingCallbacks {
 
 Evaluation evaluate(Module& model, ImageLoader& loader);
 
-// Trains until epochs or max_steps are through, or should_stop; every epoch that began ends with an
-// evaluation and on_epoch. Returns the best epoch. Throws Error if the loss is not finite.
+// Model and loaders on one device. Trains until epochs or max_steps are through, or should_stop;
+// every epoch that began ends with an evaluation and on_epoch. Returns the best epoch. Throws Error
+// if the loss is not finite.
 EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData data,
                               const TrainingOptions& options,
                               const TrainingCallbacks& callbacks = {});

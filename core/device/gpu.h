@@ -135,6 +135,9 @@ struct ErrorReport {
   int64_t index;  // where
   int64_t value;  // what was found
 };
+// Raises what kernels that have run by now reported, and waits for nothing: for whoever waits by
+// events.
+void raise_report();
 // Reporters set `filled` by an atomic operation, and `code` last.
 ErrorReport* report_word();  // for kernels; the host does not touch it
 // Returns a code for a message with {index} and {value} in it: "[cross_entropy] label {index}:

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -32,8 +33,9 @@ void throw_unless_zero(int code, const char* what) {
 }
 
 // This process's environment, in which a sanitizer's report ends the program with a status that is
-// none of its own (they would end it with 1).
-std::vector<std::string> make_environment() {
+// none of its own (they would end it with 1), and in which models run on the CPU unless they are
+// asked to run on "cuda".
+std::vector<std::string> make_environment(const Arguments& arguments) {
   std::vector<std::string> result;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     result.emplace_back(*entry);
@@ -43,6 +45,13 @@ std::vector<std::string> make_environment() {
     std::erase_if(result, [&](const std::string& entry) { return entry.starts_with(name + "="); });
     result.push_back(name + "=" + (present != nullptr ? present + std::string(":") : "") +
                      "exitcode=99");
+  }
+  const bool is_for_cuda = std::find(arguments.begin(), arguments.end(), "cuda") != arguments.end();
+  if (!is_for_cuda && arguments != Arguments{"info"}) {
+    std::erase_if(result, [](const std::string& entry) {
+      return entry.starts_with("CUDA_VISIBLE_DEVICES=");
+    });
+    result.emplace_back("CUDA_VISIBLE_DEVICES=");
   }
   return result;
 }
@@ -58,7 +67,7 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
 
 pid_t spawn(const Arguments& arguments, const std::string& folder, const TemporaryFolder& streams) {
   std::vector<std::string> words = Arguments{WARPTAPE_PROGRAM} + arguments;
-  std::vector<std::string> environment = make_environment();
+  std::vector<std::string> environment = make_environment(arguments);
   posix_spawn_file_actions_t actions;
   throw_unless_zero(posix_spawn_file_actions_init(&actions), "posix_spawn_file_actions_init");
   const int flags = O_WRONLY | O_CREAT | O_TRUNC;

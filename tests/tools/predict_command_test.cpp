@@ -34,7 +34,8 @@ double accuracy_by_predict(const TemporaryFolder& folder, const std::string& run
   for (int64_t i = 0; i < test.labels.numel(); ++i) {
     indices.push_back(i);
   }
-  const ImageBatch batch = make_batch(test, indices.data(), test.labels.numel(), transform);
+  const ImageBatch batch =
+      image_batch(test.images, test.labels, tensor(indices, {test.labels.numel()}), transform);
   save_npy(folder.path("X.npy"), batch.images);
   expect_runs(predict_arguments(folder.path(run + "/best.safetensors"), folder.path("X.npy"),
                                 folder.path("Y.npy")));

@@ -139,8 +139,8 @@ TEST(ImageTransform, ResizesAndNormalisesAsPyTorch) {
     }
     const ImageTransform transform{
         .image_size = golden["size"], .mean = {0.3, 0.3}, .std = {0.6, 0.6}, .dtype = float64};
-    const int64_t index = 0;
-    const ImageBatch batch = make_batch(set, &index, 1, transform);
+    const ImageBatch batch =
+        image_batch(set.images, set.labels, tensor<int64_t>({0}, {1}), transform);
     const std::vector<double> values = batch.images.to_vector<double>();
     std::vector<double> wanted = golden["values"];
     const std::vector<double> first(values.begin(),

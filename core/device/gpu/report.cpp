@@ -28,6 +28,8 @@ void replace(std::string& text, const std::string& placeholder, int64_t value) {
   }
 }
 
+}  // namespace
+
 void raise_report() {
   ErrorReport* word = reports().word;
   if (word == nullptr) {
@@ -46,8 +48,6 @@ void raise_report() {
   replace(message, "{value}", report.value);
   throw ValueError(message);
 }
-
-}  // namespace
 
 ErrorReport* report_word() {
   if (reports().word == nullptr) {

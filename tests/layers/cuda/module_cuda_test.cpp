@@ -1,0 +1,98 @@
+// Modules that move between devices.
+
+#include "layers/linear.h"
+#include "layers/sequential.h"
+#include "layers/state_dict.h"
+#include "layers/weight_norm.h"
+#include "tests/core/device/gpu_test.h"
+#include "training/optimizer.h"
+
+namespace warptape {
+namespace {
+
+class ModuleCuda : public GpuTest {};
+
+constexpr Device cuda{DeviceType::CUDA, 0};
+
+Sequential net() {
+  Sequential result(Linear({.in_features = 5, .out_features = 3, .dtype = float64}));
+  weight_norm(dynamic_cast<Linear&>(result[0]));
+  return result;
+}
+
+std::vector<std::vector<double>> values_of(Module& module) {
+  std::vector<std::vector<double>> result;
+  for (const auto& [name, value] : state_dict(module)) {
+    result.push_back(value.to_vector<double>());
+  }
+  return result;
+}
+
+TEST_F(ModuleCuda, MovesWithTheSameParameters) {
+  Sequential model = net();
+  const ParameterStates states = parameters(model);
+  states[0]->grad = Tensor::full(states[0]->value.shape(), 0.25, float64);
+  states[0]->grad_is_empty = false;
+  const auto values = values_of(model);
+  const auto weight = dynamic_cast<Linear&>(model[0]).weight.value().to_vector<double>();
+  for (Device device : {cuda, cpu, cuda}) {
+    model.to(device);
+    EXPECT_EQ(parameters(model), states);
+    EXPECT_EQ(values_of(model), values);
+    for (const auto& state : states) {
+      EXPECT_EQ(state->value.device(), device);
+    }
+    EXPECT_EQ(states[0]->grad.device(), device);
+    EXPECT_EQ(states[0]->grad.to_vector<double>()[1], 0.25);
+    const Tensor moved = dynamic_cast<Linear&>(model[0]).weight.value();  // computed there
+    EXPECT_EQ(moved.device(), device);
+    for (size_t i = 0; i < weight.size(); ++i) {
+      EXPECT_NEAR(moved.to_vector<double>()[i], weight[i], 1e-14);
+    }
+  }
+}
+
+TEST_F(ModuleCuda, OptimizersHoldWhatMoved) {
+  Sequential host = net();
+  Sequential device = host;
+  for (Sequential* model : {&host, &device}) {
+    SGD optimizer(parameters(*model), {.lr = 0.5, .momentum = 0.9});
+    model->to(model == &device ? cuda : cpu);
+    for (int step = 0; step < 2; ++step) {
+      for (const auto& state : parameters(*model)) {
+        state->grad = Tensor::full(state->value.shape(), 0.25, float64, state->value.device());
+        state->grad_is_empty = false;
+      }
+      optimizer.step();
+    }
+  }
+  const auto wanted = values_of(host);
+  const auto got = values_of(device);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    for (size_t j = 0; j < wanted[i].size(); ++j) {
+      EXPECT_NEAR(got[i][j], wanted[i][j], 1e-14);
+    }
+  }
+}
+
+TEST_F(ModuleCuda, TakesTheStateOfAModuleElsewhere) {
+  Sequential host = net();
+  Sequential device = net();
+  device.to(cuda);
+  load_state_dict(device, state_dict(host));
+  EXPECT_EQ(values_of(device), values_of(host));
+  for (const auto& [name, value] : state_dict(device)) {
+    EXPECT_EQ(value.device(), cuda) << name;
+  }
+  Sequential other = net();
+  load_state_dict(other, state_dict(device));
+  EXPECT_EQ(values_of(other), values_of(host));
+  EXPECT_EQ(state_dict(other)[0].second.device(), cpu);
+  Sequential plain(Linear({.in_features = 5, .out_features = 3, .dtype = float64}));  // folded
+  plain.to(cuda);
+  load_state_dict(plain, state_dict(host));
+  EXPECT_EQ(dynamic_cast<Linear&>(plain[0]).weight.value().device(), cuda);
+}
+
+}  // namespace
+}  // namespace warptape

@@ -1,0 +1,162 @@
+// `warptape train`, `predict` and `bench` with --device cuda against the same on the CPU. The
+// program's device is this build's: a GPU, or the emulation.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "kernels/argmax/argmax.h"
+#include "tests/core/device/gpu_test.h"
+#include "tests/tools/command_line.h"
+#include "tests/tools/tiny_data.h"
+#include "training/npy.h"
+
+namespace warptape {
+namespace {
+
+class CudaCommands : public GpuTest {};
+
+const Arguments on_cuda = {"--device", "cuda"};
+const Arguments on_cpu = {"--device", "cpu"};
+
+// Batches of 4 images of 8 x 8, without regard to what lies in `data`.
+CommandResult train(const TemporaryFolder& folder, const std::string& out, const Arguments& more) {
+  return expect_runs(Arguments{"train", "simple_cnn", "--data", folder.path("data"), "--out",
+                               folder.path(out), "--image-size", "8", "--batch-size", "4",
+                               "--epochs", "1", "--threads", "1"} +
+                     more);
+}
+
+void expect_same_steps(const TemporaryFolder& folder, const std::string& got,
+                       const std::string& wanted, double bound) {
+  const Table a = parse_table(folder.read(got + "/steps.csv"));
+  const Table b = parse_table(folder.read(wanted + "/steps.csv"));
+  EXPECT_EQ(a.columns, b.columns);
+  ASSERT_EQ(a.rows.size(), b.rows.size());
+  for (const char* column : {"loss", "gradient_norm"}) {
+    for (size_t i = 0; i < a.rows.size(); ++i) {
+      const double value = b.column(column).at(i);
+      EXPECT_NEAR(a.column(column).at(i), value, bound * value) << column << " of step " << i + 1;
+    }
+  }
+}
+
+TEST_F(CudaCommands, TrainAsOnTheCpu) {
+  const TemporaryFolder folder;
+  write_tiny_cifar10(folder, "data", 10, 6);
+  const Arguments options = {"--dtype", "float64", "--clip-norm", "1"};
+  train(folder, "cpu", options + on_cpu);
+  const std::string printed = train(folder, "cuda", options + on_cuda).out;
+  EXPECT_NE(printed.find("float64, on cuda:0 ("), std::string::npos) << printed;
+  EXPECT_EQ(names_in(folder.path("cuda")), names_in(folder.path("cpu")));
+  expect_same_steps(folder, "cuda", "cpu", 1e-9);
+  const Table metrics = parse_table(folder.read("cuda/metrics.csv"));
+  const Table wanted = parse_table(folder.read("cpu/metrics.csv"));
+  EXPECT_EQ(metrics.columns, wanted.columns);
+  EXPECT_EQ(metrics.column("test_accuracy"), wanted.column("test_accuracy"));
+  EXPECT_NEAR(metrics.column("test_loss").at(0), wanted.column("test_loss").at(0), 1e-8);
+  const auto config = nlohmann::json::parse(folder.read("cuda/config.json"));
+  EXPECT_EQ(config.at("device"), "cuda:0");
+  EXPECT_EQ(config.at("data_on_device"), true);
+  EXPECT_TRUE(nlohmann::json::parse(folder.read("cpu/config.json")).at("data_on_device").is_null());
+  const auto weights = read_weights(folder.path("cuda/last.safetensors"));
+  for (const auto& [name, values] : read_weights(folder.path("cpu/last.safetensors"))) {
+    EXPECT_LT(relative_difference(weights.at(name), values), 1e-8) << name;
+  }
+}
+
+TEST_F(CudaCommands, TrainTheSameTwiceAndWhereverTheDataLies) {
+  const TemporaryFolder folder;
+  write_tiny_idx(folder, "data");
+  const Arguments three = on_cuda + Arguments{"--max-steps", "3"};
+  train(folder, "first", three);
+  train(folder, "on", three + Arguments{"--data-on-device", "on"});
+  train(folder, "off", three + Arguments{"--data-on-device", "off"});
+  EXPECT_EQ(nlohmann::json::parse(folder.read("off/config.json")).at("data_on_device"), false);
+  for (const char* name : {"/steps.csv", "/last.safetensors"}) {
+    const std::string first = folder.read("first" + std::string(name));
+    EXPECT_TRUE(folder.read("on" + std::string(name)) == first) << name;
+    EXPECT_TRUE(folder.read("off" + std::string(name)) == first) << name;
+  }
+}
+
+// Three steps here, three there, either way round, against six steps on the CPU.
+TEST_F(CudaCommands, CheckpointsGoOnElsewhere) {
+  const TemporaryFolder folder;
+  write_tiny_cifar10(folder, "data", 12, 2);
+  const Arguments options = {"--dtype", "float64", "--optimizer", "sgd", "--no-shuffle"};
+  const auto go_on = [&](const std::string& from) {
+    return options + Arguments{"--init", folder.path(from + "/last.safetensors")};
+  };
+  train(folder, "cpu", options + on_cpu);
+  train(folder, "cuda", options + on_cuda);
+  train(folder, "cpu-cpu", go_on("cpu") + on_cpu);
+  train(folder, "cpu-cuda", go_on("cpu") + on_cuda);
+  train(folder, "cuda-cpu", go_on("cuda") + on_cpu);
+  expect_same_steps(folder, "cpu-cuda", "cpu-cpu", 1e-9);
+  expect_same_steps(folder, "cuda-cpu", "cpu-cpu", 1e-9);
+  EXPECT_EQ(read_keys(folder.path("cuda/last.safetensors")),
+            read_keys(folder.path("cpu/last.safetensors")));
+}
+
+TEST_F(CudaCommands, PredictTheSameClasses) {
+  const TemporaryFolder folder;
+  const std::string checkpoint = write_state(folder, "state.safetensors", tiny_state());
+  save_npy(folder.path("X.npy"), tiny_images(5));
+  std::vector<std::vector<int64_t>> predicted;
+  std::vector<std::vector<double>> logits;
+  for (const Arguments& device : {on_cpu, on_cuda}) {
+    expect_runs(Arguments{"predict", "simple_cnn", "--checkpoint", checkpoint, "--input",
+                          folder.path("X.npy"), "--output", folder.path("Y.npy")} +
+                device);
+    const Tensor y = load_npy(folder.path("Y.npy"));
+    predicted.push_back(argmax(y, 1).to_vector<int64_t>());
+    logits.push_back(as_doubles(y));
+  }
+  EXPECT_EQ(predicted[1], predicted[0]);
+  EXPECT_LT(relative_difference(logits[1], logits[0]), 1e-5);
+}
+
+TEST_F(CudaCommands, PredictAFolderAsTrainingEvaluatedIt) {
+  const TemporaryFolder folder;
+  write_tiny_cifar10(folder, "data", 4, 6);
+  train(folder, "run", on_cuda + Arguments{"--dtype", "float64"});
+  const double accuracy = parse_table(folder.read("run/metrics.csv")).column("test_accuracy").at(0);
+  for (const Arguments& device : {on_cpu, on_cuda}) {
+    const std::string out =
+        expect_runs(Arguments{"predict", "simple_cnn", "--checkpoint",
+                              folder.path("run/best.safetensors"), "--data", folder.path("data"),
+                              "--output", folder.path("Y.npy")} +
+                    device)
+            .out;
+    EXPECT_NE(out.find(fmt::format("6 test images, accuracy {:.2f} %", 100 * accuracy)),
+              std::string::npos)
+        << out;
+    EXPECT_EQ(load_npy(folder.path("Y.npy")).shape(), (Shape{6, 10}));
+  }
+}
+
+TEST_F(CudaCommands, AutoNeverTakesTheEmulation) {
+  if (!gpu::is_emulated()) {
+    GTEST_SKIP() << "a GPU is what auto takes";
+  }
+  const std::string out =
+      expect_runs({"bench", "step", "simple_cnn", "--batch-size", "1", "--steps", "1"}).out;
+  EXPECT_NE(out.find(", on cpu with "), std::string::npos) << out;
+}
+
+TEST_F(CudaCommands, BenchTimesSteps) {
+  const auto json = nlohmann::json::parse(
+      expect_runs({"bench", "step", "simple_cnn", "--batch-size", "1", "--steps", "2", "--warmup",
+                   "1", "--json", "--profile", "--device", "cuda"})
+          .out);
+  EXPECT_EQ(json.at("device"), "cuda:0");
+  EXPECT_GT(json.at("median_ms"), 0);
+  EXPECT_LE(json.at("min_ms"), json.at("max_ms"));
+  EXPECT_GT(json.at("peak_tensors_mb"), 8);
+  EXPECT_EQ(json.at("profile").at("step").at("calls"), 2);
+}
+
+}  // namespace
+}  // namespace warptape

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Checks that SimpleCNN trains on a GPU to what it trains to on the CPU.
+
+Runs start from the same weights (one float32 checkpoint per seed) and see the same batches of a
+small data set in the format of CIFAR-10, by SGD with momentum. The reference is the CPU in float64.
+
+Bounds:
+  float64  losses and gradient norms of all steps: at most 1e-9 relative, data kept on the device
+           or brought batch by batch; a checkpoint of one device goes on on the other as on its own
+  float32  first loss of each seed: at most 1e-5 relative; last loss: median error over the seeds at
+           most three times that of the CPU in float32
+  both     the same run twice: the same bytes in steps.csv and last.safetensors
+
+Needs python3 alone. Prints a table; the exit status is 1 if a bound fails. Examples:
+
+  python3 tools/compare_devices.py --warptape build/gpu/warptape
+  python3 tools/compare_devices.py --warptape build/simt/warptape --image-size 8 --seeds 3 --steps 6
+(the second one on the emulated device, which is slow)
+"""
+
+import argparse
+import csv
+import math
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+
+TRAIN_IMAGES, TEST_IMAGES = 64, 4
+FLOAT64_BOUND, FIRST_LOSS_BOUND, LAST_LOSS_FACTOR = 1e-9, 1e-5, 3.0
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--warptape", default="build/cuda/warptape", help="the program")
+    parser.add_argument("--seeds", type=int, default=10, help="runs in float32 [10]")
+    parser.add_argument("--steps", type=int, default=20, help="per run [20]")
+    parser.add_argument("--batch-size", type=int, default=16, help="[16]")
+    parser.add_argument("--image-size", type=int, default=32, help="[32]")
+    arguments = parser.parse_args()
+    if min(arguments.seeds, arguments.steps, arguments.batch_size) < 1:
+        parser.error("--seeds, --steps and --batch-size: wanted 1 or more")
+    if arguments.steps < 2:
+        parser.error("--steps: wanted 2 or more")
+    return arguments
+
+
+def write_data(folder):
+    """Images that are bright in a band by their class, with noise."""
+    generator = random.Random(1)
+
+    def record(label):
+        pixels = [min(255, generator.randrange(60) + (150 if i % 1024 // 103 == label else 0))
+                  for i in range(3072)]
+        return bytes([label] + pixels)
+
+    folder.mkdir()
+    train = b"".join(record(i % 10) for i in range(TRAIN_IMAGES))
+    (folder / "data_batch_1.bin").write_bytes(train)
+    (folder / "test_batch.bin").write_bytes(b"".join(record(i) for i in range(TEST_IMAGES)))
+
+
+class Trainer:
+    """Runs `warptape train` in a folder for temporary files."""
+
+    def __init__(self, arguments, folder):
+        self.arguments = arguments
+        self.folder = folder
+        self.count = 0
+        write_data(folder / "data")
+
+    def train(self, device, dtype, seed, init=None, steps=None, lr="0.01", options=()):
+        """The folder of a finished run."""
+        self.count += 1
+        out = self.folder / f"run{self.count}"
+        command = [self.arguments.warptape, "train", "simple_cnn", "--device", device,
+                   "--dtype", dtype, "--seed", str(seed), "--data", self.folder / "data",
+                   "--out", out, "--epochs", "1000000", "--optimizer", "sgd", "--momentum", "0.9",
+                   "--lr", lr, "--max-steps", str(steps or self.arguments.steps),
+                   "--batch-size", str(self.arguments.batch_size),
+                   "--image-size", str(self.arguments.image_size), *options]
+        if init:
+            command += ["--init", init / "last.safetensors"]
+        result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        if result.returncode != 0:
+            sys.exit(f"{' '.join(str(word) for word in command)}\n"
+                     f"ended with status {result.returncode}: {result.stderr.strip()}")
+        return out
+
+
+def column(run, name):
+    with open(run / "steps.csv", newline="") as file:
+        return [float(row[name]) for row in csv.DictReader(file)]
+
+
+def relative(a, b):
+    difference = abs(a - b) / abs(b) if b != 0 else abs(a)
+    return difference if math.isfinite(difference) else math.inf
+
+
+def largest_difference(run, reference):
+    """Relative, of losses and gradient norms over all steps."""
+    return max(relative(a, b) for name in ("loss", "gradient_norm")
+               for a, b in zip(column(run, name), column(reference, name), strict=True))
+
+
+def differing_files(run, other):
+    return sum((run / name).read_bytes() != (other / name).read_bytes()
+               for name in ("steps.csv", "last.safetensors"))
+
+
+def compare(trainer, arguments):
+    """Rows (what, value, bound) of which each value must not exceed its bound."""
+    rows = []
+    starts = {}
+
+    def start_of(seed):
+        if seed not in starts:
+            starts[seed] = trainer.train("cpu", "float32", seed, steps=1, lr="0")
+        return starts[seed]
+
+    first = start_of(0)
+    reference = trainer.train("cpu", "float64", 0, first)
+    for place in ("on", "off"):
+        run = trainer.train("cuda", "float64", 0, first, options=["--data-on-device", place])
+        rows.append((f"float64, data on the device {place}: largest difference of a step",
+                     largest_difference(run, reference), FLOAT64_BOUND))
+    half = arguments.steps // 2
+    by_cpu = trainer.train("cpu", "float64", 0, first, steps=half)
+    by_cuda = trainer.train("cuda", "float64", 0, first, steps=half)
+    wanted = trainer.train("cpu", "float64", 1, by_cpu, steps=half)
+    for name, init, device in (("CPU to cuda", by_cpu, "cuda"), ("cuda to CPU", by_cuda, "cpu"),
+                               ("cuda to cuda", by_cuda, "cuda")):
+        run = trainer.train(device, "float64", 1, init, steps=half)
+        rows.append((f"float64, checkpoint goes on, {name}: largest difference",
+                     largest_difference(run, wanted), FLOAT64_BOUND))
+
+    errors = {"cuda": [], "cpu": []}
+    first_losses = []
+    for seed in range(arguments.seeds):
+        exact = column(trainer.train("cpu", "float64", seed, start_of(seed)), "loss")
+        for device, of_device in errors.items():
+            losses = column(trainer.train(device, "float32", seed, start_of(seed)), "loss")
+            of_device.append(abs(losses[-1] - exact[-1]))
+            if device == "cuda":
+                first_losses.append(relative(losses[0], exact[0]))
+    rows.append((f"float32, first loss: largest error of {arguments.seeds} seeds",
+                 max(first_losses), FIRST_LOSS_BOUND))
+    rows.append((f"float32, loss of step {arguments.steps}: median error",
+                 statistics.median(errors["cuda"]),
+                 LAST_LOSS_FACTOR * statistics.median(errors["cpu"])))
+
+    for dtype in ("float32", "float64"):
+        runs = [trainer.train("cuda", dtype, 0, first) for _ in range(2)]
+        rows.append((f"{dtype}, the same run twice: files that differ", differing_files(*runs), 0))
+    return rows
+
+
+def main():
+    arguments = parse_arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = compare(Trainer(arguments, pathlib.Path(folder)), arguments)
+    width = max(len(what) for what, _, _ in rows)
+    failed = 0
+    for what, value, bound in rows:
+        holds = value <= bound
+        failed += not holds
+        print(f"{what:<{width}}  {value:10.3g}  at most {bound:10.3g}  {'ok' if holds else 'FAILED'}")
+    print(f"{failed} of {len(rows)} bounds failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
