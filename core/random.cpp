@@ -8,24 +8,6 @@
 
 namespace warptape {
 
-PhiloxBlock philox(uint64_t counter_low, uint64_t counter_high, uint64_t key) {
-  PhiloxBlock counter{static_cast<uint32_t>(counter_low), static_cast<uint32_t>(counter_low >> 32),
-                      static_cast<uint32_t>(counter_high),
-                      static_cast<uint32_t>(counter_high >> 32)};
-  auto key0 = static_cast<uint32_t>(key);
-  auto key1 = static_cast<uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t product0 = uint64_t{0xD2511F53} * counter[0];
-    const uint64_t product1 = uint64_t{0xCD9E8D57} * counter[2];
-    counter = {
-        static_cast<uint32_t>(product1 >> 32) ^ counter[1] ^ key0, static_cast<uint32_t>(product1),
-        static_cast<uint32_t>(product0 >> 32) ^ counter[3] ^ key1, static_cast<uint32_t>(product0)};
-    key0 += 0x9E3779B9;  // the golden ratio
-    key1 += 0xBB67AE85;  // sqrt(3) - 1
-  }
-  return counter;
-}
-
 Generator& default_generator() {
   thread_local Generator generator;
   return generator;
@@ -65,7 +47,7 @@ void fill_normal(Tensor& tensor, double mean, double std, Generator& generator) 
   const RandomStream stream = generator.next_stream();
   fill_by_index(tensor, [&](uint64_t index, auto) {
     // A pair of words gives a pair of normals; u is in (0, 1], so that the logarithm is finite.
-    const PhiloxBlock block = philox(index / 4, stream.stream, stream.seed);
+    const PhiloxBlock block = stream.block(index / 4);
     const size_t pair = index % 4 / 2 * 2;
     const double u = (block[pair] + 1.0) * 0x1p-32;
     const double angle = 2 * std::numbers::pi * (block[pair + 1] * 0x1p-32);

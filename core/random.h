@@ -1,29 +1,12 @@
 #pragma once
-// Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"),
-// indexed by logical element: element i of a draw is word i % 4 of the block with counter
-// {i / 4, stream}, key = seed. So a draw is the same on every device, in every memory format, for
-// any number of threads, and in float32 and float64 up to rounding.
+// Random tensors, and the generator that names their draws (philox.h).
 
-#include <array>
 #include <cstdint>
 
+#include "core/philox.h"
 #include "core/tensor.h"
 
 namespace warptape {
-
-using PhiloxBlock = std::array<uint32_t, 4>;
-
-PhiloxBlock philox(uint64_t counter_low, uint64_t counter_high, uint64_t key);
-
-// One draw: names a stream of random words.
-struct RandomStream {
-  uint64_t seed = 0;
-  uint64_t stream = 0;
-
-  uint32_t word(uint64_t index) const { return philox(index / 4, stream, seed)[index % 4]; }
-  // Uniform in [0, 1), 32 random bits.
-  double uniform(uint64_t index) const { return word(index) * 0x1p-32; }
-};
 
 class Generator {
  public:

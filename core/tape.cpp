@@ -4,8 +4,6 @@
 #include <atomic>
 #include <mutex>
 
-#include "core/primitives.h"
-
 namespace warptape {
 namespace {
 
@@ -64,6 +62,11 @@ const Tensor& Saved::get() const {
                    "version {}, saved at {}",
                    tensor_.shape(), tensor_.version(), version_);
   return tensor_;
+}
+
+Tensor Saved::release() {
+  get();
+  return std::move(tensor_);
 }
 
 Tape::Tape(TapeOptions options) : id_(++last_id), options_(options) {
@@ -166,12 +169,14 @@ void Tape::backward(const Operand& y, BackwardOptions options) {
                     "[backward] got a tensor of shape {}, wanted one element, or a seed gradient",
                     y.shape());
   check_floating("backward", y);
-  Tensor one = Tensor::empty_like(y.tensor());
-  primitives::fill(one, 1);
-  backward(y, one, options);
+  backward_from(y, nullptr, options);
 }
 
 void Tape::backward(const Operand& y, const Tensor& seed, BackwardOptions options) {
+  backward_from(y, &seed, options);
+}
+
+void Tape::backward_from(const Operand& y, const Tensor* seed, BackwardOptions options) {
   check_open("backward", y.site());
   const int32_t from = find_slot(y);
   check<TapeError>(
@@ -225,9 +230,7 @@ std::vector<Tensor> Tape::gradients(const Operand& y, const std::vector<Operand>
       slot(output).wanted = slot(output).wanted || reached;
     }
   }
-  Tensor one = Tensor::empty_like(y.tensor());
-  primitives::fill(one, 1);
-  walk(from, one, y.site(), options.keep);
+  walk(from, nullptr, y.site(), options.keep);
   std::vector<Tensor> result;
   for (int32_t index : wanted) {
     result.push_back(index < 0 ? Tensor() : slot(index).grad);

@@ -33,6 +33,7 @@ class Saved {
   Saved() = default;
   explicit Saved(const Tensor& tensor) : tensor_(tensor.detach()), version_(tensor.version()) {}
   const Tensor& get() const;
+  Tensor release();  // the same, given up: for a backward that does not run again
   bool defined() const { return tensor_.defined(); }
 
  private:
@@ -52,6 +53,10 @@ class Backward {
   bool has_grad(int output = 0) const;       // false: that output had no influence
   const Tensor& grad(int output = 0) const;  // in the output's memory format
   Tensor take_grad(int output = 0);          // the same, given up by the tape: can be given on
+  // True if that gradient is the tape's own seed of ones: the output is the loss.
+  bool grad_is_one(int output = 0) const;
+  // Whether the records are kept, so that this function may be called again.
+  bool keeps() const { return keeps_; }
 
   // The buffer for an input's gradient and whether to write or to add. It must be written.
   GradientTarget into(int input);
@@ -62,12 +67,13 @@ class Backward {
 
  private:
   friend class Tape;
-  Backward(Tape& tape, size_t record) : tape_(tape), record_(record) {}
+  Backward(Tape& tape, size_t record, bool keeps) : tape_(tape), record_(record), keeps_(keeps) {}
   int32_t slot_of_input(int input) const;
   void finish();  // adds what was written to scratch
 
   Tape& tape_;
   size_t record_;
+  bool keeps_;
   std::vector<int32_t> handed_out_;
   std::vector<std::pair<int32_t, Tensor>> scratch_;
 };
@@ -151,8 +157,10 @@ class Tape {
   GradientTarget target(int32_t index);
   void give(int32_t index, Tensor gradient);
   bool holds_gradient(const Slot& slot) const;
-  void walk(int32_t from, const Tensor& seed_gradient, const Site& site, bool keep);
-  void walk_records(int32_t from, const Tensor& seed_gradient, const Site& site, bool keep);
+  // seed: the gradient of `from`; nullptr for ones of the tape's own.
+  void backward_from(const Operand& y, const Tensor* seed, BackwardOptions options);
+  void walk(int32_t from, const Tensor* seed, const Site& site, bool keep);
+  void walk_records(int32_t from, const Tensor* seed, const Site& site, bool keep);
   void check_anomaly(const Record& record);
   void check_open(const char* what, const Site& site) const;
   void close();
@@ -160,6 +168,9 @@ class Tape {
   uint64_t id_;
   TapeOptions options_;
   bool closed_ = false;
+  // Of the last walk: the slot that it began at, if with a seed of the tape's own. Nothing is added
+  // to that gradient: only what the slot depends on gets one.
+  int32_t one_slot_ = -1;
   std::vector<Record> records_;
   std::vector<Slot> slots_;
   std::unordered_map<const ParameterState*, int32_t> parameter_slots_;

@@ -43,7 +43,7 @@ void Tape::give(int32_t index, Tensor gradient) {
   }
 }
 
-void Tape::walk(int32_t from, const Tensor& seed, const Site& site, bool keep) {
+void Tape::walk(int32_t from, const Tensor* seed, const Site& site, bool keep) {
   try {
     walk_records(from, seed, site, keep);
   } catch (...) {  // half of the gradients are written: this tape is of no further use
@@ -57,16 +57,25 @@ void Tape::walk(int32_t from, const Tensor& seed, const Site& site, bool keep) {
   }
 }
 
-void Tape::walk_records(int32_t from, const Tensor& seed, const Site& site, bool keep) {
+void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool keep) {
   const Slot& start = slot(from);
-  check<ShapeError>(seed.shape() == start.shape, site, "[backward] seed: got shape {}, wanted {}",
-                    seed.shape(), start.shape);
-  check<DTypeError>(seed.dtype() == start.dtype, site, "[backward] seed: got {}, wanted {}",
-                    to_string(seed.dtype()), to_string(start.dtype));
+  if (seed != nullptr) {
+    check<ShapeError>(seed->shape() == start.shape, site,
+                      "[backward] seed: got shape {}, wanted {}", seed->shape(), start.shape);
+    check<DTypeError>(seed->dtype() == start.dtype, site, "[backward] seed: got {}, wanted {}",
+                      to_string(seed->dtype()), to_string(start.dtype));
+  }
   for (Slot& slot : slots_) {
     slot.grad = Tensor();
   }
-  give(from, seed);
+  one_slot_ = seed == nullptr ? from : -1;
+  if (seed != nullptr) {
+    give(from, *seed);
+  } else {
+    Tensor ones = Tensor::empty(start.shape, start.dtype, start.device, start.format);
+    primitives::fill(ones, 1);
+    give(from, std::move(ones));
+  }
   for (size_t i = records_.size(); i-- > 0;) {
     Record& record = records_[i];
     const bool used = std::any_of(record.outputs.begin(), record.outputs.end(),
@@ -75,7 +84,7 @@ void Tape::walk_records(int32_t from, const Tensor& seed, const Site& site, bool
                                     [&](int32_t in) { return in >= 0 && slot(in).wanted; });
     if (used && wanted) {
       const profile::Range range(record.op, profile::Phase::Backward);
-      Backward context(*this, i);
+      Backward context(*this, i, keep);
       try {
         record.backward(context);
       } catch (const TapeError& error) {
@@ -130,6 +139,11 @@ bool Backward::has_grad(int output) const {
 
 const Tensor& Backward::grad(int output) const {
   return tape_.slot(tape_.records_[record_].outputs[static_cast<size_t>(output)]).grad;
+}
+
+bool Backward::grad_is_one(int output) const {
+  return has_grad(output) &&
+         tape_.records_[record_].outputs[static_cast<size_t>(output)] == tape_.one_slot_;
 }
 
 Tensor Backward::take_grad(int output) {

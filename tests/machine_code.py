@@ -39,6 +39,7 @@ REQUIRED = [
     (r"\belementwise::kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\breduce::(rows|columns)_kernel<(?!1,)\d+,", [LOADS]),
     (r"\btranspose::kernel<[\w ]+, (?!1>)\d+>", [LOADS, STORES]),
+    (r"\bpool::\w+_(forward|backward)<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bcast_kernel<(float|double), (float|double)>", [LOADS, STORES]),
     (r"\bimage_batch_kernel<[\w ]+, (?!1,)\d+, (true|1)>", [LOADS, STORES]),
     (r"\bimage_batch_kernel<[\w ]+, (?!1,)\d+, (false|0)>", [STORES]),

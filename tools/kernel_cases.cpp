@@ -133,6 +133,20 @@ PreparedKernels prepare_relayout(const Shape& shape, DType dtype) {
       2 * bytes_of(shape, dtype));
 }
 
+// Of channels-last images. index_bytes: kept of each output for backward.
+KernelCase pooling(const std::string& name, const std::string& windows, int64_t index_bytes,
+                   const std::function<Tensor(const Tensor&)>& op) {
+  const auto prepare = [=](const Shape& shape, DType dtype) {
+    const Tensor x = primitives::relayout(on_cuda(shape, dtype), MemoryFormat::ChannelsLast);
+    const Tensor seed = Tensor::empty_like(op(x));
+    const int64_t wide = 2 * (bytes_of(shape, dtype) + bytes_of(seed.shape(), dtype));
+    const auto of_first = [op](const std::vector<Tensor>& in) { return op(in[0]); };
+    return PreparedKernels{forward_and_backward({x}, seed, of_first),
+                           wide + 2 * index_bytes * seed.numel(), wide, seed_copy};
+  };
+  return {name, windows + ", forward and backward", {8, 64, 32, 32}, prepare};
+}
+
 // Pixels of half the side become images of this shape.
 PreparedKernels prepare_image_batch(const Shape& shape, DType dtype) {
   check<ValueError>(shape.rank() == 4 && shape[2] == shape[3] && shape[2] % 2 == 0,
@@ -166,6 +180,18 @@ const std::vector<KernelCase>& kernel_cases() {
       reduction("sum", 0, sum),
       reduction("mean", 0, mean),
       reduction("max", 2, max),  // first to count the largest ones
+      pooling("max_pool2d", "2x2 windows", 1, [](const Tensor& x) { return max_pool2d(x, {}); }),
+      pooling("relu_max_pool2d", "2x2 windows", 1,
+              [](const Tensor& x) { return relu_max_pool2d(x, {}); }),
+      pooling("avg_pool2d", "2x2 windows", 0, [](const Tensor& x) { return avg_pool2d(x, {}); }),
+      pooling("max_pool2d_overlap", "3x3 windows, stride 2", 1,
+              [](const Tensor& x) {
+                return max_pool2d(x, {.kernel_size = 3, .stride = 2, .padding = 1});
+              }),
+      pooling("avg_pool2d_overlap", "3x3 windows, stride 2", 0,
+              [](const Tensor& x) {
+                return avg_pool2d(x, {.kernel_size = 3, .stride = 2, .padding = 1});
+              }),
       optimizer<SGD>("sgd", 5, {.momentum = 0.9}),
       optimizer<Adam>("adam", 7, {}),
       optimizer<AdamW>("adamw", 7, {}),

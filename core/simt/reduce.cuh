@@ -13,12 +13,18 @@ struct Sum {
   }
 };
 
+// A struct that is reduced has a shuffle_xor of its own in its namespace, member by member.
+template <class T>
+__device__ T shuffle_xor(T value, int lane_mask) {
+  return __shfl_xor_sync(0xFFFFFFFFu, value, lane_mask);
+}
+
 // Combines the values of every `width` neighbouring lanes (a power of two up to 32) and gives the
 // result to all of them. All lanes of the warp must call it.
 template <class T, class Combine>
 __device__ T warp_reduce(T value, Combine combine, unsigned width = 32) {
   for (unsigned offset = width / 2; offset > 0; offset /= 2) {
-    value = combine(value, __shfl_xor_sync(0xFFFFFFFFu, value, static_cast<int>(offset)));
+    value = combine(value, shuffle_xor(value, static_cast<int>(offset)));
   }
   return value;
 }

@@ -1,14 +1,9 @@
 #include "kernels/argmax/argmax.h"
 
 #include "core/profile.h"
-#include "kernels/common/dims.h"
+#include "kernels/argmax/argmax_kernels.h"
 
 namespace warptape {
-
-// y: int64, dims.kept as shape, row-major. index_strides: what one step in each dimension of x adds
-// to the index that is returned.
-void argmax_cpu(const Tensor& x, const ReductionDims& dims, const Strides& index_strides,
-                Tensor& y);
 
 Tensor argmax(const Operand& x, std::optional<int> dim, bool keepdim) {
   check_floating("argmax", x);
@@ -24,7 +19,9 @@ Tensor argmax(const Operand& x, std::optional<int> dim, bool keepdim) {
   }
   const profile::Range range("argmax");
   Tensor y = Tensor::empty(reduction.kept, int64, x.device());
-  on_device("argmax", x.device(), [&] { argmax_cpu(x.tensor(), reduction, index_strides, y); });
+  on_device(
+      "argmax", x.device(), [&] { argmax_cpu(x.tensor(), reduction, index_strides, y); },
+      [&] { argmax_cuda(x.tensor(), reduction, y); });
   return y.view(reduction.output);
 }
 

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "kernels/common/dims.h"
+#include "kernels/argmax/argmax_kernels.h"
 
 namespace warptape {
 

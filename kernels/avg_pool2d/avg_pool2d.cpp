@@ -2,16 +2,9 @@
 
 #include "core/primitives.h"
 #include "core/profile.h"
-#include "core/tape.h"
-#include "kernels/common/pool_geometry.h"
+#include "kernels/avg_pool2d/avg_pool2d_kernels.h"
 
 namespace warptape {
-
-// x, y, dx, dy are channels-last; y and dx are overwritten.
-void avg_pool2d_forward_cpu(const Tensor& x, const PoolGeometry& geometry, bool count_include_pad,
-                            Tensor& y);
-void avg_pool2d_backward_cpu(const Tensor& dy, const PoolGeometry& geometry, bool count_include_pad,
-                             Tensor& dx);
 
 Tensor avg_pool2d(const Operand& x, AvgPool2dOptions options) {
   const PoolGeometry geometry = make_pool_geometry(
@@ -23,8 +16,9 @@ Tensor avg_pool2d(const Operand& x, AvgPool2dOptions options) {
   Tensor y =
       Tensor::empty({geometry.batch, geometry.channels, geometry.out_height, geometry.out_width},
                     x.dtype(), x.device(), channels_last);
-  on_device("avg_pool2d", x.device(),
-            [&] { avg_pool2d_forward_cpu(pixels, geometry, include_pad, y); });
+  on_device(
+      "avg_pool2d", x.device(), [&] { avg_pool2d_forward_cpu(pixels, geometry, include_pad, y); },
+      [&] { avg_pool2d_forward_cuda(pixels, geometry, include_pad, y); });
   if (Tape* tape = Tape::recording({&x})) {
     tape->record("avg_pool2d", {&x}, {&y}, [geometry, include_pad](Backward& context) {
       if (!context.needs(0)) {
@@ -34,8 +28,10 @@ Tensor avg_pool2d(const Operand& x, AvgPool2dOptions options) {
       Tensor dx =
           Tensor::empty({geometry.batch, geometry.channels, geometry.height, geometry.width},
                         dy.dtype(), dy.device(), channels_last);
-      on_device("avg_pool2d", dy.device(),
-                [&] { avg_pool2d_backward_cpu(dy, geometry, include_pad, dx); });
+      on_device(
+          "avg_pool2d", dy.device(),
+          [&] { avg_pool2d_backward_cpu(dy, geometry, include_pad, dx); },
+          [&] { avg_pool2d_backward_cuda(dy, geometry, include_pad, dx); });
       context.give(0, std::move(dx));
     });
   }

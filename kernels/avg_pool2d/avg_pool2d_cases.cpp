@@ -30,12 +30,28 @@ void avg_pool2d_cases(CaseTable& table) {
       {.kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true});
   add("ceil_mode_padding_not_counted", {1, 2, 6, 7},
       {.kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true, .count_include_pad = false});
+  // Channels in packs, on "cuda".
+  add("one_channel", {3, 1, 5, 6}, {}, channels_last);
+  add("packs", {2, 64, 4, 4}, {}, channels_last);
+  add("packs_uncovered", {1, 8, 5, 5}, {}, channels_last);
+  add("packs_overlap", {1, 4, 6, 7},
+      {.kernel_size = 3, .stride = 2, .padding = 1, .count_include_pad = false}, channels_last);
   add("empty_batch", {0, 2, 4, 4}, {});
   table.errors.push_back({"stride",
                           [] {
                             avg_pool2d(Tensor::zeros({1, 1, 4, 4}), {.stride = {1, -1}});
                           },
                           {"[avg_pool2d] stride", "(1, -1)"}});
+  table.errors.push_back({"too_large",
+                          [] {
+                            avg_pool2d(Tensor::zeros({1, 1, 4, 4}), {.stride = int64_t{1} << 40});
+                          },
+                          {"[avg_pool2d]", "1099511627776", "at most 268435456"}});
+  table.errors.push_back({"image_too_large",
+                          [] {
+                            avg_pool2d(Tensor::zeros({0, 1 << 20, 64, 64}), {});
+                          },
+                          {"[avg_pool2d] image", "(0, 1048576, 64, 64)", "2^31"}});
   table.errors.push_back({"too_small",
                           [] {
                             avg_pool2d(Tensor::zeros({1, 1, 4, 1}), {});

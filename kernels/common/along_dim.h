@@ -1,10 +1,11 @@
 #pragma once
 // Rows along one dimension of a tensor in any memory format: what softmax and cross-entropy walk
-// over.
+// over, on the CPU and on CUDA.
 
 #include "core/parallel.h"
 #include "core/strided.h"
 #include "core/tensor.h"
+#include "kernels/common/row_geometry.h"
 
 namespace warptape {
 
@@ -38,6 +39,19 @@ inline AlongDim along_dim(const Tensor& x, int dim) {
   result.stride = strides[static_cast<size_t>(dim)];
   result.starts = make_strided_loop<1>(others, x.memory_format(), {strides});
   return result;
+}
+
+// The same for CUDA's kernels (rows.cuh).
+inline rows::Extents extents_along(const Tensor& x, int dim) {
+  rows::Extents extents;
+  if (x.rank() > 0 && x.numel() > 0) {
+    extents.length = x.shape()[dim];
+    extents.inner = x.strides()[static_cast<size_t>(dim)];
+    extents.outer = x.numel() / (extents.length * extents.inner);
+  } else {
+    extents.outer = x.numel();
+  }
+  return extents;
 }
 
 // Calls body(offset of the first element) for all rows, on several threads.

@@ -1,5 +1,9 @@
 #include "kernels/common/pool_geometry.h"
 
+#include <limits>
+
+#include "core/parallel.h"
+
 namespace warptape {
 namespace {
 
@@ -38,18 +42,35 @@ PoolGeometry make_pool_geometry(const char* op, const Operand& x, Pair kernel_si
                         padding.width <= kernel_size.width / 2,
                     site, "[{}] padding: got {}, wanted 0 to half of the kernel size {}", op,
                     padding.to_string(), kernel_size.to_string());
-  return {x.size(0),
-          x.size(1),
-          x.size(2),
-          x.size(3),
-          pooled_size(op, x, 2, kernel_size.height, stride.height, padding.height, dilation.height,
-                      ceil_mode),
-          pooled_size(op, x, 3, kernel_size.width, stride.width, padding.width, dilation.width,
-                      ceil_mode),
-          kernel_size,
-          stride,
-          padding,
-          dilation};
+  for (const int64_t number : {kernel_size.height, kernel_size.width, stride.height, stride.width,
+                               dilation.height, dilation.width, x.size(2), x.size(3)}) {
+    check<ValueError>(number <= PoolGeometry::largest, site,
+                      "[{}] options and image: got {}, wanted at most {}", op, number,
+                      PoolGeometry::largest);
+  }
+  const PoolGeometry geometry{x.size(0),
+                              x.size(1),
+                              x.size(2),
+                              x.size(3),
+                              pooled_size(op, x, 2, kernel_size.height, stride.height,
+                                          padding.height, dilation.height, ceil_mode),
+                              pooled_size(op, x, 3, kernel_size.width, stride.width, padding.width,
+                                          dilation.width, ceil_mode),
+                              kernel_size,
+                              stride,
+                              padding,
+                              dilation};
+  const int64_t pixels =
+      std::max(geometry.height * geometry.width, geometry.out_height * geometry.out_width);
+  check<ShapeError>(pixels == 0 || geometry.channels <= std::numeric_limits<int>::max() / pixels,
+                    site, "[{}] image: got shape {}, wanted fewer than 2^31 elements", op,
+                    x.shape());
+  return geometry;
+}
+
+int64_t pool_line_grain(const PoolGeometry& g) {
+  const int64_t line_cost = g.out_width * g.channels * g.kernel.height * g.kernel.width;
+  return default_grain / (line_cost + 1) + 1;
 }
 
 }  // namespace warptape

@@ -4,7 +4,8 @@
 //   static Accumulator identity()
 //   static Accumulator combine(Accumulator a, Accumulator b)    commutative
 //   static Accumulator value(In...)                             of the inputs' elements at one
-//   place
+//   place, or value_at(int64_t place, In...): places are counted in the memory order of the reduced
+//   dimensions
 // and a Store, a struct that is a kernel argument, is called with (offset in the output, result).
 // All orders are fixed, so that results have the same bits every time.
 
@@ -64,8 +65,13 @@ __device__ int64_t output_offset(const ReduceLayout<N>& layout, int64_t output) 
 }
 
 template <class Op, class In, size_t... I>
-__device__ typename Op::Accumulator value_of(const In* values, std::index_sequence<I...>) {
-  return Op::value(values[I]...);
+__device__ typename Op::Accumulator value_of([[maybe_unused]] int64_t place, const In* values,
+                                             std::index_sequence<I...>) {
+  if constexpr (requires { Op::value_at(place, values[I]...); }) {
+    return Op::value_at(place, values[I]...);
+  } else {
+    return Op::value(values[I]...);
+  }
 }
 
 // Combines places first, first + step, ... of this block's chunk of the reduction. `at`: where the
@@ -121,7 +127,10 @@ __device__ void accumulate(const ReduceLayout<N>& layout, const Inputs<In, N>& i
             arguments[n] = values[n][k][e];
           }
           auto& own = acc[e % Accumulators];
-          own = Op::combine(own, value_of<Op>(arguments, std::make_index_sequence<N>()));
+          // The packs of rows lie along the reduction, those of columns across it.
+          const int64_t step_index = begin + index + k * step;
+          const int64_t place = Accumulators == 1 ? step_index * E + e : step_index;
+          own = Op::combine(own, value_of<Op>(place, arguments, std::make_index_sequence<N>()));
         }
       }
     }

@@ -62,39 +62,52 @@ ConvGeometry make_geometry(const Operand& x, const Operand& weight, const Operan
   return g;
 }
 
+void backward(Backward& context, const Tensor& x, const Tensor& weight,
+              const ConvGeometry& geometry) {
+  const Tensor& dy = context.grad();
+  if (context.needs(1)) {
+    Tensor dweight = Tensor::empty_like(weight);
+    on_device(
+        "conv2d", dy.device(), [&] { conv2d_weight_grad_cpu(dy, x, geometry, dweight); },
+        [&] { conv2d_weight_grad_cuda(dy, x, geometry, dweight); });
+    context.give(1, std::move(dweight));
+  }
+  if (context.needs(2)) {
+    Tensor dbias = context.overwrite(2);
+    on_device(
+        "conv2d", dy.device(), [&] { conv2d_bias_grad_cpu(dy, dbias); },
+        [&] { conv2d_bias_grad_cuda(dy, dbias); });
+  }
+  if (context.needs(0)) {
+    Tensor dx = Tensor::empty_like(x);
+    on_device(
+        "conv2d", dy.device(), [&] { conv2d_data_grad_cpu(dy, weight, geometry, dx); },
+        [&] { conv2d_data_grad_cuda(dy, weight, geometry, dx); });
+    context.give(0, std::move(dx));
+  }
+}
+
 }  // namespace
 
 Tensor conv2d(const Operand& x, const Operand& weight, const Operand& bias, Conv2dOptions options) {
   const ConvGeometry geometry = make_geometry(x, weight, bias, options);
   const profile::Range range("conv2d");
   const Tensor pixels = primitives::relayout(x.tensor(), channels_last);
-  const Tensor filters = primitives::relayout(weight.tensor(), MemoryFormat::RowMajor);
+  const bool on_cpu = x.device().type == DeviceType::CPU;
+  const Tensor filters =
+      primitives::relayout(weight.tensor(), on_cpu ? MemoryFormat::RowMajor : channels_last);
   Tensor y = Tensor::empty(
       {geometry.batch, geometry.out_channels, geometry.out_height, geometry.out_width}, x.dtype(),
       x.device(), channels_last);
-  on_device("conv2d", x.device(),
-            [&] { conv2d_forward_cpu(pixels, filters, bias.tensor(), geometry, y); });
+  on_device(
+      "conv2d", x.device(),
+      [&] { conv2d_forward_cpu(pixels, filters, bias.tensor(), geometry, y); },
+      [&] { conv2d_forward_cuda(pixels, filters, bias.tensor(), geometry, y); });
   if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
     tape->record(
         "conv2d", {&x, &weight, &bias}, {&y},
         [saved_x = Saved(pixels), saved_weight = Saved(filters), geometry](Backward& context) {
-          const Tensor& dy = context.grad();
-          on_device("conv2d", dy.device(), [&] {
-            if (context.needs(1)) {
-              Tensor dweight = Tensor::empty_like(saved_weight.get());
-              conv2d_weight_grad_cpu(dy, saved_x.get(), geometry, dweight);
-              context.give(1, std::move(dweight));
-            }
-            if (context.needs(2)) {
-              Tensor dbias = context.overwrite(2);
-              conv2d_bias_grad_cpu(dy, dbias);
-            }
-            if (context.needs(0)) {
-              Tensor dx = Tensor::empty_like(saved_x.get());
-              conv2d_data_grad_cpu(dy, saved_weight.get(), geometry, dx);
-              context.give(0, std::move(dx));
-            }
-          });
+          backward(context, saved_x.get(), saved_weight.get(), geometry);
         });
   }
   return y;

@@ -1,6 +1,6 @@
 #pragma once
-// x, y, dx, dy are channels-last; weight and dweight (O, C / groups, kH, kW) row-major. All outputs
-// are overwritten.
+// x, y, dx, dy are channels-last; weight and dweight (O, C / groups, kH, kW) row-major on the CPU
+// and channels-last on "cuda". All outputs are overwritten.
 
 #include "core/tensor.h"
 #include "kernels/conv2d/conv2d.h"
@@ -34,5 +34,13 @@ bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvG
                              Tensor& dx);
 bool conv2d_weight_grad_onednn(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                                Tensor& dweight);
+
+void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                         const ConvGeometry& geometry, Tensor& y);
+void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
+                           Tensor& dx);
+void conv2d_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                             Tensor& dweight);
+void conv2d_bias_grad_cuda(const Tensor& dy, Tensor& dbias);
 
 }  // namespace warptape

@@ -18,4 +18,10 @@ void cross_entropy_backward_cpu(const Tensor& dy, const Tensor& logits, const Te
                                 const Tensor& log_sums, const CrossEntropyOptions& options,
                                 int64_t counted, GradientTarget dlogits);
 
+// All of it on CUDA: the loss, and where a tape records, the record. The forward launch writes the
+// gradient of the loss as well, which backward hands on, or scales. Labels that are out of range
+// are reported at the next synchronisation.
+void cross_entropy_cuda(const Operand& logits, const Tensor& labels,
+                        const CrossEntropyOptions& options, Tensor& loss, Tape* tape);
+
 }  // namespace warptape

@@ -1,13 +1,10 @@
 #include "kernels/dropout/dropout.h"
 
 #include "core/profile.h"
-#include "core/tape.h"
+#include "kernels/dropout/dropout_kernels.h"
 #include "kernels/reshape/reshape.h"
 
 namespace warptape {
-
-// to = x * mask / (1 - p); one format for both.
-void dropout_cpu(const Tensor& x, double p, const RandomStream& stream, GradientTarget to);
 
 Tensor dropout(const Operand& x, double p, bool training, Generator& generator) {
   check_floating("dropout", x);
@@ -22,16 +19,19 @@ Tensor dropout(const Operand& x, double p, bool training, Generator& generator) 
   const profile::Range range("dropout");
   const RandomStream stream = generator.next_stream();
   Tensor y = Tensor::empty_like(x.tensor());
-  on_device("dropout", x.device(), [&] {
-    dropout_cpu(x.tensor(), p, stream, {y, WriteMode::Overwrite});
-  });
+  const GradientTarget to{y, WriteMode::Overwrite};
+  on_device(
+      "dropout", x.device(), [&] { dropout_cpu(x.tensor(), p, stream, to); },
+      [&] { dropout_cuda(x.tensor(), p, stream, to); });
   if (Tape* tape = Tape::recording({&x})) {
     tape->record("dropout", {&x}, {&y}, [p, stream](Backward& context) {
       if (!context.needs(0)) {
         return;
       }
       const Tensor& dy = context.grad();
-      on_device("dropout", dy.device(), [&] { dropout_cpu(dy, p, stream, context.into(0)); });
+      on_device(
+          "dropout", dy.device(), [&] { dropout_cpu(dy, p, stream, context.into(0)); },
+          [&] { dropout_cuda(dy, p, stream, context.into(0)); });
     });
   }
   return y;

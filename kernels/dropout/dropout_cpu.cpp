@@ -1,7 +1,6 @@
 #include "core/parallel.h"
-#include "core/random.h"
 #include "core/strided.h"
-#include "core/tape.h"
+#include "kernels/dropout/dropout_kernels.h"
 
 namespace warptape {
 

@@ -25,6 +25,42 @@ void check_arguments(const Operand& x, const Operand& weight, const Operand& bia
   }
 }
 
+void backward_cpu(Backward& context, const Tensor& dy, const Tensor& x) {
+  if (context.needs(1)) {
+    linear_weight_grad_cpu(dy, x, context.into(1));
+  }
+  if (context.needs(2)) {
+    linear_bias_grad_cpu(dy, context.into(2));
+  }
+}
+
+void backward_cuda(Backward& context, const Tensor& dy, const Tensor& x) {
+  Tensor dbias;
+  if (context.needs(2)) {
+    dbias = context.overwrite(2);
+  }
+  if (context.needs(1)) {
+    linear_weight_grad_cuda(dy, x, context.into(1), dbias.defined() ? &dbias : nullptr);
+  } else if (dbias.defined()) {
+    linear_bias_grad_cuda(dy, dbias);
+  }
+}
+
+void backward(Backward& context, const Tensor& x, const Tensor& weight) {
+  const Tensor& dy = context.grad();
+  if (context.needs(0)) {
+    // Row-major like the saved rows; give() brings it into x's format.
+    Tensor dx = Tensor::empty_like(x);
+    on_device(
+        "linear", dy.device(), [&] { linear_data_grad_cpu(dy, weight, dx); },
+        [&] { linear_data_grad_cuda(dy, weight, dx); });
+    context.give(0, std::move(dx));
+  }
+  on_device(
+      "linear", dy.device(), [&] { backward_cpu(context, dy, x); },
+      [&] { backward_cuda(context, dy, x); });
+}
+
 }  // namespace
 
 Tensor linear(const Operand& x, const Operand& weight, const Operand& bias) {
@@ -34,26 +70,13 @@ Tensor linear(const Operand& x, const Operand& weight, const Operand& bias) {
   Shape shape = x.shape();
   shape[x.rank() - 1] = weight.size(0);
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  on_device("linear", x.device(),
-            [&] { linear_forward_cpu(rows, weight.tensor(), bias.tensor(), y); });
+  on_device(
+      "linear", x.device(), [&] { linear_forward_cpu(rows, weight.tensor(), bias.tensor(), y); },
+      [&] { linear_forward_cuda(rows, weight.tensor(), bias.tensor(), y); });
   if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
     tape->record("linear", {&x, &weight, &bias}, {&y},
                  [saved_x = Saved(rows), saved_weight = Saved(weight.tensor())](Backward& context) {
-                   const Tensor& dy = context.grad();
-                   on_device("linear", dy.device(), [&] {
-                     if (context.needs(0)) {
-                       // Row-major like the saved rows; give() brings it into x's format.
-                       Tensor dx = Tensor::empty_like(saved_x.get());
-                       linear_data_grad_cpu(dy, saved_weight.get(), dx);
-                       context.give(0, std::move(dx));
-                     }
-                     if (context.needs(1)) {
-                       linear_weight_grad_cpu(dy, saved_x.get(), context.into(1));
-                     }
-                     if (context.needs(2)) {
-                       linear_bias_grad_cpu(dy, context.into(2));
-                     }
-                   });
+                   backward(context, saved_x.get(), saved_weight.get());
                  });
   }
   return y;

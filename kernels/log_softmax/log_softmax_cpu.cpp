@@ -2,8 +2,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/tape.h"
 #include "kernels/common/along_dim.h"
+#include "kernels/log_softmax/log_softmax_kernels.h"
 
 namespace warptape {
 

@@ -25,8 +25,9 @@ Tensor max_pool2d_op(const char* name, const Operand& x, const MaxPool2dOptions&
   if (tape != nullptr) {
     indices = Tensor::empty(shape, pool_index_dtype(geometry), x.device(), channels_last);
   }
-  on_device(name, x.device(),
-            [&] { max_pool2d_forward_cpu(pixels, geometry, with_relu, y, indices); });
+  on_device(
+      name, x.device(), [&] { max_pool2d_forward_cpu(pixels, geometry, with_relu, y, indices); },
+      [&] { max_pool2d_forward_cuda(pixels, geometry, with_relu, y, indices); });
   if (tape != nullptr) {
     tape->record(name, {&x}, {&y}, [saved = Saved(indices), geometry, name](Backward& context) {
       if (!context.needs(0)) {
@@ -36,7 +37,9 @@ Tensor max_pool2d_op(const char* name, const Operand& x, const MaxPool2dOptions&
       Tensor dx =
           Tensor::empty({geometry.batch, geometry.channels, geometry.height, geometry.width},
                         dy.dtype(), dy.device(), MemoryFormat::ChannelsLast);
-      on_device(name, dy.device(), [&] { max_pool2d_backward_cpu(dy, saved.get(), geometry, dx); });
+      on_device(
+          name, dy.device(), [&] { max_pool2d_backward_cpu(dy, saved.get(), geometry, dx); },
+          [&] { max_pool2d_backward_cuda(dy, saved.get(), geometry, dx); });
       context.give(0, std::move(dx));
     });
   }

@@ -78,36 +78,34 @@ void forward(const Tensor& x, const PoolGeometry& g, bool with_relu, Tensor& y, 
   Index* pi = indices.defined() ? indices.mutable_data<Index>() : nullptr;
   const int64_t channels = g.channels;
   const auto nowhere = static_cast<Index>(g.kernel.height * g.kernel.width);
-  const int64_t line_cost = g.out_width * channels * g.kernel.height * g.kernel.width;
-  parallel_for(
-      g.batch * g.out_height, default_grain / (line_cost + 1) + 1, [&](int64_t begin, int64_t end) {
-        std::vector<Index> unwanted(static_cast<size_t>(channels));
-        for (int64_t line = begin; line < end; ++line) {
-          const T* image = px + line / g.out_height * g.height * g.width * channels;
-          for (int64_t ow = 0; ow < g.out_width; ++ow) {
-            const int64_t at = (line * g.out_width + ow) * channels;
-            T* best = py + at;
-            Index* index = pi != nullptr ? pi + at : unwanted.data();
-            std::fill_n(best, channels, -std::numeric_limits<T>::infinity());
-            std::fill_n(index, channels, Index{0});
-            bool first = true;
-            for_each_tap(g, window_of(g, line % g.out_height, ow), [&](int64_t tap, int64_t pixel) {
-              if (first) {  // so that a window of -infinities points into the image
-                std::fill_n(index, channels, static_cast<Index>(tap));
-                first = false;
-              }
-              fold_pixel(image + pixel * channels, channels, static_cast<Index>(tap), best, index);
-            });
-            if (with_relu) {
-              for (int64_t c = 0; c < channels; ++c) {
-                const bool dead = best[c] <= T(0);
-                index[c] = dead ? nowhere : index[c];
-                best[c] = dead ? T(0) : best[c];
-              }
-            }
+  parallel_for(g.batch * g.out_height, pool_line_grain(g), [&](int64_t begin, int64_t end) {
+    std::vector<Index> unwanted(static_cast<size_t>(channels));
+    for (int64_t line = begin; line < end; ++line) {
+      const T* image = px + line / g.out_height * g.height * g.width * channels;
+      for (int64_t ow = 0; ow < g.out_width; ++ow) {
+        const int64_t at = (line * g.out_width + ow) * channels;
+        T* best = py + at;
+        Index* index = pi != nullptr ? pi + at : unwanted.data();
+        std::fill_n(best, channels, -std::numeric_limits<T>::infinity());
+        std::fill_n(index, channels, Index{0});
+        bool first = true;
+        for_each_tap(g, window_of(g, line % g.out_height, ow), [&](int64_t tap, int64_t pixel) {
+          if (first) {  // so that a window of -infinities points into the image
+            std::fill_n(index, channels, static_cast<Index>(tap));
+            first = false;
+          }
+          fold_pixel(image + pixel * channels, channels, static_cast<Index>(tap), best, index);
+        });
+        if (with_relu) {
+          for (int64_t c = 0; c < channels; ++c) {
+            const bool dead = best[c] <= T(0);
+            index[c] = dead ? nowhere : index[c];
+            best[c] = dead ? T(0) : best[c];
           }
         }
-      });
+      }
+    }
+  });
 }
 
 // Adds the gradients of image n's windows into its (zeroed) pixels. One thread owns an image.
@@ -150,8 +148,8 @@ void spread_line(const T* __restrict dy, const Index* __restrict indices, const 
 }
 
 bool windows_tile_image(const PoolGeometry& g) {
-  return g.stride == g.kernel && g.padding == Pair(0) && g.dilation == Pair(1) &&
-         g.out_height * g.kernel.height == g.height && g.out_width * g.kernel.width == g.width;
+  return g.windows_are_adjacent() && g.out_height * g.kernel.height == g.height &&
+         g.out_width * g.kernel.width == g.width;
 }
 
 template <class T, class Index>
@@ -160,14 +158,14 @@ void backward(const Tensor& dy, const Tensor& indices, const PoolGeometry& g, Te
   const Index* pi = indices.data<Index>();
   T* to = dx.mutable_data<T>();
   if (windows_tile_image(g)) {
-    parallel_for(g.batch * g.out_height, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(g.batch * g.out_height, pool_line_grain(g), [&](int64_t begin, int64_t end) {
       for (int64_t line = begin; line < end; ++line) {
         spread_line(pdy, pi, g, line, to);
       }
     });
     return;
   }
-  parallel_for(g.batch, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(g.batch, pool_line_grain(g) / g.out_height + 1, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       scatter_image(pdy, pi, g, n, to);
     }

@@ -15,9 +15,13 @@ DType pool_index_dtype(const PoolGeometry& geometry);
 // with_relu: y = max(largest, 0). An undefined `indices` is not wanted.
 void max_pool2d_forward_cpu(const Tensor& x, const PoolGeometry& geometry, bool with_relu,
                             Tensor& y, Tensor& indices);
+void max_pool2d_forward_cuda(const Tensor& x, const PoolGeometry& geometry, bool with_relu,
+                             Tensor& y, Tensor& indices);
 // Overwrites all of dx.
 void max_pool2d_backward_cpu(const Tensor& dy, const Tensor& indices, const PoolGeometry& geometry,
                              Tensor& dx);
+void max_pool2d_backward_cuda(const Tensor& dy, const Tensor& indices, const PoolGeometry& geometry,
+                              Tensor& dx);
 
 // The op with and without ReLU in front.
 Tensor max_pool2d_op(const char* name, const Operand& x, const MaxPool2dOptions& options,

@@ -26,6 +26,12 @@ inline void add_max_pool_cases(CaseTable& table, const std::string& op,
   add("dilation", {1, 2, 9, 8}, {.kernel_size = 2, .stride = 1, .dilation = {3, 2}});
   add("gaps", {1, 2, 8, 9}, {.kernel_size = 2, .stride = 3});
   add("large_window", {1, 2, 17, 17}, {.kernel_size = 16, .stride = 1});
+  add("larger_than_the_image", {1, 4, 9, 8}, {.kernel_size = 17, .padding = 8}, channels_last);
+  // Channels in packs, on "cuda".
+  add("one_channel", {3, 1, 5, 6}, {}, channels_last);
+  add("packs", {2, 64, 4, 4}, {}, channels_last);
+  add("packs_small_image", {1, 128, 2, 3}, {}, channels_last);
+  add("packs_overlap", {1, 4, 6, 7}, {.kernel_size = 3, .stride = 2, .padding = 1}, channels_last);
   add("one_pixel", {1, 1, 1, 1}, {.kernel_size = 1});
   add("empty_batch", {0, 2, 4, 4}, {});
   table.errors.push_back({"too_small",

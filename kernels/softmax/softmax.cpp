@@ -1,12 +1,9 @@
 #include "kernels/softmax/softmax.h"
 
 #include "core/profile.h"
-#include "core/tape.h"
+#include "kernels/softmax/softmax_kernels.h"
 
 namespace warptape {
-
-void softmax_forward_cpu(const Tensor& x, int dim, Tensor& y);
-void softmax_backward_cpu(const Tensor& dy, const Tensor& y, int dim, GradientTarget dx);
 
 Tensor softmax(const Operand& x, int dim) {
   check_floating("softmax", x);
@@ -16,15 +13,19 @@ Tensor softmax(const Operand& x, int dim) {
                     : normalized_dim(dim, x.rank(), "softmax", x.site());
   const profile::Range range("softmax");
   Tensor y = Tensor::empty_like(x.tensor());
-  on_device("softmax", x.device(), [&] { softmax_forward_cpu(x.tensor(), d, y); });
+  on_device(
+      "softmax", x.device(), [&] { softmax_forward_cpu(x.tensor(), d, y); },
+      [&] { softmax_forward_cuda(x.tensor(), d, y); });
   if (Tape* tape = Tape::recording({&x})) {
     tape->record("softmax", {&x}, {&y}, [saved = Saved(y), d](Backward& context) {
       if (!context.needs(0)) {
         return;
       }
       const Tensor& dy = context.grad();
-      on_device("softmax", dy.device(),
-                [&] { softmax_backward_cpu(dy, saved.get(), d, context.into(0)); });
+      on_device(
+          "softmax", dy.device(),
+          [&] { softmax_backward_cpu(dy, saved.get(), d, context.into(0)); },
+          [&] { softmax_backward_cuda(dy, saved.get(), d, context.into(0)); });
     });
   }
   return y;

@@ -3,11 +3,21 @@
 // weight_norm_geometry.h. Norms and dot products accumulate in double, elements are scaled in T.
 
 #include "kernels/common/launch_table.h"
-#include "kernels/weight_norm/row_part.cuh"
-#include "kernels/weight_norm/staged_rows.cuh"
+#include "kernels/common/row_part.cuh"
+#include "kernels/common/staged_rows.cuh"
 #include "kernels/weight_norm/weight_norm_cuda.h"
+#include "kernels/weight_norm/weight_norm_geometry.h"
 
 namespace warptape::weight_norm_detail {
+
+using rows::dot_of;
+using rows::for_bank_free_width;
+using rows::place_of_row;
+using rows::RowPart;
+using rows::RowPlace;
+using rows::stage_in;
+using rows::stage_out;
+using rows::team_sum;
 
 template <class Weight>
 struct Entry {

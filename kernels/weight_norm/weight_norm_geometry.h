@@ -14,22 +14,18 @@
 // it
 //   element by element, twice.
 
-#include <cstdint>
-
-#include "core/simt/host_device.h"
+#include "kernels/common/row_geometry.h"
 
 namespace warptape::weight_norm_detail {
 
 enum class Layout : int { Staged, Team, Split, Unaligned };
 
-// Registers for 64 bytes of a row per thread: with v and dw both held a thread stays at 64
-// registers, and an SM keeps 32 warps.
-template <class T>
-inline constexpr int items_per_thread = 64 / static_cast<int>(sizeof(T));
+using rows::items_per_thread;
+using rows::longest_staged_row;
+using rows::max_threads;
+using rows::power_of_two_from;
+using rows::staged_bytes;
 
-inline constexpr int max_threads = 1024;
-inline constexpr int64_t longest_staged_row = 64;       // elements
-inline constexpr int64_t staged_bytes = 32 << 10;       // of shared memory per block
 inline constexpr int64_t split_chunk_bytes = 64 << 10;  // of a row per block
 
 struct Geometry {
@@ -37,14 +33,6 @@ struct Geometry {
   int lanes = 1;           // Team: threads per row, a power of two
   int rows_per_block = 1;  // Staged; a multiple of 32: every block starts aligned
 };
-
-constexpr int power_of_two_from(int64_t least) {
-  int result = 1;
-  while (result < least) {
-    result *= 2;
-  }
-  return result;
-}
 
 // aligned: every tensor starts at a multiple of 16 bytes. tensors: how many of them a row is staged
 // from.

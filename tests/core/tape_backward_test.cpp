@@ -151,6 +151,43 @@ TEST(TapeBackward, GivenGradientsOfOneTensorAdd) {
   EXPECT_EQ(grad_of(a), (Values{6, 8}));
 }
 
+TEST(TapeBackward, GradIsOneForTheTapesOwnSeedAlone) {
+  const Parameter a(of({2}));
+  std::vector<bool> is_one;
+  const auto ask = [&](Backward& context) {
+    is_one.push_back(context.grad_is_one());
+    pass_on(context, 0);
+  };
+  Tape tape;
+  const Tensor inner = hand_made(a, ask);
+  const Tensor loss = hand_made(inner, ask);
+  const Tensor later = mul(loss, loss);
+  tape.backward(loss, {.keep = true});
+  EXPECT_EQ(is_one, (std::vector<bool>{true, false}));
+  is_one.clear();
+  tape.backward(loss, of({1}), {.keep = true});
+  EXPECT_EQ(is_one, (std::vector<bool>{false, false})) << "the caller's seed";
+  is_one.clear();
+  tape.backward(later, {.keep = true});
+  EXPECT_EQ(is_one, (std::vector<bool>{false, false})) << "not the loss";
+  is_one.clear();
+  tape.gradients(loss, {a});
+  EXPECT_EQ(is_one, (std::vector<bool>{true, false}));
+}
+
+TEST(TapeBackward, KeepsSaysWhetherItMayRunAgain) {
+  const Parameter a(of({1}));
+  std::vector<bool> keeps;
+  Tape tape;
+  const Tensor y = hand_made(a, [&](Backward& context) {
+    keeps.push_back(context.keeps());
+    pass_on(context, 0);
+  });
+  tape.backward(y, {.keep = true});
+  tape.backward(y);
+  EXPECT_EQ(keeps, (std::vector<bool>{true, false}));
+}
+
 TEST(TapeBackward, OverwriteIsAddedAfterwardsWhereSomethingIsThere) {
   const Parameter a(of({1, 2}));
   const auto write = [](Backward& context) {

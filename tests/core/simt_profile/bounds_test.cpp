@@ -58,6 +58,17 @@ TEST(ProfileBounds, Optimizers) {
                  {"grad_norm", {512, 1024}}});
 }
 
+TEST(ProfileBounds, Pooling) {
+  expect_bounds({{"max_pool2d", {8, 64, 32, 32}},
+                 {"max_pool2d", {2, 8, 128, 128}},
+                 {"relu_max_pool2d", {8, 64, 32, 32}},
+                 {"avg_pool2d", {8, 64, 32, 32}}});
+  expect_bounds({{"max_pool2d", {8, 32, 32, 32}}, {"avg_pool2d", {8, 32, 32, 32}}}, float64);
+  // A pixel lies in 2.25 windows on average, each of which reads it.
+  expect_bounds({{"max_pool2d_overlap", {8, 64, 32, 32}, {.moved = 2.25}},
+                 {"avg_pool2d_overlap", {8, 64, 32, 32}, {.moved = 2.25}}});
+}
+
 TEST(ProfileBounds, MovingData) {
   expect_bounds({{"fill", {512, 1024}},
                  {"copy", {512, 1024}},

@@ -1,10 +1,10 @@
 #pragma once
-// A row of a weight, held in the registers of the team of threads that owns it.
+// A row, held in the registers of the team of threads that owns it.
 
-#include "core/simt/simt.h"
-#include "kernels/weight_norm/weight_norm_geometry.h"
+#include "core/simt/packs.cuh"
+#include "kernels/common/row_geometry.h"
 
-namespace warptape::weight_norm_detail {
+namespace warptape::rows {
 
 // Where a thread finds its part: elements [start, start + length) of a tensor, of which the first
 // `head` and the last ones stand beside the aligned packs.
@@ -16,20 +16,20 @@ struct RowPlace {
   int lanes;  // of the team
 };
 
-template <class T>
+// E: elements of a pack; 1 where the tensor does not start at 16 bytes.
+template <class T, int E = simt::pack_size<T>>
 __device__ RowPlace place_of_row(int64_t start, int length, int lane, int lanes) {
-  constexpr int pack = simt::pack_size<T>;
-  const auto head = static_cast<int>((pack - start % pack) % pack);
+  const auto head = static_cast<int>((E - start % E) % E);
   return {start, length, head < length ? head : length, lane, lanes};
 }
 
 // What one thread holds. Items that the row does not reach are zero, so that sums need no
 // condition.
-template <class T>
+template <class T, int E = simt::pack_size<T>, int Items = items_per_thread<T>>
 struct RowPart {
-  static constexpr int width = simt::pack_size<T>;
-  static constexpr int packs = items_per_thread<T> / width;
-  using Pack = simt::Pack16<T>;
+  static constexpr int width = E;
+  static constexpr int packs = Items / width;
+  using Pack = simt::Pack<T, width>;
 
   Pack body[packs];
   T edge;  // one element before or behind the packs
@@ -63,7 +63,7 @@ struct RowPart {
     }
     edge = T(0);
     visit(
-        place, [&](int i, int at) { body[i] = simt::load16(row + at); },
+        place, [&](int i, int at) { body[i] = simt::load_pack<E>(row + at); },
         [&](int at) { edge = row[at]; });
   }
 
@@ -126,4 +126,4 @@ __device__ inline double team_sum(double value, int lanes, double* warp_sums) {
   return __shfl_sync(all, value, 0);
 }
 
-}  // namespace warptape::weight_norm_detail
+}  // namespace warptape::rows

@@ -4,7 +4,7 @@
 
 #include "core/simt/simt.h"
 
-namespace warptape::weight_norm_detail {
+namespace warptape::rows {
 
 // Both: `count` elements, both sides aligned to 16 bytes; all threads of the block call them.
 template <class T>
@@ -52,4 +52,4 @@ __device__ void for_bank_free_width(int length, const Body& body) {
   body.template operator()<1>();
 }
 
-}  // namespace warptape::weight_norm_detail
+}  // namespace warptape::rows

@@ -1,0 +1,50 @@
+// Convolution on "cuda": a vendor library where it serves, else the matrix core, which reads images
+// through views instead of copies.
+
+#include "kernels/conv2d/conv2d_products.h"
+#include "kernels/sum/sum_kernels.h"
+
+namespace warptape {
+
+void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                         const ConvGeometry& geometry, Tensor& y) {
+  dispatch_floating(x.dtype(), [&]<class T>() {
+    const T* bias_data = bias.defined() ? bias.data<T>() : nullptr;
+    matrix::run_product("conv2d", conv2d_products::forward(geometry, x.data<T>(), weight.data<T>(),
+                                                           bias_data, false, y.mutable_data<T>()));
+  });
+}
+
+void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
+                           Tensor& dx) {
+  // With a stride s, only every s-th pixel of x meets the same taps.
+  const int64_t residues_y = std::min(geometry.options.stride.height, geometry.height);
+  const int64_t residues_x = std::min(geometry.options.stride.width, geometry.width);
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    for (int64_t residue_y = 0; residue_y < residues_y; ++residue_y) {
+      for (int64_t residue_x = 0; residue_x < residues_x; ++residue_x) {
+        matrix::run_product("conv2d",
+                            conv2d_products::data_grad(geometry, dy.data<T>(), weight.data<T>(),
+                                                       dx.mutable_data<T>(), residue_y, residue_x));
+      }
+    }
+  });
+}
+
+void conv2d_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                             Tensor& dweight) {
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    matrix::run_product("conv2d", conv2d_products::weight_grad(geometry, dy.data<T>(), x.data<T>(),
+                                                               dweight.mutable_data<T>()));
+  });
+}
+
+void conv2d_bias_grad_cuda(const Tensor& dy, Tensor& dbias) {
+  const int64_t channels = dbias.numel();
+  const int64_t pixels = channels == 0 ? 0 : dy.numel() / channels;
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    sum_matrix_cuda("conv2d", dy.data<T>(), pixels, channels, true, dbias.mutable_data<T>());
+  });
+}
+
+}  // namespace warptape

@@ -1,0 +1,184 @@
+#pragma once
+// A convolution and its gradients as products for the matrix core. Images and filters are
+// channels-last: x (N, H, W, C), filters (O, kH, kW, C / groups), y (N, H', W', O).
+
+#include <numeric>
+#include <vector>
+
+#include "kernels/conv2d/conv2d_kernels.h"
+#include "kernels/matrix/matrix.h"
+#include "kernels/matrix/run_product.h"
+
+namespace warptape::conv2d_products {
+
+using matrix::index_of;
+using matrix::radix_of;
+
+inline int int_of(int64_t value) {
+  return index_of("conv2d", value);
+}
+
+// Which pixels of x the taps of the pixels of y meet.
+inline matrix::TapGeometry taps_of(const ConvGeometry& g) {
+  const Conv2dOptions& o = g.options;
+  check<ValueError>(g.height * g.width * g.in_channels < int64_t{1} << 31, Site(),
+                    "[conv2d] elements of an image on cuda: got {}, wanted less than 2^31",
+                    g.height * g.width * g.in_channels);
+  matrix::TapGeometry taps;
+  taps.height = int_of(g.height);
+  taps.width = int_of(g.width);
+  taps.pixel_pitch = int_of(g.in_channels);
+  taps.image_pitch = g.height * g.width * g.in_channels;
+  taps.stride_y = int_of(o.stride.height);
+  taps.stride_x = int_of(o.stride.width);
+  taps.dilation_y = int_of(o.dilation.height);
+  taps.dilation_x = int_of(o.dilation.width);
+  taps.offset_y = -int_of(o.padding.height);
+  taps.offset_x = -int_of(o.padding.width);
+  return taps;
+}
+
+inline matrix::Radix pixels_of_y(const ConvGeometry& g) {
+  return radix_of("conv2d", g.batch, g.out_height, g.out_width);
+}
+inline matrix::Radix taps_by_channel(const ConvGeometry& g) {
+  return radix_of("conv2d", g.kernel_height, g.kernel_width, g.in_per_group());
+}
+inline int64_t filter_size(const ConvGeometry& g) {
+  return g.kernel_height * g.kernel_width * g.in_per_group();
+}
+
+// y = x * filters, plus bias (or nullptr).
+template <class T>
+matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filters, const T* bias,
+                              bool relu, T* y) {
+  matrix::Forward<T, T> product;
+  product.a.data = x;
+  product.a.rows = pixels_of_y(g);
+  product.a.depth = taps_by_channel(g);
+  product.a.taps = taps_of(g);
+  product.a.group_stride = g.in_per_group();
+  product.b.data = filters;
+  product.b.rows = {int_of(g.out_per_group())};
+  product.b.depth = {int_of(filter_size(g))};
+  product.b.row_stride = filter_size(g);
+  product.b.depth_stride = 1;
+  product.b.group_stride = g.out_per_group() * filter_size(g);
+  auto& out = product.out;
+  out.data = y;
+  out.rows = pixels_of_y(g);
+  out.row_stride = {g.out_height * g.out_width * g.out_channels, g.out_width * g.out_channels,
+                    g.out_channels};
+  out.columns = int_of(g.out_per_group());
+  out.groups = int_of(g.options.groups);
+  out.group_stride = g.out_per_group();
+  out.bias = bias;
+  out.bias_group_stride = g.out_per_group();
+  out.relu = relu;
+  return product;
+}
+
+// Along one dimension, the pixels of x at `residue`, residue + stride, ... all meet the same taps:
+// first_tap, first_tap + tap_step, ... Tap number t of pixel number i meets pixel i + offset +
+// t * dilation of y.
+struct ResidueClass {
+  int64_t pixels = 0;
+  int64_t first_tap = 0;
+  int64_t tap_step = 1;
+  int64_t taps = 0;
+  int64_t offset = 0;
+  int64_t dilation = 0;
+};
+inline ResidueClass residue_class(int64_t residue, int64_t size, int64_t kernel, int64_t stride,
+                                  int64_t padding, int64_t dilation) {
+  ResidueClass result;
+  result.pixels = size > residue ? (size - residue + stride - 1) / stride : 0;
+  result.tap_step = stride / std::gcd(stride, dilation);
+  while (result.first_tap < std::min(result.tap_step, kernel) &&
+         (residue + padding - result.first_tap * dilation) % stride != 0) {
+    ++result.first_tap;
+  }
+  if (result.first_tap < std::min(result.tap_step, kernel)) {
+    result.taps = (kernel - result.first_tap + result.tap_step - 1) / result.tap_step;
+    result.offset = (residue + padding - result.first_tap * dilation) / stride;
+    result.dilation = -result.tap_step * dilation / stride;
+  }
+  return result;
+}
+
+// The gradient of the pixels of x at residues (y, x).
+template <class T>
+matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* filters, T* dx,
+                                 int64_t residue_y, int64_t residue_x) {
+  const Conv2dOptions& o = g.options;
+  const ResidueClass ys = residue_class(residue_y, g.height, g.kernel_height, o.stride.height,
+                                        o.padding.height, o.dilation.height);
+  const ResidueClass xs = residue_class(residue_x, g.width, g.kernel_width, o.stride.width,
+                                        o.padding.width, o.dilation.width);
+  check<ValueError>(g.out_height * g.out_width * g.out_channels < int64_t{1} << 31, Site(),
+                    "[conv2d] elements of an output image on cuda: got {}, wanted less than 2^31",
+                    g.out_height * g.out_width * g.out_channels);
+  matrix::DataGrad<T, T> product;
+  product.a.data = dy;
+  product.a.rows = radix_of("conv2d", g.batch, ys.pixels, xs.pixels);
+  product.a.depth = radix_of("conv2d", ys.taps, xs.taps, g.out_per_group());
+  auto& taps = product.a.taps;
+  taps.height = int_of(g.out_height);
+  taps.width = int_of(g.out_width);
+  taps.pixel_pitch = int_of(g.out_channels);
+  taps.image_pitch = g.out_height * g.out_width * g.out_channels;
+  taps.dilation_y = int_of(ys.dilation);
+  taps.dilation_x = int_of(xs.dilation);
+  taps.offset_y = int_of(ys.offset);
+  taps.offset_x = int_of(xs.offset);
+  product.a.group_stride = g.out_per_group();
+
+  const int64_t in = g.in_per_group();
+  matrix::check_filter_size("conv2d", g.out_per_group() * filter_size(g));
+  auto& b = product.b;
+  b.data = filters + (ys.first_tap * g.kernel_width + xs.first_tap) * in;
+  b.rows = {int_of(in)};
+  b.depth = product.a.depth;
+  b.tap_y_stride = int_of(ys.tap_step * g.kernel_width * in);
+  b.tap_x_stride = int_of(xs.tap_step * in);
+  b.channel_stride = int_of(filter_size(g));
+  b.group_stride = g.out_per_group() * filter_size(g);
+
+  auto& out = product.out;
+  out.data = dx + (residue_y * g.width + residue_x) * g.in_channels;
+  out.rows = product.a.rows;
+  out.row_stride = {g.height * g.width * g.in_channels, o.stride.height * g.width * g.in_channels,
+                    o.stride.width * g.in_channels};
+  out.columns = int_of(in);
+  out.groups = int_of(o.groups);
+  out.group_stride = in;
+  return product;
+}
+
+// The gradient of the filters: Sum is float for bfloat16.
+template <class T, class Sum>
+matrix::WeightGrad<T, Sum> weight_grad(const ConvGeometry& g, const T* dy, const T* x,
+                                       Sum* dfilters) {
+  matrix::WeightGrad<T, Sum> product;
+  product.a.data = dy;
+  product.a.rows = {int_of(g.out_per_group())};
+  product.a.depth = {int_of(pixels_of_y(g).size())};
+  product.a.row_stride = 1;
+  product.a.depth_stride = g.out_channels;
+  product.a.group_stride = g.out_per_group();
+  product.b.data = x;
+  product.b.rows = taps_by_channel(g);
+  product.b.depth = pixels_of_y(g);
+  product.b.taps = taps_of(g);
+  product.b.group_stride = g.in_per_group();
+  auto& out = product.out;
+  out.data = dfilters;
+  out.rows = {1, 1, int_of(g.out_per_group())};
+  out.row_stride = {0, 0, filter_size(g)};
+  out.columns = int_of(filter_size(g));
+  out.groups = int_of(g.options.groups);
+  out.group_stride = g.out_per_group() * filter_size(g);
+  return product;
+}
+
+}  // namespace warptape::conv2d_products

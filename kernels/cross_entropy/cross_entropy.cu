@@ -1,0 +1,64 @@
+#include "kernels/cross_entropy/cross_entropy.cuh"
+
+#include "core/elementwise.cuh"
+
+namespace warptape::cuda {
+namespace {
+
+struct Multiply : elementwise::NoPointers {
+  template <class T>
+  WARPTAPE_HOST_DEVICE T operator()(T dy, T gradient) const {
+    return dy * gradient;
+  }
+};
+
+}  // namespace
+
+template <class T>
+rows::Plan cross_entropy_plan(const rows::Extents& extents, const T* logits, const T* gradient) {
+  return rows::plan_of(extents, rows::Inputs<T, 1>{{logits}}, gradient);
+}
+
+void count_labels(gpu::StreamHandle stream, const int64_t* labels, int64_t count,
+                  int64_t ignore_index, CrossEntropyCounters* counters) {
+  constexpr int64_t per_block = 4096;
+  launch(cross_entropy_detail::count_labels_kernel,
+         {.grid = dim3(static_cast<unsigned>((count + per_block - 1) / per_block)),
+          .block = dim3(256),
+          .stream = stream,
+          .name = "count_labels"},
+         labels, count, per_block, ignore_index, counters);
+}
+
+template <class T>
+void cross_entropy(gpu::StreamHandle stream, const rows::Plan& plan,
+                   const CrossEntropySettings& settings, const T* logits, const int64_t* labels,
+                   gpu::ErrorReport* report, CrossEntropyCounters* counters, double* partials,
+                   T* loss, T* gradient) {
+  const cross_entropy_detail::CrossEntropy<T> op{settings, labels,   report,
+                                                 counters, partials, loss};
+  rows::run("cross_entropy", stream, plan, op, rows::Inputs<T, 1>{{logits}}, gradient, false);
+}
+
+template <class T>
+void scale_gradient(gpu::StreamHandle stream, int64_t n, const T* dy, const T* gradient, T* to,
+                    bool add) {
+  StridedLoop<3> loop = elementwise::flat_loop<3>(n);
+  loop.stride[1][0] = 0;  // dy
+  elementwise::run("cross_entropy_backward", stream, loop, Multiply{}, add, to,
+                   elementwise::Inputs<T, 2>{{dy, gradient}});
+}
+
+template rows::Plan cross_entropy_plan(const rows::Extents&, const float*, const float*);
+template rows::Plan cross_entropy_plan(const rows::Extents&, const double*, const double*);
+template void cross_entropy(gpu::StreamHandle, const rows::Plan&, const CrossEntropySettings&,
+                            const float*, const int64_t*, gpu::ErrorReport*, CrossEntropyCounters*,
+                            double*, float*, float*);
+template void cross_entropy(gpu::StreamHandle, const rows::Plan&, const CrossEntropySettings&,
+                            const double*, const int64_t*, gpu::ErrorReport*, CrossEntropyCounters*,
+                            double*, double*, double*);
+template void scale_gradient(gpu::StreamHandle, int64_t, const float*, const float*, float*, bool);
+template void scale_gradient(gpu::StreamHandle, int64_t, const double*, const double*, double*,
+                             bool);
+
+}  // namespace warptape::cuda

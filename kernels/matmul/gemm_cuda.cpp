@@ -1,0 +1,135 @@
+#include "kernels/matmul/gemm_cuda.h"
+
+#include "core/primitives_cuda.h"
+#include "core/strided.h"
+#include "kernels/matrix/matrix.h"
+#include "kernels/matrix/run_product.h"
+#include "kernels/sum/sum_kernels.h"
+
+namespace warptape {
+namespace {
+
+using matrix::index_of;
+
+// The views see matrices as images of one pixel per row: (m, 1, 1) by taps (1, 1, k).
+template <class T>
+matrix::ImageView<T, true> rows_by_depth(const char* name, const GemmProblem& p, const T* a) {
+  matrix::ImageView<T, true> view;
+  view.data = a;
+  view.rows = {index_of(name, p.m), 1, 1};
+  view.depth = matrix::radix_of(name, 1, 1, p.k);
+  view.taps.image_pitch = p.k;
+  view.group_stride = p.stride_a;
+  return view;
+}
+
+template <class T>
+matrix::Output<T> output_of(const char* name, const GemmProblem& p, const GemmEpilogue<T>& epilogue,
+                            T* c) {
+  matrix::Output<T> out;
+  out.data = c;
+  out.rows = {1, 1, index_of(name, p.m)};
+  out.row_stride = {0, 0, p.n};
+  out.columns = index_of(name, p.n);
+  out.groups = index_of(name, p.batches);
+  out.group_stride = p.stride_c;
+  out.bias = epilogue.bias;
+  out.bias_group_stride = 0;
+  out.relu = epilogue.relu;
+  out.accumulate = epilogue.accumulate;
+  return out;
+}
+
+// op(a) b^T with b stored (n, k).
+template <class T>
+void multiply_rows(const char* name, const GemmProblem& p, const T* a, const T* b,
+                   const matrix::Output<T>& out) {
+  matrix::Forward<T, T> product;
+  product.a = rows_by_depth(name, p, a);
+  product.b = {.data = b,
+               .rows = {index_of(name, p.n)},
+               .depth = {index_of(name, p.k)},
+               .row_stride = p.k,
+               .depth_stride = 1,
+               .group_stride = p.stride_b};
+  product.out = out;
+  matrix::run_product(name, product);
+}
+
+template <class T>
+void multiply_columns(const char* name, const GemmProblem& p, const T* a, const T* b,
+                      const matrix::Output<T>& out) {
+  matrix::DataGrad<T, T> product;
+  product.a = rows_by_depth(name, p, a);
+  product.b.data = b;
+  product.b.rows = {index_of(name, p.n)};
+  product.b.depth = matrix::radix_of(name, 1, 1, p.k);
+  product.b.channel_stride = index_of(name, p.n);
+  product.b.group_stride = p.stride_b;
+  matrix::check_filter_size(name, p.k * p.n);
+  product.out = out;
+  matrix::run_product(name, product);
+}
+
+template <class T>
+void multiply_transposed(const char* name, const GemmProblem& p, const T* a, const T* b,
+                         const matrix::Output<T>& out) {
+  matrix::WeightGrad<T, T> product;
+  product.a = {.data = a,
+               .rows = {index_of(name, p.m)},
+               .depth = {index_of(name, p.k)},
+               .row_stride = 1,
+               .depth_stride = p.m,
+               .group_stride = p.stride_a};
+  product.b.data = b;
+  product.b.rows = matrix::radix_of(name, 1, 1, p.n);
+  product.b.depth = {index_of(name, p.k), 1, 1};
+  product.b.taps.image_pitch = p.n;
+  product.b.group_stride = p.stride_b;
+  product.out = out;
+  matrix::run_product(name, product);
+}
+
+// a (batches, k, m) with the last two dimensions exchanged; p then has it row by row.
+template <class T>
+Tensor transposed(GemmProblem& p, const T* a) {
+  const bool one_for_all = p.stride_a == 0;
+  const Shape shape{one_for_all ? 1 : p.batches, p.m, p.k};
+  Tensor result = Tensor::empty(shape, dtype_of<T>(), Device{DeviceType::CUDA});
+  const auto loop = make_strided_loop<2>(shape, MemoryFormat::RowMajor,
+                                         {result.strides(), Strides{p.stride_a, 1, p.m}});
+  primitives::cuda::copy(gpu::current_stream(), loop, result.mutable_data<T>(), a);
+  p.transpose_a = false;
+  p.stride_a = one_for_all ? 0 : p.m * p.k;
+  return result;
+}
+
+}  // namespace
+
+template <class T>
+void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T* b,
+               const GemmEpilogue<T>& epilogue, T* c) {
+  const matrix::Output<T> out = output_of(name, problem, epilogue, c);
+  if (!problem.transpose_a) {
+    const auto multiply = problem.transpose_b ? multiply_rows<T> : multiply_columns<T>;
+    multiply(name, problem, a, b, out);
+  } else if (!problem.transpose_b) {
+    multiply_transposed(name, problem, a, b, out);
+  } else {
+    GemmProblem straight = problem;
+    const Tensor rows = transposed(straight, a);
+    multiply_rows(name, straight, rows.data<T>(), b, out);
+  }
+  if (epilogue.bias_grad != nullptr) {
+    const bool columns = problem.transpose_a;
+    sum_matrix_cuda(name, a, columns ? problem.k : problem.m, columns ? problem.m : problem.k,
+                    columns, epilogue.bias_grad);
+  }
+}
+
+template void gemm_cuda(const char*, const GemmProblem&, const float*, const float*,
+                        const GemmEpilogue<float>&, float*);
+template void gemm_cuda(const char*, const GemmProblem&, const double*, const double*,
+                        const GemmEpilogue<double>&, double*);
+
+}  // namespace warptape

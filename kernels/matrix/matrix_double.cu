@@ -1,0 +1,12 @@
+#include "kernels/matrix/launch_product.cuh"
+
+namespace warptape::cuda {
+
+using Forward = matrix::Forward<double, double>;
+using DataGrad = matrix::DataGrad<double, double>;
+using WeightGrad = matrix::WeightGrad<double, double>;
+WARPTAPE_INSTANTIATE_PRODUCT(Forward);
+WARPTAPE_INSTANTIATE_PRODUCT(DataGrad);
+WARPTAPE_INSTANTIATE_PRODUCT(WeightGrad);
+
+}  // namespace warptape::cuda

@@ -1,0 +1,12 @@
+#include "kernels/matrix/launch_product.cuh"
+
+namespace warptape::cuda {
+
+using Forward = matrix::Forward<float, float>;
+using DataGrad = matrix::DataGrad<float, float>;
+using WeightGrad = matrix::WeightGrad<float, float>;
+WARPTAPE_INSTANTIATE_PRODUCT(Forward);
+WARPTAPE_INSTANTIATE_PRODUCT(DataGrad);
+WARPTAPE_INSTANTIATE_PRODUCT(WeightGrad);
+
+}  // namespace warptape::cuda

@@ -1,0 +1,47 @@
+#pragma once
+// Where the results of the matrix core go, and what happens to them on the way.
+
+#include "kernels/matrix/digits.h"
+
+namespace warptape::matrix {
+
+// Column n of row m is data[row_stride of m + n]. In this order: plus the bias of its column, ReLU,
+// plus what was there before.
+template <class T>
+struct Output {
+  T* data = nullptr;
+  Radix rows;
+  DigitStrides row_stride;
+  int columns = 0;
+  int groups = 1;
+  int64_t group_stride = 0;
+  const T* bias = nullptr;  // one per column
+  int64_t bias_group_stride = 0;
+  bool relu = false;
+  bool accumulate = false;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    visit(data);
+    if (bias != nullptr) {
+      visit(bias);
+    }
+  }
+
+  template <class Accumulator>
+  WARPTAPE_HOST_DEVICE T finish(Accumulator sum, int group, int column, const T* to) const {
+    if (bias != nullptr) {
+      sum += static_cast<Accumulator>(bias[group * bias_group_stride + column]);
+    }
+    if (relu) {
+      // A NaN stays one.
+      sum = sum < Accumulator(0) ? Accumulator(0) : sum;
+    }
+    if (accumulate) {
+      sum = static_cast<Accumulator>(*to) + sum;
+    }
+    return static_cast<T>(sum);
+  }
+};
+
+}  // namespace warptape::matrix

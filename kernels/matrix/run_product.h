@@ -1,0 +1,46 @@
+#pragma once
+// Running a product of the matrix core on the current stream, and the sizes that it takes.
+
+#include "core/error.h"
+#include "core/tensor.h"
+#include "kernels/matrix/matrix.h"
+
+namespace warptape::matrix {
+
+// Indices of the core are ints, with room for a tile beyond the end.
+inline int index_of(const char* op, int64_t size) {
+  constexpr int64_t most = (int64_t{1} << 31) - 65536;
+  check<ValueError>(size <= most, Site(), "[{}] size on cuda: got {}, wanted at most {}", op, size,
+                    most);
+  return static_cast<int>(size);
+}
+
+// The steps through an empty depth never leave its first place.
+inline Radix radix_of(const char* op, int64_t outer, int64_t middle, int64_t inner) {
+  const int64_t size = outer * middle * inner;
+  if (size == 0) {
+    return {0, 1, 1};
+  }
+  index_of(op, size);
+  return {static_cast<int>(outer), static_cast<int>(middle), static_cast<int>(inner)};
+}
+
+// FilterView counts in 32 bits.
+inline void check_filter_size(const char* op, int64_t elements) {
+  check<ValueError>(elements < int64_t{1} << 31, Site(),
+                    "[{}] elements of a matrix on cuda: got {}, wanted less than 2^31", op,
+                    elements);
+}
+
+template <class Product>
+void run_product(const char* name, const Product& product) {
+  if (product.out.rows.size() * product.out.columns * product.out.groups == 0) {
+    return;
+  }
+  using Sum = Accumulator<typename Product::In>;
+  const Plan plan = cuda::plan_product(product);
+  Tensor partials = Tensor::empty({plan.partials}, dtype_of<Sum>(), Device{DeviceType::CUDA});
+  cuda::launch_product(name, gpu::current_stream(), product, plan, partials.mutable_data<Sum>());
+}
+
+}  // namespace warptape::matrix

@@ -1,0 +1,111 @@
+#pragma once
+// Which tile of the result a block makes, and how its sums leave the chip.
+
+#include "core/simt/packs.cuh"
+#include "kernels/matrix/output.h"
+
+namespace warptape::matrix {
+
+inline constexpr int block_threads = 256;
+
+// Which part of the depth a launch's blocks sum: the tile's blocks along grid.z share it.
+struct DepthSplit {
+  int steps = 0;             // of the core's depth, per split
+  int splits = 1;            // more than one: sums go to the workspace
+  void* partials = nullptr;  // [split][group][row][column] sums of the accumulator's type
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    if (partials != nullptr) {
+      visit(static_cast<char*>(partials));
+    }
+  }
+};
+
+// The tile of this block: rows fastest, then columns, then groups, so that neighbours read the same
+// columns.
+struct TilePosition {
+  int row;
+  int column;
+  int group;
+
+  __device__ TilePosition(int rows, int columns, int tile_rows, int tile_columns) {
+    const unsigned row_tiles = (static_cast<unsigned>(rows) + tile_rows - 1) / tile_rows;
+    const unsigned column_tiles =
+        (static_cast<unsigned>(columns) + tile_columns - 1) / tile_columns;
+    const unsigned rest = blockIdx.x / row_tiles;
+    row = static_cast<int>(blockIdx.x % row_tiles) * tile_rows;
+    column = static_cast<int>(rest % column_tiles) * tile_columns;
+    group = static_cast<int>(rest / column_tiles);
+  }
+};
+
+// Stores E neighbouring results of a row, or their sums where the depth is split.
+template <int E, class Accumulator, class Out>
+__device__ void store_results(const Output<Out>& out, const DepthSplit& split, int group, int row,
+                              int column, const Accumulator (&sums)[E]) {
+  const int64_t rows = out.rows.size();
+  if (row >= rows) {
+    return;
+  }
+  if (split.splits > 1) {
+    auto* to = static_cast<Accumulator*>(split.partials) +
+               ((int64_t{blockIdx.z} * out.groups + group) * rows + row) * out.columns;
+#pragma unroll
+    for (int e = 0; e < E; ++e) {
+      if (column + e < out.columns) {
+        to[column + e] = sums[e];
+      }
+    }
+    return;
+  }
+  Out* to =
+      out.data + group * out.group_stride + out.row_stride.offset(out.rows.split(row)) + column;
+  if constexpr (E * sizeof(Out) == 16) {
+    if (column + E <= out.columns && simt::is_aligned16(to)) {
+      simt::Pack16<Out> results;
+      simt::Pack16<Out> old{};
+      if (out.accumulate) {
+        old = simt::load16(to);
+      }
+#pragma unroll
+      for (int e = 0; e < E; ++e) {
+        results[e] = out.finish(sums[e], group, column + e, &old[e]);
+      }
+      simt::store16(to, results);
+      return;
+    }
+  }
+#pragma unroll
+  for (int e = 0; e < E; ++e) {
+    if (column + e < out.columns) {
+      to[e] = out.finish(sums[e], group, column + e, to + e);
+    }
+  }
+}
+
+// The second launch of a split depth: sums the splits in their order.
+template <class Accumulator, class Out>
+__global__ void __launch_bounds__(block_threads, 4)
+    finish_splits_kernel(const Accumulator* partials, int splits,
+                         const Output<Out> __grid_constant__ out) {
+  const int64_t rows = out.rows.size();
+  const int64_t results = rows * out.columns * out.groups;
+  const int64_t index = int64_t{blockIdx.x} * block_threads + threadIdx.x;
+  if (index >= results) {
+    return;
+  }
+  Accumulator sum = partials[index];
+  for (int split = 1; split < splits; ++split) {
+    sum += partials[split * results + index];
+  }
+  const int column = static_cast<int>(index % out.columns);
+  const int64_t line = index / out.columns;
+  const int row = static_cast<int>(line % rows);
+  const int group = static_cast<int>(line / rows);
+  Out* to =
+      out.data + group * out.group_stride + out.row_stride.offset(out.rows.split(row)) + column;
+  *to = out.finish(sum, group, column, to);
+}
+
+}  // namespace warptape::matrix

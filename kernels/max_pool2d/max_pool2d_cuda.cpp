@@ -1,0 +1,37 @@
+#include "kernels/max_pool2d/max_pool2d_cuda.h"
+
+#include "kernels/max_pool2d/max_pool2d_kernels.h"
+
+namespace warptape {
+
+void max_pool2d_forward_cuda(const Tensor& x, const PoolGeometry& geometry, bool with_relu,
+                             Tensor& y, Tensor& indices) {
+  dispatch_floating(x.dtype(), [&]<class T>() {
+    const auto run = [&]<class Index>(Index* to) {
+      cuda::max_pool2d_forward(gpu::current_stream(), geometry, with_relu, x.data<T>(),
+                               y.mutable_data<T>(), to);
+    };
+    if (pool_index_dtype(geometry) == uint8) {
+      run(indices.defined() ? indices.mutable_data<uint8_t>() : nullptr);
+    } else {
+      run(indices.defined() ? indices.mutable_data<int64_t>() : nullptr);
+    }
+  });
+}
+
+void max_pool2d_backward_cuda(const Tensor& dy, const Tensor& indices, const PoolGeometry& geometry,
+                              Tensor& dx) {
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    const auto run = [&]<class Index>(const Index* from) {
+      cuda::max_pool2d_backward(gpu::current_stream(), geometry, dy.data<T>(), from,
+                                dx.mutable_data<T>());
+    };
+    if (indices.dtype() == uint8) {
+      run(indices.data<uint8_t>());
+    } else {
+      run(indices.data<int64_t>());
+    }
+  });
+}
+
+}  // namespace warptape

@@ -1,0 +1,16 @@
+#pragma once
+#include "core/device/gpu.h"
+#include "kernels/common/pool_windows.h"
+
+namespace warptape::cuda {
+
+// As max_pool2d_forward_cpu; indices, uint8_t or int64_t, may be nullptr.
+template <class T, class Index>
+void max_pool2d_forward(gpu::StreamHandle stream, const PoolGeometry& geometry, bool with_relu,
+                        const T* x, T* y, Index* indices);
+
+template <class T, class Index>
+void max_pool2d_backward(gpu::StreamHandle stream, const PoolGeometry& geometry, const T* dy,
+                         const Index* indices, T* dx);
+
+}  // namespace warptape::cuda

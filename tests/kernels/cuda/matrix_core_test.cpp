@@ -1,0 +1,304 @@
+// The matrix core against its naive twins. Operands are small whole numbers, so that every sum is
+// exact in float32 whatever its order, and results must be equal.
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "core/simt/bfloat16.h"
+#include "kernels/conv2d/conv2d_products.h"
+#include "kernels/matmul/gemm_cuda.h"
+#include "kernels/matrix/naive.h"
+#include "tests/core/device/gpu_test.h"
+
+namespace warptape {
+namespace {
+
+class MatrixCore : public GpuTest {};
+
+using simt::bfloat16;
+
+// Device memory of any element type, which Tensor does not have for bfloat16.
+template <class T>
+class DeviceArray {
+ public:
+  explicit DeviceArray(int64_t count)
+      : count_(count),
+        bytes_(Tensor::empty({count * static_cast<int64_t>(sizeof(T))}, uint8,
+                             Device{DeviceType::CUDA})) {}
+  explicit DeviceArray(const std::vector<T>& values)
+      : DeviceArray(static_cast<int64_t>(values.size())) {
+    gpu::copy_from_host(data(), values.data(), values.size() * sizeof(T), gpu::current_stream());
+  }
+  T* data() { return reinterpret_cast<T*>(bytes_.mutable_data<uint8_t>()); }
+  std::vector<double> values() {
+    std::vector<T> host(static_cast<size_t>(count_));
+    gpu::copy_to_host(host.data(), data(), host.size() * sizeof(T), gpu::current_stream());
+    std::vector<double> result;
+    for (const T& value : host) {
+      if constexpr (std::is_same_v<T, bfloat16>) {
+        result.push_back(static_cast<float>(value));
+      } else {
+        result.push_back(value);
+      }
+    }
+    return result;
+  }
+
+ private:
+  int64_t count_;
+  Tensor bytes_;
+};
+
+class WholeNumbers {
+ public:
+  explicit WholeNumbers(unsigned seed) : random_(seed) {}
+  int between(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
+  template <class T>
+  std::vector<T> make(int64_t count) {
+    std::vector<T> values;
+    for (int64_t i = 0; i < count; ++i) {
+      values.push_back(static_cast<T>(static_cast<float>(between(-2, 2))));
+    }
+    return values;
+  }
+
+ private:
+  std::mt19937 random_;
+};
+
+cuda::NaiveConv naive_of(const ConvGeometry& g) {
+  const auto n = [](int64_t value) { return static_cast<int>(value); };
+  const Conv2dOptions& o = g.options;
+  return {n(g.batch),         n(g.height),          n(g.width),          n(g.in_channels),
+          n(g.out_height),    n(g.out_width),       n(g.out_channels),   n(g.kernel_height),
+          n(g.kernel_width),  n(o.stride.height),   n(o.stride.width),   n(o.padding.height),
+          n(o.padding.width), n(o.dilation.height), n(o.dilation.width), n(o.groups)};
+}
+
+struct ConvCase {
+  int64_t batch, channels, height, width, out_channels;
+  Pair kernel = 3;
+  Conv2dOptions options{};
+
+  ConvGeometry geometry() const {
+    const auto size = [](int64_t in, int64_t k, int64_t s, int64_t p, int64_t d) {
+      return (in + 2 * p - d * (k - 1) - 1) / s + 1;
+    };
+    const Conv2dOptions& o = options;
+    return {batch,
+            channels,
+            height,
+            width,
+            out_channels,
+            kernel.height,
+            kernel.width,
+            size(height, kernel.height, o.stride.height, o.padding.height, o.dilation.height),
+            size(width, kernel.width, o.stride.width, o.padding.width, o.dilation.width),
+            options};
+  }
+  bool fits() const {
+    const ConvGeometry g = geometry();
+    const Conv2dOptions& o = options;
+    return height + 2 * o.padding.height >= o.dilation.height * (kernel.height - 1) + 1 &&
+           width + 2 * o.padding.width >= o.dilation.width * (kernel.width - 1) + 1 &&
+           g.out_height > 0 && g.out_width > 0;
+  }
+  std::string to_string() const {
+    return fmt::format(
+        "x ({}, {}, {}, {}), filters ({}, {}, {}), stride {}, padding {}, dilation "
+        "{}, groups {}",
+        batch, channels, height, width, out_channels, kernel.height, kernel.width,
+        options.stride.to_string(), options.padding.to_string(), options.dilation.to_string(),
+        options.groups);
+  }
+};
+
+// T: of the operands; Sum: of the filters' gradient.
+template <class T, class Sum>
+void check_conv(const ConvCase& test) {
+  const ConvGeometry g = test.geometry();
+  const cuda::NaiveConv naive = naive_of(g);
+  gpu::StreamHandle stream = gpu::current_stream();
+  WholeNumbers numbers(7);
+  const int64_t size_x = g.batch * g.height * g.width * g.in_channels;
+  const int64_t size_y = g.batch * g.out_height * g.out_width * g.out_channels;
+  const int64_t size_w = g.out_channels * conv2d_products::filter_size(g);
+  DeviceArray<T> x(numbers.make<T>(size_x));
+  DeviceArray<T> filters(numbers.make<T>(size_w));
+  DeviceArray<T> dy(numbers.make<T>(size_y));
+  {
+    DeviceArray<T> y(size_y);
+    DeviceArray<T> wanted(size_y);
+    matrix::run_product("conv2d", conv2d_products::forward<T>(g, x.data(), filters.data(), nullptr,
+                                                              false, y.data()));
+    cuda::naive_conv_forward(stream, naive, x.data(), filters.data(), wanted.data());
+    EXPECT_EQ(y.values(), wanted.values()) << "forward";
+  }
+  {
+    DeviceArray<T> dx(size_x);
+    DeviceArray<T> wanted(size_x);
+    for (int64_t ry = 0; ry < std::min(g.options.stride.height, g.height); ++ry) {
+      for (int64_t rx = 0; rx < std::min(g.options.stride.width, g.width); ++rx) {
+        matrix::run_product("conv2d", conv2d_products::data_grad<T>(g, dy.data(), filters.data(),
+                                                                    dx.data(), ry, rx));
+      }
+    }
+    cuda::naive_conv_data_grad(stream, naive, dy.data(), filters.data(), wanted.data());
+    EXPECT_EQ(dx.values(), wanted.values()) << "data gradient";
+  }
+  {
+    DeviceArray<Sum> dfilters(size_w);
+    DeviceArray<Sum> wanted(size_w);
+    matrix::run_product(
+        "conv2d", conv2d_products::weight_grad<T, Sum>(g, dy.data(), x.data(), dfilters.data()));
+    cuda::naive_conv_weight_grad(stream, naive, dy.data(), x.data(), wanted.data());
+    EXPECT_EQ(dfilters.values(), wanted.values()) << "filters' gradient";
+  }
+}
+
+void check_all_types(const ConvCase& test) {
+  SCOPED_TRACE(test.to_string());
+  ASSERT_TRUE(test.fits());
+  check_conv<float, float>(test);
+  check_conv<double, double>(test);
+  check_conv<bfloat16, float>(test);
+}
+
+TEST_F(MatrixCore, ChannelCountsOnBothSidesOfPacksAndTiles) {
+  for (const int64_t channels : {1, 3, 4, 8, 31, 64, 130}) {
+    check_all_types({1, channels, 5, 6, 130 - channels, 3, {.padding = 1}});
+  }
+  check_all_types({1, 8, 4, 5, 130, 1});
+  check_all_types({1, 130, 3, 3, 129, 1});
+}
+
+TEST_F(MatrixCore, StridesPaddingsAndDilations) {
+  check_all_types({2, 8, 9, 8, 16, 3, {.stride = 2, .padding = 1}});
+  check_all_types({1, 4, 11, 9, 5, 3, {.stride = 3, .padding = 2, .dilation = 2}});
+  check_all_types({1, 8, 12, 7, 8, {2, 3}, {.stride = {1, 2}, .padding = {0, 3}}});
+  check_all_types({1, 3, 10, 10, 8, {5, 1}, {.stride = {2, 1}, .dilation = {2, 1}}});
+  // Taps that no pixel of some residue meets: their gradient is zero, and must be written.
+  check_all_types({1, 8, 9, 9, 8, 1, {.stride = 2}});
+  check_all_types({1, 8, 9, 9, 8, 2, {.stride = 2, .dilation = 2}});
+  check_all_types({1, 8, 3, 3, 8, 3, {.stride = 5, .padding = 1}});
+  check_all_types({1, 2, 6, 5, 3, {6, 5}, {.padding = {5, 4}}});
+}
+
+TEST_F(MatrixCore, Groups) {
+  check_all_types({1, 8, 5, 5, 16, 3, {.padding = 1, .groups = 2}});
+  check_all_types({2, 6, 5, 4, 9, 3, {.stride = 2, .padding = 1, .groups = 3}});
+  check_all_types({1, 16, 6, 6, 16, 3, {.padding = 2, .dilation = 2, .groups = 4}});
+  check_all_types({1, 5, 4, 4, 10, 3, {.padding = 1, .groups = 5}});
+}
+
+TEST_F(MatrixCore, LongDepthsAreSplit) {
+  const ConvCase test{3, 8, 20, 21, 8, 3, {.padding = 1}};
+  const ConvGeometry g = test.geometry();
+  const auto plan = cuda::plan_product(conv2d_products::weight_grad<float, float>(
+      g, static_cast<const float*>(nullptr), nullptr, nullptr));
+  EXPECT_GT(plan.splits, 2);
+  check_all_types(test);
+  check_all_types({1, 72, 3, 3, 9, 3, {.padding = 1}});
+}
+
+TEST_F(MatrixCore, RandomConvolutions) {
+  WholeNumbers random(2024);
+  for (int i = 0; i < 12;) {
+    const int64_t groups = random.between(1, 3);
+    const auto pair = [&](int low, int high) {
+      return Pair(random.between(low, high), random.between(low, high));
+    };
+    const ConvCase test{
+        random.between(1, 2),
+        groups * random.between(1, 12),
+        random.between(1, 9),
+        random.between(1, 9),
+        groups * random.between(1, 12),
+        pair(1, 4),
+        {.stride = pair(1, 3), .padding = pair(0, 2), .dilation = pair(1, 3), .groups = groups}};
+    if (test.fits()) {
+      check_all_types(test);
+      ++i;
+    }
+  }
+}
+
+TEST_F(MatrixCore, BiasReluAndAccumulateInTheEpilogue) {
+  const GemmProblem problem{.transpose_b = true, .m = 5, .n = 7, .k = 3};
+  WholeNumbers numbers(3);
+  const auto a = numbers.make<float>(15);
+  const auto b = numbers.make<float>(21);
+  const auto bias = numbers.make<float>(7);
+  const auto old = numbers.make<float>(35);
+  std::vector<double> wanted;
+  for (size_t i = 0; i < 5; ++i) {
+    for (size_t j = 0; j < 7; ++j) {
+      float sum = bias[j];
+      for (size_t k = 0; k < 3; ++k) {
+        sum += a[i * 3 + k] * b[j * 3 + k];
+      }
+      wanted.push_back(std::max(sum, 0.0F) + old[i * 7 + j]);
+    }
+  }
+  DeviceArray<float> device_a(a);
+  DeviceArray<float> device_b(b);
+  DeviceArray<float> device_bias(bias);
+  DeviceArray<float> c(old);
+  gemm_cuda<float>("gemm", problem, device_a.data(), device_b.data(),
+                   {.bias = device_bias.data(), .relu = true, .accumulate = true}, c.data());
+  EXPECT_EQ(c.values(), wanted);
+}
+
+template <class T>
+void check_gemm(const GemmProblem& p) {
+  SCOPED_TRACE(fmt::format("{}a ({}, {}), {}b, n = {}, batches {}",
+                           p.transpose_a ? "transposed " : "", p.m, p.k,
+                           p.transpose_b ? "transposed " : "", p.n, p.batches));
+  WholeNumbers numbers(11);
+  DeviceArray<T> a(numbers.make<T>(p.m * p.k * p.batches));
+  DeviceArray<T> b(numbers.make<T>(p.k * p.n * p.batches));
+  DeviceArray<T> c(p.m * p.n * p.batches);
+  DeviceArray<T> wanted(p.m * p.n * p.batches);
+  DeviceArray<T> sums(p.m);
+  const bool with_sums = p.batches == 1;
+  gemm_cuda<T>("gemm", p, a.data(), b.data(), {.bias_grad = with_sums ? sums.data() : nullptr},
+               c.data());
+  for (int64_t i = 0; i < p.batches; ++i) {
+    cuda::naive_gemm(gpu::current_stream(), p.transpose_a, p.transpose_b, static_cast<int>(p.m),
+                     static_cast<int>(p.n), static_cast<int>(p.k), a.data() + i * p.stride_a,
+                     b.data() + i * p.stride_b, wanted.data() + i * p.stride_c);
+  }
+  EXPECT_EQ(c.values(), wanted.values());
+  if (with_sums) {
+    const std::vector<double> values = a.values();
+    std::vector<double> expected(static_cast<size_t>(p.m), 0.0);
+    for (size_t i = 0; i < values.size(); ++i) {
+      const auto row = p.transpose_a ? i % static_cast<size_t>(p.m) : i / static_cast<size_t>(p.k);
+      expected[row] += values[i];
+    }
+    EXPECT_EQ(sums.values(), expected);
+  }
+}
+
+TEST_F(MatrixCore, Gemm) {
+  struct Size {
+    int64_t m, n, k, batches;
+  };
+  for (const Size& s : {Size{1, 1, 1, 1}, Size{33, 10, 65, 1}, Size{4, 132, 36, 1},
+                        Size{129, 65, 9, 2}, Size{16, 24, 8, 3}, Size{5, 8, 600, 1}}) {
+    for (const bool transpose_a : {false, true}) {
+      for (const bool transpose_b : {false, true}) {
+        const GemmProblem problem{transpose_a, transpose_b, s.m,       s.n,      s.k,
+                                  s.batches,   s.m * s.k,   s.k * s.n, s.m * s.n};
+        check_gemm<float>(problem);
+        check_gemm<double>(problem);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace warptape
