@@ -120,7 +120,7 @@ TEST_F(CudaCommands, PredictTheSameClasses) {
 
 TEST_F(CudaCommands, PredictAFolderAsTrainingEvaluatedIt) {
   const TemporaryFolder folder;
-  write_tiny_cifar10(folder, "data", 4, 6);
+  write_tiny_cifar10(folder, "data", 8, 6);
   train(folder, "run", on_cuda + Arguments{"--dtype", "float64"});
   const double accuracy = parse_table(folder.read("run/metrics.csv")).column("test_accuracy").at(0);
   for (const Arguments& device : {on_cpu, on_cuda}) {
