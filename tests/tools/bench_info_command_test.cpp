@@ -63,7 +63,10 @@ TEST(BenchCommand, RefusesADeviceThatModelsDoNotRunOn) {
 // An emulated device is never called a GPU.
 std::string cuda_line() {
   if constexpr (has_gpu) {
-    return gpu::is_emulated() ? "no GPU: \"cuda\" is emulated" : "sm_";
+    if (gpu::is_emulated()) {
+      return "no GPU: \"cuda\" is emulated";
+    }
+    return gpu::device_count() > 0 ? "sm_" : "not available: ";
   } else {
     return "this build has no GPU backend";
   }
@@ -76,7 +79,8 @@ TEST(InfoCommand, SaysWhatIsThere) {
       "fmt",           "CLI11",
       "nlohmann-json", "OpenMP",
       "compiler",      onednn_is_built_in() ? onednn_version() : "not built in",
-      cuda_line()};
+      cuda_line(),     "cuBLASLt",
+      "cuDNN"};
   for (const std::string& part : parts) {
     EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
   }
@@ -124,7 +128,9 @@ TEST(InfoCommand, TrainHelpNamesEveryOption) {
                              "--init",
                              "--out",
                              "--device",
-                             "--threads"}) {
+                             "--threads",
+                             "--gpu-libraries",
+                             "--tf32"}) {
     EXPECT_NE(out.find(std::string("\n  ") + option), std::string::npos) << option;
   }
 }
@@ -192,6 +198,7 @@ TEST(InfoCommand, WrongUsageEndsWithStatus2) {
       {"--schedule", "linear"},
       {"--weight-decay", "-1"},
       {"--device", "tpu"},
+      {"--gpu-libraries", "maybe"},
       {"--seed", "one"},
       {"--seed", "-1"},
       {"--gamma", "0"},

@@ -1,0 +1,23 @@
+// Stands for every *_cublas.cpp in a build without cuBLASLt.
+
+#include "kernels/common/gpu_libraries.h"
+#include "kernels/matmul/gemm_cuda.h"
+
+namespace warptape {
+
+const GpuLibrary& cublas_library() {
+  static const auto* absent = new GpuLibrary{"", WARPTAPE_CUBLAS_ABSENT};
+  return *absent;
+}
+
+template <class T>
+bool gemm_cublas(const char*, const GemmProblem&, const T*, const T*, const GemmEpilogue<T>&, T*) {
+  return false;
+}
+
+template bool gemm_cublas(const char*, const GemmProblem&, const float*, const float*,
+                          const GemmEpilogue<float>&, float*);
+template bool gemm_cublas(const char*, const GemmProblem&, const double*, const double*,
+                          const GemmEpilogue<double>&, double*);
+
+}  // namespace warptape

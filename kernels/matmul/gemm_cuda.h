@@ -1,0 +1,39 @@
+#pragma once
+// The GPU's matrix product on dense row-major matrices, which matmul and linear share. Pointers are
+// to device memory; work is queued on the current stream.
+
+#include <cstdint>
+
+namespace warptape {
+
+// c = op(a) op(b): op(a) is (m, k), stored (m, k), or (k, m) with transpose_a; likewise op(b),
+// (k, n), and c (m, n). `batches` such products, with these elements from one to the next.
+struct GemmProblem {
+  bool transpose_a = false, transpose_b = false;
+  int64_t m, n, k;
+  int64_t batches = 1;
+  int64_t stride_a = 0, stride_b = 0, stride_c = 0;
+};
+
+// What is done with the product on its way to memory.
+template <class T>
+struct GemmEpilogue {
+  const T* bias = nullptr;  // n elements, added to each row
+  bool relu = false;
+  bool accumulate = false;  // to what c holds
+  T* bias_grad = nullptr;   // m elements, overwritten: the sum over k of op(a)
+};
+
+// Our kernels. float or double; `name` is the op, for errors and profiles.
+template <class T>
+void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T* b,
+               const GemmEpilogue<T>& epilogue, T* c);
+
+// The same on cuBLASLt, in float32 or float64 arithmetic, or TF32 where that is allowed. False, and
+// nothing done, where it is absent or off, has no algorithm for the problem, or needs what a graph
+// capture does not allow.
+template <class T>
+bool gemm_cublas(const char* name, const GemmProblem& problem, const T* a, const T* b,
+                 const GemmEpilogue<T>& epilogue, T* c);
+
+}  // namespace warptape
