@@ -1,6 +1,7 @@
 // What the sub-commands share.
 
 #include "core/device/gpu.h"
+#include "core/device/on_device.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "kernels/common/gpu_libraries.h"

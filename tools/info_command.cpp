@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/device/gpu.h"
+#include "core/device/on_device.h"
 #include "core/parallel.h"
 #include "kernels/common/gpu_libraries.h"
 #include "kernels/common/onednn.h"
