@@ -29,7 +29,7 @@ Then oneDNN 3: the distribution's libdnnl-dev where that is version 3, else the
 PyPI package onednn-devel-cpu-gomp in .deps/venv of this repository. Without
 oneDNN the build still works, with slower reference loops.
 
-  --dev     also install clang-tidy, and clang-format 14 from PyPI in .deps/venv;
+  --dev     also install ccache, clang-tidy, and clang-format 14 from PyPI in .deps/venv;
             with --cuda also a disassembler of GPU code (cuobjdump and nvdisasm)
   --cuda    also see to a CUDA toolkit (13.0 or later) for the preset cuda: where
             none is found on PATH or in /usr/local/cuda, PyPI's wheels of CUDA 13.0
@@ -64,7 +64,7 @@ for arg in "$@"; do
   case "$arg" in
     --dev)
       dev=yes
-      commands+=(clang-tidy:clang-tidy)
+      commands+=(ccache:ccache clang-tidy:clang-tidy)
       ;;
     --cuda) cuda=yes ;;
     --bundle) bundle=yes ;;
