@@ -42,14 +42,26 @@ REQUIRED = [
     (r"\brows::(team|columns)_kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bdropout_(channels_last_)?kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\btranspose::kernel<[\w ]+, (?!1>)\d+>", [LOADS, STORES]),
+    (r"\bmatrix::fma_kernel<.*, [24]>", [LOADS, STORES]),
+    (r"\bmatrix::mma_kernel<.*, 8>", [("asynchronous 16-byte copy", r"LDGSTS\S*\.128\S*", 1)]),
     (r"\bpool::\w+_(forward|backward)<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bcast_kernel<(float|double), (float|double)>", [LOADS, STORES]),
     (r"\bimage_batch_kernel<[\w ]+, (?!1,)\d+, (true|1)>", [LOADS, STORES]),
     (r"\bimage_batch_kernel<[\w ]+, (?!1,)\d+, (false|0)>", [STORES]),
 ]
 # At most this many registers, so that 32 warps fit on an SM (65,536 registers): what a kernel that waits
-# for memory needs to keep enough loads under way.
+# for memory needs to keep enough loads under way. Kernels that wait for arithmetic do with 16 warps.
 MOST_REGISTERS = 64
+MATRIX_KERNEL = r"\bmatrix::(fma|mma)_kernel<"
+MOST_MATRIX_REGISTERS = 128
+# Regular expression of the name -> (what, instruction, by what, instruction, at least so many for one):
+# how much arithmetic a load from shared memory feeds. Wide tiles of floats: 4 elements a load.
+FLOAT_PACKS = r"\bmatrix::fma_kernel<.*<float, float>, \d+, {}, 4>"
+RATIOS = [
+    (FLOAT_PACKS.format(2), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 16),
+    (FLOAT_PACKS.format(1), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 10),
+    (r"\bmatrix::mma_kernel<", "matrix instructions", r"HMMA\S*", "loads of fragments", r"LDSM\S*", 2.5),
+]
 # The same for the kernels of --expect-faults.
 PLANTED_REQUIRED = [(r"\bplanted_scalar\b|\bclean_vector\b", [LOADS, STORES])]
 
@@ -174,8 +186,9 @@ def faults_of(kernel, demangled, required, used):
         return ["has no machine code in the listing"]
     if not kernel.resources:
         faults.append("its resource usage is not in the listing")
-    if kernel.resources.get("REG", 0) > MOST_REGISTERS:
-        faults.append(f"uses {kernel.resources['REG']} registers, at most {MOST_REGISTERS} are wanted")
+    most = MOST_MATRIX_REGISTERS if re.search(MATRIX_KERNEL, demangled) else MOST_REGISTERS
+    if kernel.resources.get("REG", 0) > most:
+        faults.append(f"uses {kernel.resources['REG']} registers, at most {most} are wanted")
     if kernel.resources.get("STACK", 0):
         faults.append(f"uses {kernel.resources['STACK']} bytes of stack")
     if kernel.resources.get("LOCAL", 0):
@@ -196,6 +209,11 @@ def faults_of(kernel, demangled, required, used):
                 found = kernel.count(code)
                 if found < least:
                     faults.append(f"has {found} of at least {least} {what}s ({code})")
+    for pattern, what, code, per, divisor, least in RATIOS:
+        if re.search(pattern, demangled):
+            found, loads = kernel.count(code), kernel.count(divisor)
+            if loads == 0 or found < least * loads:
+                faults.append(f"has {found} {what} for {loads} {per}, at least {least} for one are wanted")
     return list(dict.fromkeys(faults))
 
 

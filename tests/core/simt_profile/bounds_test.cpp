@@ -54,9 +54,11 @@ TEST(ProfileBounds, Reductions) {
 TEST(ProfileBounds, Rows) {
   expect_bounds({{"argmax", {512, 1024}}});
   for (const char* name : {"softmax", "log_softmax", "cross_entropy"}) {
+    // Each block of cross-entropy counts the labels, of which there are few.
+    const bool counts = name == std::string("cross_entropy");
     expect_bounds({{name, {30000, 10}},
                    {name, {5000, 64}},
-                   {name, {100, 3001}},
+                   {name, {100, 3001}, {.moved = counts ? 1.08 : 1.05}},
                    {name, {512, 1024}},
                    {name, {40, 8192}}});
   }
