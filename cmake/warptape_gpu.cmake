@@ -2,11 +2,11 @@
 
 add_library(warptape_gpu_flags INTERFACE)
 set(WARPTAPE_GPU_CORE_PATTERNS "")
-set(WARPTAPE_GPU_LIBRARIES "")
+set(WARPTAPE_GPU_CORE_USES "")
 set(WARPTAPE_SIMT_KERNEL_OPTIONS -x c++ -Wno-unknown-pragmas)
 if(WARPTAPE_GPU STREQUAL "simt")
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp core/device/emulated/*.cpp)
-  set(WARPTAPE_GPU_LIBRARIES warptape_simt)
+  set(WARPTAPE_GPU_CORE_USES warptape_simt)
   target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_HAS_GPU=1 WARPTAPE_SIMT=1)
   if(WARPTAPE_SIMT_PROFILE)
     # The kernels call core/simt/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
@@ -23,6 +23,7 @@ elseif(WARPTAPE_GPU STREQUAL "cuda")
 else()
   target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_HAS_GPU=0)
 endif()
+include(warptape_gpu_libraries)
 
 # warptape_add_engine(NAME DEFINITIONS...) makes a library of the SIMT engine. ThreadSanitizer watches
 # the kernels' threads, not the engine that switches between them: that is compiled without it, and

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/device/on_device.h"
 #include "core/parallel.h"
 #include "core/primitives.h"
 

@@ -38,6 +38,9 @@ REQUIRED = [
     # The first number is the elements of an access; with 1 they are the kernels for odd shapes.
     (r"\belementwise::kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\breduce::(rows|columns)_kernel<(?!1,)\d+,", [LOADS]),
+    (r"\brows::staged_kernel<", [LOADS, STORES]),
+    (r"\brows::(team|columns)_kernel<(?!1,)\d+,", [LOADS, STORES]),
+    (r"\bdropout_(channels_last_)?kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\btranspose::kernel<[\w ]+, (?!1>)\d+>", [LOADS, STORES]),
     (r"\bpool::\w+_(forward|backward)<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bcast_kernel<(float|double), (float|double)>", [LOADS, STORES]),

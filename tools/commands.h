@@ -19,13 +19,16 @@ void add_kernel_command(CLI::App& program);
 struct MachineOptions {
   std::string device = "auto";
   int threads = 0;  // 0: the machine's
+  std::string gpu_libraries = "on";
+  bool tf32 = false;
 };
 void add_machine_options(CLI::App& command, MachineOptions& options);
 
 // For paths: refuses "", which a script passes for a variable that is not set.
 CLI::Validator not_empty();
 
-// Sets the number of threads and returns the device; DeviceError where it is not there.
+// Sets the number of threads and what the GPU's libraries may do, and returns the device;
+// DeviceError where it is not there.
 Device apply(const MachineOptions& options);
 
 // "cpu with 2 threads", "cuda:0 (NVIDIA H200)".

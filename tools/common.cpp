@@ -1,8 +1,10 @@
 // What the sub-commands share.
 
 #include "core/device/gpu.h"
+#include "core/device/on_device.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "kernels/common/gpu_libraries.h"
 #include "tools/commands.h"
 
 namespace warptape::tools {
@@ -28,6 +30,13 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   command.add_option("--threads", options.threads, "CPU threads [all]")->check(CLI::Range(1, 1024));
+  command
+      .add_option("--gpu-libraries", options.gpu_libraries,
+                  "on: cuBLASLt and cuDNN where they serve (see warptape info); off: our kernels")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"on", "off"}));
+  command.add_flag("--tf32", options.tf32,
+                   "On a GPU let these libraries round factors to TF32: faster, 3 decimal digits");
 }
 
 CLI::Validator not_empty() {
@@ -39,6 +48,8 @@ Device apply(const MachineOptions& options) {
   if (options.threads > 0) {
     set_num_threads(options.threads);
   }
+  set_gpu_libraries(options.gpu_libraries == "on");
+  set_tf32(options.tf32);
   const Device device = parse_device(options.device != "auto" ? options.device
                                      : has_real_gpu()         ? "cuda"
                                                               : "cpu");

@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include "core/device/gpu.h"
+#include "core/device/on_device.h"
 #include "core/parallel.h"
+#include "kernels/common/gpu_libraries.h"
 #include "kernels/common/onednn.h"
 #include "tools/commands.h"
 
@@ -56,12 +58,18 @@ std::string cuda_line() {
   }
 }
 
+std::string library_line(const GpuLibrary& library) {
+  return library.reason.empty() ? library.version : "our kernels serve: " + library.reason;
+}
+
 void info() {
   fmt::print("warptape      {}\n", version());
   fmt::print("cpu           {} threads\n", std::thread::hardware_concurrency());
   fmt::print("cuda          {}\n", cuda_line());
   fmt::print("processor     {}\n", instruction_sets());
   fmt::print("oneDNN        {}\n", onednn_line());
+  fmt::print("cuBLASLt      {}\n", library_line(cublas_library()));
+  fmt::print("cuDNN         {}\n", library_line(cudnn_library()));
   fmt::print("OpenMP        {}\n", openmp_line());
   fmt::print("compiler      {}\n", __VERSION__);
   fmt::print("fmt           {}.{}.{}\n", FMT_VERSION / 10000, FMT_VERSION / 100 % 100,

@@ -73,6 +73,31 @@ KernelCase reduction(const std::string& name, int64_t backward_reads,
   return {name, "over the last dimension, forward and backward", {512, 1024}, prepare};
 }
 
+PreparedKernels prepare_argmax(const Shape& shape, DType dtype) {
+  Shape reduced = shape;
+  reduced[shape.rank() - 1] = 1;
+  return {[x = on_cuda(shape, dtype)] { argmax(x, -1); },
+          bytes_of(shape, dtype) + bytes_of(reduced, int64), bytes_of(shape, dtype)};
+}
+
+// Logits (N, C) or (N, C, ...). One launch reads them and writes their gradient; backward hands
+// that on.
+PreparedKernels prepare_cross_entropy(const Shape& shape, DType dtype) {
+  check<ValueError>(shape.rank() >= 2, "[kernel] cross_entropy: got shape {}, wanted (N, C, ...)",
+                    shape);
+  Shape label_shape{shape[0]};
+  for (int dim = 2; dim < shape.rank(); ++dim) {
+    label_shape.append(shape[dim]);
+  }
+  const auto run = [x = on_cuda(shape, dtype), labels = on_cuda(label_shape, int64)]() mutable {
+    Tape tape;
+    tape.watch(x);
+    tape.backward(cross_entropy(x, labels, {.reduction = Reduction::Sum}));
+  };
+  return {run, 2 * bytes_of(shape, dtype) + bytes_of(label_shape, int64),
+          2 * bytes_of(shape, dtype), "fill"};
+}
+
 PreparedKernels prepare_weight_norm(const Shape& shape, DType dtype) {
   Shape gain = shape;
   for (int dim = 1; dim < shape.rank(); ++dim) {
@@ -192,6 +217,12 @@ const std::vector<KernelCase>& kernel_cases() {
               [](const Tensor& x) {
                 return avg_pool2d(x, {.kernel_size = 3, .stride = 2, .padding = 1});
               }),
+      {"argmax", "over the last dimension", {512, 1024}, prepare_argmax},
+      elementwise("softmax", 1, 5, [](In in) { return softmax(in[0], -1); }),
+      elementwise("log_softmax", 1, 5, [](In in) { return log_softmax(in[0], -1); }),
+      elementwise("softmax_dim0", 1, 5, [](In in) { return softmax(in[0], 0); }),
+      {"cross_entropy", "forward and backward", {512, 1024}, prepare_cross_entropy},
+      elementwise("dropout", 1, 4, [](In in) { return dropout(in[0], 0.5); }),
       optimizer<SGD>("sgd", 5, {.momentum = 0.9}),
       optimizer<Adam>("adam", 7, {}),
       optimizer<AdamW>("adamw", 7, {}),

@@ -11,6 +11,9 @@ clang_format_version="14.0.6"
 # than its ptxas.
 cuda_wheels=(nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88
   nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85)
+# The version that cmake/warptape_gpu_libraries.cmake asks for; only its headers are used.
+cudnn_frontend_wheel="nvidia-cudnn-frontend==1.32.0"
+cudnn_wheel="nvidia-cudnn-cu13==9.19.0.56"
 # The oldest ones on PyPI; they read the machine code of older releases too.
 disassembler_wheels=(nvidia-cuda-cuobjdump==13.2.51 nvidia-cuda-nvdisasm==13.2.51)
 
@@ -26,11 +29,12 @@ Then oneDNN 3: the distribution's libdnnl-dev where that is version 3, else the
 PyPI package onednn-devel-cpu-gomp in .deps/venv of this repository. Without
 oneDNN the build still works, with slower reference loops.
 
-  --dev     also install clang-tidy, and clang-format 14 from PyPI in .deps/venv;
+  --dev     also install ccache, clang-tidy, and clang-format 14 from PyPI in .deps/venv;
             with --cuda also a disassembler of GPU code (cuobjdump and nvdisasm)
   --cuda    also see to a CUDA toolkit (13.0 or later) for the preset cuda: where
             none is found on PATH or in /usr/local/cuda, PyPI's wheels of CUDA 13.0
-            in .deps/venv (about 250 MB on disk). A GPU is not needed.
+            in .deps/venv (about 250 MB on disk). A GPU is not needed. Likewise to
+            cuDNN, which is optional, and to cudnn-frontend, its headers for C++.
             WARPTAPE_CUDA_ROOT=wheels in the environment passes over installed
             toolkits; WARPTAPE_CUDA_ROOT=FOLDER names one.
   --bundle  instead of installing anything, fill .bundle/ with the libraries that
@@ -60,7 +64,7 @@ for arg in "$@"; do
   case "$arg" in
     --dev)
       dev=yes
-      commands+=(clang-tidy:clang-tidy)
+      commands+=(ccache:ccache clang-tidy:clang-tidy)
       ;;
     --cuda) cuda=yes ;;
     --bundle) bundle=yes ;;
@@ -134,6 +138,16 @@ fill_bundle() {
   mkdir "$folder"
   for package in "$work"/*.deb; do dpkg-deb --extract "$package" "$folder"; done
   rm -rf "$folder"/usr/share/{doc,lintian,bug}
+  if python3 -m venv "$work/venv" && "$work/venv/bin/python" -m pip download --quiet \
+    --disable-pip-version-check --no-deps -d "$work" "$cudnn_frontend_wheel"; then
+    python3 - "$work"/nvidia_cudnn_frontend-*.whl "$folder/usr" <<'PYTHON'
+import sys, zipfile
+wheel = zipfile.ZipFile(sys.argv[1])
+wheel.extractall(sys.argv[2], [name for name in wheel.namelist() if name.startswith("include/")])
+PYTHON
+  else
+    warn "$cudnn_frontend_wheel could not be fetched; a GPU build from .bundle will go without cuDNN."
+  fi
   say "$(du -sh "$folder" | cut -f 1) in .bundle"
 }
 
@@ -242,6 +256,25 @@ disassembler() {
   return 1
 }
 
+# Whether a package of .deps/venv or of python3 has the file $1.
+python_package_has() {
+  local site
+  for site in "$venv"/lib/python3*/site-packages \
+    $(python3 -c 'import sys; print(*[p for p in sys.path if p and " " not in p])'); do
+    [[ ! -e "$site/$1" ]] || return 0
+  done
+  return 1
+}
+
+# Whether cuDNN's header is where the build looks for it; "$1" is the toolkit's folder.
+cudnn_header() {
+  local folder
+  for folder in "$1"/include "$1"/targets/*/include /usr/include /usr/include/*-linux-gnu /usr/local/include; do
+    [[ ! -e "$folder/cudnn.h" ]] || return 0
+  done
+  python_package_has nvidia/cudnn/include/cudnn.h
+}
+
 if [[ $cuda == yes ]]; then
   if ! found="$(cuda_toolkit)"; then
     if [[ -n ${CUDACXX:-} || ${WARPTAPE_CUDA_ROOT:-wheels} != wheels ]]; then
@@ -251,6 +284,13 @@ if [[ $cuda == yes ]]; then
     found="$(cuda_toolkit)" || die "$found"
   fi
   say "$found"
+  # Optional, as our own kernels serve without them.
+  if ! python_package_has include/cudnn_frontend.h; then
+    pip_options=--no-deps pypi_install "$cudnn_frontend_wheel" || warn "cudnn-frontend could not be installed."
+  fi
+  if ! cudnn_header "${found#* in }"; then
+    pip_options=--no-deps pypi_install "$cudnn_wheel" || warn "cuDNN could not be installed."
+  fi
   if [[ $dev == yes ]] && ! disassembler "${found#* in }"; then
     pip_options=--no-deps pypi_install "${disassembler_wheels[@]}" || die "cuobjdump and nvdisasm could not be installed."
   fi

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 

@@ -3,6 +3,7 @@
 #include <deque>
 #include <utility>
 
+#include "core/device/on_device.h"
 #include "core/error.h"
 
 namespace warptape {

@@ -1,6 +1,7 @@
 #include "core/device/device.h"
 
 #include "core/device/cpu_backend.h"
+#include "core/device/on_device.h"
 #include "core/error.h"
 #if WARPTAPE_HAS_GPU
 #include "core/device/gpu/backend.h"

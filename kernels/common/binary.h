@@ -7,6 +7,7 @@
 // binary_op<Functor>() is the whole op; a .cpp file instantiates BinaryCpu<Functor> (binary_cpu.h),
 // a .cu file BinaryCuda<Functor, T> (binary.cuh).
 
+#include "core/device/on_device.h"
 #include "core/tape.h"
 #include "kernels/common/binary_cuda.h"
 #include "kernels/common/reduce.h"

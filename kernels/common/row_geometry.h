@@ -47,11 +47,12 @@ struct Extents {
 //   is `across` by `down` warps. Rows of more than column_steps per thread are read twice.
 enum class Layout : int { Team, Staged, Columns };
 
-// Elements of a row that a thread of a team holds, of each tensor: half of what could be held, as
-// exponentials take registers, too.
+// Elements of a row that a thread of a team holds, and steps that a thread of columns does, of each
+// tensor. Fewer than registers could hold: exponentials take some, too, those of doubles many.
 template <class T>
-inline constexpr int team_items = items_per_thread<T> / 2;
-inline constexpr int column_steps = 2;
+inline constexpr int team_items = sizeof(T) == 8 ? 2 : 8;
+template <class T>
+inline constexpr int column_steps = sizeof(T) == 8 ? 1 : 2;
 
 struct Plan : elementwise::NoPointers {
   Extents extents;
@@ -116,9 +117,9 @@ void plan_columns(Plan& plan, bool aligned) {
   // Lines of 128 bytes, wider where the rows are too short for so many steps.
   const int64_t line = 128 / (elements * int64_t{sizeof(T)});
   const int narrow = power_of_two_from(std::min(packs, line));
-  const int high = std::min(32 / narrow, power_of_two_from(divide_up(length, column_steps)));
+  const int high = std::min(32 / narrow, power_of_two_from(divide_up(length, column_steps<T>)));
   plan.lanes = 32 / high;
-  const int64_t rest = divide_up(length, high * column_steps);
+  const int64_t rest = divide_up(length, high * column_steps<T>);
   plan.down = plan.lanes > line ? 1 : power_of_two_from(std::min<int64_t>(rest, 8));
   plan.across = std::min(8 / plan.down, power_of_two_from(divide_up(packs, plan.lanes)));
   plan.threads = 32 * plan.across * plan.down;

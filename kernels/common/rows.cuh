@@ -100,6 +100,7 @@ __device__ void store_parts(const Op& op, const typename Op::Row& own,
       });
 }
 
+// Loops over chunks are not unrolled: most have one turn, and registers are short.
 // out: nullptr if only what the Op itself writes is wanted. Here and below.
 template <int E, class Op, class T>
 __global__ void __launch_bounds__(max_threads)
@@ -129,6 +130,7 @@ __global__ void __launch_bounds__(max_threads)
   own.state = Op::identity();
   if (owns) {
     op.begin(row, lane == 0, own);
+#pragma unroll 1
     for (int64_t first = 0; first < length; first += chunk) {
       load(first);
       op.add(own, block, [&](const auto& visit) { visit_parts(parts, place, first, visit); });
@@ -139,6 +141,7 @@ __global__ void __launch_bounds__(max_threads)
                          : simt::warp_reduce(own.state, combine, static_cast<unsigned>(lanes));
   if (owns) {
     op.complete(own, block, lane == 0);
+#pragma unroll 1
     for (int64_t first = 0; out != nullptr && first < length; first += chunk) {
       if (length > chunk) {
         load(first);
@@ -247,13 +250,13 @@ __device__ void combine_columns(const Plan& plan, typename Op::Row (&own)[E]) {
   if (lane < plan.lanes) {
 #pragma unroll
     for (int e = 0; e < E; ++e) {
-      of_warp[warp][lane * E + e] = own[e].state;
+      of_warp[warp][e * plan.lanes + lane] = own[e].state;
     }
   }
   __syncthreads();
 #pragma unroll
   for (int e = 0; e < E; ++e) {
-    const int column = lane % plan.lanes * E + e;
+    const int column = e * plan.lanes + lane % plan.lanes;
     own[e].state = of_warp[warp % plan.across][column];
     for (int d = 1; d < plan.down; ++d) {
       own[e].state =
@@ -266,7 +269,7 @@ template <int E, class Op, class T>
 __global__ void __launch_bounds__(detail::block_threads, 4)
     columns_kernel(const Plan plan, const Op op, const Inputs<T, Op::inputs> in, T* out, bool add) {
   constexpr int N = Op::inputs;
-  constexpr int steps = column_steps;
+  constexpr int steps = column_steps<T>;
   const int64_t length = plan.extents.length;
   const int64_t inner = plan.extents.inner;
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -317,6 +320,7 @@ __global__ void __launch_bounds__(detail::block_threads, 4)
     for (int e = 0; e < E; ++e) {
       op.begin(outer * inner + pack * E + e, own_step == 0, own[e]);
     }
+#pragma unroll 1
     for (int64_t first = 0; first < length; first += chunk) {
       load(first);
 #pragma unroll
@@ -337,6 +341,7 @@ __global__ void __launch_bounds__(detail::block_threads, 4)
     for (int e = 0; e < E; ++e) {
       op.complete(own[e], block, own_step == 0);
     }
+#pragma unroll 1
     for (int64_t first = 0; out != nullptr && first < length; first += chunk) {
       if (length > chunk) {
         load(first);

@@ -6,6 +6,7 @@
 // op; a .cpp file instantiates UnaryCpu<Functor> (unary_cpu.h), a .cu file UnaryCuda<Functor, T>
 // (unary.cuh).
 
+#include "core/device/on_device.h"
 #include "core/tape.h"
 #include "kernels/common/unary_cuda.h"
 

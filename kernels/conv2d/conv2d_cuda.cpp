@@ -8,6 +8,9 @@ namespace warptape {
 
 void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
                          const ConvGeometry& geometry, Tensor& y) {
+  if (conv2d_forward_cudnn(x, weight, bias, geometry, y)) {
+    return;
+  }
   dispatch_floating(x.dtype(), [&]<class T>() {
     const T* bias_data = bias.defined() ? bias.data<T>() : nullptr;
     matrix::run_product("conv2d", conv2d_products::forward(geometry, x.data<T>(), weight.data<T>(),
@@ -17,6 +20,9 @@ void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bi
 
 void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                            Tensor& dx) {
+  if (conv2d_data_grad_cudnn(dy, weight, geometry, dx)) {
+    return;
+  }
   // With a stride s, only every s-th pixel of x meets the same taps.
   const int64_t residues_y = std::min(geometry.options.stride.height, geometry.height);
   const int64_t residues_x = std::min(geometry.options.stride.width, geometry.width);
@@ -33,6 +39,9 @@ void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeo
 
 void conv2d_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                              Tensor& dweight) {
+  if (conv2d_weight_grad_cudnn(dy, x, geometry, dweight)) {
+    return;
+  }
   dispatch_floating(dy.dtype(), [&]<class T>() {
     matrix::run_product("conv2d", conv2d_products::weight_grad(geometry, dy.data<T>(), x.data<T>(),
                                                                dweight.mutable_data<T>()));

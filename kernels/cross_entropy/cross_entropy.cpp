@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"

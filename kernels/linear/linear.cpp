@@ -1,5 +1,6 @@
 #include "kernels/linear/linear.h"
 
+#include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"

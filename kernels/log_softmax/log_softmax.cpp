@@ -1,5 +1,6 @@
 #include "kernels/log_softmax/log_softmax.h"
 
+#include "core/device/on_device.h"
 #include "core/profile.h"
 #include "kernels/log_softmax/log_softmax_kernels.h"
 

@@ -1,5 +1,6 @@
 #include "kernels/max_pool2d/max_pool2d.h"
 
+#include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "kernels/max_pool2d/max_pool2d_kernels.h"

@@ -1,5 +1,6 @@
 #include "kernels/softmax/softmax.h"
 
+#include "core/device/on_device.h"
 #include "core/profile.h"
 #include "kernels/softmax/softmax_kernels.h"
 

@@ -1,5 +1,6 @@
 #include "kernels/sum/sum.h"
 
+#include "core/device/on_device.h"
 #include "core/profile.h"
 #include "kernels/sum/sum_kernels.h"
 

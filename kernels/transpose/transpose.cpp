@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/device/on_device.h"
 #include "core/profile.h"
 #include "kernels/transpose/transpose_kernels.h"
 

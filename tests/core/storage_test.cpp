@@ -1,4 +1,5 @@
 #include "core/storage.h"
+#include "core/device/on_device.h"
 
 #include <cmath>
 #include <thread>

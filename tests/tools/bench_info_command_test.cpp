@@ -6,6 +6,7 @@
 
 #include "core/device/device.h"
 #include "core/device/gpu.h"
+#include "core/device/on_device.h"
 #include "kernels/common/onednn.h"
 #include "tests/temporary_folder.h"
 #include "tests/tools/command_line.h"
@@ -66,7 +67,10 @@ TEST(BenchCommand, RefusesADeviceThatIsNotThere) {
 // An emulated device is never called a GPU.
 std::string cuda_line() {
   if constexpr (has_gpu) {
-    return gpu::is_emulated() ? "no GPU: \"cuda\" is emulated" : "sm_";
+    if (gpu::is_emulated()) {
+      return "no GPU: \"cuda\" is emulated";
+    }
+    return gpu::device_count() > 0 ? "sm_" : "not available: ";
   } else {
     return "this build has no GPU backend";
   }
@@ -79,7 +83,8 @@ TEST(InfoCommand, SaysWhatIsThere) {
       "fmt",           "CLI11",
       "nlohmann-json", "OpenMP",
       "compiler",      onednn_is_built_in() ? onednn_version() : "not built in",
-      cuda_line()};
+      cuda_line(),     "cuBLASLt",
+      "cuDNN"};
   for (const std::string& part : parts) {
     EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
   }
@@ -128,7 +133,9 @@ TEST(InfoCommand, TrainHelpNamesEveryOption) {
                              "--out",
                              "--device",
                              "--data-on-device",
-                             "--threads"}) {
+                             "--threads",
+                             "--gpu-libraries",
+                             "--tf32"}) {
     EXPECT_NE(out.find(std::string("\n  ") + option), std::string::npos) << option;
   }
 }
@@ -196,6 +203,7 @@ TEST(InfoCommand, WrongUsageEndsWithStatus2) {
       {"--schedule", "linear"},
       {"--weight-decay", "-1"},
       {"--device", "tpu"},
+      {"--gpu-libraries", "maybe"},
       {"--seed", "one"},
       {"--seed", "-1"},
       {"--gamma", "0"},

@@ -51,6 +51,27 @@ TEST(ProfileBounds, Reductions) {
   expect_bounds({{"sum", {512, 1024}}, {"mean", {512, 1024}}, {"max", {512, 1024}}});
 }
 
+TEST(ProfileBounds, Rows) {
+  expect_bounds({{"argmax", {512, 1024}}});
+  for (const char* name : {"softmax", "log_softmax", "cross_entropy"}) {
+    expect_bounds({{name, {30000, 10}},
+                   {name, {5000, 64}},
+                   {name, {100, 3001}},
+                   {name, {512, 1024}},
+                   {name, {40, 8192}}});
+  }
+  expect_bounds({{"softmax", {256, 1024}}}, float64);
+  expect_bounds({{"softmax_dim0", {64, 4096}}});
+  // Every warp of a column reads its label, all but the first from the cache.
+  expect_bounds({{"cross_entropy", {8, 21, 2048}, {.moved = 1.7, .efficiency = 0.65}}});
+  // No block holds such a row: x is read once more forward, dy and y backward.
+  expect_bounds({{"softmax", {20, 16384}, {.moved = 1.05 * 8 / 5}}});
+}
+
+TEST(ProfileBounds, Dropout) {
+  expect_bounds({{"dropout", {512, 1024}}});
+}
+
 TEST(ProfileBounds, Optimizers) {
   expect_bounds({{"sgd", {512, 1024}},
                  {"adam", {512, 1024}},

@@ -1,8 +1,14 @@
-// Stands in where cuBLASLt is not built in.
+// Stands for every *_cublas.cpp in a build without cuBLASLt.
 
+#include "kernels/common/gpu_libraries.h"
 #include "kernels/matmul/gemm_cuda.h"
 
 namespace warptape {
+
+const GpuLibrary& cublas_library() {
+  static const auto* absent = new GpuLibrary{"", WARPTAPE_CUBLAS_ABSENT};
+  return *absent;
+}
 
 template <class T>
 bool gemm_cublas(const char*, const GemmProblem&, const T*, const T*, const GemmEpilogue<T>&, T*) {
