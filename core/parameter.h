@@ -11,7 +11,7 @@ namespace warptape {
 
 struct ParameterState {
   Tensor value;
-  Tensor grad;  // allocated at its first use; keeps its address from then on
+  Tensor grad;  // allocated at its first use; keeps its address until the parameter moves
   bool grad_is_empty = true;
   bool requires_grad = true;
 };

@@ -113,8 +113,7 @@ def differing_files(run, other):
 
 
 def compare(trainer, arguments):
-    """Rows (what, value, bound) of which each value must not exceed its bound."""
-    rows = []
+    """Yields (what, value, bound); a value must not exceed its bound."""
     starts = {}
 
     def start_of(seed):
@@ -126,8 +125,8 @@ def compare(trainer, arguments):
     reference = trainer.train("cpu", "float64", 0, first)
     for place in ("on", "off"):
         run = trainer.train("cuda", "float64", 0, first, options=["--data-on-device", place])
-        rows.append((f"float64, data on the device {place}: largest difference of a step",
-                     largest_difference(run, reference), FLOAT64_BOUND))
+        yield (f"float64, data on the device {place}: largest difference of a step",
+               largest_difference(run, reference), FLOAT64_BOUND)
     half = arguments.steps // 2
     by_cpu = trainer.train("cpu", "float64", 0, first, steps=half)
     by_cuda = trainer.train("cuda", "float64", 0, first, steps=half)
@@ -135,8 +134,8 @@ def compare(trainer, arguments):
     for name, init, device in (("CPU to cuda", by_cpu, "cuda"), ("cuda to CPU", by_cuda, "cpu"),
                                ("cuda to cuda", by_cuda, "cuda")):
         run = trainer.train(device, "float64", 1, init, steps=half)
-        rows.append((f"float64, checkpoint goes on, {name}: largest difference",
-                     largest_difference(run, wanted), FLOAT64_BOUND))
+        yield (f"float64, checkpoint goes on, {name}: largest difference",
+               largest_difference(run, wanted), FLOAT64_BOUND)
 
     errors = {"cuda": [], "cpu": []}
     first_losses = []
@@ -147,29 +146,28 @@ def compare(trainer, arguments):
             of_device.append(abs(losses[-1] - exact[-1]))
             if device == "cuda":
                 first_losses.append(relative(losses[0], exact[0]))
-    rows.append((f"float32, first loss: largest error of {arguments.seeds} seeds",
-                 max(first_losses), FIRST_LOSS_BOUND))
-    rows.append((f"float32, loss of step {arguments.steps}: median error",
-                 statistics.median(errors["cuda"]),
-                 LAST_LOSS_FACTOR * statistics.median(errors["cpu"])))
+    yield (f"float32, first loss: largest error of {arguments.seeds} seeds",
+           max(first_losses), FIRST_LOSS_BOUND)
+    yield (f"float32, loss of step {arguments.steps}: median error",
+           statistics.median(errors["cuda"]),
+           LAST_LOSS_FACTOR * statistics.median(errors["cpu"]))
 
     for dtype in ("float32", "float64"):
         runs = [trainer.train("cuda", dtype, 0, first) for _ in range(2)]
-        rows.append((f"{dtype}, the same run twice: files that differ", differing_files(*runs), 0))
-    return rows
+        yield (f"{dtype}, the same run twice: files that differ", differing_files(*runs), 0)
 
 
 def main():
     arguments = parse_arguments()
-    with tempfile.TemporaryDirectory() as folder:
-        rows = compare(Trainer(arguments, pathlib.Path(folder)), arguments)
-    width = max(len(what) for what, _, _ in rows)
     failed = 0
-    for what, value, bound in rows:
-        holds = value <= bound
-        failed += not holds
-        print(f"{what:<{width}}  {value:10.3g}  at most {bound:10.3g}  {'ok' if holds else 'FAILED'}")
-    print(f"{failed} of {len(rows)} bounds failed")
+    count = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for what, value, bound in compare(Trainer(arguments, pathlib.Path(folder)), arguments):
+            count += 1
+            failed += not value <= bound
+            print(f"{what:<70} {value:10.3g}  at most {bound:9.3g}  "
+                  f"{'ok' if value <= bound else 'FAILED'}", flush=True)
+    print(f"{failed} of {count} bounds failed")
     return 1 if failed else 0
 
 
