@@ -44,6 +44,7 @@ REQUIRED = [
     (r"\btranspose::kernel<[\w ]+, (?!1>)\d+>", [LOADS, STORES]),
     (r"\bmatrix::fma_kernel<.*, [24]>", [LOADS, STORES]),
     (r"\bmatrix::mma_kernel<.*, 8>", [("asynchronous 16-byte copy", r"LDGSTS\S*\.128\S*", 1)]),
+    (r"\bdepthwise::\w+_kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bpool::\w+_(forward|backward)<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bcast_kernel<(float|double), (float|double)>", [LOADS, STORES]),
     (r"\bimage_batch_kernel<[\w ]+, (?!1,)\d+, (true|1)>", [LOADS, STORES]),

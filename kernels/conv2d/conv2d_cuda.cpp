@@ -1,7 +1,8 @@
-// Convolution on "cuda": a vendor library where it serves, else the matrix core, which reads images
-// through views instead of copies.
+// Convolution on "cuda": a vendor library where it serves, else the depthwise kernels or the matrix
+// core, which reads images through views instead of copies.
 
 #include "kernels/conv2d/conv2d_products.h"
+#include "kernels/conv2d/depthwise_cuda.h"
 #include "kernels/sum/sum_kernels.h"
 
 namespace warptape {
@@ -9,6 +10,10 @@ namespace warptape {
 void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
                          const ConvGeometry& geometry, Tensor& y) {
   if (conv2d_forward_cudnn(x, weight, bias, geometry, y)) {
+    return;
+  }
+  if (is_depthwise(geometry)) {
+    depthwise_forward_cuda(x, weight, bias, geometry, y);
     return;
   }
   dispatch_floating(x.dtype(), [&]<class T>() {
@@ -21,6 +26,10 @@ void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bi
 void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                            Tensor& dx) {
   if (conv2d_data_grad_cudnn(dy, weight, geometry, dx)) {
+    return;
+  }
+  if (is_depthwise(geometry)) {
+    depthwise_data_grad_cuda(dy, weight, geometry, dx);
     return;
   }
   // With a stride s, only every s-th pixel of x meets the same taps.
@@ -40,6 +49,10 @@ void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeo
 void conv2d_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                              Tensor& dweight) {
   if (conv2d_weight_grad_cudnn(dy, x, geometry, dweight)) {
+    return;
+  }
+  if (is_depthwise(geometry)) {
+    depthwise_weight_grad_cuda(dy, x, geometry, dweight);
     return;
   }
   dispatch_floating(dy.dtype(), [&]<class T>() {

@@ -1,0 +1,68 @@
+#include "kernels/conv2d/depthwise_cuda.h"
+
+#include "core/primitives_cuda.h"
+#include "core/strided.h"
+#include "kernels/conv2d/depthwise.h"
+#include "kernels/matrix/run_product.h"
+
+namespace warptape {
+namespace {
+
+cuda::DepthwiseGeometry depthwise_geometry(const ConvGeometry& g) {
+  const auto n = [](int64_t size) { return matrix::index_of("conv2d", size); };
+  const Conv2dOptions& o = g.options;
+  return {n(g.batch),         n(g.height),          n(g.width),           n(g.in_channels),
+          n(g.out_height),    n(g.out_width),       n(g.out_per_group()), n(g.kernel_height),
+          n(g.kernel_width),  n(o.stride.height),   n(o.stride.width),    n(o.padding.height),
+          n(o.padding.width), n(o.dilation.height), n(o.dilation.width)};
+}
+
+// Filters (O, 1, kH, kW) as (kH, kW, O), so that neighbouring channels are neighbours.
+template <class T>
+Tensor channels_innermost(const Tensor& weight, const ConvGeometry& g) {
+  const int64_t taps = g.kernel_height * g.kernel_width;
+  const Shape shape{taps, g.out_channels};
+  Tensor filters = Tensor::empty(shape, weight.dtype(), weight.device());
+  const auto loop =
+      make_strided_loop<2>(shape, MemoryFormat::RowMajor, {filters.strides(), Strides{1, taps}});
+  primitives::cuda::copy(gpu::current_stream(), loop, filters.mutable_data<T>(), weight.data<T>());
+  return filters;
+}
+
+}  // namespace
+
+bool is_depthwise(const ConvGeometry& g) {
+  return g.options.groups > 1 && g.in_per_group() == 1 && !g.empty();
+}
+
+void depthwise_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                            const ConvGeometry& geometry, Tensor& y) {
+  dispatch_floating(x.dtype(), [&]<class T>() {
+    const Tensor filters = channels_innermost<T>(weight, geometry);
+    cuda::depthwise_forward(gpu::current_stream(), depthwise_geometry(geometry), x.data<T>(),
+                            filters.data<T>(), bias.defined() ? bias.data<T>() : nullptr,
+                            y.mutable_data<T>());
+  });
+}
+
+void depthwise_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
+                              Tensor& dx) {
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    const Tensor filters = channels_innermost<T>(weight, geometry);
+    cuda::depthwise_data_grad(gpu::current_stream(), depthwise_geometry(geometry), dy.data<T>(),
+                              filters.data<T>(), dx.mutable_data<T>());
+  });
+}
+
+void depthwise_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                                Tensor& dweight) {
+  const cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    Tensor partials =
+        Tensor::empty({cuda::depthwise_chunks(g), dweight.numel()}, dy.dtype(), dy.device());
+    cuda::depthwise_weight_grad(gpu::current_stream(), g, dy.data<T>(), x.data<T>(),
+                                partials.mutable_data<T>(), dweight.mutable_data<T>());
+  });
+}
+
+}  // namespace warptape
