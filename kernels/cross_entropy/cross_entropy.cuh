@@ -2,6 +2,7 @@
 // Cross-entropy as an Op over the rows of the logits: one pass gives the loss of each row and its
 // gradient, softmax minus target; the last block to arrive adds the blocks' sums up.
 
+#include "core/device/report.cuh"
 #include "core/simt/arrive.cuh"
 #include "kernels/common/softmax.cuh"
 #include "kernels/cross_entropy/cross_entropy_cuda.h"
@@ -69,10 +70,8 @@ struct CrossEntropy {
     }
     if (label >= 0 && label < settings.classes) {
       own.label = static_cast<int>(label);
-    } else if (leads && atomicCAS(&report->filled, 0, 1) == 0) {
-      report->index = row;
-      report->value = label;
-      report->code = settings.bad_label;
+    } else if (leads) {
+      report_fault(report, settings.bad_label, row, label);
     }
   }
 

@@ -5,6 +5,7 @@
 // few of them often: they are read where they are.
 
 #include "core/device/launch.h"
+#include "core/device/report.cuh"
 #include "core/simt/packs.cuh"
 #include "kernels/image_batch/bilinear.h"
 #include "kernels/image_batch/image_batch_cuda.h"
@@ -28,11 +29,7 @@ __device__ inline int64_t checked_index(const ImageBatchShape& shape, int64_t n,
   if (index >= 0 && index < shape.images) {
     return index;
   }
-  if (atomicCAS(&report->filled, 0, 1) == 0) {
-    report->index = n;
-    report->value = index;
-    report->code = shape.bad_index;
-  }
+  report_fault(report, shape.bad_index, n, index);
   return 0;
 }
 
