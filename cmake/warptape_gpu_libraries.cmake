@@ -79,9 +79,9 @@ foreach(folder ${candidates})
   endif()
 endforeach()
 
-# cudnn-frontend, headers alone: PyPI's package has them in include/ of its site.
+# cudnn-frontend, headers alone: .bundle/ has them, or PyPI's package in include/ of its site.
 set(frontend_include "")
-foreach(folder ${warptape_sites} ${PROJECT_SOURCE_DIR}/.bundle/usr /usr /usr/local)
+foreach(folder ${PROJECT_SOURCE_DIR}/.bundle/usr ${warptape_sites} /usr /usr/local)
   set(version "")
   if(NOT frontend_include AND EXISTS ${folder}/include/cudnn_frontend_version.h)
     file(STRINGS ${folder}/include/cudnn_frontend_version.h lines REGEX "_(MAJOR|MINOR|PATCH)_VERSION +[0-9]+$")

@@ -1,4 +1,4 @@
-// warptape bench step MODEL
+// warptape bench, and warptape bench step MODEL
 
 #include <sys/resource.h>
 
@@ -151,6 +151,7 @@ void add_bench_command(CLI::App& program) {
   add_machine_options(*step, options->machine);
   step->footer("Example:\n  warptape bench step simple_cnn --batch-size 128 --threads 1 --profile");
   step->callback([options] { bench_step(*options); });
+  add_bench_kernels_command(*bench);
 }
 
 }  // namespace warptape::tools

@@ -2,15 +2,22 @@
 """Times a SimpleCNN training step in Warptape and in PyTorch, side by side.
 
 One step is: zero gradients, forward, cross entropy, backward and SGD with
-momentum, in float32 on the CPU, with a batch of 3x32x32 images held in memory.
-Warptape, PyTorch eager and PyTorch channels_last run one after the other in
-fresh processes, several rounds over; every process warms up for 3 steps and
-times 15. The table shows the median over the rounds of each process's median
-step, with the smallest and largest of them, and the largest peak memory.
+momentum, in float32, with a batch of 3x32x32 images held in memory. All
+implementations run one after the other in fresh processes, several rounds over;
+every process warms up for 3 steps and times 15. The table shows the median over
+the rounds of each process's median step, with the smallest and largest of them,
+and the largest peak memory.
 
-Needs PyTorch. Example:
+With --device cuda they are Warptape with vendor libraries and on its own kernels
+alone, and PyTorch eager, compiled, and compiled with CUDA graphs; processes warm
+up for 20 steps and time 60, memory is the GPU's, held by tensors. A step ends
+when the host, one step ahead, sees its loss. Products are in strict float32;
+with --tf32 all may round factors to TF32.
+
+Needs PyTorch. Examples:
 
   python3 tools/bench_vs_pytorch.py --warptape build/cpu/warptape --threads 1,2
+  python3 tools/bench_vs_pytorch.py --warptape build/cuda/warptape --device cuda
 """
 
 import argparse
@@ -27,63 +34,143 @@ import time
 import warnings
 from pathlib import Path
 
-WARMUP_STEPS, TIMED_STEPS = 3, 15
+WARMUP_STEPS = {"cpu": 3, "cuda": 20}
+TIMED_STEPS = {"cpu": 15, "cuda": 60}
+BATCH_SIZE = {"cpu": 128, "cuda": 512}
+THREADS = {"cpu": [1, 2], "cuda": [1]}
 IMPLEMENTATIONS = {
-    "warptape": "Warptape",
-    "eager": "PyTorch eager",
-    "channels_last": "PyTorch channels_last",
+    "cpu": {
+        "warptape": "Warptape",
+        "eager": "PyTorch eager",
+        "channels_last": "PyTorch channels_last",
+    },
+    "cuda": {
+        "warptape": "Warptape",
+        "warptape_own": "Warptape, own kernels",
+        "eager": "PyTorch eager",
+        "channels_last": "PyTorch channels_last",
+        "compiled": "PyTorch compiled",
+        "graphs": "PyTorch compiled, CUDA graphs",
+    },
 }
+COMPILE_MODES = {"compiled": "default", "graphs": "reduce-overhead"}
 
 
-def run_pytorch(mode, batch_size, threads):
+def time_on_cpu(step, steps):
+    """Milliseconds of each step."""
+    times = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        step()
+        times.append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def time_on_cuda(step, steps):
+    """Milliseconds from the end of a step to that of the next, of which the host reads the loss
+    when it has queued one more, as `warptape bench step` does."""
+    import torch
+
+    losses = torch.empty(steps, pin_memory=True)
+    ends, waiting = [], []
+
+    def wait_for_all_but(count):
+        while len(waiting) > count:
+            waiting.pop(0).synchronize()
+            ends.append(time.perf_counter())
+
+    start = time.perf_counter()
+    for index in range(steps):
+        losses[index:index + 1].copy_(step().detach().reshape(1), non_blocking=True)
+        waiting.append(torch.cuda.Event())
+        waiting[-1].record()
+        wait_for_all_but(1)
+    wait_for_all_but(0)
+    return [1000 * (end - begin) for begin, end in zip([start] + ends, ends)]
+
+
+def run_pytorch(mode, arguments):
     """Times PyTorch in this process and returns what `warptape bench --json` prints."""
     import torch
     from torch import nn
 
+    device, batch_size = arguments.device, arguments.batch_size
+    if device == "cuda" and not torch.cuda.is_available():
+        sys.exit(f"PyTorch {torch.__version__} finds no GPU")
     warnings.filterwarnings("ignore", category=FutureWarning, message=".*weight_norm.*")
-    torch.set_num_threads(threads)
+    torch.set_num_threads(arguments.threads[0])
     torch.manual_seed(0)
+    torch.backends.cudnn.allow_tf32 = arguments.tf32
+    torch.backends.cuda.matmul.allow_tf32 = arguments.tf32
+    torch.backends.cudnn.benchmark = True
+    # Hooks, as of the older one, are not what torch.compile is best at.
+    weight_norm = (nn.utils.weight_norm if device == "cpu" else
+                   nn.utils.parametrizations.weight_norm)
     model = nn.Sequential(
-        nn.utils.weight_norm(nn.Conv2d(3, 64, 3, padding=1)), nn.ReLU(), nn.MaxPool2d(2),
-        nn.utils.weight_norm(nn.Conv2d(64, 128, 3, padding=1)), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(128 * 8 * 8, 256), nn.ReLU(), nn.Linear(256, 10))
-    x = torch.randn(batch_size, 3, 32, 32)
-    labels = torch.randint(0, 10, (batch_size,))
+        weight_norm(nn.Conv2d(3, 64, 3, padding=1)), nn.ReLU(), nn.MaxPool2d(2),
+        weight_norm(nn.Conv2d(64, 128, 3, padding=1)), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(128 * 8 * 8, 256), nn.ReLU(), nn.Linear(256, 10)).to(device)
+    x = torch.randn(batch_size, 3, 32, 32, device=device)
+    labels = torch.randint(0, 10, (batch_size,), device=device)
     if mode == "channels_last":
         model = model.to(memory_format=torch.channels_last)
         x = x.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9,
+                                fused=device == "cuda")
 
-    times = []
-    for _ in range(WARMUP_STEPS + TIMED_STEPS):
-        start = time.perf_counter()
+    def loss_of_batch():
+        return nn.functional.cross_entropy(model(x), labels)
+
+    if mode in COMPILE_MODES:
+        loss_of_batch = torch.compile(loss_of_batch, mode=COMPILE_MODES[mode])
+
+    def step():
+        if mode == "graphs":
+            torch.compiler.cudagraph_mark_step_begin()
         optimizer.zero_grad()
-        nn.functional.cross_entropy(model(x), labels).backward()
+        loss = loss_of_batch()
+        loss.backward()
         optimizer.step()
-        times.append(1000 * (time.perf_counter() - start))
-    times = times[WARMUP_STEPS:]
+        return loss
+
+    warmup = WARMUP_STEPS[device]
+    time_steps = time_on_cuda if device == "cuda" else time_on_cpu
+    times = time_steps(step, warmup + arguments.steps)[warmup:]
     median = statistics.median(times)
     unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    if device == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 2**20
     return {
         "median_ms": median,
         "min_ms": min(times),
         "samples_per_second": 1000 * batch_size / median,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20,
+        "peak_memory_mb": peak,
     }
 
 
-def run_process(implementation, warptape, batch_size, threads):
-    """Runs one implementation in a fresh process and returns its JSON output."""
-    if implementation == "warptape":
-        command = [str(warptape), "bench", "step", "simple_cnn", "--json"]
+def run_process(implementation, arguments, threads):
+    """Runs one implementation in a fresh process and returns its JSON output, or throws."""
+    if implementation.startswith("warptape"):
+        command = [str(arguments.warptape), "bench", "step", "simple_cnn", "--json",
+                   "--warmup", str(WARMUP_STEPS[arguments.device])]
+        if implementation == "warptape_own":
+            command += ["--gpu-libraries", "off"]
     else:
         command = [sys.executable, __file__, "--child", implementation]
-    command += ["--batch-size", str(batch_size), "--threads", str(threads)]
+    command += ["--device", arguments.device, "--batch-size", str(arguments.batch_size),
+                "--threads", str(threads), "--steps", str(arguments.steps)]
+    if arguments.tf32:
+        command.append("--tf32")
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:
-        sys.exit(f"{' '.join(command)}\nfailed with exit status {result.returncode}:\n"
-                 f"{result.stderr[-2000:]}")
-    return json.loads(result.stdout)
+        raise RuntimeError(f"{' '.join(command)}\nfailed with exit status {result.returncode}:\n"
+                           f"{result.stderr[-2000:]}")
+    output = json.loads(result.stdout)
+    if implementation.startswith("warptape"):
+        kind = "rss" if arguments.device == "cpu" else "tensors"
+        output["peak_memory_mb"] = output[f"peak_{kind}_mb"]
+    return output
 
 
 def processor_name():
@@ -101,17 +188,29 @@ def warptape_version(warptape):
 
 
 def measure(arguments):
-    """One result per (implementation, threads), from runs in turn over all rounds."""
+    """One result per (implementation, threads), from runs in turn over all rounds, and what could
+    not run, with the reason. Warptape has to."""
+    implementations = IMPLEMENTATIONS[arguments.device]
     runs = [(implementation, threads) for threads in arguments.threads
-            for implementation in IMPLEMENTATIONS]
+            for implementation in implementations]
     outputs = {run: [] for run in runs}
+    not_run = {}
     for round_index in range(arguments.rounds):
-        for implementation, threads in runs:
-            output = run_process(implementation, arguments.warptape, arguments.batch_size, threads)
-            outputs[implementation, threads].append(output)
-            print(f"round {round_index + 1}/{arguments.rounds}  {threads} threads  "
-                  f"{IMPLEMENTATIONS[implementation]}: {output['median_ms']:.1f} ms",
-                  file=sys.stderr)
+        for run in runs:
+            implementation, threads = run
+            name = implementations[implementation]
+            if name in not_run:
+                continue
+            try:
+                output = run_process(implementation, arguments, threads)
+            except RuntimeError as error:
+                if implementation.startswith("warptape"):
+                    sys.exit(str(error))
+                not_run[name] = str(error).strip().splitlines()[-1]
+                continue
+            outputs[run].append(output)
+            print(f"round {round_index + 1}/{arguments.rounds}  {threads} threads  {name}: "
+                  f"{output['median_ms']:.3f} ms", file=sys.stderr)
 
     def median(run):
         return statistics.median(output["median_ms"] for output in outputs[run])
@@ -119,17 +218,21 @@ def measure(arguments):
     results = []
     for implementation, threads in runs:
         run = implementation, threads
+        name = implementations[implementation]
+        if name in not_run:
+            continue
         medians = [output["median_ms"] for output in outputs[run]]
         results.append({
-            "implementation": IMPLEMENTATIONS[implementation],
+            "implementation": name,
             "threads": threads,
             "median_ms": median(run),
             "round_medians_ms": medians,
             "ratio_to_warptape": median(run) / median(("warptape", threads)),
             "samples_per_second": 1000 * arguments.batch_size / median(run),
-            "peak_rss_mb": max(output["peak_rss_mb"] for output in outputs[run]),
+            "peak_memory_mb": max(output["peak_memory_mb"] for output in outputs[run]),
+            "device_name": outputs[run][0].get("device_name"),
         })
-    return results
+    return results, not_run
 
 
 def format_table(results, markdown):
@@ -137,10 +240,11 @@ def format_table(results, markdown):
              "images / s", "peak memory, MiB"]]
     for r in results:
         medians = r["round_medians_ms"]
-        rows.append([r["implementation"], str(r["threads"]), f"{r['median_ms']:.1f}",
-                     f"{min(medians):.1f} to {max(medians):.1f}",
+        digits = 1 if r["median_ms"] >= 10 else 3
+        rows.append([r["implementation"], str(r["threads"]), f"{r['median_ms']:.{digits}f}",
+                     f"{min(medians):.{digits}f} to {max(medians):.{digits}f}",
                      f"{r['ratio_to_warptape']:.2f}", f"{r['samples_per_second']:.0f}",
-                     f"{r['peak_rss_mb']:.0f}"])
+                     f"{r['peak_memory_mb']:.0f}"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
 
     def line(row):
@@ -173,41 +277,55 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--warptape", type=Path, metavar="PROGRAM",
                         help="the warptape program, for example build/cpu/warptape")
-    parser.add_argument("--batch-size", type=positive, default=128, metavar="N",
-                        help="images per step (default 128)")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--batch-size", type=positive, metavar="N",
+                        help="images per step (default 128, on cuda 512)")
+    parser.add_argument("--steps", type=positive, metavar="N",
+                        help="timed steps per process (default 15, on cuda 60)")
+    parser.add_argument("--tf32", action="store_true", help="on cuda, let products use TF32")
     parser.add_argument("--rounds", type=positive, default=5, metavar="N",
                         help="processes per implementation and thread count (default 5)")
-    parser.add_argument("--threads", type=thread_list, default=[1, 2], metavar="LIST",
-                        help="thread counts, separated by commas (default 1,2)")
+    parser.add_argument("--threads", type=thread_list, metavar="LIST",
+                        help="CPU threads, separated by commas (default 1,2; on cuda 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
-    parser.add_argument("--child", choices=["eager", "channels_last"], help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=["eager", "channels_last", *COMPILE_MODES],
+                        help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.batch_size = arguments.batch_size or BATCH_SIZE[arguments.device]
+    arguments.steps = arguments.steps or TIMED_STEPS[arguments.device]
+    arguments.threads = arguments.threads or THREADS[arguments.device]
 
     # Only the child processes import torch: a process inherits its parent's peak memory.
     if importlib.util.find_spec("torch") is None:
         sys.exit("bench_vs_pytorch.py needs PyTorch: python3 -m pip install torch")
     if arguments.child:
-        print(json.dumps(run_pytorch(arguments.child, arguments.batch_size,
-                                     arguments.threads[0])))
+        print(json.dumps(run_pytorch(arguments.child, arguments)))
         return
     if arguments.warptape is None or not arguments.warptape.is_file():
         parser.error("--warptape must name the warptape program; build Warptape first")
     arguments.warptape = arguments.warptape.resolve()
 
+    results, not_run = measure(arguments)
+    processor = processor_name() if arguments.device == "cpu" else results[0]["device_name"]
+    precision = "float32, products may use TF32" if arguments.tf32 else "float32"
     report = {
         "date": datetime.date.today().isoformat(),
-        "processor": processor_name(),
+        "processor": processor,
         "versions": [warptape_version(arguments.warptape),
                      "PyTorch " + importlib.metadata.version("torch"),
                      "Python " + platform.python_version()],
         "batch_size": arguments.batch_size,
         "rounds": arguments.rounds,
-        "results": measure(arguments),
+        "precision": precision,
+        "results": results,
+        "not_run": not_run,
     }
-    print(f"SimpleCNN training step, batch size {arguments.batch_size}, float32, "
+    print(f"SimpleCNN training step, batch size {arguments.batch_size}, {precision}, "
           f"median of {arguments.rounds} rounds\n")
     print(format_table(report["results"], arguments.markdown))
+    for name, reason in not_run.items():
+        print(f"not run: {name}: {reason}")
     print(f"\n{report['processor']}; {', '.join(report['versions'])}; {report['date']}")
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")

@@ -33,6 +33,7 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
   command
       .add_option("--gpu-libraries", options.gpu_libraries,
                   "on: cuBLASLt and cuDNN where they serve (see warptape info); off: our kernels")
+      ->envname("WARPTAPE_GPU_LIBRARIES")
       ->capture_default_str()
       ->check(CLI::IsMember({"on", "off"}));
   command.add_flag("--tf32", options.tf32,

@@ -5,50 +5,66 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'TEXT'
-usage: tools/gpu_check.sh [--dry-run] [--target NAME] [--tests REGEX] [OUT]
+usage: tools/gpu_check.sh [OPTION...] [OUT]
 
-Builds Warptape for the GPU that is here, runs the tests on it, compares training
-with the CPU's (tools/compare_devices.py), and runs the op tests again under
-compute-sanitizer. Needs an NVIDIA GPU with its driver, a CUDA toolkit
-(13.0 or later), g++, CMake and python3, but no network: libraries that are not
-installed come from .bundle/, which `tools/setup.sh --bundle` fills elsewhere.
+Builds Warptape for the GPU that is here and checks on it
+  - every test, with cuBLASLt and cuDNN and without them,
+  - the kernels' tests under compute-sanitizer: memcheck, and racecheck for those with
+    shared memory,
+  - training: against the CPU's (tools/compare_devices.py), and SimpleCNN on the digits,
+and measures a training step, the kernels (warptape bench kernels), and PyTorch where
+python3 has it (tools/bench_vs_pytorch.py).
 
-Writes OUT/report.md and OUT/report.json (OUT: build/gpu_check) with a row per
-stage: passed, failed, or not run and why. They are complete after every stage,
-so that a check that is cut off has reported what it got to. A log per stage lies
-beside them. Exit status: 0 when no stage failed.
+Needs an NVIDIA GPU with its driver, a CUDA toolkit (13.0 or later), g++, CMake and
+python3, but no network: libraries that are not installed come from .bundle/, which
+`tools/setup.sh --bundle` fills elsewhere. cuDNN is found in python3's packages too.
 
+Writes OUT/report.md and OUT/report.json (OUT: build/gpu_check) with a row per stage:
+passed, failed, or not run and why. They are complete after every stage, so that a
+check that is cut off has reported what it got to. Logs lie in OUT/logs. Exit status:
+0 when no stage failed. Everything together takes 9 minutes at most.
+
+  --patience N    N times as long, for machines with fewer than 16 cores
   --dry-run       without a GPU: builds for sm_90, and runs the tests that look at
                   sources and machine code only
-  --target NAME   build this target only
-  --tests REGEX   run the tests of ctest whose names match
+  --bundle-only   take libraries from .bundle/ even where they are installed
+  --target NAME   build this target only, and run nothing but tests
+  --tests REGEX   run only the tests of ctest whose names match
   --help          print this
-
-Seconds that a stage may take, from the environment: WARPTAPE_BUILD_LIMIT (1200),
-WARPTAPE_TESTS_LIMIT (900), WARPTAPE_DEVICES_LIMIT (600), WARPTAPE_MEMCHECK_LIMIT (600).
 TEXT
 }
 
-build_limit="${WARPTAPE_BUILD_LIMIT:-1200}"
-tests_limit="${WARPTAPE_TESTS_LIMIT:-900}"
-memcheck_limit="${WARPTAPE_MEMCHECK_LIMIT:-600}"
-devices_limit="${WARPTAPE_DEVICES_LIMIT:-600}"
-build=build/gpu
-memcheck_filter='op_*' # the case tables, which run on every device
+# Seconds that a stage may take, and all of them.
+toolkit_limit=30
+configure_limit=60
+build_limit=240
+info_limit=30
+checks_limit=170 # tests, sanitizers and training, which run side by side
+step_limit=40
+kernels_limit=60
+pytorch_limit=120
+total_limit=520
 
 dry_run=no
+bundle_only=no
+patience=1
 target=
 tests=
 out=
 while [[ $# -gt 0 ]]; do
   case "$1" in
     --dry-run) dry_run=yes ;;
-    --target | --tests)
-      [[ $# -ge 2 ]] || {
+    --bundle-only) bundle_only=yes ;;
+    --patience | --target | --tests)
+      if [[ $# -lt 2 || ($1 == --patience && ! $2 =~ ^[1-9][0-9]?$) ]]; then
         usage >&2
         exit 2
-      }
-      if [[ $1 == --target ]]; then target="$2"; else tests="$2"; fi
+      fi
+      case "$1" in
+        --patience) patience="$2" ;;
+        --target) target="$2" ;;
+        --tests) tests="$2" ;;
+      esac
       shift
       ;;
     -h | --help)
@@ -64,6 +80,8 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 out="${out:-build/gpu_check}"
+build=build/gpu
+if [[ $dry_run == yes ]]; then build=build/gpu_dry_run; fi
 
 # --- the machine ----------------------------------------------------------------------------------
 
@@ -86,8 +104,9 @@ if [[ $dry_run == no ]]; then
   gpu_name="${gpu_name# }"
 fi
 
-mkdir -p "$out"
+mkdir -p "$out/logs"
 out="$(cd "$out" && pwd)"
+rm -f "$out/kernels.json" "$out/pytorch.json" # of an earlier check
 jobs="$(nproc)"
 
 # --- the report -----------------------------------------------------------------------------------
@@ -106,7 +125,7 @@ json_string() { # TEXT as a JSON string, on one line
 }
 
 write_report() {
-  local i separator=
+  local i name separator=
   {
     echo "# GPU check"
     echo
@@ -121,6 +140,13 @@ write_report() {
     for i in "${!stages[@]}"; do
       echo "| ${stages[i]} | ${results[i]} | ${durations[i]} | ${details[i]//|/\\|} |"
     done
+    for name in info training step kernels pytorch; do
+      if [[ " ${stages[*]} " == *" $name "* && -s $out/logs/$name.log ]]; then
+        printf '\n## %s\n\n```\n' "$name"
+        cat "$out/logs/$name.log"
+        echo '```'
+      fi
+    done
   } >"$out/report.md.part"
   mv "$out/report.md.part" "$out/report.md"
   {
@@ -133,7 +159,11 @@ write_report() {
         "$(json_string "${details[i]}")"
       separator=,
     done
-    printf '\n]}\n'
+    printf '\n]'
+    for name in kernels pytorch; do
+      if [[ -s $out/$name.json ]]; then printf ',\n"%s": %s' "$name" "$(cat "$out/$name.json")"; fi
+    done
+    printf '}\n'
   } >"$out/report.json.part"
   mv "$out/report.json.part" "$out/report.json"
 }
@@ -148,137 +178,102 @@ row() {
   write_report
 }
 
-# stage NAME LIMIT COMMAND... - runs it, with its output in OUT/NAME.log, and adds its row. The
-# command's last line "detail: ..." goes into the row. Stages after a failed build are not run.
+# begin NAME LIMIT COMMAND... - starts it in the background, with its output in OUT/logs/NAME.log.
+# finish waits for all that was begun and adds a row for each as it ends. Exit status 77: it was not
+# run; its last line "detail: ..." goes into the row. Stages after a failed build are not run.
+declare -A names=() starts=() limits=() # by process
 blocked=
-stage() {
-  local name="$1" limit="$2" start=$SECONDS status=0 detail log="$out/$1.log"
+begin() {
+  local name="$1" limit=$(($2 * patience)) left=$((total_limit * patience - SECONDS))
   shift 2
   if [[ -n $blocked ]]; then
     row "$name" "not run" 0 "$blocked"
-    return 1
+    return
+  elif [[ $left -lt 5 ]]; then
+    row "$name" "not run" 0 "no time was left"
+    return
   fi
+  if [[ $limit -gt $left ]]; then limit=$left; fi
   echo "gpu_check: $name..."
-  # A shell of its own, so that the limit holds for functions too.
-  timeout --kill-after=10 "$limit" bash -c "$(declare -f "$1"); set -euo pipefail; \"\$@\"" stage "$@" \
-    >"$log" 2>&1 </dev/null || status=$?
+  # A shell of its own, so that the limit holds for functions.
+  timeout --kill-after=5 "$limit" bash -euo pipefail -c 'source tools/gpu_check_stages.sh; "$@"' stage "$@" \
+    >"$out/logs/$name.log" 2>&1 </dev/null &
+  names[$!]="$name"
+  starts[$!]=$SECONDS
+  limits[$!]="$limit"
+}
+
+finish() {
+  local pid status
+  while [[ ${#names[@]} -gt 0 ]]; do
+    for pid in "${!names[@]}"; do
+      if ! kill -0 "$pid" 2>/dev/null; then
+        status=0
+        wait "$pid" || status=$?
+        finished "${names[$pid]}" $((SECONDS - starts[$pid])) "${limits[$pid]}" "$status"
+        unset "names[$pid]"
+      fi
+    done
+    sleep 0.2
+  done
+}
+trap 'for pid in "${!names[@]}"; do kill "$pid" 2>/dev/null || true; done' EXIT
+
+finished() { # NAME SECONDS LIMIT STATUS
+  local log="$out/logs/$1.log" detail
   detail="$(sed -n 's/^detail: //p' "$log" | tail -n 1)"
-  case $status in
-    0) row "$name" passed $((SECONDS - start)) "$detail" ;;
-    77) row "$name" "not run" $((SECONDS - start)) "$detail" ;;
+  case $4 in
+    0) row "$1" passed "$2" "$detail" ;;
+    77) row "$1" "not run" "$2" "$detail" ;;
     124 | 137)
-      row "$name" failed $((SECONDS - start)) "stopped at its limit of $limit s"
-      return 1
+      detail="$(grep -cE '\[       OK \]| Passed ' "$log" || true)"
+      row "$1" failed "$2" "stopped at its limit of $3 s; tests that had passed: $detail"
       ;;
-    *)
-      row "$name" failed $((SECONDS - start)) "${detail:-$(tail -n 1 "$log")}"
-      return 1
-      ;;
+    *) row "$1" failed "$2" "${detail:-$(tail -n 1 "$log")}" ;;
   esac
 }
 
-# Functions that stages run stand alone: they see exported variables and nothing else of this script.
-export build architecture jobs target tests dry_run memcheck_filter
-commit="$(git -c safe.directory="$PWD" rev-parse --short HEAD 2>/dev/null || echo unknown)"
+stage() { # NAME LIMIT COMMAND... - alone; fails unless it passed
+  begin "$@"
+  finish
+  [[ ${results[${#results[@]} - 1]} == passed ]]
+}
+
+# What tools/gpu_check_stages.sh reads.
+export build architecture jobs target tests dry_run bundle_only out
+commit="$(git -c safe.directory="$PWD" describe --always --dirty=", with changes" 2>/dev/null || echo unknown)"
 toolkit=
-
-find_toolkit() {
-  if ! text="$(cmake -P cmake/warptape_cuda_toolkit.cmake 2>&1)"; then
-    echo "$text"
-    echo "detail: $(grep '^No usable' <<<"$text")"
-    return 1
-  fi
-  echo "detail: ${text#-- }"
-}
-
-configure() {
-  local arguments=(-S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DWARPTAPE_GPU=cuda -DWARPTAPE_TESTS=ON
-    "-DWARPTAPE_CUDA_ARCHITECTURES=$architecture-real") file name from=installed
-  if ninja --version >/dev/null 2>&1; then arguments+=(-G Ninja); fi
-  if ! cmake "${arguments[@]}"; then
-    # The libraries' own CMake files by name: their folder below the prefix differs by distribution.
-    while read -r file; do
-      name="$(basename "$file" .cmake)"
-      name="${name%Config}"
-      arguments+=("-D${name%-config}_DIR=$(dirname "$PWD/$file")")
-      from=".bundle"
-    done < <(find .bundle -iname '*config.cmake' 2>/dev/null)
-    if [[ $from == installed ]]; then
-      echo "detail: see configure.log; for missing libraries bring .bundle/ (tools/setup.sh --bundle)"
-      return 1
-    fi
-    cmake "${arguments[@]}"
-  fi
-  echo "detail: sm_$architecture, libraries: $from"
-}
-
-compile() {
-  local arguments=(--build "$build" --parallel "$jobs")
-  if [[ -n $target ]]; then arguments+=(--target "$target"); fi
-  cmake "${arguments[@]}"
-  echo "detail: with $jobs jobs${target:+, only $target}"
-}
-
-run_tests() {
-  local arguments=(--test-dir "$build" --no-tests=error --output-on-failure -j 4 --timeout 300) status=0
-  if [[ -n $tests ]]; then
-    arguments+=(-R "$tests")
-  elif [[ $dry_run == yes ]]; then
-    arguments+=(-R '^(check_includes|ptxas_report|machine_code.*)$')
-  fi
-  ctest "${arguments[@]}" | tee "$build/ctest.log" || status=$?
-  echo "detail: $(grep -E 'tests passed' "$build/ctest.log")," \
-    "$(grep -c '(Skipped)' "$build/ctest.log" || true) skipped"
-  return $status
-}
-
-memcheck() {
-  local folder sanitizer
-  folder="$(sed -n 's/^CMAKE_CUDA_COMPILER:[A-Z]*=\(.*\)\/nvcc$/\1/p' "$build/CMakeCache.txt")"
-  sanitizer="$(PATH="$PATH:$folder" command -v compute-sanitizer || true)"
-  if [[ $dry_run == yes ]]; then
-    echo "detail: no GPU"
-    return 77
-  elif [[ -z $sanitizer ]]; then
-    echo "detail: no compute-sanitizer on PATH or beside nvcc"
-    return 77
-  elif [[ ! -x $build/tests/warptape_tests ]]; then
-    echo "detail: warptape_tests was not built"
-    return 77
-  fi
-  "$sanitizer" --tool memcheck --error-exitcode 9 \
-    "$build/tests/warptape_tests" --gtest_brief=1 "--gtest_filter=$memcheck_filter" | tee "$build/memcheck.log"
-  echo "detail: $(grep -E 'ERROR SUMMARY' "$build/memcheck.log" | tail -n 1)"
-}
-
-# Models train on the GPU to what they train to on the CPU.
-devices() {
-  if [[ $dry_run == yes ]]; then
-    echo "detail: no GPU"
-    return 77
-  elif [[ ! -x $build/warptape ]]; then
-    echo "detail: warptape was not built"
-    return 77
-  fi
-  python3 tools/compare_devices.py --warptape "$build/warptape" | tee "$build/devices.log"
-  echo "detail: $(tail -n 1 "$build/devices.log")"
-}
 
 # --- the stages -----------------------------------------------------------------------------------
 
 if [[ $dry_run == yes ]]; then row gpu "not run" 0 "a dry run"; else row gpu passed 0 "$gpu_name"; fi
-stage toolkit 60 find_toolkit || blocked="there is no toolkit"
+stage toolkit $toolkit_limit find_toolkit || blocked="there is no toolkit"
 toolkit="${details[${#details[@]} - 1]}"
-stage configure 300 configure || blocked="${blocked:-configuring failed}"
-stage build "$build_limit" compile || blocked="${blocked:-the build failed}"
-stage tests "$tests_limit" run_tests || true
-stage devices "$devices_limit" devices || true
-stage memcheck "$memcheck_limit" memcheck || true
+stage configure $configure_limit configure || blocked="${blocked:-configuring failed}"
+stage build $build_limit compile || blocked="${blocked:-the build failed}"
+if [[ $dry_run == yes || -n $target ]]; then
+  stage tests $checks_limit run_tests || true
+  blocked="${blocked:-$([[ $dry_run == yes ]] && echo "no GPU" || echo "only $target was built")}"
+fi
+stage info $info_limit info || blocked="${blocked:-warptape info failed}"
+# What checks runs side by side, what measures alone.
+if [[ " ${stages[*]} " != *" tests "* ]]; then begin tests $checks_limit run_tests; fi
+begin tests_without_libraries $checks_limit run_tests_without_libraries
+begin memcheck $checks_limit memcheck
+begin racecheck $checks_limit racecheck
+begin devices $checks_limit devices
+begin training $checks_limit training
+finish
+stage step $step_limit step || true
+stage kernels $kernels_limit kernels || true
+stage pytorch $pytorch_limit pytorch || true
 
 write_report
+echo
 failed=0
-for result in "${results[@]}"; do
-  if [[ $result == failed ]]; then failed=$((failed + 1)); fi
+for i in "${!stages[@]}"; do
+  printf '%-24s %-8s %5s s  %s\n' "${stages[i]}" "${results[i]}" "${durations[i]}" "${details[i]}"
+  if [[ ${results[i]} == failed ]]; then failed=$((failed + 1)); fi
 done
 echo "gpu_check: $failed of ${#results[@]} stages failed; $out/report.md"
 [[ $failed -eq 0 ]]

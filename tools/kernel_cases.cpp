@@ -53,7 +53,7 @@ KernelCase elementwise(const std::string& name, size_t operands, int64_t tensors
     }
     const int64_t bytes = tensors * bytes_of(shape, dtype);
     return PreparedKernels{forward_and_backward(inputs, on_cuda(shape, dtype), op), bytes, bytes,
-                           seed_copy};
+                           seed_copy, 2 * bytes_of(shape, dtype)};
   };
   return {name, "forward and backward", {512, 1024}, prepare};
 }
@@ -68,7 +68,7 @@ KernelCase reduction(const std::string& name, int64_t backward_reads,
     return PreparedKernels{
         forward_and_backward({on_cuda(shape, dtype)}, on_cuda(reduced, dtype), last),
         (2 + backward_reads) * (bytes_of(shape, dtype) + bytes_of(reduced, dtype)),
-        (2 + backward_reads) * bytes_of(shape, dtype), seed_copy};
+        (2 + backward_reads) * bytes_of(shape, dtype), seed_copy, 2 * bytes_of(reduced, dtype)};
   };
   return {name, "over the last dimension, forward and backward", {512, 1024}, prepare};
 }
@@ -95,7 +95,7 @@ PreparedKernels prepare_cross_entropy(const Shape& shape, DType dtype) {
     tape.backward(cross_entropy(x, labels, {.reduction = Reduction::Sum}));
   };
   return {run, 2 * bytes_of(shape, dtype) + bytes_of(label_shape, int64),
-          2 * bytes_of(shape, dtype), "fill"};
+          2 * bytes_of(shape, dtype), "fill", size_of(dtype)};
 }
 
 PreparedKernels prepare_weight_norm(const Shape& shape, DType dtype) {
@@ -109,7 +109,7 @@ PreparedKernels prepare_weight_norm(const Shape& shape, DType dtype) {
   return {forward_and_backward({on_cuda(shape, dtype), on_cuda(gain, dtype)}, on_cuda(shape, dtype),
                                op),
           5 * bytes_of(shape, dtype) + 3 * bytes_of(gain, dtype) + inv_norms,
-          5 * bytes_of(shape, dtype), seed_copy};
+          5 * bytes_of(shape, dtype), seed_copy, 2 * bytes_of(shape, dtype)};
 }
 
 // One step of an optimizer, not the first, which finds its buffers empty.
@@ -167,7 +167,8 @@ KernelCase pooling(const std::string& name, const std::string& windows, int64_t 
     const int64_t wide = 2 * (bytes_of(shape, dtype) + bytes_of(seed.shape(), dtype));
     const auto of_first = [op](const std::vector<Tensor>& in) { return op(in[0]); };
     return PreparedKernels{forward_and_backward({x}, seed, of_first),
-                           wide + 2 * index_bytes * seed.numel(), wide, seed_copy};
+                           wide + 2 * index_bytes * seed.numel(), wide, seed_copy,
+                           2 * bytes_of(seed.shape(), dtype)};
   };
   return {name, windows + ", forward and backward", {8, 64, 32, 32}, prepare};
 }

@@ -1,6 +1,6 @@
 #pragma once
-// What `warptape kernel NAME` runs and profiles, and the bytes that it has to move. Tests hold the
-// kernels to them.
+// What `warptape kernel NAME` profiles and `warptape bench kernels` times, and the bytes that it
+// has to move. Tests hold the kernels to them.
 
 #include <functional>
 #include <string>
@@ -19,8 +19,10 @@ struct PreparedKernels {
   int64_t counted_bytes;
   // Of those, the ones in tensors of the case's shape, which are long enough for 16-byte accesses.
   int64_t wide_bytes;
-  // A kernel that runs besides and is left out of the profile; empty: none.
+  // A kernel that runs besides and is left out of the profile; empty: none. And what it moves,
+  // which a clock cannot leave out.
   std::string left_out{};
+  int64_t left_out_bytes = 0;
 };
 
 struct KernelCase {

@@ -34,6 +34,7 @@ struct Properties {
   int compute_capability = 0;  // 90 for sm_90
   int multiprocessors = 0;
   size_t memory_bytes = 0;
+  size_t l2_bytes = 0;   // cache of level 2
   std::string versions;  // "runtime 13.0, driver 13.0", or what the emulated device says
 };
 Properties properties();
@@ -69,13 +70,17 @@ class StreamScope {
 // A point in a stream. Waiting for an event that was never recorded waits for nothing, as in CUDA.
 class Event {
  public:
-  Event();
+  enum class Timing { Off, On };  // recording a timed one costs more
+  explicit Event(Timing timing = Timing::Off);
   ~Event();
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
   void record(StreamHandle stream);
   void make_wait(StreamHandle stream) const;  // later work of `stream` runs after this event
   void synchronize() const;                   // the host waits
+  // From `start` to this event, on the device's clock (the emulated one reads the host's). Waits
+  // for both. Both are timed and were recorded, outside of captures.
+  double milliseconds_since(const Event& start) const;
   EventHandle handle() const { return handle_; }
 
  private:

@@ -1,20 +1,35 @@
 #include "kernels/common/gpu_libraries.h"
 
 #include <atomic>
+#include <cstdlib>
+#include <string_view>
+
+#include "core/error.h"
 
 namespace warptape {
 namespace {
 
-std::atomic<bool> libraries_on{true};
+bool on_in_environment() {
+  const char* const text = std::getenv("WARPTAPE_GPU_LIBRARIES");
+  const std::string_view value = text == nullptr ? "on" : text;
+  check<ValueError>(value == "on" || value == "off",
+                    "[gpu_libraries] WARPTAPE_GPU_LIBRARIES: got \"{}\", wanted on or off", value);
+  return value == "on";
+}
+
+std::atomic<bool>& libraries_on() {
+  static std::atomic<bool> on{on_in_environment()};
+  return on;
+}
 std::atomic<bool> tf32_on{false};
 
 }  // namespace
 
 bool gpu_libraries_are_on() {
-  return libraries_on;
+  return libraries_on();
 }
 void set_gpu_libraries(bool on) {
-  libraries_on = on;
+  libraries_on() = on;
 }
 
 bool tf32_is_on() {

@@ -57,6 +57,14 @@ TEST(BenchCommand, PrintsAProfile) {
   EXPECT_NE(out.find(" %  step\n"), std::string::npos) << out;
 }
 
+TEST(BenchCommand, TimesKernelsOnAGpuOnly) {
+  if (!is_available(DeviceType::CUDA)) {
+    expect_fails({"bench", "kernels"}, {"[bench kernels]", "got cpu", "--device cuda"});
+  }
+  expect_usage_error({"bench", "kernels", "--device", "cpu"}, {"--device", "cpu"});
+  expect_usage_error({"bench", "kernels", "--repeats", "0"}, {"--repeats"});
+}
+
 TEST(BenchCommand, RefusesADeviceThatIsNotThere) {
   if (is_available(DeviceType::CUDA)) {
     GTEST_SKIP() << "it is there";
@@ -91,8 +99,14 @@ TEST(InfoCommand, SaysWhatIsThere) {
 }
 
 TEST(InfoCommand, HelpOfEveryCommandHasAnExample) {
-  for (const Arguments& command :
-       {Arguments{}, {"train"}, {"predict"}, {"bench"}, {"bench", "step"}, {"kernel"}, {"info"}}) {
+  for (const Arguments& command : {Arguments{},
+                                   {"train"},
+                                   {"predict"},
+                                   {"bench"},
+                                   {"bench", "step"},
+                                   {"bench", "kernels"},
+                                   {"kernel"},
+                                   {"info"}}) {
     SCOPED_TRACE(testing::PrintToString(command));
     std::string words = "warptape";
     for (const std::string& word : command) {

@@ -53,6 +53,7 @@ Properties properties() {
   result.compute_capability = found.major * 10 + found.minor;
   result.multiprocessors = found.multiProcessorCount;
   result.memory_bytes = found.totalGlobalMem;
+  result.l2_bytes = static_cast<size_t>(found.l2CacheSize);
   result.versions = fmt::format("runtime {}, driver {}", version(runtime), version(driver));
   return result;
 }

@@ -44,8 +44,9 @@ Stream::~Stream() {
   cudaStreamDestroy(handle_);
 }
 
-Event::Event() {
-  check_cuda(cudaEventCreateWithFlags(&handle_, cudaEventDisableTiming), "Event");
+Event::Event(Timing timing) {
+  const unsigned flags = timing == Timing::On ? cudaEventDefault : cudaEventDisableTiming;
+  check_cuda(cudaEventCreateWithFlags(&handle_, flags), "Event");
 }
 
 Event::~Event() {
@@ -65,6 +66,15 @@ void Event::make_wait(StreamHandle stream) const {
 void Event::synchronize() const {
   refuse_capture("Event::synchronize");
   check_cuda(cudaEventSynchronize(handle_), "Event::synchronize");
+}
+
+double Event::milliseconds_since(const Event& start) const {
+  start.synchronize();
+  synchronize();
+  float milliseconds = 0;
+  check_cuda(cudaEventElapsedTime(&milliseconds, start.handle_, handle_),
+             "Event::milliseconds_since");
+  return static_cast<double>(milliseconds);
 }
 
 namespace parts {

@@ -19,7 +19,11 @@ Stream::~Stream() {
   machine().remove_stream(handle_);
 }
 
-Event::Event() : handle_(new CUevent_st) {}
+Event::Event(Timing timing) : handle_(new CUevent_st) {
+  if (timing == Timing::On) {
+    handle_->passed = std::make_shared<std::optional<std::chrono::steady_clock::time_point>>();
+  }
+}
 
 Event::~Event() {
   delete handle_;
@@ -33,6 +37,14 @@ void Event::record(StreamHandle handle) {
   if (stream.capture != nullptr) {
     stream.capture->record(stream, *handle_);
   } else {
+    if (handle_->passed != nullptr) {
+      handle_->passed->reset();
+      machine().submit(
+          stream,
+          {.name = "Event::record", .uses = {}, .host = {}, .run = [passed = handle_->passed] {
+             *passed = std::chrono::steady_clock::now();
+           }});
+    }
     handle_->point = stream.point;
     handle_->capture = nullptr;
   }
@@ -59,6 +71,19 @@ void Event::synchronize() const {
                      "[Event::synchronize] the event was recorded in a capture: only streams can "
                      "wait for it");
   machine().wait(handle_->point);
+}
+
+double Event::milliseconds_since(const Event& start) const {
+  start.synchronize();
+  synchronize();
+  const auto passed = [](const Event& event) {
+    const auto& time = event.handle_->passed;
+    check<DeviceError>(time != nullptr && time->has_value(),
+                       "[Event::milliseconds_since] event: got one that is not timed or was not "
+                       "recorded outside of a capture");
+    return **time;
+  };
+  return std::chrono::duration<double, std::milli>(passed(*this) - passed(start)).count();
 }
 
 bool is_capturing() {

@@ -1,6 +1,7 @@
 #pragma once
 // What is queued, recorded and ordered. Internal to the emulated device.
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -66,6 +67,8 @@ struct CUstream_st {
 
 struct CUevent_st {
   bool recorded = false;
+  // Of a timed one: the host's time at which the stream last came by.
+  std::shared_ptr<std::optional<std::chrono::steady_clock::time_point>> passed;
   warptape::gpu::emulated::Point point;
   // Where it was recorded in a capture: that, and the number of the record.
   std::shared_ptr<warptape::gpu::emulated::Capture> capture;

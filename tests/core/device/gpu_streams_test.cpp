@@ -95,6 +95,39 @@ TEST_F(GpuStreams, EmptyEventsWaitForNothing) {
   EXPECT_NO_THROW(never_recorded.synchronize());
 }
 
+TEST_F(GpuStreams, TimedEventsTellTheTimeBetweenThem) {
+  const Stream stream;
+  const DeviceFloats a(floats(1000, 1), stream.handle());
+  Event start(Event::Timing::On);
+  Event middle(Event::Timing::On);
+  Event end(Event::Timing::On);
+  start.record(stream.handle());
+  test_kernels::add(a.data(), 1000, 1, stream.handle());
+  middle.record(stream.handle());
+  test_kernels::add(a.data(), 1000, 1, stream.handle());
+  end.record(stream.handle());
+  const double first = middle.milliseconds_since(start);
+  const double both = end.milliseconds_since(start);
+  EXPECT_GT(first, 0);
+  EXPECT_GT(both, first);
+  EXPECT_NEAR(both - first, end.milliseconds_since(middle), 0.01);
+}
+
+TEST_F(GpuStreams, OnlyTimedEventsThatWereRecordedHaveATime) {
+  const Stream stream;
+  Event timed(Event::Timing::On);
+  const Event never_recorded(Event::Timing::On);
+  Event untimed;
+  timed.record(stream.handle());
+  untimed.record(stream.handle());
+  const auto throws = [](const Event& from, const Event& to) {
+    expect_throws<DeviceError>([&] { to.milliseconds_since(from); }, {"milliseconds_since"});
+  };
+  throws(timed, untimed);
+  throws(untimed, timed);
+  throws(timed, never_recorded);
+}
+
 TEST_F(GpuStreams, PropertiesDescribeTheDevice) {
   const gpu::Properties properties = gpu::properties();
   EXPECT_FALSE(properties.name.empty());

@@ -23,6 +23,9 @@ class Conv2dCudnn : public GpuTest {
     if (!cudnn_library().reason.empty()) {
       GTEST_SKIP() << "cuDNN: " << cudnn_library().reason;
     }
+    if (!gpu_libraries_are_on()) {
+      GTEST_SKIP() << "switched off";
+    }
     manual_seed(1);
   }
 };

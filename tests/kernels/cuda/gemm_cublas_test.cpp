@@ -22,6 +22,9 @@ class GemmCublas : public GpuTest {
     if (!cublas_library().reason.empty()) {
       GTEST_SKIP() << "cuBLASLt: " << cublas_library().reason;
     }
+    if (!gpu_libraries_are_on()) {
+      GTEST_SKIP() << "switched off";
+    }
     manual_seed(1);
   }
 };
@@ -217,7 +220,7 @@ TEST_F(GemmCublas, Tf32RoundsFactors) {
 }
 
 TEST(GpuLibraries, TakeNothingWhenTheyAreOff) {
-  EXPECT_TRUE(gpu_libraries_are_on());
+  const bool were_on = gpu_libraries_are_on();
   EXPECT_FALSE(tf32_is_on());
   set_gpu_libraries(false);
   const float a = 1;
@@ -225,7 +228,7 @@ TEST(GpuLibraries, TakeNothingWhenTheyAreOff) {
   float c = 3;
   EXPECT_FALSE(gemm_cublas("test", {.m = 1, .n = 1, .k = 1}, &a, &b, GemmEpilogue<float>{}, &c));
   EXPECT_EQ(c, 3);
-  set_gpu_libraries(true);
+  set_gpu_libraries(were_on);
 }
 
 TEST(GpuLibraries, HaveAVersionOrAReason) {

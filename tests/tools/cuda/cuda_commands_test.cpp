@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "kernels/argmax/argmax.h"
 #include "tests/core/device/gpu_test.h"
@@ -144,6 +145,47 @@ TEST_F(CudaCommands, AutoNeverTakesTheEmulation) {
   const std::string out =
       expect_runs({"bench", "step", "simple_cnn", "--batch-size", "1", "--steps", "1"}).out;
   EXPECT_NE(out.find(", on cpu with "), std::string::npos) << out;
+  expect_fails({"bench", "kernels"}, {"[bench kernels]", "got cpu", "--device cuda"});
+}
+
+TEST_F(CudaCommands, BenchTimesKernels) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path("kernels.json");
+  const std::string out =
+      expect_runs(Arguments{"bench", "kernels", "--quick", "--json", path} + on_cuda).out;
+  EXPECT_EQ(out.starts_with("EMULATED on the host: these figures say nothing about any GPU"),
+            gpu::is_emulated())
+      << out;
+  const auto json = nlohmann::json::parse(folder.read("kernels.json"), nullptr, false);
+  ASSERT_TRUE(json.is_object());
+  EXPECT_EQ(json.at("emulated"), gpu::is_emulated());
+  EXPECT_GT(json.at("copy_gb_per_s"), 0);
+  std::set<std::string> names;
+  double best_share = 0;
+  for (const auto& result : json.at("results")) {
+    names.insert(result.at("name"));
+    const bool is_product = result.contains("flops");
+    for (const char* kind : {"cold", "hot"}) {
+      const auto& timing = result.at(kind);
+      const double median = timing.at("median_ms");
+      EXPECT_GT(median, 0) << result;
+      EXPECT_LE(timing.at("min_ms"), median);
+      EXPECT_GE(timing.at("max_ms"), median);
+      const double rate =
+          is_product
+              ? timing.at("tflop_per_s").get<double>() * 1e9 / result.at("flops").get<double>()
+              : timing.at("gb_per_s").get<double>() * 1e6 / result.at("bytes").get<double>();
+      EXPECT_NEAR(rate * median, 1, 1e-9) << result;
+    }
+    if (is_product && result.at("precision") == "float32") {
+      best_share = std::max(best_share, result.at("share_of_best_product").get<double>());
+    }
+  }
+  EXPECT_EQ(best_share, 1);
+  for (const char* name : {"plain copy", "weight_norm", "adam", "cross_entropy", "conv1 dw",
+                           "conv2 dx", "fc1 y", "gemm 64"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
 }
 
 TEST_F(CudaCommands, BenchTimesSteps) {

@@ -1,0 +1,175 @@
+# shellcheck shell=bash
+# What the stages of tools/gpu_check.sh do; each runs in a shell of its own that has read this file,
+# at the repository's root, with its variables in the environment:
+: "${build:?}" "${architecture:?}" "${jobs:?}" "${dry_run:?}" "${bundle_only:?}" "${out:?}" "${target?}" "${tests?}"
+
+find_toolkit() {
+  if ! text="$(cmake -P cmake/warptape_cuda_toolkit.cmake 2>&1)"; then
+    echo "$text"
+    echo "detail: $(grep '^No usable' <<<"$text")"
+    return 1
+  fi
+  echo "detail: ${text#-- }"
+}
+
+# Options that name the CMake files of the libraries in .bundle/: their folder below the prefix
+# differs by distribution.
+bundled_libraries() {
+  local file name
+  while read -r file; do
+    name="$(basename "$file" .cmake)"
+    name="${name%Config}"
+    echo "-D${name%-config}_DIR=$(dirname "$PWD/$file")"
+  done < <(find .bundle -iname '*config.cmake' 2>/dev/null)
+}
+
+# Folders with the CMake files of libraries that are installed, separated by semicolons.
+installed_libraries() {
+  local folders=(/usr /lib) # which is a link to a folder of the first
+  if [[ -d .deps ]]; then folders+=("$PWD/.deps"); fi
+  find -H "${folders[@]}" -type d -path '*cmake*' \( -iname fmt -o -iname nlohmann_json -o -iname CLI11 \
+    -o -iname GTest -o -iname dnnl \) | paste -s -d ';'
+}
+
+configure() {
+  local arguments=(-S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DWARPTAPE_GPU=cuda -DWARPTAPE_TESTS=ON
+    "-DWARPTAPE_CUDA_ARCHITECTURES=$architecture-real") libraries=installed bundled
+  if ninja --version >/dev/null 2>&1; then arguments+=(-G Ninja); fi
+  if [[ $bundle_only == yes ]]; then arguments+=("-DCMAKE_IGNORE_PATH=$(installed_libraries)"); fi
+  if [[ $bundle_only == yes ]] || ! cmake "${arguments[@]}"; then
+    mapfile -t bundled < <(bundled_libraries)
+    if [[ ${#bundled[@]} -eq 0 ]]; then
+      echo "detail: see logs/configure.log; for missing libraries bring .bundle/ (tools/setup.sh --bundle)"
+      return 1
+    fi
+    libraries=.bundle
+    if ! cmake "${arguments[@]}" "${bundled[@]}"; then
+      echo "detail: see logs/configure.log"
+      return 1
+    fi
+  fi
+  echo "detail: sm_$architecture, libraries: $libraries"
+}
+
+compile() {
+  local arguments=(--build "$build" --parallel "$jobs")
+  if [[ -n $target ]]; then arguments+=(--target "$target"); fi
+  cmake "${arguments[@]}"
+  echo "detail: with $jobs jobs${target:+, only $target}"
+}
+
+info() {
+  "$build/warptape" info
+  echo "detail: $("$build/warptape" info | sed -n 's/^\(cuBLASLt\|cuDNN\)  */\1 /p' | paste -s -d ';')"
+}
+
+# run_ctest FOLDER OPTION... - OMP: tests run side by side, and so do stages.
+run_ctest() {
+  local folder="$1" status=0
+  shift
+  OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive ctest --test-dir "$folder" --no-tests=error \
+    --output-on-failure -j $((jobs / 2 + 1)) --timeout 300 "$@" | tee "$folder/ctest.log" || status=$?
+  echo "detail: $(grep -E 'tests passed' "$folder/ctest.log")," \
+    "$(grep -c '(Skipped)' "$folder/ctest.log" || true) skipped"
+  return $status
+}
+
+run_tests() {
+  local options=()
+  if [[ -n $tests ]]; then
+    options+=(-R "$tests")
+  elif [[ $dry_run == yes ]]; then
+    options+=(-R '^(check_includes|ptxas_report|machine_code.*)$')
+  fi
+  run_ctest "$build" "${options[@]}"
+}
+
+# On our kernels alone; core knows no libraries. ctest keeps notes in its folder: here another one.
+run_tests_without_libraries() {
+  local options=(-E '^(core|check_includes|ptxas_report|machine_code)')
+  if [[ -n $tests ]]; then options+=(-R "$tests"); fi
+  mkdir -p "$build/without_libraries"
+  echo "subdirs(\"$PWD/$build\")" >"$build/without_libraries/CTestTestfile.cmake"
+  WARPTAPE_GPU_LIBRARIES=off run_ctest "$build/without_libraries" "${options[@]}"
+}
+
+# sanitize TOOL FILTER OPTION... - the tests that match, on our kernels alone, in four processes.
+sanitize() {
+  local tool="$1" filter="$2" shards=4 folder sanitizer shard pid pids=() status=0
+  shift 2
+  folder="$(sed -n 's/^CMAKE_CUDA_COMPILER:[A-Z]*=\(.*\)\/nvcc$/\1/p' "$build/CMakeCache.txt")"
+  sanitizer="$(PATH="$PATH:$folder" command -v compute-sanitizer || true)"
+  if [[ -z $sanitizer ]]; then
+    echo "detail: no compute-sanitizer on PATH or beside nvcc"
+    return 77
+  fi
+  for ((shard = 0; shard < shards; ++shard)); do
+    (GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$shard WARPTAPE_GPU_LIBRARIES=off OMP_NUM_THREADS=1 \
+      "$sanitizer" --tool "$tool" --error-exitcode 9 "$@" \
+      "$build/tests/warptape_tests" "--gtest_filter=$filter" 2>&1 | tee "$build/$tool.$shard.log") &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
+  echo "detail: $(cat "$build/$tool".?.log | grep -c '\[       OK \]' || true) tests passed;" \
+    "$(cat "$build/$tool".?.log | sed -n 's/.*\(SUMMARY: .*\)/\1/p' | sort | uniq -c | tr -s ' ' | paste -s -d ',')"
+  return $status
+}
+
+# The case tables on cuda, and the kernels' own tests.
+memcheck() {
+  sanitize memcheck 'op_*.*_cuda:GpuPrimitives.*:OptimizerCuda.*:RowsCuda.*:CrossEntropyCuda.*:MatrixCore.*' \
+    --report-api-errors no
+}
+
+# Kernels with shared memory.
+racecheck() {
+  sanitize racecheck 'op_weight_norm.*_cuda:op_sum.*_cuda:op_softmax.*_cuda:op_transpose.*_cuda:op_image_batch.*_cuda:GpuPrimitives.*:OptimizerCuda.*:RowsCuda.*:CrossEntropyCuda.*:MatrixCore.Groups'
+}
+
+# Models train on the GPU to what they train to on the CPU.
+devices() {
+  OMP_NUM_THREADS=4 OMP_WAIT_POLICY=passive python3 tools/compare_devices.py --warptape "$build/warptape" \
+    --seeds 3 --steps 8 --batch-size 8 --image-size 16 | tee "$build/devices.log"
+  echo "detail: $(tail -n 1 "$build/devices.log")"
+}
+
+# To at least 97.5 % of the test images.
+training() {
+  local accuracy
+  rm -rf "$build/training"
+  "$build/warptape" train simple_cnn --data data/digits --device cuda --out "$build/training" | tee "$build/training.log"
+  accuracy="$(sed -n 's/^best: .*test accuracy \([0-9.]*\) %.*/\1/p' "$build/training.log")"
+  echo "detail: best test accuracy $accuracy %, wanted 97.5 %"
+  awk -v accuracy="$accuracy" 'BEGIN { exit !(accuracy >= 97.5) }'
+}
+
+step() {
+  local libraries line lines=
+  for libraries in on off; do
+    line="$("$build/warptape" bench step simple_cnn --device cuda --batch-size 512 --warmup 20 --steps 60 \
+      --gpu-libraries "$libraries" | tee /dev/stderr | sed -n 's/^ *\(median.*\)/\1/p')"
+    lines+="${lines:+; }libraries $libraries: $line"
+  done
+  echo "detail: $lines"
+}
+
+kernels() {
+  "$build/warptape" bench kernels --device cuda --json "$out/kernels.json"
+  echo "detail: $(sed -n 's/^ *"copy_gb_per_s": \([0-9]*\).*/a copy moves \1 GB\/s/p' "$out/kernels.json")"
+}
+
+pytorch() {
+  local reason
+  if ! reason="$(python3 -c 'import torch; assert torch.cuda.is_available(), "it finds no GPU"' 2>&1)"; then
+    echo "detail: no PyTorch with CUDA in python3: $(tail -n 1 <<<"$reason")"
+    return 77
+  fi
+  python3 tools/bench_vs_pytorch.py --warptape "$build/warptape" --device cuda --rounds 1 --markdown \
+    --json "$out/pytorch.json"
+  echo "detail: $(python3 - "$out/pytorch.json" <<'PYTHON'
+import json, sys
+results = json.load(open(sys.argv[1]))["results"]
+print(", ".join(f"{r['implementation']} {r['median_ms']:.3f} ms" for r in results))
+PYTHON
+)"
+}

@@ -1,0 +1,112 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "core/primitives.h"
+#include "core/random.h"
+#include "kernels/conv2d/conv2d_kernels.h"
+#include "kernels/matmul/gemm_cuda.h"
+#include "tools/product_cases.h"
+
+namespace warptape::tools {
+namespace {
+
+// Random values: a GPU multiplies constants with less power, and so faster.
+Tensor random_on_cuda(const Shape& shape) {
+  return randn(shape).to(Device{DeviceType::CUDA, 0});
+}
+Tensor random_image(const Shape& shape) {
+  return primitives::relayout(random_on_cuda(shape), MemoryFormat::ChannelsLast);
+}
+
+ProductCase gemm_case(const std::string& name, const GemmProblem& p) {
+  const auto prepare = [p] {
+    const Tensor a = random_on_cuda({p.m, p.k});  // the same elements, whichever is transposed
+    const Tensor b = random_on_cuda({p.k, p.n});
+    Tensor c = random_on_cuda({p.m, p.n});
+    const auto ours = [=]() mutable {
+      gemm_cuda("bench", p, a.data<float>(), b.data<float>(), GemmEpilogue<float>{},
+                c.mutable_data<float>());
+    };
+    const auto library = [=]() mutable {
+      return gemm_cublas("bench", p, a.data<float>(), b.data<float>(), GemmEpilogue<float>{},
+                         c.mutable_data<float>());
+    };
+    return PreparedProduct{ours, library};
+  };
+  return {name, fmt::format("({} x {}) ({} x {})", p.m, p.k, p.k, p.n), "cuBLASLt",
+          2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k),
+          prepare};
+}
+
+// A linear layer and its gradients.
+void add_linear(std::vector<ProductCase>& cases, const std::string& name, int64_t batch, int64_t in,
+                int64_t out) {
+  cases.push_back(gemm_case(name + " y", {.transpose_b = true, .m = batch, .n = out, .k = in}));
+  cases.push_back(gemm_case(name + " dx", {.m = batch, .n = in, .k = out}));
+  cases.push_back(gemm_case(name + " dw", {.transpose_a = true, .m = out, .n = in, .k = batch}));
+}
+
+struct ConvTensors {
+  Tensor x, weight, y;  // or their gradients
+  explicit ConvTensors(const ConvGeometry& g)
+      : x(random_image({g.batch, g.in_channels, g.height, g.width})),
+        weight(random_image({g.out_channels, g.in_channels, g.kernel_height, g.kernel_width})),
+        y(random_image({g.batch, g.out_channels, g.out_height, g.out_width})) {}
+};
+
+// A 3x3 convolution with padding 1, and its gradients.
+void add_conv(std::vector<ProductCase>& cases, const std::string& name, int64_t batch, int64_t in,
+              int64_t size, int64_t out) {
+  const ConvGeometry g{batch, in, size, size, out, 3, 3, size, size, {.padding = 1}};
+  const double flops =
+      2.0 * static_cast<double>(batch * size * size) * static_cast<double>(out * in * 9);
+  const auto add = [&](const std::string& what, const auto& ours, const auto& library) {
+    const auto prepare = [g, ours, library] {
+      const auto tensors = std::make_shared<ConvTensors>(g);
+      return PreparedProduct{[=] { ours(g, *tensors); }, [=] { return library(g, *tensors); }};
+    };
+    cases.push_back({name + what, fmt::format("{}x{}x{}x{}, 3x3 to {}", batch, in, size, size, out),
+                     "cuDNN", flops, prepare});
+  };
+  add(
+      " y",
+      [](const ConvGeometry& at, ConvTensors& t) {
+        conv2d_forward_cuda(t.x, t.weight, Tensor(), at, t.y);
+      },
+      [](const ConvGeometry& at, ConvTensors& t) {
+        return conv2d_forward_cudnn(t.x, t.weight, Tensor(), at, t.y);
+      });
+  add(
+      " dx",
+      [](const ConvGeometry& at, ConvTensors& t) { conv2d_data_grad_cuda(t.y, t.weight, at, t.x); },
+      [](const ConvGeometry& at, ConvTensors& t) {
+        return conv2d_data_grad_cudnn(t.y, t.weight, at, t.x);
+      });
+  add(
+      " dw",
+      [](const ConvGeometry& at, ConvTensors& t) {
+        conv2d_weight_grad_cuda(t.y, t.x, at, t.weight);
+      },
+      [](const ConvGeometry& at, ConvTensors& t) {
+        return conv2d_weight_grad_cudnn(t.y, t.x, at, t.weight);
+      });
+}
+
+}  // namespace
+
+std::vector<ProductCase> product_cases(bool quick) {
+  const int64_t batch = quick ? 1 : 512;
+  const int64_t image = quick ? 8 : 32;
+  std::vector<ProductCase> cases;
+  for (const int64_t size : quick ? std::vector<int64_t>{64} : std::vector<int64_t>{1024, 4096}) {
+    cases.push_back(gemm_case(fmt::format("gemm {}", size), {.m = size, .n = size, .k = size}));
+  }
+  add_conv(cases, "conv1", batch, 3, image, 64);
+  add_conv(cases, "conv2", batch, 64, image / 2, 128);
+  add_linear(cases, "fc1", batch, 128 * (image / 4) * (image / 4), 256);
+  add_linear(cases, "fc2", batch, 256, 10);
+  return cases;
+}
+
+}  // namespace warptape::tools
