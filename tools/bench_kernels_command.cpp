@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/device/gpu.h"
+#include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "kernels/common/gpu_libraries.h"
 #include "tools/commands.h"
