@@ -14,8 +14,8 @@ namespace warptape {
 namespace {
 
 constexpr double step = 1e-6;
-// Per input. ThreadSanitizer, which is slow, watches how kernels run, not what they compute.
-#ifdef __SANITIZE_THREAD__
+// Per input. Sanitizers, which are slow, watch how kernels run, not what they compute.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 constexpr int64_t most_elements = 8;
 #else
 constexpr int64_t most_elements = 80;

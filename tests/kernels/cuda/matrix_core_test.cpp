@@ -90,6 +90,7 @@ TEST_F(MatrixCore, Groups) {
   check_all_types({1, 8, 5, 5, 16, 3, {.padding = 1, .groups = 2}});
   check_all_types({2, 6, 5, 4, 9, 3, {.stride = 2, .padding = 1, .groups = 3}});
   check_all_types({1, 16, 6, 6, 16, 3, {.padding = 2, .dilation = 2, .groups = 4}});
+  check_all_types({1, 16, 6, 6, 16, 3, {.padding = 2, .dilation = 2, .groups = 2}});  // packs
   check_all_types({1, 5, 4, 4, 10, 3, {.padding = 1, .groups = 5}});
 }
 
