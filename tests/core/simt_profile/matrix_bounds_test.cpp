@@ -98,7 +98,7 @@ TEST(ProfileBounds, MatrixCoreInBfloat16) {
   });
 }
 
-// Twice the depth per load is what the naive way would need: the bound has teeth.
+// A tile of 64 columns uses what it loads of the left operand half as often.
 TEST(ProfileBounds, NarrowTilesBreakThem) {
   ConvGeometry g = geometry();
   g.out_channels = 64;  // one tile of 64 columns
