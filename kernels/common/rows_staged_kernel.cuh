@@ -1,0 +1,83 @@
+#pragma once
+// Contiguous short rows, through shared memory: a row per thread (rows.cuh).
+
+#include "kernels/common/rows_op.cuh"
+#include "kernels/common/staged_rows.cuh"
+
+namespace warptape::rows {
+
+template <int N, class T, class Pack>
+__device__ void values_at(const Pack (&packs)[N], int j, T (&values)[N]) {
+#pragma unroll
+  for (int n = 0; n < N; ++n) {
+    values[n] = packs[n][j];
+  }
+}
+
+template <class Op, class T>
+__global__ void __launch_bounds__(detail::block_threads, 4)
+    staged_kernel(const Plan plan, const Op op, const Inputs<T, Op::inputs> in, T* out, bool add) {
+  constexpr int N = Op::inputs;
+  const auto length = static_cast<int>(plan.extents.length);
+  const int64_t first = int64_t{blockIdx.x} * plan.rows_per_block;
+  const int64_t left = plan.extents.outer - first;
+  const int rows = left < plan.rows_per_block ? static_cast<int>(left) : plan.rows_per_block;
+  T* staged[N];
+#pragma unroll
+  for (int n = 0; n < N; ++n) {
+    staged[n] = simt::dynamic_shared<T>() + n * plan.rows_per_block * length;
+    stage_in(staged[n], in.data[n] + first * length, rows * length);
+  }
+  typename Op::Block block = op.prepare();
+  __syncthreads();
+  const auto r = static_cast<int>(threadIdx.x);
+  if (r < rows) {
+    for_bank_free_width<T>(length, [&]<int Width>() {
+      using Pack = simt::Pack<T, Width>;
+      // Calls body(index of the first element, packs of the inputs).
+      const auto each = [&](const auto& body) {
+        for (int i = 0; i < length; i += Width) {
+          Pack packs[N];
+#pragma unroll
+          for (int n = 0; n < N; ++n) {
+            packs[n] = *reinterpret_cast<const Pack*>(staged[n] + r * length + i);
+          }
+          body(i, packs);
+        }
+      };
+      typename Op::Row own;
+      own.state = Op::identity();
+      op.begin(first + r, true, own);
+      op.add(own, block, [&](const auto& visit) {
+        each([&](int i, const Pack(&packs)[N]) {
+          T values[N];
+#pragma unroll
+          for (int j = 0; j < Width; ++j) {
+            values_at(packs, j, values);
+            visit(i + j, values);
+          }
+        });
+      });
+      op.complete(own, block, true);
+      if (out != nullptr) {
+        each([&](int i, const Pack(&packs)[N]) {
+          T values[N];
+          Pack result;
+#pragma unroll
+          for (int j = 0; j < Width; ++j) {
+            values_at(packs, j, values);
+            result[j] = op.value(own, block, i + j, values);
+          }
+          *reinterpret_cast<Pack*>(staged[0] + r * length + i) = result;
+        });
+      }
+    });
+  }
+  if (out != nullptr) {
+    __syncthreads();
+    stage_out(out + first * length, staged[0], rows * length, add);
+  }
+  op.finish(block);
+}
+
+}  // namespace warptape::rows
