@@ -1,5 +1,5 @@
 #pragma once
-// What softmax, log-softmax and cross-entropy share.
+// The sums that softmax, log-softmax and cross-entropy share.
 
 #include <cmath>
 #include <limits>
@@ -51,52 +51,5 @@ __device__ void add_elements(MaxAndTotal<T>& state, const Items& items) {
   items([&](int64_t, const T(&x)[1]) { total += static_cast<double>(weight(x[0], largest)); });
   state = {largest, total};
 }
-
-// ---- what softmax's and log-softmax's Ops have in common --------------------------------------
-
-struct NothingPerBlock : elementwise::NoPointers {
-  struct Block {};
-  __device__ Block prepare() const { return {}; }
-  __device__ void finish(const Block&) const {}
-  template <class Row>
-  __device__ void begin(int64_t, bool, Row&) const {}
-};
-
-template <class T>
-struct SoftmaxForward : NothingPerBlock {
-  using Element = T;
-  static constexpr int inputs = 1;
-  struct Row {
-    MaxAndTotal<T> state;
-    T of_total;  // what the Op makes of the total
-  };
-
-  static __device__ MaxAndTotal<T> identity() { return max_and_total_of_nothing<T>(); }
-  static __device__ MaxAndTotal<T> combine(const MaxAndTotal<T>& a, const MaxAndTotal<T>& b) {
-    return rows::combine(a, b);
-  }
-  template <class Items>
-  __device__ void add(Row& row, const Block&, const Items& items) const {
-    add_elements(row.state, items);
-  }
-};
-
-// Inputs dy and y. Own::term is what is summed over a row.
-template <class T, class Own>
-struct SoftmaxBackward : NothingPerBlock {
-  using Element = T;
-  static constexpr int inputs = 2;
-  struct Row {
-    double state;
-  };
-
-  static __device__ double identity() { return 0; }
-  static __device__ double combine(double a, double b) { return a + b; }
-  template <class Items>
-  __device__ void add(Row& row, const Block&, const Items& items) const {
-    items([&](int64_t, const T(&v)[2]) { row.state += Own::term(v[0], v[1]); });
-  }
-  __device__ void complete(Row&, const Block&, bool) const {}
-};
 
 }  // namespace warptape::rows

@@ -1,54 +1,8 @@
-#include <algorithm>
-#include <cmath>
-#include <limits>
-
-#include "kernels/common/along_dim.h"
-#include "kernels/softmax/softmax_kernels.h"
+#include "kernels/common/softmax_cpu.h"
+#include "kernels/softmax/softmax_functor.h"
 
 namespace warptape {
 
-void softmax_forward_cpu(const Tensor& x, int dim, Tensor& y) {
-  const AlongDim layout = along_dim(x, dim);
-  dispatch_floating(x.dtype(), [&]<class T>() {
-    const T* from = x.data<T>();
-    T* to = y.mutable_data<T>();
-    parallel_rows(layout, [&](int64_t start) {
-      const auto at = [&](int64_t i) { return start + i * layout.stride; };
-      T largest = -std::numeric_limits<T>::infinity();
-      for (int64_t i = 0; i < layout.length; ++i) {
-        largest = std::max(largest, from[at(i)]);
-      }
-      double total = 0;
-      for (int64_t i = 0; i < layout.length; ++i) {
-        to[at(i)] = std::exp(from[at(i)] - largest);
-        total += to[at(i)];
-      }
-      for (int64_t i = 0; i < layout.length; ++i) {
-        to[at(i)] = static_cast<T>(to[at(i)] / total);
-      }
-    });
-  });
-}
-
-void softmax_backward_cpu(const Tensor& dy, const Tensor& y, int dim, GradientTarget dx) {
-  const AlongDim layout = along_dim(y, dim);
-  dispatch_floating(y.dtype(), [&]<class T>() {
-    const T* gradient = dy.data<T>();
-    const T* output = y.data<T>();
-    T* to = dx.buffer.mutable_data<T>();
-    const bool accumulate = dx.mode == WriteMode::Accumulate;
-    parallel_rows(layout, [&](int64_t start) {
-      const auto at = [&](int64_t i) { return start + i * layout.stride; };
-      double dot = 0;
-      for (int64_t i = 0; i < layout.length; ++i) {
-        dot += static_cast<double>(gradient[at(i)]) * output[at(i)];
-      }
-      for (int64_t i = 0; i < layout.length; ++i) {
-        const T value = output[at(i)] * (gradient[at(i)] - static_cast<T>(dot));
-        to[at(i)] = accumulate ? to[at(i)] + value : value;
-      }
-    });
-  });
-}
+template struct SoftmaxCpu<SoftmaxFunctor>;
 
 }  // namespace warptape
