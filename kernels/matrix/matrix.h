@@ -50,44 +50,29 @@ inline Plan make_plan(const TileSize& tile, int64_t rows, int64_t columns, int64
   return plan;
 }
 
-// out = a b^T with, in memory,
-//   forward      a: pixels by taps, packs along the depth; b: packs along the depth
-//   data_grad    a: as forward;                            b: packs along the rows
-//   weight_grad  a: packs along the rows;                  b: taps by pixels, packs along the rows
-// T: float, double or bfloat16. Each has a plan_* that says how much workspace it needs.
-template <class T, class Out>
-struct Forward {
+// out = a b^T. Where packs lie: along the depth, or along the rows.
+template <class T, class Out, class ViewA, bool a_depth, class ViewB, bool b_depth>
+struct Product {
   using In = T;
-  using A = ImageView<T, true>;
-  using B = MatrixView<T>;
-  static constexpr bool a_along_depth = true;
-  static constexpr bool b_along_depth = true;
+  using A = ViewA;
+  using B = ViewB;
+  static constexpr bool a_along_depth = a_depth;
+  static constexpr bool b_along_depth = b_depth;
   A a;
   B b;
   Output<Out> out;
 };
+
+// T: float, double or bfloat16. These have names of their own for profilers to show.
+//   Forward     a: pixels by taps, packs along the depth; b: packs along the depth
+//   DataGrad    a: as forward;                            b: packs along the rows
+//   WeightGrad  a: packs along the rows;                  b: taps by pixels, packs along the rows
 template <class T, class Out>
-struct DataGrad {
-  using In = T;
-  using A = ImageView<T, true>;
-  using B = FilterView<T>;
-  static constexpr bool a_along_depth = true;
-  static constexpr bool b_along_depth = false;
-  A a;
-  B b;
-  Output<Out> out;
-};
+struct Forward : Product<T, Out, ImageView<T, true>, true, MatrixView<T>, true> {};
 template <class T, class Out>
-struct WeightGrad {
-  using In = T;
-  using A = MatrixView<T>;
-  using B = ImageView<T, false>;
-  static constexpr bool a_along_depth = false;
-  static constexpr bool b_along_depth = false;
-  A a;
-  B b;
-  Output<Out> out;
-};
+struct DataGrad : Product<T, Out, ImageView<T, true>, true, FilterView<T>, false> {};
+template <class T, class Out>
+struct WeightGrad : Product<T, Out, MatrixView<T>, false, ImageView<T, false>, false> {};
 
 }  // namespace warptape::matrix
 
