@@ -31,7 +31,7 @@ struct BenchKernelsOptions {
 struct Row {
   std::string name;
   std::string shape;
-  std::string precision;  // "float32", or "tf32" of products
+  std::string precision;  // "float32"; of products "tf32" and "bfloat16" too
   std::string by;         // "ours", "cuBLASLt"
   bool is_product = false;
   double work = 0;  // bytes that have to move, or FLOPs of a product
@@ -155,11 +155,11 @@ void time_products(Report& report, KernelTimer& timer, const BenchKernelsOptions
       }
       const PreparedProduct prepared = product.prepare();
       set_gpu_libraries(false);
-      Row row = row_of(product, "ours", "float32");
+      Row row = row_of(product, "ours", product.precision);
       row.times = timer.time(prepared.ours);
       report.rows.push_back(row);
       set_gpu_libraries(true);
-      if (library_of(product).reason.empty()) {
+      if (!product.library.empty() && library_of(product).reason.empty()) {
         time_library(report, timer, product, prepared);
       }
     }

@@ -1,6 +1,6 @@
 #pragma once
-// The matrix products and convolutions that `warptape bench kernels` times, in float32, by our
-// kernels and by a vendor's.
+// The matrix products and convolutions that `warptape bench kernels` times: in float32 by our
+// kernels and by a vendor's, in bfloat16 by ours.
 
 #include <functional>
 #include <string>
@@ -11,15 +11,16 @@ namespace warptape::tools {
 // Queue the work once; ready to be called again and again.
 struct PreparedProduct {
   std::function<void()> ours;
-  std::function<bool()> library;  // false, and nothing done, where it does not serve
+  std::function<bool()> library{};  // false, and nothing done, where it does not serve
 };
 
 struct ProductCase {
   std::string name;     // "conv2 dx"
   std::string sizes;    // "512x64x16x16, 3x3 to 128"
-  std::string library;  // "cuBLASLt"
+  std::string library;  // "cuBLASLt"; empty: ours alone
   double flops;         // a product and a sum are two
   std::function<PreparedProduct()> prepare;
+  std::string precision = "float32";
 };
 
 // Layers of SimpleCNN at batch 512 with all their gradients, and square products; `quick`: the same

@@ -1,10 +1,13 @@
 #include <fmt/format.h>
 
+#include <cstring>
 #include <memory>
 
 #include "core/primitives.h"
 #include "core/random.h"
+#include "core/simt/bfloat16.h"
 #include "kernels/conv2d/conv2d_kernels.h"
+#include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "tools/product_cases.h"
 
@@ -93,6 +96,60 @@ void add_conv(std::vector<ProductCase>& cases, const std::string& name, int64_t 
       });
 }
 
+simt::bfloat16* bfloat16_of(Tensor& bytes) {
+  return reinterpret_cast<simt::bfloat16*>(bytes.mutable_data<uint8_t>());
+}
+
+// Tensors have no bfloat16 yet: the bytes of random ones.
+Tensor random_bfloat16(int64_t count) {
+  const std::vector<float> values = randn({count}).to_vector<float>();
+  std::vector<uint8_t> bytes(values.size() * sizeof(simt::bfloat16));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const simt::bfloat16 value(values[i]);
+    std::memcpy(&bytes[i * sizeof value], &value, sizeof value);
+  }
+  const auto size = static_cast<int64_t>(bytes.size());
+  return Tensor::from_vector(bytes, {size}).to(Device{DeviceType::CUDA, 0});
+}
+
+// A convolution with a square kernel, and its gradients (the filters' in float32), by the matrix
+// core on tensor cores. One pixel and a kernel of one: matrices.
+void add_bfloat16(std::vector<ProductCase>& cases, const std::string& name, int64_t batch,
+                  int64_t in, int64_t size, int64_t out, int64_t kernel) {
+  const ConvGeometry g{batch,  in,     size, size, out,
+                       kernel, kernel, size, size, {.padding = kernel / 2}};
+  const auto add = [&](const std::string& what, const auto& launch) {
+    const auto prepare = [g, launch] {
+      Tensor x = random_bfloat16(g.batch * g.height * g.width * g.in_channels);
+      Tensor filters = random_bfloat16(g.out_channels * conv2d_products::filter_size(g));
+      Tensor y = random_bfloat16(g.batch * g.out_height * g.out_width * g.out_channels);
+      return PreparedProduct{[=]() mutable { launch(g, x, filters, y); }};
+    };
+    const double flops = 2.0 * static_cast<double>(batch * size * size) *
+                         static_cast<double>(out * in * kernel * kernel);
+    cases.push_back({name + what,
+                     fmt::format("{0}x{1}x{2}x{2}, {3}x{3} to {4}", batch, in, size, kernel, out),
+                     "", flops, prepare, "bfloat16"});
+  };
+  add(" y", [](const ConvGeometry& at, Tensor& x, Tensor& filters, Tensor& y) {
+    const simt::bfloat16* no_bias = nullptr;
+    matrix::run_product(
+        "bench", conv2d_products::forward<simt::bfloat16>(at, bfloat16_of(x), bfloat16_of(filters),
+                                                          no_bias, false, bfloat16_of(y)));
+  });
+  add(" dx", [](const ConvGeometry& at, Tensor& x, Tensor& filters, Tensor& y) {
+    matrix::run_product("bench",
+                        conv2d_products::data_grad<simt::bfloat16>(
+                            at, bfloat16_of(y), bfloat16_of(filters), bfloat16_of(x), 0, 0));
+  });
+  add(" dw", [](const ConvGeometry& at, Tensor& x, Tensor& filters, Tensor& y) {
+    Tensor dfilters = Tensor::empty({filters.numel() / 2}, float32, filters.device());
+    matrix::run_product("bench",
+                        conv2d_products::weight_grad<simt::bfloat16, float>(
+                            at, bfloat16_of(y), bfloat16_of(x), dfilters.mutable_data<float>()));
+  });
+}
+
 }  // namespace
 
 std::vector<ProductCase> product_cases(bool quick) {
@@ -106,6 +163,9 @@ std::vector<ProductCase> product_cases(bool quick) {
   add_conv(cases, "conv2", batch, 64, image / 2, 128);
   add_linear(cases, "fc1", batch, 128 * (image / 4) * (image / 4), 256);
   add_linear(cases, "fc2", batch, 256, 10);
+  add_bfloat16(cases, quick ? "gemm 64" : "gemm 4096", quick ? 64 : 4096, quick ? 64 : 4096, 1,
+               quick ? 64 : 4096, 1);
+  add_bfloat16(cases, "conv2", batch, 64, image / 2, 128, 3);
   return cases;
 }
 
