@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/flatten/flatten.h"
+#include "kernels/linear_relu_linear/linear_relu_linear.h"
 #include "kernels/relu_max_pool2d/relu_max_pool2d.h"
 #include "layers/weight_norm.h"
 
@@ -82,7 +83,10 @@ Tensor SimpleCNN::forward(const Operand& x) {
   // pool(activation(...)) in one pass.
   Tensor y = relu_max_pool2d(conv1(x), pool.options());
   y = relu_max_pool2d(conv2(y), pool.options());
-  return fc2(activation(fc1(flatten(y, 1))));
+  // fc2(activation(fc1(...))), whose ReLU is part of the first product.
+  const Site& site = x.site();
+  return linear_relu_linear(flatten(y, 1), fc1.weight.operand(site), fc1.bias,
+                            fc2.weight.operand(site), fc2.bias);
 }
 
 SimpleCNN::Options SimpleCNN::options_for(const StateDict& state) {

@@ -9,41 +9,12 @@
 namespace warptape {
 namespace {
 
-void check_arguments(const Operand& x, const Operand& weight, const Operand& bias) {
-  check_floating("linear", x);
-  check_same_kind("linear", x, weight);
-  const Site& site = x.site();
-  check<ShapeError>(weight.rank() == 2, site,
-                    "[linear] weight: got shape {}, wanted (out_features, in_features)",
-                    weight.shape());
-  check<ShapeError>(x.rank() >= 1 && x.size(-1) == weight.size(1), site,
-                    "[linear] input features: got shape {}, wanted (..., {}) for weight {}",
-                    x.shape(), weight.size(1), weight.shape());
-  if (bias.defined()) {
-    check_same_kind("linear", x, bias);
-    check<ShapeError>(bias.shape() == Shape{weight.size(0)}, site,
-                      "[linear] bias: got shape {}, wanted ({},)", bias.shape(), weight.size(0));
-  }
-}
-
 void backward_cpu(Backward& context, const Tensor& dy, const Tensor& x) {
   if (context.needs(1)) {
     linear_weight_grad_cpu(dy, x, context.into(1));
   }
   if (context.needs(2)) {
     linear_bias_grad_cpu(dy, context.into(2));
-  }
-}
-
-void backward_cuda(Backward& context, const Tensor& dy, const Tensor& x) {
-  Tensor dbias;
-  if (context.needs(2)) {
-    dbias = context.overwrite(2);
-  }
-  if (context.needs(1)) {
-    linear_weight_grad_cuda(dy, x, context.into(1), dbias.defined() ? &dbias : nullptr);
-  } else if (dbias.defined()) {
-    linear_bias_grad_cuda(dy, dbias);
   }
 }
 
@@ -54,18 +25,36 @@ void backward(Backward& context, const Tensor& x, const Tensor& weight) {
     Tensor dx = Tensor::empty_like(x);
     on_device(
         "linear", dy.device(), [&] { linear_data_grad_cpu(dy, weight, dx); },
-        [&] { linear_data_grad_cuda(dy, weight, dx); });
+        [&] { linear_data_grad_cuda("linear", dy, weight, dx); });
     context.give(0, std::move(dx));
   }
   on_device(
       "linear", dy.device(), [&] { backward_cpu(context, dy, x); },
-      [&] { backward_cuda(context, dy, x); });
+      [&] { linear_parameter_grads_cuda("linear", context, 1, 2, dy, x); });
 }
 
 }  // namespace
 
+void check_linear(const char* name, const Operand& x, const Shape& inputs, const Operand& weight,
+                  const Operand& bias) {
+  check_floating(name, x);
+  check_same_kind(name, x, weight);
+  const Site& site = x.site();
+  check<ShapeError>(weight.rank() == 2, site,
+                    "[{}] weight: got shape {}, wanted (out_features, in_features)", name,
+                    weight.shape());
+  check<ShapeError>(inputs.rank() >= 1 && inputs[inputs.rank() - 1] == weight.size(1), site,
+                    "[{}] input features: got shape {}, wanted (..., {}) for weight {}", name,
+                    inputs, weight.size(1), weight.shape());
+  if (bias.defined()) {
+    check_same_kind(name, x, bias);
+    check<ShapeError>(bias.shape() == Shape{weight.size(0)}, site,
+                      "[{}] bias: got shape {}, wanted ({},)", name, bias.shape(), weight.size(0));
+  }
+}
+
 Tensor linear(const Operand& x, const Operand& weight, const Operand& bias) {
-  check_arguments(x, weight, bias);
+  check_linear("linear", x, x.shape(), weight, bias);
   const profile::Range range("linear");
   const Tensor rows = primitives::relayout(x.tensor(), MemoryFormat::RowMajor);
   Shape shape = x.shape();
@@ -73,7 +62,7 @@ Tensor linear(const Operand& x, const Operand& weight, const Operand& bias) {
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
   on_device(
       "linear", x.device(), [&] { linear_forward_cpu(rows, weight.tensor(), bias.tensor(), y); },
-      [&] { linear_forward_cuda(rows, weight.tensor(), bias.tensor(), y); });
+      [&] { linear_forward_cuda("linear", rows, weight.tensor(), bias.tensor(), y); });
   if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
     tape->record("linear", {&x, &weight, &bias}, {&y},
                  [saved_x = Saved(rows), saved_weight = Saved(weight.tensor())](Backward& context) {

@@ -9,37 +9,30 @@ int64_t rows_of(const Tensor& x, int64_t features) {
   return x.numel() / std::max<int64_t>(features, 1);
 }
 
-template <class T>
-void gemm(const GemmProblem& problem, const T* a, const T* b, const GemmEpilogue<T>& epilogue,
-          T* c) {
-  if (!gemm_cublas("linear", problem, a, b, epilogue, c)) {
-    gemm_cuda("linear", problem, a, b, epilogue, c);
-  }
-}
-
 }  // namespace
 
-void linear_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
+void linear_forward_cuda(const char* name, const Tensor& x, const Tensor& weight,
+                         const Tensor& bias, Tensor& y) {
   const GemmProblem problem{.transpose_b = true,
                             .m = rows_of(y, weight.size(0)),
                             .n = weight.size(0),
                             .k = weight.size(1)};
   dispatch_floating(y.dtype(), [&]<class T>() {
     const GemmEpilogue<T> epilogue{.bias = bias.defined() ? bias.data<T>() : nullptr};
-    gemm(problem, x.data<T>(), weight.data<T>(), epilogue, y.mutable_data<T>());
+    gemm(name, problem, x.data<T>(), weight.data<T>(), epilogue, y.mutable_data<T>());
   });
 }
 
-void linear_data_grad_cuda(const Tensor& dy, const Tensor& weight, Tensor& dx) {
+void linear_data_grad_cuda(const char* name, const Tensor& dy, const Tensor& weight, Tensor& dx) {
   const GemmProblem problem{
       .m = rows_of(dy, weight.size(0)), .n = weight.size(1), .k = weight.size(0)};
   dispatch_floating(dy.dtype(), [&]<class T>() {
-    gemm(problem, dy.data<T>(), weight.data<T>(), GemmEpilogue<T>(), dx.mutable_data<T>());
+    gemm(name, problem, dy.data<T>(), weight.data<T>(), GemmEpilogue<T>(), dx.mutable_data<T>());
   });
 }
 
-void linear_weight_grad_cuda(const Tensor& dy, const Tensor& x, GradientTarget dweight,
-                             Tensor* dbias) {
+void linear_weight_grad_cuda(const char* name, const Tensor& dy, const Tensor& x,
+                             GradientTarget dweight, Tensor* dbias) {
   Tensor& to = dweight.buffer;
   const GemmProblem problem{
       .transpose_a = true, .m = to.size(0), .n = to.size(1), .k = rows_of(dy, to.size(0))};
@@ -47,16 +40,25 @@ void linear_weight_grad_cuda(const Tensor& dy, const Tensor& x, GradientTarget d
     const GemmEpilogue<T> epilogue{
         .accumulate = dweight.mode == WriteMode::Accumulate,
         .bias_grad = dbias != nullptr ? dbias->mutable_data<T>() : nullptr};
-    gemm(problem, dy.data<T>(), x.data<T>(), epilogue, to.mutable_data<T>());
+    gemm(name, problem, dy.data<T>(), x.data<T>(), epilogue, to.mutable_data<T>());
   });
 }
 
-void linear_bias_grad_cuda(const Tensor& dy, Tensor& dbias) {
-  const int64_t features = dbias.numel();
-  dispatch_floating(dy.dtype(), [&]<class T>() {
-    sum_matrix_cuda("linear", dy.data<T>(), rows_of(dy, features), features, true,
-                    dbias.mutable_data<T>());
-  });
+void linear_parameter_grads_cuda(const char* name, Backward& context, int weight, int bias,
+                                 const Tensor& dy, const Tensor& x) {
+  Tensor dbias;
+  if (context.needs(bias)) {
+    dbias = context.overwrite(bias);
+  }
+  if (context.needs(weight)) {
+    linear_weight_grad_cuda(name, dy, x, context.into(weight), dbias.defined() ? &dbias : nullptr);
+  } else if (dbias.defined()) {
+    const int64_t features = dbias.numel();
+    dispatch_floating(dy.dtype(), [&]<class T>() {
+      sum_matrix_cuda(name, dy.data<T>(), rows_of(dy, features), features, true,
+                      dbias.mutable_data<T>());
+    });
+  }
 }
 
 }  // namespace warptape

@@ -46,18 +46,38 @@ cublasLtEpilogue_t kind_of(const GemmEpilogue<T>& epilogue) {
   if (epilogue.bias_grad != nullptr) {
     return CUBLASLT_EPILOGUE_BGRADB;  // our a is its B
   }
+  if (epilogue.relu_mask != nullptr) {
+    return epilogue.column_sums != nullptr ? CUBLASLT_EPILOGUE_DRELU_BGRAD
+                                           : CUBLASLT_EPILOGUE_DRELU;
+  }
+  if (epilogue.relu_mask_out != nullptr) {
+    return epilogue.bias != nullptr ? CUBLASLT_EPILOGUE_RELU_AUX_BIAS : CUBLASLT_EPILOGUE_RELU_AUX;
+  }
   if (epilogue.bias != nullptr) {
     return epilogue.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
   }
   return epilogue.relu ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT;
 }
 
+// The vector that is read or written beside the matrices, and the mask; or nullptr.
+template <class T>
+const void* vector_of(const GemmEpilogue<T>& epilogue) {
+  if (epilogue.bias_grad != nullptr) {
+    return epilogue.bias_grad;
+  }
+  return epilogue.column_sums != nullptr ? epilogue.column_sums : epilogue.bias;
+}
+template <class T>
+const void* mask_of(const GemmEpilogue<T>& epilogue) {
+  return epilogue.relu_mask_out != nullptr ? epilogue.relu_mask_out : epilogue.relu_mask;
+}
+
 // What the choice of an algorithm depends on.
-using Key = std::array<int64_t, 17>;
+using Key = std::array<int64_t, 18>;
 
 template <class T>
 Key make_key(const GemmProblem& p, const T* a, const T* b, const GemmEpilogue<T>& epilogue,
-             const void* bias, const T* c) {
+             const T* c) {
   return {Types<T>::data,
           Types<T>::compute(),
           p.transpose_a,
@@ -73,7 +93,8 @@ Key make_key(const GemmProblem& p, const T* a, const T* b, const GemmEpilogue<T>
           alignment_of(a),
           alignment_of(b),
           alignment_of(c),
-          alignment_of(bias),
+          alignment_of(vector_of(epilogue)),
+          alignment_of(mask_of(epilogue)),
           epilogue.accumulate};
 }
 
@@ -97,16 +118,16 @@ class Gemms {
   template <class T>
   bool run(const char* name, const GemmProblem& problem, const T* a, const T* b,
            const GemmEpilogue<T>& epilogue, T* c) {
-    const void* const bias = epilogue.bias_grad != nullptr ? epilogue.bias_grad : epilogue.bias;
-    const Key key = make_key(problem, a, b, epilogue, bias, c);
-    // Held until the work is queued: the bias's address is part of the kept description.
+    const Key key = make_key(problem, a, b, epilogue, c);
+    // Held until the work is queued: the addresses of vector and mask are part of the kept
+    // description.
     std::lock_guard lock(mutex_);
     auto found = plans_.find(key);
     if (found == plans_.end()) {
       if (gpu::is_capturing()) {
         return false;  // a choice may load modules, which a capture does not allow
       }
-      found = plans_.emplace(key, make_plan(problem, a, b, epilogue, bias, c)).first;
+      found = plans_.emplace(key, make_plan(problem, a, b, epilogue, c)).first;
     }
     Plan& plan = found->second;
     if (!plan.exists || (gpu::is_capturing() && plan.workspace > 0)) {
@@ -116,9 +137,7 @@ class Gemms {
     if (plan.workspace > 0) {
       workspace = Storage::allocate(plan.workspace, {DeviceType::CUDA, 0});
     }
-    if (bias != nullptr) {
-      set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-    }
+    set_addresses(plan.operation, epilogue);
     const T alpha = 1;
     const T beta = epilogue.accumulate ? 1 : 0;
     const cublasStatus_t status =
@@ -146,6 +165,16 @@ class Gemms {
     lt_->matmul_preference_set_attribute(preference, attribute, &value, sizeof(value));
   }
 
+  template <class T>
+  void set_addresses(cublasLtMatmulDesc_t operation, const GemmEpilogue<T>& epilogue) {
+    if (const void* const vector = vector_of(epilogue)) {
+      set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
+    }
+    if (const void* const mask = mask_of(epilogue)) {
+      set(operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, mask);
+    }
+  }
+
   // A dense row-major (rows, columns) matrix, which is a column-major (columns, rows) one.
   cublasLtMatrixLayout_t layout(cudaDataType_t type, int64_t rows, int64_t columns,
                                 const GemmProblem& problem, int64_t stride) {
@@ -162,7 +191,7 @@ class Gemms {
 
   template <class T>
   Plan make_plan(const GemmProblem& p, const T* a, const T* b, const GemmEpilogue<T>& epilogue,
-                 const void* bias, const T* c) {
+                 const T* c) {
     constexpr cudaDataType_t type = Types<T>::data;
     Plan plan;
     if (handle_ == nullptr && lt_->create(&handle_) != CUBLAS_STATUS_SUCCESS) {
@@ -174,8 +203,9 @@ class Gemms {
     set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, operation_of(p.transpose_b));
     set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, operation_of(p.transpose_a));
     set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, kind_of(epilogue));
-    if (bias != nullptr) {
-      set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+    set_addresses(plan.operation, epilogue);
+    if (mask_of(epilogue) != nullptr) {
+      set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, relu_mask_pitch(p.n));
     }
     plan.a = layout(type, p.transpose_a ? p.k : p.m, p.transpose_a ? p.m : p.k, p, p.stride_a);
     plan.b = layout(type, p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n, p, p.stride_b);

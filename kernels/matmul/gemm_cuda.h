@@ -15,14 +15,30 @@ struct GemmProblem {
   int64_t stride_a = 0, stride_b = 0, stride_c = 0;
 };
 
-// What is done with the product on its way to memory.
+// What is done with the product on its way to memory, and beside it.
 template <class T>
 struct GemmEpilogue {
   const T* bias = nullptr;  // n elements, added to each row
   bool relu = false;
   bool accumulate = false;  // to what c holds
   T* bias_grad = nullptr;   // m elements, overwritten: the sum over k of op(a)
+
+  // The rest only cuBLASLt has, and for one batch. ReLU writes its mask, one bit per result, in a
+  // layout of cuBLASLt's own (relu_mask_bytes):
+  uint8_t* relu_mask_out = nullptr;
+  // Another product, of the same m and n, is multiplied by that mask, and the sums of its columns
+  // may be taken: n elements, overwritten.
+  const uint8_t* relu_mask = nullptr;
+  T* column_sums = nullptr;
 };
+
+// Its rows are of a multiple of 128 bits.
+inline int64_t relu_mask_pitch(int64_t n) {
+  return (n + 127) / 128 * 128;
+}
+inline int64_t relu_mask_bytes(int64_t m, int64_t n) {
+  return m * relu_mask_pitch(n) / 8;
+}
 
 // Our kernels. float or double; `name` is the op, for errors and profiles.
 template <class T>
@@ -35,5 +51,14 @@ void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T
 template <class T>
 bool gemm_cublas(const char* name, const GemmProblem& problem, const T* a, const T* b,
                  const GemmEpilogue<T>& epilogue, T* c);
+
+// On cuBLASLt, or else by our kernels.
+template <class T>
+void gemm(const char* name, const GemmProblem& problem, const T* a, const T* b,
+          const GemmEpilogue<T>& epilogue, T* c) {
+  if (!gemm_cublas(name, problem, a, b, epilogue, c)) {
+    gemm_cuda(name, problem, a, b, epilogue, c);
+  }
+}
 
 }  // namespace warptape

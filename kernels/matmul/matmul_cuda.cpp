@@ -31,9 +31,7 @@ void gemm(GemmProblem problem, const T* a, Batches of_a, const T* b, Batches of_
   b += of_b.first * problem.k * problem.n;
   c += of_c.first * problem.m * problem.n;
   const GemmEpilogue<T> epilogue{.accumulate = accumulate};
-  if (!gemm_cublas("matmul", problem, a, b, epilogue, c)) {
-    gemm_cuda("matmul", problem, a, b, epilogue, c);
-  }
+  gemm("matmul", problem, a, b, epilogue, c);
 }
 
 // Remembers which matrices of a gradient have been written.

@@ -312,6 +312,16 @@ def weight_norm_cases():
     add("weight_norm", "tiny_row", weight_norm, [v, randn(3, 1, 1, 1)])
 
 
+def perceptron_cases():
+    def linear_relu_linear(x, weight1, bias1, weight2, bias2):
+        return F.linear(F.relu(F.linear(x, weight1, bias1)), weight2, bias2)
+
+    for name, x, hidden, outputs in [("rows", (5, 6), 8, 3), ("sequence", (2, 3, 5), 7, 4)]:
+        add("linear_relu_linear", name, linear_relu_linear,
+            [randn(*x), randn(hidden, x[-1]), randn(hidden), randn(outputs, hidden),
+             randn(outputs)])
+
+
 def main():
     torch.manual_seed(20)
     torch.set_num_threads(1)
@@ -323,6 +333,7 @@ def main():
     shape_cases()
     loss_cases()
     weight_norm_cases()
+    perceptron_cases()
     lines = ",\n".join(json.dumps(case, allow_nan=False) for case in cases)
     version = torch.__version__.split("+")[0]
     OUTPUT.write_text(f'{{"torch": "{version}", "cases": [\n{lines}\n]}}\n')

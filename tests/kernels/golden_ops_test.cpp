@@ -65,6 +65,8 @@ const std::map<std::string, Run>& runs() {
                        {.transpose_a = o.at("transpose_a"), .transpose_b = o.at("transpose_b")});
        }},
       {"linear", [](auto& in, auto&) { return linear(in[0], in[1], optional_operand(in, 2)); }},
+      {"linear_relu_linear",
+       [](auto& in, auto&) { return linear_relu_linear(in[0], in[1], in[2], in[3], in[4]); }},
       {"conv2d",
        [](auto& in, auto& o) {
          return conv2d(in[0], in[1], optional_operand(in, 2),

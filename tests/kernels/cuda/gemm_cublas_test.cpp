@@ -191,6 +191,47 @@ TEST_F(GemmCublas, BiasGradientIsTakenRightOrNotAtAll) {
   }
 }
 
+// A forward product with ReLU leaves its mask; another product is multiplied by it.
+TEST_F(GemmCublas, ReluGradientIsTakenRightOrNotAtAll) {
+  for (const auto& [m, n, k] : sizes) {
+    SCOPED_TRACE(fmt::format("{} x {} x {}", m, n, k));
+    const Product<float> forward({.transpose_b = true, .m = m, .n = n, .k = k}, true, true, false);
+    const Product<float> product({.m = m, .n = n, .k = k}, false, false, false);
+    Tensor mask = Tensor::empty({relu_mask_bytes(m, n)}, uint8, cuda);
+    Tensor c = on_cuda(forward.c);
+    const Tensor bias = on_cuda(forward.bias);
+    const bool made = gemm_cublas(
+        "test", forward.problem, on_cuda(forward.a).data<float>(), on_cuda(forward.b).data<float>(),
+        {.bias = bias.data<float>(), .relu = true, .relu_mask_out = mask.mutable_data<uint8_t>()},
+        c.mutable_data<float>());
+    const std::vector<float> passed = c.to(cpu).to_vector<float>();
+    Tensor sums = on_cuda(std::vector<float>(static_cast<size_t>(n), NAN));
+    if (!made ||
+        !gemm_cublas("test", product.problem, on_cuda(product.a).data<float>(),
+                     on_cuda(product.b).data<float>(),
+                     {.relu_mask = mask.data<uint8_t>(), .column_sums = sums.mutable_data<float>()},
+                     c.mutable_data<float>())) {
+      std::printf("  %lld x %lld x %lld: not taken\n", static_cast<long long>(m),
+                  static_cast<long long>(n), static_cast<long long>(k));
+      continue;
+    }
+    std::vector<double> sum(static_cast<size_t>(n), 0.0);
+    std::vector<double> size(static_cast<size_t>(n), 0.0);
+    const std::vector<float> got = c.to(cpu).to_vector<float>();
+    for (size_t i = 0; i < got.size(); ++i) {
+      ASSERT_NEAR(passed[i], forward.wanted[i], 2e-6 * forward.size[i]) << "element " << i;
+      ASSERT_NEAR(got[i], passed[i] > 0 ? product.wanted[i] : 0, 2e-6 * product.size[i])
+          << "gradient of element " << i;
+      sum[i % static_cast<size_t>(n)] += got[i];
+      size[i % static_cast<size_t>(n)] += product.size[i];
+    }
+    const std::vector<float> got_sums = sums.to(cpu).to_vector<float>();
+    for (size_t i = 0; i < sum.size(); ++i) {
+      ASSERT_NEAR(got_sums[i], sum[i], 2e-6 * size[i]) << "column " << i;
+    }
+  }
+}
+
 TEST_F(GemmCublas, Batches) {
   const GemmProblem problem{
       .m = 5, .n = 12, .k = 7, .batches = 3, .stride_a = 35, .stride_b = 84, .stride_c = 60};

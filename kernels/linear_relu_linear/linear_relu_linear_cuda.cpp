@@ -1,0 +1,119 @@
+#include "core/primitives.h"
+#include "core/profile.h"
+#include "core/tape.h"
+#include "kernels/common/gpu_libraries.h"
+#include "kernels/common/unary_cuda.h"
+#include "kernels/linear/linear_kernels.h"
+#include "kernels/linear_relu_linear/linear_relu_linear_kernels.h"
+#include "kernels/matmul/gemm_cuda.h"
+#include "kernels/relu/relu_functor.h"
+#include "kernels/sum/sum_kernels.h"
+
+namespace warptape {
+namespace {
+
+int64_t rows_of(const Tensor& x) {
+  return x.numel() / std::max<int64_t>(x.size(-1), 1);
+}
+
+// The same rows with another number of features.
+Tensor with_features(const Tensor& x, int64_t features) {
+  Shape shape = x.shape();
+  shape[x.rank() - 1] = features;
+  return Tensor::empty(shape, x.dtype(), x.device());
+}
+
+// h = relu(x weight^T + bias). Where cuBLASLt serves and a mask is wanted, that is made too.
+void hidden_forward(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                    Tensor& h, bool wants_mask, Tensor& mask) {
+  const GemmProblem problem{
+      .transpose_b = true, .m = rows_of(h), .n = h.size(-1), .k = weight.size(1)};
+  dispatch_floating(x.dtype(), [&]<class T>() {
+    GemmEpilogue<T> epilogue{.bias = bias.defined() ? bias.data<T>() : nullptr, .relu = true};
+    if (wants_mask && gpu_libraries_are_on()) {
+      mask = Tensor::empty({relu_mask_bytes(problem.m, problem.n)}, uint8, x.device());
+      epilogue.relu_mask_out = mask.mutable_data<uint8_t>();
+      if (gemm_cublas(name, problem, x.data<T>(), weight.data<T>(), epilogue,
+                      h.mutable_data<T>())) {
+        return;
+      }
+      mask = Tensor();
+      epilogue.relu_mask_out = nullptr;
+    }
+    gemm(name, problem, x.data<T>(), weight.data<T>(), epilogue, h.mutable_data<T>());
+  });
+}
+
+// The gradient of what ReLU was given, and, if dbias is defined, the sum of its rows. The mask may
+// be undefined.
+Tensor hidden_grad(const char* name, const Tensor& dy, const Tensor& weight, const Tensor& h,
+                   const Tensor& mask, Tensor& dbias) {
+  Tensor dh = Tensor::empty_like(h);
+  const GemmProblem problem{.m = rows_of(h), .n = h.size(-1), .k = weight.size(0)};
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    T* const sums = dbias.defined() ? dbias.mutable_data<T>() : nullptr;
+    T* const to = dh.mutable_data<T>();
+    if (mask.defined() &&
+        gemm_cublas(name, problem, dy.data<T>(), weight.data<T>(),
+                    {.relu_mask = mask.data<uint8_t>(), .column_sums = sums}, to)) {
+      return;
+    }
+    gemm(name, problem, dy.data<T>(), weight.data<T>(), GemmEpilogue<T>(), to);
+    UnaryCuda<ReluFunctor, T>::backward(name, gpu::current_stream(), dh.numel(), to, h.data<T>(),
+                                        false, to);
+    if (sums != nullptr) {
+      sum_matrix_cuda(name, to, problem.m, problem.n, true, sums);
+    }
+  });
+  return dh;
+}
+
+// What backward keeps; the mask may be undefined.
+struct Kept {
+  Saved x, weight1, h, mask, weight2;
+};
+
+void backward(const char* name, Backward& context, const Kept& kept) {
+  const Tensor& dy = context.grad();
+  const Tensor& h = kept.h.get();
+  linear_parameter_grads_cuda(name, context, 3, 4, dy, h);
+  if (!context.needs(0) && !context.needs(1) && !context.needs(2)) {
+    return;
+  }
+  Tensor dbias1 = context.needs(2) ? context.overwrite(2) : Tensor();
+  const Tensor mask = kept.mask.defined() ? kept.mask.get() : Tensor();
+  const Tensor dh = hidden_grad(name, dy, kept.weight2.get(), h, mask, dbias1);
+  if (context.needs(1)) {
+    linear_weight_grad_cuda(name, dh, kept.x.get(), context.into(1), nullptr);
+  }
+  if (context.needs(0)) {
+    // Row-major like the saved rows; give() brings it into x's format.
+    Tensor dx = Tensor::empty_like(kept.x.get());
+    linear_data_grad_cuda(name, dh, kept.weight1.get(), dx);
+    context.give(0, std::move(dx));
+  }
+}
+
+}  // namespace
+
+Tensor linear_relu_linear_cuda(const char* name, const Operand& x, const Operand& weight1,
+                               const Operand& bias1, const Operand& weight2, const Operand& bias2) {
+  const profile::Range range(name);
+  Tape* const tape = Tape::recording({&x, &weight1, &bias1, &weight2, &bias2});
+  const Tensor rows = primitives::relayout(x.tensor(), MemoryFormat::RowMajor);
+  Tensor h = with_features(rows, weight1.size(0));
+  Tensor mask;
+  hidden_forward(name, rows, weight1.tensor(), bias1.tensor(), h, tape != nullptr, mask);
+  Tensor y = with_features(rows, weight2.size(0));
+  linear_forward_cuda(name, h, weight2.tensor(), bias2.tensor(), y);
+  if (tape != nullptr) {
+    tape->record(
+        name, {&x, &weight1, &bias1, &weight2, &bias2}, {&y},
+        [name, kept = Kept{Saved(rows), Saved(weight1.tensor()), Saved(h),
+                           mask.defined() ? Saved(mask) : Saved(), Saved(weight2.tensor())}](
+            Backward& context) { backward(name, context, kept); });
+  }
+  return y;
+}
+
+}  // namespace warptape
