@@ -66,6 +66,31 @@ Batches from(Batches operand, int64_t i) {
   return {operand.first + i * operand.step, operand.step};
 }
 
+// The gradient of one operand: this product of dy and the other operand, or of the other operand
+// and dy.
+void backward(const MatmulProduct& p, GemmProblem problem, bool dy_is_first, const Tensor& dy,
+              const Tensor& other, bool is_of_a, Tensor& gradient) {
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    const T* pdy = dy.data<T>();
+    const T* pother = other.data<T>();
+    T* to = gradient.mutable_data<T>();
+    Written written(gradient);
+    for_each_run(p, [&](int64_t count, Batches of_y, Batches of_a, Batches of_b) {
+      const Batches of_gradient = is_of_a ? of_a : of_b;
+      const Batches of_other = is_of_a ? of_b : of_a;
+      written.for_each_launch(count, of_gradient, [&](int64_t i, int64_t together, bool add) {
+        problem.batches = together;
+        const Batches target = from(of_gradient, i);
+        if (dy_is_first) {
+          gemm(problem, pdy, from(of_y, i), pother, from(of_other, i), add, to, target);
+        } else {
+          gemm(problem, pother, from(of_other, i), pdy, from(of_y, i), add, to, target);
+        }
+      });
+    });
+  });
+}
+
 }  // namespace
 
 void matmul_forward_cuda(const MatmulProduct& p, const Tensor& a, const Tensor& b, Tensor& y) {
@@ -78,43 +103,19 @@ void matmul_forward_cuda(const MatmulProduct& p, const Tensor& a, const Tensor& 
 }
 
 void matmul_backward_a_cuda(const MatmulProduct& p, const Tensor& dy, const Tensor& b, Tensor& da) {
-  dispatch_floating(dy.dtype(), [&]<class T>() {
-    const T* pdy = dy.data<T>();
-    const T* pb = b.data<T>();
-    T* to = da.mutable_data<T>();
-    Written written(da);
-    for_each_run(p, [&](int64_t count, Batches of_y, Batches of_a, Batches of_b) {
-      written.for_each_launch(count, of_a, [&](int64_t i, int64_t together, bool accumulate) {
-        if (p.options.transpose_a) {
-          const GemmProblem problem{p.options.transpose_b, true, p.k, p.m, p.n, together};
-          gemm(problem, pb, from(of_b, i), pdy, from(of_y, i), accumulate, to, from(of_a, i));
-        } else {
-          const GemmProblem problem{false, !p.options.transpose_b, p.m, p.k, p.n, together};
-          gemm(problem, pdy, from(of_y, i), pb, from(of_b, i), accumulate, to, from(of_a, i));
-        }
-      });
-    });
-  });
+  if (p.options.transpose_a) {
+    backward(p, {p.options.transpose_b, true, p.k, p.m, p.n}, false, dy, b, true, da);
+  } else {
+    backward(p, {false, !p.options.transpose_b, p.m, p.k, p.n}, true, dy, b, true, da);
+  }
 }
 
 void matmul_backward_b_cuda(const MatmulProduct& p, const Tensor& dy, const Tensor& a, Tensor& db) {
-  dispatch_floating(dy.dtype(), [&]<class T>() {
-    const T* pdy = dy.data<T>();
-    const T* pa = a.data<T>();
-    T* to = db.mutable_data<T>();
-    Written written(db);
-    for_each_run(p, [&](int64_t count, Batches of_y, Batches of_a, Batches of_b) {
-      written.for_each_launch(count, of_b, [&](int64_t i, int64_t together, bool accumulate) {
-        if (p.options.transpose_b) {
-          const GemmProblem problem{true, p.options.transpose_a, p.n, p.k, p.m, together};
-          gemm(problem, pdy, from(of_y, i), pa, from(of_a, i), accumulate, to, from(of_b, i));
-        } else {
-          const GemmProblem problem{!p.options.transpose_a, false, p.k, p.n, p.m, together};
-          gemm(problem, pa, from(of_a, i), pdy, from(of_y, i), accumulate, to, from(of_b, i));
-        }
-      });
-    });
-  });
+  if (p.options.transpose_b) {
+    backward(p, {true, p.options.transpose_a, p.n, p.k, p.m}, true, dy, a, false, db);
+  } else {
+    backward(p, {!p.options.transpose_a, false, p.k, p.n, p.m}, false, dy, a, false, db);
+  }
 }
 
 }  // namespace warptape
