@@ -4,7 +4,7 @@
 
 #include "kernels/common/rows.cuh"
 #include "kernels/common/softmax.cuh"
-#include "kernels/common/softmax_op.h"
+#include "kernels/common/softmax_cuda.h"
 
 namespace warptape {
 

@@ -10,10 +10,10 @@
 // softmax_op<Functor>() is the whole op; a .cpp file instantiates SoftmaxCpu<Functor>
 // (softmax_cpu.h), a .cu file SoftmaxCuda<Functor, T> (softmax_op.cuh).
 
-#include "core/device/gpu.h"
 #include "core/device/on_device.h"
 #include "core/tape.h"
 #include "kernels/common/along_dim.h"
+#include "kernels/common/softmax_cuda.h"
 
 namespace warptape {
 
@@ -21,15 +21,6 @@ template <class Functor>
 struct SoftmaxCpu {
   static void forward(const Tensor& x, int dim, Tensor& y);
   static void backward(const Tensor& dy, const Tensor& y, int dim, GradientTarget dx);
-};
-
-// dx is written, or added to.
-template <class Functor, class T>
-struct SoftmaxCuda {
-  static void forward(const char* name, gpu::StreamHandle stream, const rows::Extents& extents,
-                      const T* x, T* y);
-  static void backward(const char* name, gpu::StreamHandle stream, const rows::Extents& extents,
-                       const T* dy, const T* y, bool accumulate, T* dx);
 };
 
 // An op's kernels, whatever the device.
