@@ -256,6 +256,9 @@ void BlockRunner::release_barrier(int result) {
   barrier_total_ = 0;
   arrived_ = 0;
   barrier_phase_ ^= 1;
+  for (Warp& warp : warps_) {
+    ++warp.meetings;
+  }
   draw_order();
   for (Thread& thread : threads_) {
     if (thread.state == Thread::State::AtBarrier) {

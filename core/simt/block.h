@@ -84,6 +84,9 @@ class BlockRunner {
   bool overflowed_stack(const void* address) const { return stacks_.guards(address); }
   Thread& current() { return *current_; }
   const Thread& current() const { return *current_; }
+  // How often all lanes of the current thread's warp have met: accesses of a request lie between
+  // the same two meetings.
+  uint64_t meetings() const { return warps_[current_->linear / warp_size].meetings; }
   Context& scheduler() { return scheduler_; }
   const Grid& grid() const { return *grid_; }
   uint3 block() const { return block_; }
@@ -103,6 +106,7 @@ class BlockRunner {
     std::array<uint8_t, warp_size> place_of{};
     unsigned exists = 0;  // lanes, as below
     unsigned done = 0;
+    uint64_t meetings = 0;  // of all its live lanes, at barriers and collectives
     std::array<Pending, warp_size> pending{};
     std::array<void*, warp_size> slots{};
   };

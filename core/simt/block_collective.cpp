@@ -51,6 +51,7 @@ void BlockRunner::collective(const WaitSite& site, void* slot,
   } else {
     pending.arrived = 0;
     pending.phase ^= 1;
+    warp.meetings += mask == (warp.exists & ~warp.done);
     if (combine != nullptr) {
       combine(warp.slots.data(), mask);
     }

@@ -76,6 +76,15 @@ void Recorder::access(const BlockRunner& block, const void* address, unsigned by
   std::unique_ptr<Open>& warp = record.warps[thread / warp_size];
   if (warp == nullptr) {
     warp = std::make_unique<Open>();
+    warp->meetings = block.meetings();
+  }
+  if (warp->meetings != block.meetings()) {
+    // All lanes have met since: none will join what was before.
+    for (const Request& request : warp->requests) {
+      count(request, instruction, record);
+    }
+    *warp = Open();
+    warp->meetings = block.meetings();
   }
   const uint64_t place = warp->occurrences[lane]++ - warp->first;
   if (place >= warp->requests.size()) {

@@ -44,7 +44,8 @@ class Recorder {
 
   // Requests of one warp that lanes are still to join.
   struct Open {
-    uint64_t first = 0;  // occurrence number of requests.front()
+    uint64_t meetings = 0;  // of the warp, when these began
+    uint64_t first = 0;     // occurrence number of requests.front()
     std::deque<Request> requests;
     std::array<uint64_t, warp_size> occurrences{};
   };
