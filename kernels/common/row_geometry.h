@@ -16,7 +16,9 @@ template <class T>
 inline constexpr int items_per_thread = 64 / static_cast<int>(sizeof(T));
 
 inline constexpr int max_threads = 1024;
-inline constexpr int64_t longest_staged_row = 64;  // elements
+// Elements of rows that are staged if they are odd: longer ones are long enough for packs.
+inline constexpr int64_t longest_staged_row = 384;
+inline constexpr int64_t longest_row_of_thread = 64;
 inline constexpr int64_t staged_bytes = 32 << 10;  // of shared memory per block
 
 constexpr int power_of_two_from(int64_t least) {
@@ -25,6 +27,20 @@ constexpr int power_of_two_from(int64_t least) {
     result *= 2;
   }
   return result;
+}
+
+// Threads per row that was staged.
+constexpr int staged_lanes(int64_t length) {
+  return length <= longest_row_of_thread ? 1 : 32;
+}
+
+// Rows per block of `length` elements in each of `tensors`: whole warps, where a thread owns a row.
+// Every block starts at a sector of device memory.
+template <class T>
+constexpr int staged_rows(int64_t length, int tensors) {
+  const int64_t fitting = staged_bytes / (length * int64_t{sizeof(T)} * tensors);
+  const int64_t step = staged_lanes(length) == 1 ? 32 : 32 / int64_t{sizeof(T)};
+  return static_cast<int>(fitting / step * step);
 }
 
 // A dense tensor in memory order, with rows along `length`: element i of the row (o, n) is at
@@ -40,7 +56,7 @@ struct Extents {
 // - Team: rows are contiguous; `lanes` threads own one, a part of a warp, a warp or the block, and
 //   hold it in registers. Longer rows than a block can hold are read twice.
 // - Staged: contiguous rows too short and too odd for 16-byte accesses of their own. A block copies
-//   many at once to shared memory in 16-byte accesses; then each thread owns a row.
+//   several at once to shared memory in 16-byte accesses; then a thread owns a row, or a warp.
 // - Columns: rows are `inner` elements apart from step to step. A warp is `lanes` threads wide
 // along
 //   the inner dimension, one pack of columns each, and 32 / lanes steps of the rows high; a block
@@ -84,8 +100,8 @@ void plan_team(Plan& plan, bool aligned) {
   plan.packed = aligned && (length % pack == 0 || length > longest_staged_row);
   const int64_t per_lane = length <= 32 * pack ? pack : team_items<T>;
   plan.lanes = power_of_two_from(std::min<int64_t>(divide_up(length, per_lane), max_threads));
-  // A row that does not start aligned has up to pack - 1 elements before and behind its packs,
-  // which take a lane each.
+  // A row that does not start aligned has elements before and behind its packs, which take a lane
+  // each.
   if (plan.packed && length % pack != 0) {
     plan.lanes = std::max(plan.lanes, 32);
   }
@@ -97,11 +113,10 @@ void plan_team(Plan& plan, bool aligned) {
 template <class T>
 void plan_staged(Plan& plan, int tensors) {
   const int64_t row_bytes = plan.extents.length * int64_t{sizeof(T)} * tensors;
-  // Whole warps, so that every block starts aligned.
-  const int64_t fitting = staged_bytes / row_bytes / 32 * 32;
   plan.layout = Layout::Staged;
   plan.packed = true;
-  plan.rows_per_block = static_cast<int>(std::min<int64_t>(fitting, block_threads));
+  plan.lanes = staged_lanes(plan.extents.length);
+  plan.rows_per_block = std::min(staged_rows<T>(plan.extents.length, tensors), block_threads);
   plan.shared_bytes = static_cast<size_t>(plan.rows_per_block * row_bytes);
   plan.blocks = divide_up(plan.extents.outer, plan.rows_per_block);
 }

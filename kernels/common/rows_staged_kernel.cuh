@@ -1,6 +1,7 @@
 #pragma once
-// Contiguous short rows, through shared memory: a row per thread (rows.cuh).
+// Contiguous short rows, through shared memory (rows.cuh).
 
+#include "core/simt/reduce.cuh"
 #include "kernels/common/rows_op.cuh"
 #include "kernels/common/staged_rows.cuh"
 
@@ -30,13 +31,16 @@ __global__ void __launch_bounds__(detail::block_threads, 4)
   }
   typename Op::Block block = op.prepare();
   __syncthreads();
-  const auto r = static_cast<int>(threadIdx.x);
-  if (r < rows) {
-    for_bank_free_width<T>(length, [&]<int Width>() {
-      using Pack = simt::Pack<T, Width>;
+  // A thread owns a row, or a warp several, one after the other.
+  const int lanes = plan.lanes;
+  const int lane = static_cast<int>(threadIdx.x) % lanes;
+  const int step = static_cast<int>(blockDim.x) / lanes;
+  for_bank_free_width<T>(length, [&]<int Width>() {
+    using Pack = simt::Pack<T, Width>;
+    for (int r = static_cast<int>(threadIdx.x) / lanes; r < rows; r += step) {
       // Calls body(index of the first element, packs of the inputs).
       const auto each = [&](const auto& body) {
-        for (int i = 0; i < length; i += Width) {
+        for (int i = lane * Width; i < length; i += lanes * Width) {
           Pack packs[N];
 #pragma unroll
           for (int n = 0; n < N; ++n) {
@@ -47,7 +51,7 @@ __global__ void __launch_bounds__(detail::block_threads, 4)
       };
       typename Op::Row own;
       own.state = Op::identity();
-      op.begin(first + r, true, own);
+      op.begin(first + r, lane == 0, own);
       op.add(own, block, [&](const auto& visit) {
         each([&](int i, const Pack(&packs)[N]) {
           T values[N];
@@ -58,7 +62,8 @@ __global__ void __launch_bounds__(detail::block_threads, 4)
           }
         });
       });
-      op.complete(own, block, true);
+      own.state = simt::warp_reduce(own.state, CombineStates<Op>(), static_cast<unsigned>(lanes));
+      op.complete(own, block, lane == 0);
       if (out != nullptr) {
         each([&](int i, const Pack(&packs)[N]) {
           T values[N];
@@ -71,8 +76,8 @@ __global__ void __launch_bounds__(detail::block_threads, 4)
           *reinterpret_cast<Pack*>(staged[0] + r * length + i) = result;
         });
       }
-    });
-  }
+    }
+  });
   if (out != nullptr) {
     __syncthreads();
     stage_out(out + first * length, staged[0], rows * length, add);

@@ -39,6 +39,7 @@ void weight_norm_cases(CaseTable& table) {
   add("linear", {31, 33}, MemoryFormat::RowMajor);
   add("conv1d", {25, 7, 5});
   add("first_layer", {64, 3, 3, 3});
+  add("rows_of_warps", {11, 67});
   add("one_row", {1, 1025});
   add("one_element", {5, 1});
   add("vector", {7});

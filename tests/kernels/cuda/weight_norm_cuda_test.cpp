@@ -186,7 +186,7 @@ TEST_F(WeightNormCuda, ShortRows) {
 
 TEST_F(WeightNormCuda, RowsOfAWarpAndMore) {
   for (int64_t length :
-       {65, 66, 100, 127, 128, 129, 131, 132, 510, 512, 513, 576, 577, 1023, 1025}) {
+       {65, 66, 100, 127, 128, 129, 131, 132, 383, 385, 510, 512, 513, 576, 577, 1023, 1025}) {
     check<float>(9, length, true);
     check<double>(5, length, true);
   }
@@ -240,6 +240,9 @@ TEST_F(WeightNormCuda, TheGeometryFollowsTheRow) {
   const auto lanes = [](int64_t length) { return geometry<float>(length, 2, true).lanes; };
   EXPECT_EQ(layout(5), Layout::Staged);
   EXPECT_EQ(layout(27), Layout::Staged);
+  EXPECT_EQ(layout(147), Layout::Staged);
+  EXPECT_EQ(lanes(27), 1);
+  EXPECT_EQ(lanes(147), 32);
   EXPECT_EQ(layout(576), Layout::Team);
   EXPECT_EQ(lanes(32), 8);
   EXPECT_EQ(lanes(576), 64);
@@ -253,15 +256,18 @@ TEST_F(WeightNormCuda, TheGeometryFollowsTheRow) {
     if (g.layout == Layout::Team) {
       EXPECT_GE(int64_t{g.lanes} * items_per_thread<float>, length);
     } else {
-      EXPECT_GE(g.rows_per_block, 32);
-      EXPECT_LE(int64_t{g.rows_per_block} * length * 8, staged_bytes);
+      // Blocks begin at a sector; a block of 256 threads has one for each row.
+      EXPECT_GE(g.rows_per_block, g.lanes == 1 ? 32 : 8);
+      EXPECT_EQ(g.rows_per_block % 8, 0);
+      EXPECT_LE(g.lanes == 1 ? 0 : g.rows_per_block, most_rows_by_warps);
+      EXPECT_LE(int64_t{g.rows_per_block} * length * 8, rows::staged_bytes);
     }
   }
 }
 
 // A model's weights of all geometries, more than one table holds, on the pointers' level.
 TEST_F(WeightNormCuda, ManyWeightsShareALaunch) {
-  const std::vector<int64_t> lengths{5, 27, 8, 576, 100, 2000, 33, 64};
+  const std::vector<int64_t> lengths{5, 27, 8, 576, 100, 2001, 33, 147};
   std::vector<Reference> references;
   std::vector<Tensor> tensors;
   std::vector<WeightNormForward<float>> forward;
