@@ -102,7 +102,8 @@ Places<Operands> make_places(const StridedLoop<Operands>& loop) {
   }
   // What is loaded once must be little against the rest; lines of 128 bytes stay together.
   const int64_t per_thread = some_step_is_zero ? 16 : 4;
-  const int64_t neighbours = places.walk == inner ? std::min<int64_t>(places.walk_extent, 8) : 1;
+  const int64_t line = 32 / std::min(E, 4);
+  const int64_t neighbours = places.walk == inner ? std::min(places.walk_extent, line) : 1;
   places.groups = std::max((places.walk_extent + per_thread - 1) / per_thread, neighbours);
   places.extent[places.walk] = places.groups;
   places.threads = 1;

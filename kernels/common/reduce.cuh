@@ -12,6 +12,7 @@
 #include "core/elementwise.cuh"
 #include "core/simt/reduce.cuh"
 #include "kernels/common/reduce_plan.h"
+#include "kernels/common/rows.cuh"
 
 namespace warptape::reduce {
 
@@ -163,6 +164,13 @@ __global__ void __launch_bounds__(block_threads, 4)
     int64_t at[N] = {};
     add_offsets(at, row, layout.kept_rank, layout.kept_extent, layout.kept_stride);
     accumulate<Op, E>(layout, in, at, lane, lanes, acc);
+    if constexpr (N == 1) {
+      if (lane < layout.rest && blockIdx.y == gridDim.y - 1) {
+        const int64_t place = layout.length * E + lane;
+        const In value[1] = {in.data[0][at[0] + place]};
+        acc[0] = Op::combine(acc[0], value_of<Op>(place, value, std::make_index_sequence<1>()));
+      }
+    }
   }
   const Accumulator result =
       lanes > 32 ? simt::block_reduce(acc[0], Op::identity(), Combine<Op>())
@@ -172,9 +180,13 @@ __global__ void __launch_bounds__(block_threads, 4)
   }
 }
 
+// Blocks of an SM: with large accumulators, so few that they stay in registers.
+template <class Accumulator>
+inline constexpr int blocks_of_columns = sizeof(Accumulator) > 8 ? 3 : 4;
+
 // A block owns a tile of columns; its threads share the rows and meet in shared memory.
 template <int E, class Op, class In, int N, class Store>
-__global__ void __launch_bounds__(block_threads, 4)
+__global__ void __launch_bounds__(block_threads, blocks_of_columns<typename Op::Accumulator>)
     columns_kernel(const ReduceLayout<N> __grid_constant__ layout, const Inputs<In, N> in,
                    const Destination<typename Op::Accumulator, Store> to) {
   using Accumulator = typename Op::Accumulator;
@@ -228,6 +240,59 @@ __global__ void __launch_bounds__(block_threads, 4)
   }
 }
 
+// ---- rows that are no multiple of a pack -------------------------------------------------------
+
+// As an Op of rows.cuh, which can share packs among rows.
+template <class Op, class In, class Store>
+struct OddRows {
+  using Element = In;
+  static constexpr int inputs = 1;
+  struct Block {};
+  struct Row {
+    typename Op::Accumulator state;
+    int64_t row;
+  };
+  using State = typename Op::Accumulator;
+
+  Store store;
+  int64_t output_stride;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    store.for_each_pointer(visit);
+  }
+  __device__ Block prepare() const { return {}; }
+  static __device__ State identity() { return Op::identity(); }
+  static __device__ State combine(const State& a, const State& b) { return Op::combine(a, b); }
+  __device__ void begin(int64_t row, bool, Row& own) const { own.row = row; }
+  template <class Items>
+  __device__ void add(Row& own, const Block&, const Items& items) const {
+    items([&](int64_t index, const In(&values)[1]) {
+      own.state =
+          Op::combine(own.state, value_of<Op>(index, values, std::make_index_sequence<1>()));
+    });
+  }
+  __device__ void complete(Row& own, const Block&, bool leads) const {
+    if (leads) {
+      store(own.row * output_stride, own.state);
+    }
+  }
+  __device__ In value(const Row&, const Block&, int64_t, const In (&)[1]) const { return In(0); }
+  __device__ void finish(const Block&) const {}
+};
+
+// Contiguous rows in an aligned tensor whose packs reach from one row into the next; enough rows,
+// or short enough, for a block or less to each.
+template <class In>
+bool is_odd_rows(const ReduceLayout<1>& layout, const In* in) {
+  constexpr int64_t longest_of_few = 8192;
+  return !layout.columns && layout.pack == 1 && simt::pack_size<In> > 1 && layout.kept_rank == 1 &&
+         layout.reduced_rank == 1 && layout.reduced_stride[0][0] == 1 &&
+         layout.kept_stride[0][0] == layout.length && layout.length > 1 &&
+         layout.length % simt::pack_size<In> != 0 && simt::is_aligned16(in) &&
+         (layout.length <= longest_of_few || layout.outputs >= 256);
+}
+
 // The second launch: combines what the chunks left.
 template <class Op>
 struct CombinePartials {
@@ -258,6 +323,13 @@ void run(const char* name, gpu::StreamHandle stream, const ReducePlan<N>& plan,
   using Accumulator = typename Op::Accumulator;
   using To = Destination<Accumulator, Store>;
   const To first{plan.partials > 0 ? partials : nullptr, store};
+  if constexpr (N == 1) {
+    if (is_odd_rows(plan.first, in.data[0])) {
+      rows::run_aligned(name, stream, {plan.first.outputs, plan.first.length},
+                        OddRows<Op, In, Store>{store, plan.first.output_stride[0][0]}, in);
+      return;
+    }
+  }
   if (plan.first.pack == 1) {
     launch_layout<1, Op>(name, stream, plan.first, in, first);
   } else if constexpr (N <= reduce_detail::most_packed_inputs) {

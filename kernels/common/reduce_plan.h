@@ -30,6 +30,7 @@ struct ReduceLayout : elementwise::NoPointers {
   int lanes = 1;
   int64_t outputs = 1;
   int64_t length = 1;  // of the reduction: packs of a row, or rows of a column
+  int rest = 0;        // elements behind the packs of a row, where there is one row alone
   int64_t chunks = 1;
   int64_t chunk_length = 1;
   int64_t column_packs = 1;  // in the innermost kept dimension
@@ -168,7 +169,9 @@ ReduceLayout<Inputs> reduce_layout(const ReduceLoops<Inputs>& loops, int pack,
   set_dimensions(loops, layout);
   const bool packs = layout.columns ? fits_packs(loops.kept, loops.reduced, pack, aligned)
                                     : fits_packs(loops.reduced, loops.kept, pack, aligned);
-  layout.pack = packs && Inputs <= most_packed_inputs ? pack : 1;
+  const bool one_row = Inputs == 1 && layout.kept_rank == 0 && layout.reduced_rank == 1 &&
+                       layout.reduced_stride[0][0] == 1 && aligned[0] && layout.length >= pack;
+  layout.pack = (packs || one_row) && Inputs <= most_packed_inputs ? pack : 1;
   const int inner = (layout.columns ? layout.kept_rank : layout.reduced_rank) - 1;
   for (int n = 0; n < Inputs && inner >= 0; ++n) {
     int64_t& stride =
@@ -182,6 +185,7 @@ ReduceLayout<Inputs> reduce_layout(const ReduceLoops<Inputs>& loops, int pack,
     layout.output_stride[0][inner] *= layout.pack;
     set_columns(layout);
   } else {
+    layout.rest = one_row ? static_cast<int>(layout.length % layout.pack) : 0;
     layout.length /= layout.pack;
     if (inner >= 0) {
       layout.reduced_extent[inner] /= layout.pack;

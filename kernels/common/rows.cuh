@@ -17,15 +17,11 @@ Plan plan_of(const Extents& extents, const Inputs<T, N>& in, const T* out) {
 }
 
 template <class Op, class T>
-void run(const char* name, gpu::StreamHandle stream, const Plan& plan, const Op& op,
-         const Inputs<T, Op::inputs>& in, T* out, bool add) {
-  constexpr int E = simt::pack_size<T>;
-  auto* kernel = staged_kernel<Op, T>;
-  if (plan.layout == Layout::Team) {
-    kernel = plan.packed ? team_kernel<E, Op, T> : team_kernel<1, Op, T>;
-  } else if (plan.layout == Layout::Columns) {
-    kernel = plan.packed ? columns_kernel<E, Op, T> : columns_kernel<1, Op, T>;
-  }
+using Kernel = void (*)(const Plan, const Op, const Inputs<T, Op::inputs>, T*, bool);
+
+template <class Op, class T>
+void launch_rows(const char* name, gpu::StreamHandle stream, const Plan& plan, Kernel<Op, T> kernel,
+                 const Op& op, const Inputs<T, Op::inputs>& in, T* out, bool add) {
   launch(kernel,
          {.grid = dim3(static_cast<unsigned>(plan.blocks)),
           .block = dim3(static_cast<unsigned>(plan.threads)),
@@ -33,6 +29,31 @@ void run(const char* name, gpu::StreamHandle stream, const Plan& plan, const Op&
           .stream = stream,
           .name = name},
          plan, op, in, out, add);
+}
+
+template <class Op, class T>
+void run(const char* name, gpu::StreamHandle stream, const Plan& plan, const Op& op,
+         const Inputs<T, Op::inputs>& in, T* out, bool add) {
+  constexpr int E = simt::pack_size<T>;
+  Kernel<Op, T> kernel = staged_kernel<Op, T>;
+  if (plan.layout == Layout::Team) {
+    kernel = plan.packed ? team_kernel<E, Op, T> : team_kernel<1, Op, T>;
+  } else if (plan.layout == Layout::Columns) {
+    kernel = plan.packed ? columns_kernel<E, Op, T> : columns_kernel<1, Op, T>;
+  }
+  launch_rows(name, stream, plan, kernel, op, in, out, add);
+}
+
+// For contiguous rows in aligned tensors, and Ops that write all that is wanted themselves.
+template <class Op, class T>
+void run_aligned(const char* name, gpu::StreamHandle stream, const Extents& extents, const Op& op,
+                 const Inputs<T, Op::inputs>& in) {
+  const Plan plan = make_plan<T>(extents, Op::inputs, true);
+  Kernel<Op, T> kernel = staged_kernel<Op, T>;
+  if (plan.layout == Layout::Team) {
+    kernel = team_kernel<simt::pack_size<T>, Op, T>;
+  }
+  launch_rows<Op, T>(name, stream, plan, kernel, op, in, nullptr, false);
 }
 
 }  // namespace warptape::rows

@@ -32,6 +32,14 @@ TEST(ProfileBounds, WeightNorm) {
                  {"weight_norm", {64, 4096}},
                  {"weight_norm", {20, 13824}}});
   expect_bounds({{"weight_norm", {256, 576}}}, float64);
+  // Lengths that are no multiple of a pack.
+  expect_bounds({{"weight_norm", {4500, 65}},
+                 {"weight_norm", {1800, 147}},
+                 {"weight_norm", {1300, 210}},
+                 {"weight_norm", {700, 385}},
+                 {"weight_norm", {300, 1025}},
+                 {"weight_norm", {65, 4097}}});
+  expect_bounds({{"weight_norm", {1000, 147}}}, float64);
   // No block holds such a row: v is read once more forward, v and dw backward.
   expect_bounds({{"weight_norm", {1, 1000000}, {.moved = 1.05 * 8 / 5}}});
 }
@@ -49,6 +57,14 @@ TEST(ProfileBounds, Elementwise) {
 
 TEST(ProfileBounds, Reductions) {
   expect_bounds({{"sum", {512, 1024}}, {"mean", {512, 1024}}, {"max", {512, 1024}}});
+  expect_bounds({{"sum", {512, 512}}, {"max", {512, 512}}}, float64);
+  // Rows that are no multiple of a pack; forward alone, as repeating a value over such rows is
+  // written element by element.
+  expect_bounds({{"argmax", {54000, 5}},
+                 {"argmax", {10000, 27}},
+                 {"argmax", {2000, 147}},
+                 {"argmax", {100, 3001}},
+                 {"argmax", {1, 1000003}}});
 }
 
 TEST(ProfileBounds, Rows) {
@@ -62,6 +78,7 @@ TEST(ProfileBounds, Rows) {
                    {name, {512, 1024}},
                    {name, {40, 8192}}});
   }
+  expect_bounds({{"softmax", {5000, 65}}, {"softmax", {2000, 147}}, {"softmax", {700, 385}}});
   expect_bounds({{"softmax", {256, 1024}}}, float64);
   expect_bounds({{"softmax_dim0", {64, 4096}}});
   // Every warp of a column reads its label, all but the first from the cache.
@@ -79,6 +96,7 @@ TEST(ProfileBounds, Optimizers) {
                  {"adam", {512, 1024}},
                  {"adamw", {512, 1024}},
                  {"grad_norm", {512, 1024}}});
+  expect_bounds({{"sgd", {512, 512}}, {"adamw", {512, 512}}, {"grad_norm", {512, 512}}}, float64);
 }
 
 TEST(ProfileBounds, Pooling) {
