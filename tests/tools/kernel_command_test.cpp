@@ -29,7 +29,10 @@ TEST(KernelCommand, RefusesWrongUsage) {
   expect_usage_error({"kernel"}, {"name", "--list"});
   expect_usage_error({"kernel", "nothing"}, {"nothing", "weight_norm"});
   expect_usage_error(weight_norm + Arguments{"--dtype", "int64"}, {"--dtype", "int64"});
-  expect_usage_error({"kernel", "exp", "--shape", "0,4"}, {"--shape"});
+  for (const std::string bad : {"0", "-1", "a", "1.5", "1e3", "010", "99999999999999999999"}) {
+    expect_usage_error({"kernel", "exp", "--shape", "4," + bad},
+                       {"--shape: got " + bad + ", wanted a whole number above 0\n"});
+  }
 }
 
 TEST(KernelCommand, PrintsTheProfileOrSaysWhichBuildCan) {
