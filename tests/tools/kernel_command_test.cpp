@@ -62,6 +62,7 @@ TEST(KernelCommand, PrintsJson) {
   int64_t moved = 0;
   for (const auto& kernel : json.at("kernels")) {
     EXPECT_GT(kernel.at("threads_per_block"), 0);
+    EXPECT_EQ(kernel.at("occupancy").is_object(), has_ptxas);
     EXPECT_EQ(kernel.at("ptxas").is_object(), has_ptxas) << kernel.at("function");
     for (const auto& line : kernel.at("lines")) {
       EXPECT_GT(line.at("line"), 0) << line;
