@@ -174,6 +174,22 @@ class CudaToolkit(unittest.TestCase):
         nvcc = f"{self.top}/bin/nvcc"
         self.assertEqual(self.run_cmake(script=script, CUDACXX=nvcc), (0, f"nvcc: <{nvcc}> "))
 
+    def test_a_build_folder_stays_with_its_toolkit(self):
+        other = self.repository / "other"
+        make_toolkit(other)
+        nvcc = f"{self.top}/bin/nvcc"
+        configured = [f"-DCMAKE_CUDA_COMPILER={nvcc}", "-DWARPTAPE_CUDA_CONFIGURED_ROOT="]
+        self.expect_found(self.top, *configured)
+        (self.repository / "link").symlink_to(self.top)
+        self.expect_found(self.top, *configured, f"-DWARPTAPE_CUDA_ROOT={self.repository}/link")
+        refusal = (f"This build folder was configured with {nvcc}, not with WARPTAPE_CUDA_ROOT={other}: "
+                   "delete the folder and configure again.")
+        self.expect_refused(refusal, *configured, f"-DWARPTAPE_CUDA_ROOT={other}")
+        self.expect_refused(refusal, *configured, WARPTAPE_CUDA_ROOT=str(other))
+        # Who named both at first goes on.
+        self.expect_found(self.top, configured[0], f"-DWARPTAPE_CUDA_CONFIGURED_ROOT={other}",
+                          f"-DWARPTAPE_CUDA_ROOT={other}")
+
 
 if __name__ == "__main__":
     unittest.main()
