@@ -3,6 +3,9 @@
 include(warptape_cuda_toolkit)
 warptape_find_cuda_toolkit()
 set(CMAKE_CUDA_COMPILER ${WARPTAPE_CUDA_NVCC} CACHE FILEPATH "nvcc")
+if(NOT DEFINED WARPTAPE_CUDA_CONFIGURED_ROOT)
+  set(WARPTAPE_CUDA_CONFIGURED_ROOT "${WARPTAPE_CUDA_NAMED_ROOT}" CACHE INTERNAL "")
+endif()
 message(STATUS "CUDA: ${WARPTAPE_CUDA_VERSION} in ${WARPTAPE_CUDA_TOP}")
 
 # Machine code for each generation that differs, and PTX of the newest for what comes after. 80 runs

@@ -6,7 +6,8 @@
 #   WARPTAPE_CUDA_INCLUDE   the folder of cuda_runtime.h
 #   WARPTAPE_CUDA_RUNTIME   the CUDA runtime to link: the static one, else the shared one
 # or ends with one sentence that says what is wrong and what to do; warptape_find_cuda_toolkit(OPTIONAL)
-# goes on, with an empty WARPTAPE_CUDA_NVCC.
+# goes on, with an empty WARPTAPE_CUDA_NVCC. WARPTAPE_CUDA_NAMED_ROOT is the root that was named. A build
+# folder that has a CUDA compiler remembers it as WARPTAPE_CUDA_CONFIGURED_ROOT: then no other will do.
 #
 # Who names a toolkit gets that one or an error: CMAKE_CUDA_COMPILER or CUDACXX (an nvcc), then
 # WARPTAPE_CUDA_ROOT (a toolkit's folder, or "wheels" for PyPI's in .deps/venv), as a variable or in
@@ -139,6 +140,28 @@ function(warptape_examine_cuda_toolkit nvcc)
   set(WARPTAPE_CUDA_RUNTIME ${runtime} PARENT_SCOPE)
 endfunction()
 
+function(warptape_cuda_fail sentence)
+  if(CMAKE_SCRIPT_MODE_FILE)
+    message("${sentence}")  # on a line of its own, for scripts
+  endif()
+  message(FATAL_ERROR "${sentence}")
+endfunction()
+
+# A build folder stays with its nvcc: for another CMake would drop all settings. So nobody is left
+# with another toolkit than the newly named root.
+function(warptape_cuda_check_configured root)
+  get_filename_component(configured "${CMAKE_CUDA_COMPILER}" REALPATH)
+  foreach(nvcc ${ARGN})
+    get_filename_component(nvcc ${nvcc} REALPATH)
+    if(nvcc STREQUAL configured)
+      return()
+    endif()
+  endforeach()
+  string(CONCAT sentence "This build folder was configured with ${CMAKE_CUDA_COMPILER}, not with "
+         "WARPTAPE_CUDA_ROOT=${root}: delete the folder and configure again.")
+  warptape_cuda_fail("${sentence}")
+endfunction()
+
 function(warptape_find_cuda_toolkit)
   get_filename_component(repository ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/.. ABSOLUTE)
   file(GLOB wheels ${repository}/.deps/venv/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)
@@ -147,20 +170,29 @@ function(warptape_find_cuda_toolkit)
   if(NOT root)
     set(root "$ENV{WARPTAPE_CUDA_ROOT}")
   endif()
+  set(WARPTAPE_CUDA_NAMED_ROOT "${root}" PARENT_SCOPE)
+  set(of_root "")
+  if(root STREQUAL "wheels")
+    set(of_root ${wheels})
+  elseif(root)
+    set(of_root ${root}/bin/nvcc)
+  endif()
+  if(DEFINED WARPTAPE_CUDA_CONFIGURED_ROOT AND root AND NOT root STREQUAL WARPTAPE_CUDA_CONFIGURED_ROOT)
+    warptape_cuda_check_configured("${root}" ${of_root})
+  endif()
+
   set(named "")
   set(problems "")
+  separate_arguments(command UNIX_COMMAND "$ENV{CUDACXX}")
   if(CMAKE_CUDA_COMPILER)
     set(named ${CMAKE_CUDA_COMPILER})
-  elseif(NOT "$ENV{CUDACXX}" STREQUAL "")
-    separate_arguments(command UNIX_COMMAND "$ENV{CUDACXX}")
+  elseif(command)
     list(GET command 0 named)
-  elseif(root STREQUAL "wheels")
-    set(named ${wheels})
-    if(NOT wheels)
+  elseif(root)
+    set(named ${of_root})
+    if(NOT named)
       set(problems "there is none of PyPI's in .deps/venv")
     endif()
-  elseif(root)
-    set(named ${root}/bin/nvcc)
   endif()
 
   set(candidates ${named})
@@ -196,10 +228,7 @@ function(warptape_find_cuda_toolkit)
   endif()
   string(CONCAT sentence "No usable CUDA toolkit: ${problems}; run tools/setup.sh --cuda, or name a whole "
          "toolkit (${WARPTAPE_CUDA_OLDEST} or later) with -DWARPTAPE_CUDA_ROOT=FOLDER.")
-  if(CMAKE_SCRIPT_MODE_FILE)
-    message("${sentence}")  # on a line of its own, for scripts
-  endif()
-  message(FATAL_ERROR "${sentence}")
+  warptape_cuda_fail("${sentence}")
 endfunction()
 
 if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,18 @@
 
 namespace warptape::tools {
 namespace {
+
+// CLI11's own names a range of 309 digits, and 010 is 8 to it.
+const CLI::Validator positive_whole = CLI::Validator(
+    [](std::string& text) {
+      int64_t value = 0;
+      const char* end = text.data() + text.size();
+      const auto [stop, error] = std::from_chars(text.data(), end, value);
+      return error == std::errc() && stop == end && value > 0 && text.front() != '0'
+                 ? std::string()
+                 : "got " + text + ", wanted a whole number above 0";
+    },
+    "");
 
 struct KernelOptions {
   std::string name;
@@ -93,7 +106,7 @@ void add_kernel_command(CLI::App& program) {
       ->check(CLI::IsMember(names).description(""));
   command->add_option("--shape", options->shape, "Sizes, as in 64,576 [1 MB or more]")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->check(positive_whole);
   command->add_option("--dtype", options->dtype)
       ->capture_default_str()
       ->check(CLI::IsMember({"float32", "float64"}));

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "tools/occupancy.h"
 
 namespace warptape::tools {
 namespace {
@@ -63,20 +64,34 @@ ordered_json resources(const KernelProfile& kernel, const ordered_json& ptxas) {
   return nullptr;
 }
 
-std::string resources_text(const ordered_json& entry) {
+// Of the kernel's last launch.
+Occupancy occupancy_of(const KernelProfile& kernel, const ordered_json& entry) {
+  return occupancy(entry.at("registers").get<int>(), static_cast<int>(kernel.threads_per_block),
+                   entry.at("static_shared").get<int>() + static_cast<int>(kernel.dynamic_shared));
+}
+
+std::string resources_text(const KernelProfile& kernel, const ordered_json& entry) {
   if (entry.is_null()) {
     return "";
   }
-  std::string text =
-      fmt::format("  {} registers, {} bytes of stack, {} of spills, {} of static shared memory",
-                  entry.at("registers").get<int>(), entry.at("stack").get<int>(),
-                  entry.at("spill_stores").get<int>() + entry.at("spill_loads").get<int>(),
-                  entry.at("static_shared").get<int>());
-  if (entry.contains("occupancy")) {
-    text += fmt::format(", occupancy {:.0f} % in blocks of {}",
-                        100 * entry.at("occupancy").get<double>(), entry.at("threads").get<int>());
+  return fmt::format(
+      "  {} registers, {} bytes of stack, {} of spills, {} of static and {} of dynamic shared "
+      "memory, occupancy {:.0f} %\n",
+      entry.at("registers").get<int>(), entry.at("stack").get<int>(),
+      entry.at("spill_stores").get<int>() + entry.at("spill_loads").get<int>(),
+      entry.at("static_shared").get<int>(), kernel.dynamic_shared,
+      100 * occupancy_of(kernel, entry).fraction);
+}
+
+ordered_json occupancy_json(const KernelProfile& kernel, const ordered_json& entry) {
+  if (entry.is_null()) {
+    return nullptr;
   }
-  return text + "\n";
+  const Occupancy occupancy = occupancy_of(kernel, entry);
+  return {{"blocks_per_multiprocessor", occupancy.blocks},
+          {"warps_per_multiprocessor", occupancy.warps},
+          {"fraction", occupancy.fraction},
+          {"limited_by", occupancy.limited_by}};
 }
 
 // One line of the table. Fields that do not concern the memory are empty.
@@ -192,7 +207,7 @@ std::string to_text(const KernelRun& run, const ordered_json& ptxas) {
     text += fmt::format("{}: {} launch{}, {} block{} of {} threads\n", kernel.name, kernel.launches,
                         kernel.launches == 1 ? "" : "es", kernel.blocks,
                         kernel.blocks == 1 ? "" : "s", kernel.threads_per_block);
-    text += resources_text(resources(kernel, ptxas)) + header();
+    text += resources_text(kernel, resources(kernel, ptxas)) + header();
     for (const LineProfile& line : kernel.lines) {
       text += row(line);
     }
@@ -215,12 +230,15 @@ std::string to_text(const KernelRun& run, const ordered_json& ptxas) {
 ordered_json to_json(const KernelRun& run, const ordered_json& ptxas) {
   ordered_json json{{"moved_bytes", run.moved_bytes()}, {"counted_bytes", run.counted_bytes}};
   for (const KernelProfile& kernel : run.kernels) {
+    const ordered_json used = resources(kernel, ptxas);
     ordered_json entry{{"kernel", kernel.name},
                        {"function", kernel.function},
                        {"launches", kernel.launches},
                        {"blocks", kernel.blocks},
                        {"threads_per_block", kernel.threads_per_block},
-                       {"ptxas", resources(kernel, ptxas)},
+                       {"dynamic_shared", kernel.dynamic_shared},
+                       {"ptxas", used},
+                       {"occupancy", occupancy_json(kernel, used)},
                        {"device", json_of(kernel.total(Space::Device), Space::Device)},
                        {"shared", json_of(kernel.total(Space::Shared), Space::Shared)},
                        {"hint", hint(kernel)}};

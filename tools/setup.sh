@@ -277,7 +277,7 @@ cudnn_header() {
 
 if [[ $cuda == yes ]]; then
   if ! found="$(cuda_toolkit)"; then
-    if [[ -n ${CUDACXX:-} || ${WARPTAPE_CUDA_ROOT:-wheels} != wheels ]]; then
+    if [[ ${CUDACXX:-} == *[![:space:]]* || ${WARPTAPE_CUDA_ROOT:-wheels} != wheels ]]; then
       die "the toolkit that CUDACXX or WARPTAPE_CUDA_ROOT names is refused. $found"
     fi
     pip_options=--no-deps pypi_install "${cuda_wheels[@]}" || die "CUDA's wheels could not be installed."

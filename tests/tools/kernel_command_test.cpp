@@ -29,7 +29,10 @@ TEST(KernelCommand, RefusesWrongUsage) {
   expect_usage_error({"kernel"}, {"name", "--list"});
   expect_usage_error({"kernel", "nothing"}, {"nothing", "weight_norm"});
   expect_usage_error(weight_norm + Arguments{"--dtype", "int64"}, {"--dtype", "int64"});
-  expect_usage_error({"kernel", "exp", "--shape", "0,4"}, {"--shape"});
+  for (const std::string bad : {"0", "-1", "a", "1.5", "1e3", "010", "99999999999999999999"}) {
+    expect_usage_error({"kernel", "exp", "--shape", "4," + bad},
+                       {"--shape: got " + bad + ", wanted a whole number above 0\n"});
+  }
 }
 
 TEST(KernelCommand, PrintsTheProfileOrSaysWhichBuildCan) {
@@ -59,6 +62,7 @@ TEST(KernelCommand, PrintsJson) {
   int64_t moved = 0;
   for (const auto& kernel : json.at("kernels")) {
     EXPECT_GT(kernel.at("threads_per_block"), 0);
+    EXPECT_EQ(kernel.at("occupancy").is_object(), has_ptxas);
     EXPECT_EQ(kernel.at("ptxas").is_object(), has_ptxas) << kernel.at("function");
     for (const auto& line : kernel.at("lines")) {
       EXPECT_GT(line.at("line"), 0) << line;

@@ -72,6 +72,7 @@ struct KernelProfile {
   uint64_t launches = 0;
   uint64_t blocks = 0;
   unsigned threads_per_block = 0;  // of the last launch
+  size_t dynamic_shared = 0;       // bytes per block, of the last launch
   std::string function{};  // the __global__ function with its parameters, if the launch names it
   std::vector<LineProfile> lines{};  // the most expensive first
 

@@ -119,6 +119,7 @@ void Recorder::end_block(const BlockRunner& block) {
   ++kernel.blocks;
   const dim3& threads = block.grid().block;
   kernel.threads_per_block = threads.x * threads.y * threads.z;
+  kernel.dynamic_shared = block.grid().dynamic_shared;
   running_ = nullptr;
 }
 
@@ -140,7 +141,8 @@ const SourceLine& Recorder::line_of(const Instruction& instruction,
 }
 
 KernelProfile Recorder::profile_of(const Kernel& kernel, const SourceLines& lines) const {
-  KernelProfile profile{kernel.name, kernel.launches, kernel.blocks, kernel.threads_per_block};
+  KernelProfile profile{kernel.name, kernel.launches, kernel.blocks, kernel.threads_per_block,
+                        kernel.dynamic_shared};
   if (kernel.function != nullptr) {
     profile.function = lines.at(first_instruction_of(kernel.function)).function;
   }

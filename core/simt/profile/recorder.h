@@ -59,6 +59,7 @@ class Recorder {
     uint64_t launches = 0;
     uint64_t blocks = 0;
     unsigned threads_per_block = 0;
+    size_t dynamic_shared = 0;
     const void* function = nullptr;
     std::map<Instruction, Record> records;
   };
