@@ -37,7 +37,8 @@ void* shared_variable(const void* key, size_t bytes) {
 void* dynamic_shared_memory() {
   if (block().dynamic_shared() == nullptr) {
     const OnScheduler errand(block());
-    block().fail("dynamic shared memory: the launch asked for none");
+    block().fail(fmt::format("dynamic shared memory: the launch asked for none, thread {}",
+                             block().current().linear));
   }
   return block().dynamic_shared();
 }
