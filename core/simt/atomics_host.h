@@ -41,6 +41,15 @@ T atomicMax(T* address, std::type_identity_t<T> value) {
   return warptape::simt::engine::atomic_update(address,
                                                [=](T old) { return value > old ? value : old; });
 }
+// Both count to a limit and wrap around.
+inline unsigned atomicInc(unsigned* address, unsigned last) {
+  return warptape::simt::engine::atomic_update(
+      address, [=](unsigned old) { return old >= last ? 0 : old + 1; });
+}
+inline unsigned atomicDec(unsigned* address, unsigned last) {
+  return warptape::simt::engine::atomic_update(
+      address, [=](unsigned old) { return old == 0 || old > last ? last : old - 1; });
+}
 template <warptape::simt::engine::AtomicInteger T>
 T atomicAnd(T* address, std::type_identity_t<T> value) {
   return std::atomic_ref<T>(*address).fetch_and(value, std::memory_order_relaxed);

@@ -273,8 +273,8 @@ void* BlockRunner::shared(const void* key, size_t bytes) {
   }
   const OnScheduler errand(*this);
   if (shared_memory_.bytes() + bytes > max_shared_bytes) {
-    fail(fmt::format("shared memory: the block asks for {} bytes, the limit is {}",
-                     shared_memory_.bytes() + bytes, max_shared_bytes));
+    fail(fmt::format("shared memory: the block asks for {} bytes, the limit is {}, thread {}",
+                     shared_memory_.bytes() + bytes, max_shared_bytes, current_->linear));
   }
   return shared_memory_.allocate(key, bytes);
 }

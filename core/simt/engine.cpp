@@ -153,19 +153,6 @@ class GridRun {
   std::atomic<bool> failed_{false};
 };
 
-void check_limits(const Grid& grid) {
-  const auto threads = uint64_t{grid.block.x} * grid.block.y * grid.block.z;
-  check<KernelError>(threads > 0 && threads <= max_threads_per_block,
-                     "[{}] threads per block: got {} ({}, {}, {}), wanted 1 to {}", grid.name,
-                     threads, grid.block.x, grid.block.y, grid.block.z, max_threads_per_block);
-  check<KernelError>(grid.dynamic_shared <= max_shared_bytes,
-                     "[{}] shared memory: the block asks for {} bytes, the limit is {}", grid.name,
-                     grid.dynamic_shared, max_shared_bytes);
-  check<KernelError>(grid.grid.x <= 0x7FFFFFFF && grid.grid.y <= 65535 && grid.grid.z <= 65535,
-                     "[{}] grid: got ({}, {}, {}), wanted at most (2147483647, 65535, 65535)",
-                     grid.name, grid.grid.x, grid.grid.y, grid.grid.z);
-}
-
 }  // namespace
 
 Settings& settings() {
@@ -198,6 +185,22 @@ void* grid_start_tag() {
 }
 void* grid_end_tag() {
   return &end_tag;
+}
+
+void check_limits(const Grid& grid) {
+  const auto threads = uint64_t{grid.block.x} * grid.block.y * grid.block.z;
+  check<DeviceError>(threads > 0 && threads <= max_threads_per_block,
+                     "[{}] threads per block: got {} ({}, {}, {}), wanted 1 to {}", grid.name,
+                     threads, grid.block.x, grid.block.y, grid.block.z, max_threads_per_block);
+  check<DeviceError>(grid.block.z <= max_block_z,
+                     "[{}] threads per block: got ({}, {}, {}), wanted at most {} along z",
+                     grid.name, grid.block.x, grid.block.y, grid.block.z, max_block_z);
+  check<DeviceError>(grid.dynamic_shared <= max_shared_bytes,
+                     "[{}] shared memory: the block asks for {} bytes, the limit is {}", grid.name,
+                     grid.dynamic_shared, max_shared_bytes);
+  check<DeviceError>(grid.grid.x <= 0x7FFFFFFF && grid.grid.y <= 65535 && grid.grid.z <= 65535,
+                     "[{}] grid: got ({}, {}, {}), wanted at most (2147483647, 65535, 65535)",
+                     grid.name, grid.grid.x, grid.grid.y, grid.grid.z);
 }
 
 void run_grid(const Grid& grid, const std::function<void()>& thread_body) {

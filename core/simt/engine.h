@@ -14,6 +14,7 @@ namespace warptape::simt {
 
 // What the engine allows, the smallest of the GPUs that releases are built for (sm_80 to sm_120).
 inline constexpr unsigned max_threads_per_block = 1024;
+inline constexpr unsigned max_block_z = 64;
 inline constexpr size_t max_shared_bytes = 99 * 1024;  // static and dynamic together
 
 struct Grid {
@@ -24,9 +25,13 @@ struct Grid {
   const void* function = nullptr;  // the __global__ function, for the memory profile
 };
 
+// Throws DeviceError, naming the kernel, where no block of the grid could start: too many threads
+// or too much dynamic shared memory for a block, too large a grid.
+void check_limits(const Grid& grid);
+
 // Runs thread_body once per CUDA thread, with threadIdx and the others set; returns when all blocks
-// have finished. Throws KernelError at the first fault: divergent barrier, deadlock, bad mask, too
-// many threads, too much shared memory, misaligned access. Not reentrant from within a kernel.
+// have finished. Checks the limits, and throws KernelError at the first fault: divergent barrier,
+// deadlock, bad mask, too much shared memory, bad address. Not reentrant from within a kernel.
 void run_grid(const Grid& grid, const std::function<void()>& thread_body);
 
 struct Settings {

@@ -48,6 +48,8 @@ WARPTAPE_SIMT_UNSEEN
 inline void make_undefined16(void* to) {
   *static_cast<Word4*>(to) = Word4{~0u, ~0u, ~0u, ~0u};
 }
+// Fails unless the address lies in the block's shared memory.
+void check_shared(const void* pointer, const char* what);
 void start_async_copy(void* to, const void* from, unsigned bytes);
 void commit_async_copies();
 // The next copy to carry out so that at most `keep` groups are left; false if there is none.
@@ -74,8 +76,8 @@ __forceinline__ void store16(T* pointer, const Pack16<T>& value) {
 __forceinline__ void cp_async16(void* shared, const void* global, unsigned bytes = 16) {
   engine::check16(shared, "cp_async16 to");
   engine::check16(global, "cp_async16 from");
-  engine::make_undefined16(shared);
   engine::start_async_copy(shared, global, bytes);
+  engine::make_undefined16(shared);
 }
 inline void cp_async_commit() {
   engine::commit_async_copies();

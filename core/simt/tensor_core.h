@@ -82,6 +82,7 @@ template <bool Transposed>
 void load_matrices(uint32_t (&result)[4], const void* row, const char* what, const char* file,
                    int line) {
   check16(row, what);
+  check_shared(row, what);
   MatrixSlot slot{};
   copy16(slot.row, row);
   warp_collective(what, 0xFFFFFFFFu, &slot, &spread_matrices<Transposed>, false, file, line);

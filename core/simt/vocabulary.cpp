@@ -37,7 +37,8 @@ void* shared_variable(const void* key, size_t bytes) {
 void* dynamic_shared_memory() {
   if (block().dynamic_shared() == nullptr) {
     const OnScheduler errand(block());
-    block().fail("dynamic shared memory: the launch asked for none");
+    block().fail(fmt::format("dynamic shared memory: the launch asked for none, thread {}",
+                             block().current().linear));
   }
   return block().dynamic_shared();
 }
@@ -54,9 +55,23 @@ void bad_width(const char* what, int width) {
                            block().current().linear));
 }
 
+void check_shared(const void* pointer, const char* what) {
+  if (!block().is_shared(pointer)) {
+    const OnScheduler errand(block());
+    block().fail(fmt::format("{}: the address {} is not in the block's shared memory, thread {}",
+                             what, pointer, block().current().linear));
+  }
+}
+
 void start_async_copy(void* to, const void* from, unsigned bytes) {
+  check_shared(to, "cp_async16 to");
   const OnScheduler errand(block());
   Thread& thread = block().current();
+  if (bytes > 0 && block().is_shared(from)) {
+    block().fail(fmt::format(
+        "cp_async16 from: the address {} is in shared memory, wanted device memory, thread {}",
+        from, thread.linear));
+  }
   if (bytes > 16) {
     block().fail(
         fmt::format("cp_async16: {} bytes, wanted at most 16, thread {}", bytes, thread.linear));

@@ -25,8 +25,17 @@ __device__ T integer_atomic_exch(T* address, Value value) {
   static_assert(std::is_integral_v<T>, "atomics are for integers");
   return ::atomicExch(address, static_cast<T>(value));
 }
+// As on the engine, which has no atomics of a scope of their own.
+template <class T, class Value>
+__device__ T no_scoped_atomic(T*, Value) {
+  static_assert(sizeof(T) == 0, "atomics of block or system scope are not in the vocabulary");
+}
 
 }  // namespace warptape::simt
 
 #define atomicAdd(...) ::warptape::simt::integer_atomic_add(__VA_ARGS__)
 #define atomicExch(...) ::warptape::simt::integer_atomic_exch(__VA_ARGS__)
+#define atomicAdd_block(...) ::warptape::simt::no_scoped_atomic(__VA_ARGS__)
+#define atomicAdd_system(...) ::warptape::simt::no_scoped_atomic(__VA_ARGS__)
+#define atomicExch_block(...) ::warptape::simt::no_scoped_atomic(__VA_ARGS__)
+#define atomicExch_system(...) ::warptape::simt::no_scoped_atomic(__VA_ARGS__)

@@ -10,14 +10,6 @@
 
 namespace warptape::gpu::emulated {
 
-// A work's use of an allocation.
-struct Use {
-  std::string work;
-  size_t lane = 0;
-  uint64_t step = 0;
-  bool happened_before(const Clock& clock) const { return step <= clock.at(lane); }
-};
-
 // A piece of the range: guard, memory, guard. Owned by an allocation or free.
 struct Block {
   char* begin = nullptr;

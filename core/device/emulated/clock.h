@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace warptape::gpu::emulated {
@@ -29,6 +30,14 @@ class Clock {
 
  private:
   std::vector<uint64_t> steps_;
+};
+
+// A work's use of memory.
+struct Use {
+  std::string work;
+  size_t lane = 0;
+  uint64_t step = 0;
+  bool happened_before(const Clock& clock) const { return step <= clock.at(lane); }
 };
 
 }  // namespace warptape::gpu::emulated

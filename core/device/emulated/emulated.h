@@ -19,8 +19,9 @@ struct Access {
   int argument;  // of the kernel, from 1
 };
 
-// Queues a kernel. Refuses pointers that are not live device memory, and raises DeviceError where
-// one of them was used by other work that nothing orders before this.
+// Queues a kernel. Refuses grids beyond the engine's limits and pointers that are not live device
+// memory, and raises DeviceError where one of them was used by other work that nothing orders
+// before this.
 void queue_kernel(const simt::Grid& grid, StreamHandle stream, std::vector<Access> accesses,
                   std::function<void()> thread_body);
 

@@ -15,6 +15,7 @@ void queue_kernel(const simt::Grid& grid, StreamHandle handle, std::vector<Acces
     std::lock_guard lock(machine().mutex);
     machine().check_healthy();
     CUstream_st& stream = machine().stream(handle, grid.name);
+    simt::check_limits(grid);
     Operation operation{grid.name, {}, std::nullopt, nullptr};
     for (const Access& access : accesses) {
       if (access.pointer != nullptr) {  // an optional argument that is not given

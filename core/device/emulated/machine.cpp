@@ -1,15 +1,9 @@
 #include "core/device/emulated/machine.h"
 
-#include <cstring>
-
 #include "core/error.h"
 
 namespace warptape::gpu::emulated {
 namespace {
-
-const char* verb(AccessMode mode) {
-  return mode == AccessMode::Read ? "reads" : "writes";
-}
 
 void check_order_of(const Use& earlier, AccessMode earlier_mode, const Operation& operation,
                     const DeviceUse& use, const Block& block, const Clock& clock) {
@@ -96,6 +90,9 @@ DeviceUse Machine::use_of(const void* pointer, size_t bytes, AccessMode mode,
 }
 
 void Machine::check_ordered(const Operation& operation, const Clock& clock) {
+  if (operation.host) {
+    pinned.check_ordered(operation, clock);
+  }
   for (const DeviceUse& use : operation.uses) {
     const Block& block = *arena.find(use.pointer);
     if (!block.ordered) {
@@ -128,46 +125,20 @@ void Machine::note(const Operation& operation, size_t lane, uint64_t step) {
   }
 }
 
-// Wraps the copy so that a pinned side that changed or went away before it ran is a fault. The
-// target of a copy to the host is NaN until then.
-std::function<void()> Machine::with_host_side(const Operation& operation) {
-  const HostUse host = *operation.host;
-  const uint64_t id = pinned.find(host.pointer, host.bytes);
-  check<DeviceError>(id != 0, "[{}] host memory: got {} bytes at {}, wanted pinned memory",
-                     operation.name, host.bytes, static_cast<const void*>(host.pointer));
-  std::vector<char> wanted;
-  if (host.mode == AccessMode::Read) {
-    wanted.assign(host.pointer, host.pointer + host.bytes);
-  } else {
-    std::memset(host.pointer, 0xFF, host.bytes);
-  }
-  return [this, host, id, wanted = std::move(wanted), name = operation.name, run = operation.run] {
-    check<DeviceError>(pinned.find(host.pointer, host.bytes) == id,
-                       "[{}] pinned memory of {} bytes was freed before the copy ran: wanted a "
-                       "synchronisation before ({})",
-                       name, host.bytes, simt::order_description());
-    check<DeviceError>(std::equal(wanted.begin(), wanted.end(), host.pointer),
-                       "[{}] pinned memory of {} bytes was changed before the copy ran: wanted an "
-                       "event to wait for before the buffer is used again ({})",
-                       name, host.bytes, simt::order_description());
-    run();
-  };
-}
-
 Clock Machine::clock_of(const CUstream_st& stream) const {
   Clock clock = stream.point.clock;
   clock.join(host_);
   return clock;
 }
 
-void Machine::queue(CUstream_st& stream, const Operation& operation, std::function<void()> run,
-                    bool manages_memory) {
+void Machine::queue(CUstream_st& stream, const Operation& operation, bool manages_memory) {
   Clock clock = clock_of(stream);
   check_ordered(operation, clock);
   const uint64_t step = clock.advance(stream.lane);
   note(operation, stream.lane, step);
   auto work = std::make_shared<Work>();
-  work->run = std::move(run);
+  work->run =
+      operation.host ? pinned.queue(operation, {operation.name, stream.lane, step}) : operation.run;
   work->after = std::move(stream.point.works);
   work->manages_memory = manages_memory;
   everything_.join(clock);
@@ -180,8 +151,8 @@ void Machine::submit(CUstream_st& stream, Operation operation) {
     stream.capture->run(stream, std::move(operation));
     return;
   }
-  std::function<void()> run = operation.host ? with_host_side(operation) : operation.run;
-  queue(stream, operation, std::move(run), false);
+  pinned.forget(host_);
+  queue(stream, operation, false);
 }
 
 void Machine::wait(const Point& point) {

@@ -54,9 +54,7 @@ class Machine {
                      std::function<void()> run);
   void check_ordered(const Operation& operation, const Clock& clock);
   void note(const Operation& operation, size_t lane, uint64_t step);
-  void queue(CUstream_st& stream, const Operation& operation, std::function<void()> run,
-             bool manages_memory);
-  std::function<void()> with_host_side(const Operation& operation);
+  void queue(CUstream_st& stream, const Operation& operation, bool manages_memory);
   void raise_fault();
 
   std::set<StreamHandle> streams_;

@@ -11,9 +11,8 @@ namespace warptape::gpu::emulated {
 // both.
 void Machine::submit_memory(CUstream_st& stream, const Block& block, const char* name,
                             std::function<void()> run) {
-  const Operation operation{
-      name, {{block.data(), block.id, AccessMode::Write}}, std::nullopt, nullptr};
-  queue(stream, operation, std::move(run), true);
+  queue(stream, {name, {{block.data(), block.id, AccessMode::Write}}, std::nullopt, std::move(run)},
+        true);
 }
 
 void* Machine::allocate(size_t bytes, CUstream_st& stream) {

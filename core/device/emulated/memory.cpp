@@ -73,9 +73,9 @@ void copy_from_pinned(void* to, const void* from, size_t bytes, StreamHandle han
     return;
   }
   const DeviceUse target = machine().use_of(to, bytes, AccessMode::Write, who, "target");
-  const HostUse source{static_cast<char*>(const_cast<void*>(from)), bytes, AccessMode::Read};
-  machine().submit(stream,
-                   {who, {target}, source, [to, from, bytes] { std::memcpy(to, from, bytes); }});
+  const HostUse source{static_cast<char*>(const_cast<void*>(from)), static_cast<char*>(to), bytes,
+                       AccessMode::Read};
+  machine().submit(stream, {who, {target}, source, nullptr});
 }
 
 void copy_to_pinned(void* to, const void* from, size_t bytes, StreamHandle handle) {
@@ -87,9 +87,9 @@ void copy_to_pinned(void* to, const void* from, size_t bytes, StreamHandle handl
     return;
   }
   const DeviceUse source = machine().use_of(from, bytes, AccessMode::Read, who, "source");
-  const HostUse target{static_cast<char*>(to), bytes, AccessMode::Write};
-  machine().submit(stream,
-                   {who, {source}, target, [to, from, bytes] { std::memcpy(to, from, bytes); }});
+  const HostUse target{static_cast<char*>(to), static_cast<char*>(const_cast<void*>(from)), bytes,
+                       AccessMode::Write};
+  machine().submit(stream, {who, {source}, target, nullptr});
 }
 
 void fill_bytes(void* pointer, int value, size_t bytes, StreamHandle handle) {

@@ -39,11 +39,12 @@ struct DeviceUse {
   AccessMode mode;
 };
 
-// The pinned side of a copy.
+// Both sides of a copy between pinned and device memory.
 struct HostUse {
   char* pointer;
+  char* device;
   size_t bytes;
-  AccessMode mode;
+  AccessMode mode;  // of the pinned side
 };
 
 // What one call asks the device to do: once, or at each replay of the graph that recorded it.
@@ -51,8 +52,12 @@ struct Operation {
   std::string name;
   std::vector<DeviceUse> uses;
   std::optional<HostUse> host;
-  std::function<void()> run;
+  std::function<void()> run;  // where it is not such a copy
 };
+
+inline const char* verb(AccessMode mode) {
+  return mode == AccessMode::Read ? "reads" : "writes";
+}
 
 class Capture;
 

@@ -1,5 +1,7 @@
 // What the emulated device refuses beyond the eight faults, and in which orders it runs work.
 
+#include <cmath>
+#include <functional>
 #include <memory>
 
 #include "core/simt/engine.h"
@@ -187,6 +189,113 @@ std::vector<bool> early_copies(uint64_t seed) {
   devices.clear();
   gpu::synchronize();
   return early;
+}
+
+// Half of a pinned buffer is the target of one copy, all of it the source of others.
+TEST_F(EmulatedDevice, CopiesToAndFromPartsOfAPinnedBufferAreLegal) {
+  std::vector<float> halves = floats(100, 7);
+  std::fill_n(halves.begin(), 50, 1.0F);
+  for (Order order : {Order::Late, Order::Immediate, Order::Random}) {
+    gpu::emulated::set_order(order);
+    PinnedFloats buffer(100, 7);
+    const DeviceFloats a(floats(50, 1), stream_.handle());
+    const DeviceFloats before(100, stream_.handle());
+    const DeviceFloats after(100, stream_.handle());
+    gpu::copy_from_pinned(before.data(), buffer.data(), before.bytes(), stream_.handle());
+    gpu::copy_to_pinned(buffer.data(), a.data(), a.bytes(), stream_.handle());
+    gpu::copy_from_pinned(after.data(), buffer.data(), after.bytes(), stream_.handle());
+    gpu::copy_to_pinned(buffer.data() + 50, a.data(), a.bytes(), stream_.handle());
+    gpu::synchronize();
+    EXPECT_EQ(buffer[49], 1);
+    EXPECT_EQ(buffer[50], 1);
+    EXPECT_EQ(before.to_host(), floats(100, 7));
+    EXPECT_EQ(after.to_host(), halves);
+  }
+}
+
+TEST_F(EmulatedDevice, HostWritesAmongCopiesToAndFromAPinnedBufferAreCaught) {
+  const DeviceFloats a(floats(100, 1), stream_.handle());
+  const DeviceFloats b(100, stream_.handle());
+  PinnedFloats buffer(100, 7);
+  Event arrived;
+  const auto to_device = [&] {
+    gpu::copy_from_pinned(b.data(), buffer.data(), b.bytes(), stream_.handle());
+  };
+  const auto to_host = [&] {
+    gpu::copy_to_pinned(buffer.data(), a.data(), a.bytes(), stream_.handle());
+    arrived.record(stream_.handle());
+  };
+  const auto host_writes = [&] { buffer[50] = 2; };
+  const auto host_waits = [&] { arrived.synchronize(); };
+  using Steps = std::vector<std::function<void()>>;
+  for (const Steps& steps :
+       {Steps{to_device, host_writes, to_host}, Steps{to_device, to_host, host_writes},
+        Steps{to_host, to_device, host_writes},
+        Steps{to_host, to_device, host_waits, host_writes}}) {
+    gpu::synchronize();
+    for (const auto& step : steps) {
+      step();
+    }
+    expect_throws<DeviceError>([&] { gpu::synchronize(); },
+                               {"[copy_from_pinned]", "was changed before the copy ran"});
+    gpu::emulated::reset_device();
+  }
+  for (const Steps& steps : {Steps{host_writes, to_device, to_host},
+                             Steps{to_host, host_waits, host_writes, to_device}}) {
+    for (const auto& step : steps) {
+      step();
+    }
+    EXPECT_NO_THROW(gpu::synchronize());
+    EXPECT_EQ(b.to_host()[50], 2);
+  }
+}
+
+TEST_F(EmulatedDevice, APinnedBufferIsNaNUntilTheCopyToItHasRun) {
+  const DeviceFloats a(floats(100, 1), stream_.handle());
+  const DeviceFloats b(100, stream_.handle());
+  PinnedFloats buffer(100, 7);
+  gpu::copy_from_pinned(b.data(), buffer.data(), b.bytes(), stream_.handle());
+  gpu::copy_to_pinned(buffer.data(), a.data(), a.bytes(), stream_.handle());
+  gpu::copy_from_pinned(b.data(), buffer.data(), b.bytes(), stream_.handle());
+  EXPECT_TRUE(std::isnan(buffer[0]) && std::isnan(buffer[99]));
+  gpu::synchronize();
+  EXPECT_EQ(buffer[0], 1);
+  EXPECT_EQ(buffer[99], 1);
+}
+
+TEST_F(EmulatedDevice, CopiesOfAPinnedBufferOnSeveralStreamsNeedAnOrder) {
+  const DeviceFloats a(floats(100, 1), stream_.handle());
+  const DeviceFloats b(floats(100, 2), other_.handle());
+  PinnedFloats buffer(100, 7);
+  gpu::synchronize();
+  const auto to_host = [&] {
+    gpu::copy_to_pinned(buffer.data(), b.data(), b.bytes(), other_.handle());
+  };
+  const auto unordered_with = [&](const char* first) {
+    expect_throws<DeviceError>(to_host, {"[copy_to_pinned] writes pinned memory (400 bytes", first,
+                                         "no event orders them"});
+    Event copied;
+    copied.record(stream_.handle());
+    copied.make_wait(other_.handle());
+    to_host();
+    gpu::synchronize();
+    EXPECT_EQ(buffer[0], 2);
+  };
+  for (Order order : {Order::Late, Order::Immediate}) {
+    gpu::emulated::set_order(order);
+    gpu::copy_from_pinned(a.data(), buffer.data(), a.bytes(), stream_.handle());
+    unordered_with("that [copy_from_pinned] on another stream reads");
+    gpu::copy_to_pinned(buffer.data(), a.data(), a.bytes(), stream_.handle());
+    unordered_with("that [copy_to_pinned] on another stream writes");
+  }
+  // Readers need none, nor do copies to other bytes.
+  gpu::copy_from_pinned(a.data(), buffer.data(), a.bytes(), stream_.handle());
+  gpu::copy_from_pinned(b.data(), buffer.data(), b.bytes(), other_.handle());
+  gpu::copy_from_pinned(a.data(), buffer.data(), a.bytes() / 2, stream_.handle());
+  gpu::synchronize();
+  gpu::copy_from_pinned(a.data(), buffer.data(), a.bytes() / 2, stream_.handle());
+  gpu::copy_to_pinned(buffer.data() + 50, b.data(), b.bytes() / 2, other_.handle());
+  EXPECT_NO_THROW(gpu::synchronize());
 }
 
 TEST_F(EmulatedDevice, RandomOrderRepeatsWithItsSeed) {

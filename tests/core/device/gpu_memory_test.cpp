@@ -84,6 +84,24 @@ TEST_F(GpuMemory, PinnedCopiesAndStructsOfPointers) {
   EXPECT_EQ(b.to_host(), floats(100, 0));
 }
 
+TEST_F(GpuMemory, CopiesToAndFromOnePinnedBufferRunInStreamOrder) {
+  const Stream stream;
+  PinnedFloats buffer(100, 7);
+  const DeviceFloats a(floats(100, 1), stream.handle());
+  const DeviceFloats b(100, stream.handle());
+  const DeviceFloats c(100, stream.handle());
+  gpu::copy_from_pinned(b.data(), buffer.data(), b.bytes(), stream.handle());
+  gpu::copy_to_pinned(buffer.data(), a.data(), a.bytes(), stream.handle());
+  gpu::copy_from_pinned(c.data(), buffer.data(), c.bytes(), stream.handle());
+  test_kernels::add(c.data(), 100, 1, stream.handle());
+  gpu::copy_to_pinned(buffer.data(), c.data(), c.bytes(), stream.handle());
+  gpu::synchronize(stream.handle());
+  EXPECT_EQ(buffer[0], 2);
+  EXPECT_EQ(buffer[99], 2);
+  EXPECT_EQ(b.to_host(), floats(100, 7));
+  EXPECT_EQ(c.to_host(), floats(100, 2));
+}
+
 TEST_F(GpuMemory, CopiesOfManyStagingBuffersArriveWhole) {
   const Stream stream;
   std::vector<float> values(6 * (1 << 20) + 17);  // 24 MB

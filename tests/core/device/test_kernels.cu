@@ -76,6 +76,17 @@ __global__ void copy_pair_kernel(Pair pair, int64_t n) {
   }
 }
 
+__global__ void reverse_kernel(float* values, int64_t n) {
+  float* staged = simt::dynamic_shared<float>();
+  for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
+    staged[i] = values[i];
+  }
+  __syncthreads();
+  for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
+    values[i] = staged[n - 1 - i];
+  }
+}
+
 }  // namespace
 
 void add(float* values, int64_t n, float amount, gpu::StreamHandle stream) {
@@ -100,6 +111,16 @@ void clamp(float* values, int64_t n, int code, gpu::ErrorReport* report, gpu::St
 
 void copy_pair(const float* from, float* to, int64_t n, gpu::StreamHandle stream) {
   launch(copy_pair_kernel, config("copy_pair", n, stream), Pair{from, to}, n);
+}
+
+void reverse(float* values, int64_t n, unsigned threads, gpu::StreamHandle stream) {
+  launch(reverse_kernel,
+         {.grid = 1,
+          .block = threads,
+          .smem = static_cast<size_t>(n) * sizeof(float),
+          .stream = stream,
+          .name = "reverse"},
+         values, n);
 }
 
 }  // namespace warptape::test_kernels

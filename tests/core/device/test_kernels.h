@@ -20,4 +20,7 @@ void clamp(float* values, int64_t n, int code, gpu::ErrorReport* report, gpu::St
 // Two pointers in a struct, one of them optional: to[i] = from[i], or 0.
 void copy_pair(const float* from, float* to, int64_t n, gpu::StreamHandle stream);
 
+// One block of so many threads turns the order of n values around, through dynamic shared memory.
+void reverse(float* values, int64_t n, unsigned threads, gpu::StreamHandle stream);
+
 }  // namespace warptape::test_kernels

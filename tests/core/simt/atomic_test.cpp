@@ -63,6 +63,49 @@ TEST(Atomic, UpdatesFromManyBlocksAllCount) {
   expect_updates<unsigned long long>();
 }
 
+// CUDA C++ Programming Guide: ((old >= val) ? 0 : (old + 1)), and
+// ((old == 0) || (old > val)) ? val : (old - 1).
+__global__ void step_once(unsigned* up, unsigned* down, unsigned last, unsigned* before) {
+  before[0] = atomicInc(up, last);
+  before[1] = atomicDec(down, last);
+}
+
+TEST(Atomic, CountersWrapAround) {
+  constexpr unsigned most = ~0u;
+  const struct {
+    unsigned start, last, up, down;
+  } cases[] = {
+      {0, 9, 1, 9},    {1, 9, 2, 0}, {8, 9, 9, 7}, {9, 9, 0, 8},       {10, 9, 0, 9},
+      {most, 9, 0, 9}, {0, 0, 0, 0}, {1, 0, 0, 0}, {0, most, 1, most}, {most, most, 0, most - 1}};
+  for (const auto& [start, last, up, down] : cases) {
+    unsigned counters[2] = {start, start};
+    unsigned before[2] = {};
+    run_kernel({.grid = 1, .block = 1}, step_once, &counters[0], &counters[1], last, &before[0]);
+    EXPECT_EQ(counters[0], up) << start << " of " << last;
+    EXPECT_EQ(counters[1], down) << start << " of " << last;
+    EXPECT_EQ(before[0], start);
+    EXPECT_EQ(before[1], start);
+  }
+}
+
+__global__ void step_all(unsigned* up, unsigned* down, unsigned last, unsigned* seen) {
+  atomicAdd(&seen[atomicInc(up, last)], 1);
+  atomicAdd(&seen[atomicDec(down, last)], 1);
+}
+
+TEST(Atomic, CountersOfManyBlocksMissNoStep) {
+  const SettingsGuard guard;
+  settings().workers = 4;
+  constexpr unsigned steps = 100;  // `blocks * threads` is a multiple of it
+  unsigned up = 0;
+  unsigned down = 0;
+  std::vector<unsigned> seen(steps);
+  run_kernel({.grid = blocks, .block = threads}, step_all, &up, &down, steps - 1, seen.data());
+  EXPECT_EQ(up, 0U);
+  EXPECT_EQ(down, 0U);
+  EXPECT_EQ(seen, std::vector<unsigned>(steps, 2 * blocks * threads / steps));
+}
+
 // A sum of numbers by compare-and-swap, as one builds what CUDA has no atomic for.
 __global__ void multiply_all(unsigned long long* product) {
   const unsigned long long factor = 2 * (blockIdx.x * blockDim.x + threadIdx.x) + 1;
@@ -121,6 +164,11 @@ concept HasOtherAtomics = requires(T* address, T value) {
 || requires(T* address, T value) {
   atomicCAS(address, value, value);
 };
+template <class T>
+concept HasCounters = requires(T* address, T value) {
+  atomicInc(address, value);
+  atomicDec(address, value);
+};
 
 // A sum of floats in the order of arrival is not deterministic.
 TEST(Atomic, FloatingPointAtomicsDoNotCompile) {
@@ -128,6 +176,7 @@ TEST(Atomic, FloatingPointAtomicsDoNotCompile) {
   static_assert(!HasAtomicAdd<float> && !HasOtherAtomics<float>);
   static_assert(!HasAtomicAdd<double> && !HasOtherAtomics<double>);
   static_assert(!HasAtomicAdd<bfloat16> && !HasOtherAtomics<bfloat16>);
+  static_assert(HasCounters<unsigned> && !HasCounters<int> && !HasCounters<float>);
 }
 
 }  // namespace

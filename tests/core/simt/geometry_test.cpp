@@ -96,6 +96,8 @@ TEST(Geometry, TooManyThreadsOrNoneAreErrors) {
   // The product does not fit into 32 bits.
   expect_parts(kernel_error({.grid = 1, .block = {65536, 65536}}, never, &out), {"threads per"});
   expect_parts(kernel_error({.grid = 1, .block = {32, 0}}, never, &out), {"got 0 (32, 0, 1)"});
+  expect_parts(kernel_error({.grid = 1, .block = {1, 1, 65}, .name = "deep"}, never, &out),
+               {"[deep] threads per block: got (1, 1, 65), wanted at most 64 along z"});
   expect_parts(kernel_error({.grid = {1, 65536}, .block = 1}, never, &out),
                {"grid: got (1, 65536, 1)"});
   EXPECT_EQ(out, 0);

@@ -101,6 +101,41 @@ TEST(MemoryAccess, AsynchronousCopyOfTooMuchIsAnError) {
                {"cp_async16: 17 bytes, wanted at most 16", "thread 0"});
 }
 
+// One thread's target or source lies elsewhere than it should.
+enum class Wrong { Nothing, TargetInDeviceMemory, TargetOnTheStack, SourceInSharedMemory };
+__global__ void copy_between(Wrong wrong, const float* in, float* out) {
+  WARPTAPE_SHARED(float, staged, [4 * 64]);
+  alignas(16) float own[4];
+  float* to = staged + 4 * threadIdx.x;
+  const float* from = in;
+  if (blockIdx.x == 1 && threadIdx.x == 40) {
+    to = wrong == Wrong::TargetInDeviceMemory ? out : wrong == Wrong::TargetOnTheStack ? own : to;
+    from = wrong == Wrong::SourceInSharedMemory ? staged : in;
+  }
+  cp_async16(to, from);
+  cp_async_commit();
+  cp_async_wait<0>();
+}
+
+TEST(MemoryAccess, AsynchronousCopyGoesFromDeviceToSharedMemory) {
+  Pack16<float> in{};
+  Pack16<float> out{{1, 2, 3, 4}};
+  const auto error = [&](Wrong wrong) {
+    return kernel_error({.grid = 2, .block = 64, .name = "between"}, copy_between, wrong,
+                        static_cast<const float*>(in.values), &out.values[0]);
+  };
+  EXPECT_EQ(error(Wrong::Nothing), "");
+  const std::vector<std::string> place = {"[between] cp_async16", "thread 40, in block (1, 0, 0)"};
+  for (Wrong target : {Wrong::TargetInDeviceMemory, Wrong::TargetOnTheStack}) {
+    expect_parts(error(target), place);
+    expect_parts(error(target), {"cp_async16 to: the address", "is not in the block's shared"});
+  }
+  EXPECT_EQ(out[0], 1);
+  expect_parts(error(Wrong::SourceInSharedMemory), place);
+  expect_parts(error(Wrong::SourceInSharedMemory),
+               {"cp_async16 from: the address", "is in shared memory, wanted device memory"});
+}
+
 // Three groups under way; seen[k][g] is what group g holds once at most k are left.
 __global__ void watch_groups(const float* in, float* seen) {
   WARPTAPE_SHARED(float, staged, [4 * 4]);

@@ -28,12 +28,12 @@ void run_kernel(const Grid& grid, void (*kernel)(Parameters...), Arguments... ar
   run_grid(grid, [=] { kernel(arguments...); });
 }
 
-// The message of the KernelError that the kernel ends in, "" if it ends in none.
+// The message of the error that the kernel ends in or is refused with, "" if there is none.
 template <class... Parameters, class... Arguments>
 std::string kernel_error(const Grid& grid, void (*kernel)(Parameters...), Arguments... arguments) {
   try {
     run_kernel(grid, kernel, arguments...);
-  } catch (const KernelError& error) {
+  } catch (const DeviceError& error) {
     return error.what();
   }
   return "";

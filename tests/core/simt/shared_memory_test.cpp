@@ -148,13 +148,17 @@ TEST(SharedMemory, WhatWasNeverWrittenReadsAsNaN) {
 }
 
 __global__ void use_dynamic(float* out) {
-  *out = dynamic_shared<float>()[0];
+  if (blockIdx.x == 2 && threadIdx.x == 5) {
+    *out = dynamic_shared<float>()[0];
+  }
 }
 
 TEST(SharedMemory, DynamicThatWasNotAskedForIsAnError) {
   float out = 0;
-  expect_parts(kernel_error({.grid = 1, .block = 1, .name = "greedy"}, use_dynamic, &out),
-               {"[greedy] dynamic shared memory: the launch asked for none", "block (0, 0, 0)"});
+  expect_parts(
+      kernel_error({.grid = 3, .block = 32, .name = "greedy"}, use_dynamic, &out),
+      {"[greedy] dynamic shared memory: the launch asked for none, thread 5", "block (2, 0, 0)"});
+  EXPECT_EQ(kernel_error({.grid = 3, .block = 32, .dynamic_shared = 4}, use_dynamic, &out), "");
 }
 
 template <int KiB>
@@ -162,6 +166,18 @@ __global__ void ask_for_static(int* out) {
   WARPTAPE_SHARED(char, memory, [KiB * 1024]);
   memory[threadIdx.x] = 1;
   *out = memory[threadIdx.x];
+}
+
+// The second variable is one thread's: the limit is the block's.
+__global__ void ask_late(int* out) {
+  WARPTAPE_SHARED(char, memory, [99 * 1024]);
+  memory[threadIdx.x] = 1;
+  __syncthreads();
+  if (threadIdx.x == 5) {
+    WARPTAPE_SHARED(char, more, [1]);
+    more[0] = memory[0];
+    *out = more[0];
+  }
 }
 
 TEST(SharedMemory, UpToTheLimit) {
@@ -183,6 +199,9 @@ TEST(SharedMemory, TooMuchIsAnError) {
   expect_parts(
       kernel_error({.grid = 1, .block = 1, .dynamic_shared = 99 << 10}, ask_for_static<1>, &out),
       {"shared memory: the block asks for 102400 bytes"});
+  expect_parts(kernel_error({.grid = 1, .block = 32, .name = "late"}, ask_late, &out),
+               {"[late] shared memory: the block asks for 101377 bytes, the limit is 101376, "
+                "thread 5, in block (0, 0, 0)"});
 }
 
 }  // namespace

@@ -73,6 +73,33 @@ TEST(TensorCore, LdmatrixFromAMisalignedRowIsAnError) {
                {"ldmatrix_x4: the address", "not aligned to 16 bytes", "thread 9"});
 }
 
+// One lane's row lies elsewhere than in shared memory: in device memory, or on the stack.
+__global__ void load_matrices_from(const bfloat16* device_row, bool stack, uint32_t* out) {
+  WARPTAPE_SHARED(bfloat16, matrices, [32][8]);
+  alignas(16) bfloat16 own[8] = {};
+  const bfloat16* row = matrices[threadIdx.x % 32];
+  if (blockIdx.x == 1 && threadIdx.x == 41) {
+    row = stack ? own : device_row != nullptr ? device_row : row;
+  }
+  uint32_t registers[4];
+  ldmatrix_x4_trans(registers, row);
+  out[threadIdx.x] = registers[0];
+}
+
+TEST(TensorCore, LdmatrixReadsSharedMemoryOnly) {
+  const Pack16<bfloat16> device_row{};
+  std::vector<uint32_t> out(64);
+  const auto error = [&](const bfloat16* row, bool stack) {
+    return kernel_error({.grid = 2, .block = 64, .name = "from"}, load_matrices_from, row, stack,
+                        out.data());
+  };
+  EXPECT_EQ(error(nullptr, false), "");
+  for (const std::string& message : {error(device_row.values, false), error(nullptr, true)}) {
+    expect_parts(message, {"[from] ldmatrix_x4_trans: the address",
+                           "is not in the block's shared memory, thread 41, in block (1, 0, 0)"});
+  }
+}
+
 __device__ uint32_t pair(bfloat16 low, bfloat16 high) {
   return low.bits | uint32_t{high.bits} << 16;
 }
