@@ -8,6 +8,7 @@
 // and stick: every later call raises the same error. All functions throw DeviceError unless they
 // say otherwise. Sizes are in bytes.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -130,6 +131,9 @@ class Graph {
   CUgraphExec_st* exec_;
 };
 bool is_capturing();  // by the calling thread
+
+// How many kernels of ours this process has launched; in a capture, recorded.
+inline std::atomic<uint64_t> launches{0};
 
 // A place where a kernel of any stream reports what it cannot raise: a bad index. The first
 // report wins; the next synchronisation raises it as ValueError with the text registered for the

@@ -60,6 +60,7 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments
   if (config.grid.x == 0 || config.grid.y == 0 || config.grid.z == 0) {
     return;
   }
+  ++gpu::launches;
   std::tuple<std::decay_t<Parameters>...> values{
       std::decay_t<Parameters>{std::forward<Arguments>(arguments)}...};
 #ifdef WARPTAPE_SIMT

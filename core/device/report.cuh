@@ -12,6 +12,9 @@ __device__ inline void report_fault(gpu::ErrorReport* report, int code, int64_t 
   if (atomicCAS(&report->filled, 0, 1) == 0) {
     report->index = index;
     report->value = value;
+#ifndef WARPTAPE_SIMT
+    __threadfence_system();  // the host may look while kernels run: it sees the code last
+#endif
     report->code = code;
   }
 }

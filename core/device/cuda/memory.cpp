@@ -2,6 +2,7 @@
 // caches, and knows which streams are ordered by events.
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 
@@ -129,12 +130,15 @@ ErrorReport* make_report_word() {
 }
 
 ErrorReport take_report(ErrorReport* word) {
-  // A kernel of another stream may be reporting now; it writes the code last.
-  const ErrorReport report{static_cast<volatile ErrorReport*>(word)->code, word->filled,
-                           word->index, word->value};
-  if (report.code != 0) {
-    *word = {};
+  // A kernel of another stream may be reporting now. It writes the code last, and may begin once
+  // `filled` is 0 again.
+  const int code = std::atomic_ref(word->code).load(std::memory_order_acquire);
+  if (code == 0) {
+    return {};
   }
+  const ErrorReport report{code, word->filled, word->index, word->value};
+  word->code = 0;
+  std::atomic_ref(word->filled).store(0, std::memory_order_release);
   return report;
 }
 

@@ -1,6 +1,7 @@
 #include "tests/core/device/test_kernels.h"
 
 #include "core/device/launch.h"
+#include "core/device/report.cuh"
 
 namespace warptape::test_kernels {
 namespace {
@@ -50,11 +51,7 @@ __global__ void clamp_kernel(float* values, int64_t n, int code, gpu::ErrorRepor
   if (i >= n || values[i] >= 0) {
     return;
   }
-  if (atomicCAS(&report->filled, 0, 1) == 0) {
-    report->index = i;
-    report->value = static_cast<int64_t>(values[i]);
-    report->code = code;
-  }
+  report_fault(report, code, i, static_cast<int64_t>(values[i]));
   values[i] = 0;
 }
 
