@@ -7,8 +7,7 @@
 namespace warptape::rows {
 
 // Where a thread finds its part: elements [start, start + length) of a tensor, of which the first
-// `head` and the last ones stand beside the packs. Packs begin at a sector of device memory (32
-// bytes), so that no warp touches more of them than it has to.
+// `head` and the last ones stand beside the packs, one per lane.
 struct RowPlace {
   int64_t start;
   int length;  // 0 for a thread without a row
@@ -18,10 +17,12 @@ struct RowPlace {
 };
 
 // E: elements of a pack; 1 where the tensor does not start at 16 bytes.
+// The packs of a row that does not start at one begin at a sector of device memory (32 bytes), so
+// that no warp touches more of them than it has to.
 template <class T, int E = simt::pack_size<T>>
 __device__ RowPlace place_of_row(int64_t start, int length, int lane, int lanes) {
-  constexpr int sector = E == 1 ? 1 : 32 / static_cast<int>(sizeof(T));
-  const auto head = static_cast<int>((sector - start % sector) % sector);
+  constexpr int sector = 32 / static_cast<int>(sizeof(T));
+  const auto head = start % E == 0 ? 0 : static_cast<int>(sector - start % sector);
   return {start, length, head < length ? head : length, lane, lanes};
 }
 

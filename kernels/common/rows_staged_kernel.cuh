@@ -15,8 +15,9 @@ __device__ void values_at(const Pack (&packs)[N], int j, T (&values)[N]) {
   }
 }
 
+// Blocks of an SM: with doubles, so few that they stay in registers.
 template <class Op, class T>
-__global__ void __launch_bounds__(detail::block_threads, 4)
+__global__ void __launch_bounds__(detail::block_threads, sizeof(T) > 4 ? 3 : 4)
     staged_kernel(const Plan plan, const Op op, const Inputs<T, Op::inputs> in, T* out, bool add) {
   constexpr int N = Op::inputs;
   const auto length = static_cast<int>(plan.extents.length);

@@ -64,7 +64,8 @@ TEST(ProfileBounds, Reductions) {
                  {"argmax", {10000, 27}},
                  {"argmax", {2000, 147}},
                  {"argmax", {100, 3001}},
-                 {"argmax", {1, 1000003}}});
+                 // Its second launch reads the few pairs of value and place that blocks left.
+                 {"argmax", {1, 1000003}, {.efficiency = 0.35}}});
 }
 
 TEST(ProfileBounds, Rows) {
