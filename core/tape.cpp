@@ -87,7 +87,7 @@ void Tape::close() {
   live_tapes().remove(id_);
 }
 
-Tape* Tape::recording(std::initializer_list<const Operand*> inputs) {
+Tape* Tape::recording(std::span<const Operand* const> inputs) {
   Tape* innermost = open_tapes.empty() ? nullptr : open_tapes.back();
   bool wanted = false;
   for (const Operand* input : inputs) {
@@ -96,8 +96,8 @@ Tape* Tape::recording(std::initializer_list<const Operand*> inputs) {
   return wanted ? innermost : nullptr;
 }
 
-void Tape::record(const char* op, std::initializer_list<const Operand*> inputs,
-                  std::initializer_list<Tensor*> outputs, BackwardFunction backward) {
+void Tape::record(const char* op, std::span<const Operand* const> inputs,
+                  std::span<Tensor* const> outputs, BackwardFunction backward) {
   Record record{op, {}, {}, {}, std::move(backward)};
   for (const Operand* input : inputs) {
     if (record.site.file == nullptr) {

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -122,9 +123,17 @@ class Tape {
   // For op authors. The innermost open tape of this thread if it has to record an op with these
   // inputs, else null: then nothing need be saved. An undefined operand is an optional input left
   // out.
-  static Tape* recording(std::initializer_list<const Operand*> inputs);
+  static Tape* recording(std::span<const Operand* const> inputs);
+  static Tape* recording(std::initializer_list<const Operand*> inputs) {
+    return recording(std::span(inputs.begin(), inputs.size()));
+  }
+  void record(const char* op, std::span<const Operand* const> inputs,
+              std::span<Tensor* const> outputs, BackwardFunction backward);
   void record(const char* op, std::initializer_list<const Operand*> inputs,
-              std::initializer_list<Tensor*> outputs, BackwardFunction backward);
+              std::initializer_list<Tensor*> outputs, BackwardFunction backward) {
+    record(op, std::span(inputs.begin(), inputs.size()), std::span(outputs.begin(), outputs.size()),
+           std::move(backward));
+  }
 
  private:
   friend class Backward;

@@ -3,6 +3,32 @@
 #include "core/primitives.h"
 
 namespace warptape {
+namespace {
+
+class Uses : public Visitor {
+ public:
+  explicit Uses(const Site& site) : site_(site) {}
+  std::vector<WeightNormUse> found;
+
+ protected:
+  void on_module(const std::string&, Module& module) override { module.fields(*this); }
+  void on_weight(const std::string&, Weight& weight) override {
+    if (auto* norm = dynamic_cast<WeightNorm*>(weight.reparametrization())) {
+      found.push_back(norm->use(site_));
+    }
+  }
+
+ private:
+  Site site_;
+};
+
+}  // namespace
+
+void refresh_weight_norm(Module& model, const Site& site) {
+  Uses uses(site);
+  model.fields(uses);
+  weight_norm_together(uses.found);
+}
 
 WeightNorm::WeightNorm(const Tensor& weight) : g_(norm_per_channel(weight)), v_(weight.clone()) {}
 
@@ -12,8 +38,13 @@ std::unique_ptr<Reparametrization> WeightNorm::clone() const {
   return copy;
 }
 
+WeightNormUse WeightNorm::use(const Site& site) {
+  return {Operand(v_, site.file, site.line), Operand(g_, site.file, site.line), &cache_};
+}
+
 Tensor WeightNorm::materialize(const Site& site) {
-  return weight_norm(Operand(v_, site.file, site.line), Operand(g_, site.file, site.line), cache_);
+  const WeightNormUse own = use(site);
+  return weight_norm(own.v, own.g, cache_);
 }
 
 void WeightNorm::split(const Tensor& weight) {

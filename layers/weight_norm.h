@@ -24,12 +24,18 @@ class WeightNorm final : public Reparametrization {
 
   Parameter& g() { return g_; }
   Parameter& v() { return v_; }
+  WeightNormUse use(const Site& site);
 
  private:
   Parameter g_;  // (O, 1, ..., 1)
   Parameter v_;  // the weight's shape
   WeightNormCache cache_;
 };
+
+// Computes all weights of a model that are weight-normalised and whose g or v has changed,
+// together: one launch on "cuda" forward, and one backward. A model's forward calls it first;
+// without it each layer computes its own.
+void refresh_weight_norm(Module& model, const Site& site = Site::here());
 
 // Applies to, or removes from, a layer that has a `weight`. ValueError if it is there already, or
 // absent.

@@ -80,6 +80,7 @@ Tensor SimpleCNN::forward(const Operand& x) {
   check<ShapeError>(x.size(2) == options_.image_size && x.size(3) == options_.image_size, x.site(),
                     "[SimpleCNN] images: got shape {}, wanted (N, {}, {}, {})", x.shape(),
                     options_.input_channels, options_.image_size, options_.image_size);
+  refresh_weight_norm(*this, x.site());
   // pool(activation(...)) in one pass.
   Tensor y = relu_max_pool2d(conv1(x), pool.options());
   y = relu_max_pool2d(conv2(y), pool.options());

@@ -1,5 +1,6 @@
 #pragma once
-// The one place with a memory fence: letting the last block of a launch finish the job of all.
+// A memory fence among blocks, the only one: letting the last block of a launch finish the job of
+// all.
 
 #include "core/simt/simt.h"
 

@@ -1,5 +1,8 @@
 #include "kernels/weight_norm/weight_norm.h"
 
+#include <utility>
+#include <vector>
+
 #include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"
@@ -31,41 +34,102 @@ bool is_fresh(const WeightNormCache& cache, const Tensor& v, const Tensor& g) {
          cache.v_version == v.version() && cache.g_version == g.version();
 }
 
-void compute(const Tensor& rows, const Tensor& v, const Tensor& g, WeightNormCache& cache) {
-  const profile::Range range("weight_norm");
+// Where w and its norms are to be computed; the cache is not fresh until then.
+WeightNormRows place_in(WeightNormCache& cache, const Tensor& rows, const Tensor& g) {
   const bool fits = cache.w.defined() && cache.w.shape() == rows.shape() &&
                     cache.w.dtype() == rows.dtype() && cache.w.device() == rows.device();
   if (!fits) {
     cache.w = Tensor::empty_like(rows);
     cache.inv_norm = Tensor::empty({rows.size(0)}, float64, rows.device());
   }
-  on_device(
-      "weight_norm", rows.device(),
-      [&] { weight_norm_forward_cpu(rows, g, cache.w, cache.inv_norm); },
-      [&] { weight_norm_forward_cuda(rows, g, cache.w, cache.inv_norm); });
+  cache.v = Tensor();
+  return {rows, g, cache.w, cache.inv_norm};
+}
+
+void remember(WeightNormCache& cache, const Tensor& v, const Tensor& g) {
   cache.v = v.detach();
   cache.g = g.detach();
   cache.v_version = v.version();
   cache.g_version = g.version();
 }
 
-void backward(Backward& context, const Tensor& v, const Tensor& g, const Tensor& inv_norm,
-              bool row_major) {
-  const Tensor& dw = context.grad();
-  GradientTarget dv{{}, WriteMode::Overwrite};
-  GradientTarget dg{{}, WriteMode::Overwrite};
-  if (context.needs(0)) {
-    // A v in another memory format gets its gradient by give(), which changes the format.
-    dv = row_major ? context.into(0) : GradientTarget{Tensor::empty_like(v), WriteMode::Overwrite};
+// Each device computes its own.
+template <class Weight, class Cpu, class Gpu>
+void run(std::span<const Weight> weights, const Cpu& cpu_kernel, const Gpu& gpu_kernel) {
+  std::vector<Weight> of_device[2];
+  for (const Weight& weight : weights) {
+    of_device[weight.v.device().type == DeviceType::CPU ? 0 : 1].push_back(weight);
   }
-  if (context.needs(1)) {
-    dg = context.into(1);
+  for (std::vector<Weight>& all : of_device) {
+    if (!all.empty()) {
+      on_device(
+          "weight_norm", all[0].v.device(), [&] { cpu_kernel(std::span(all)); },
+          [&] { gpu_kernel(std::span(all)); });
+    }
   }
-  on_device(
-      "weight_norm", dw.device(), [&] { weight_norm_backward_cpu(dw, v, g, inv_norm, dv, dg); },
-      [&] { weight_norm_backward_cuda(dw, v, g, inv_norm, dv, dg); });
-  if (context.needs(0) && !row_major) {
-    context.give(0, std::move(dv.buffer));
+}
+
+struct SavedWeight {
+  Saved v, g, inv_norm;
+  bool row_major;  // v itself
+};
+
+// Inputs v and g of one weight after the other, outputs their w.
+void backward(Backward& context, const std::vector<SavedWeight>& saved) {
+  std::vector<WeightNormGradient> gradients;
+  std::vector<int> givers;  // inputs whose format differs from the gradient's
+  for (size_t i = 0; i < saved.size(); ++i) {
+    const int v = 2 * static_cast<int>(i);
+    const int g = v + 1;
+    if (!context.has_grad(static_cast<int>(i)) || (!context.needs(v) && !context.needs(g))) {
+      continue;
+    }
+    WeightNormGradient gradient{
+        context.grad(static_cast<int>(i)), saved[i].v.get(),           saved[i].g.get(),
+        saved[i].inv_norm.get(),           {{}, WriteMode::Overwrite}, {{}, WriteMode::Overwrite}};
+    int giver = -1;
+    if (context.needs(v) && saved[i].row_major) {
+      gradient.dv = context.into(v);
+    } else if (context.needs(v)) {
+      gradient.dv.buffer = Tensor::empty_like(gradient.v);
+      giver = v;
+    }
+    if (context.needs(g)) {
+      gradient.dg = context.into(g);
+    }
+    gradients.push_back(gradient);
+    givers.push_back(giver);
+  }
+  run<WeightNormGradient>(
+      gradients, [](auto all) { weight_norm_backward_cpu(all); },
+      [](auto all) { weight_norm_backward_cuda(all); });
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (givers[i] >= 0) {
+      context.give(givers[i], std::move(gradients[i].dv.buffer));
+    }
+  }
+}
+
+// As one op, those that are not on the innermost tape yet.
+void record(std::span<const WeightNormUse> weights, const std::vector<Tensor>& rows) {
+  Tape* tape = nullptr;
+  std::vector<const Operand*> inputs;
+  std::vector<Tensor*> outputs;
+  std::vector<SavedWeight> saved;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const auto& [v, g, cache] = weights[i];
+    Tape* const recording = Tape::recording({&v, &g});
+    if (recording != nullptr && cache->w.tape_handle().tape != recording->id()) {
+      tape = recording;
+      inputs.insert(inputs.end(), {&v, &g});
+      outputs.push_back(&cache->w);
+      saved.push_back({Saved(rows[i]), Saved(g.tensor()), Saved(cache->inv_norm),
+                       v.memory_format() == MemoryFormat::RowMajor});
+    }
+  }
+  if (tape != nullptr) {
+    tape->record("weight_norm", inputs, outputs,
+                 [saved = std::move(saved)](Backward& context) { backward(context, saved); });
   }
 }
 
@@ -77,25 +141,36 @@ Tensor weight_norm(const Operand& v, const Operand& g) {
 }
 
 Tensor weight_norm(const Operand& v, const Operand& g, WeightNormCache& cache) {
-  check_arguments(v, g);
-  const Tensor rows = primitives::relayout(v.tensor(), MemoryFormat::RowMajor);
-  const bool fresh = is_fresh(cache, v.tensor(), g.tensor());
-  if (!fresh) {
-    compute(rows, v.tensor(), g.tensor(), cache);
+  const WeightNormUse use{v, g, &cache};
+  weight_norm_together({&use, 1});
+  return Tape::recording({&v, &g}) == nullptr ? cache.w.detach() : cache.w;
+}
+
+void weight_norm_together(std::span<const WeightNormUse> weights) {
+  for (const WeightNormUse& use : weights) {
+    check_arguments(use.v, use.g);
   }
-  Tape* tape = Tape::recording({&v, &g});
-  if (tape == nullptr) {
-    return cache.w.detach();
+  std::vector<Tensor> rows;
+  std::vector<WeightNormRows> stale;
+  std::vector<const WeightNormUse*> renewed;
+  for (const WeightNormUse& use : weights) {
+    rows.push_back(primitives::relayout(use.v.tensor(), MemoryFormat::RowMajor));
+    if (!is_fresh(*use.cache, use.v.tensor(), use.g.tensor())) {
+      stale.push_back(place_in(*use.cache, rows.back(), use.g.tensor()));
+      renewed.push_back(&use);
+    }
   }
-  if (!fresh || cache.w.tape_handle().tape != tape->id()) {
-    const bool row_major = v.memory_format() == MemoryFormat::RowMajor;
-    tape->record("weight_norm", {&v, &g}, {&cache.w},
-                 [saved_v = Saved(rows), saved_g = Saved(g.tensor()),
-                  saved_inv_norm = Saved(cache.inv_norm), row_major](Backward& context) {
-                   backward(context, saved_v.get(), saved_g.get(), saved_inv_norm.get(), row_major);
-                 });
+  if (!stale.empty()) {
+    const profile::Range range("weight_norm");
+    run<WeightNormRows>(
+        stale, [](auto all) { weight_norm_forward_cpu(all); },
+        [](auto all) { weight_norm_forward_cuda(all); });
   }
-  return cache.w;
+  for (const WeightNormUse* use : renewed) {
+    remember(*use->cache, use->v.tensor(), use->g.tensor());
+    use->cache->w = use->cache->w.detach();  // on no tape yet
+  }
+  record(weights, rows);
 }
 
 Tensor norm_per_channel(const Tensor& v) {

@@ -1,4 +1,6 @@
 #pragma once
+#include <span>
+
 #include "core/operand.h"
 
 namespace warptape {
@@ -25,6 +27,17 @@ struct WeightNormCache {
 // The same, computed only if v or g has been written to or replaced since the last call, and
 // recorded once per tape: all uses of w on a tape share one record.
 Tensor weight_norm(const Operand& v, const Operand& g, WeightNormCache& cache);
+
+// One of the weights of a model.
+struct WeightNormUse {
+  Operand v, g;
+  WeightNormCache* cache;
+};
+
+// The same for several: their w are in the caches then, computed where they were not fresh, and
+// recorded as one op with as many outputs. On "cuda" all of a dtype take one launch forward and one
+// backward (rows that no block can hold two more each).
+void weight_norm_together(std::span<const WeightNormUse> weights);
 
 // The norm of every row of v in the shape that g has: weight_norm(v, norm_per_channel(v)) equals v.
 // Not recorded.

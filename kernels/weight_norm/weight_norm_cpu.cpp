@@ -35,9 +35,7 @@ void for_each_row(const Tensor& v, const Body& body) {
   });
 }
 
-}  // namespace
-
-void weight_norm_forward_cpu(const Tensor& v, const Tensor& g, Tensor& w, Tensor& inv_norm) {
+void forward(const Tensor& v, const Tensor& g, Tensor& w, Tensor& inv_norm) {
   dispatch_floating(v.dtype(), [&]<class T>() {
     const T* pv = v.data<T>();
     const T* pg = g.data<T>();
@@ -54,13 +52,16 @@ void weight_norm_forward_cpu(const Tensor& v, const Tensor& g, Tensor& w, Tensor
   });
 }
 
-void weight_norm_backward_cpu(const Tensor& dw, const Tensor& v, const Tensor& g,
-                              const Tensor& inv_norm, GradientTarget dv, GradientTarget dg) {
+void backward(WeightNormGradient& weight) {
+  const Tensor& dw = weight.dw;
+  const Tensor& v = weight.v;
+  GradientTarget& dv = weight.dv;
+  GradientTarget& dg = weight.dg;
   dispatch_floating(v.dtype(), [&]<class T>() {
     const T* pdw = dw.data<T>();
     const T* pv = v.data<T>();
-    const T* pg = g.data<T>();
-    const double* inverse = inv_norm.data<double>();
+    const T* pg = weight.g.data<T>();
+    const double* inverse = weight.inv_norm.data<double>();
     T* to_v = dv.buffer.defined() ? dv.buffer.mutable_data<T>() : nullptr;
     T* to_g = dg.buffer.defined() ? dg.buffer.mutable_data<T>() : nullptr;
     const bool add_v = dv.mode == WriteMode::Accumulate;
@@ -86,6 +87,20 @@ void weight_norm_backward_cpu(const Tensor& dw, const Tensor& v, const Tensor& g
       }
     });
   });
+}
+
+}  // namespace
+
+void weight_norm_forward_cpu(std::span<WeightNormRows> weights) {
+  for (WeightNormRows& weight : weights) {
+    forward(weight.v, weight.g, weight.w, weight.inv_norm);
+  }
+}
+
+void weight_norm_backward_cpu(std::span<WeightNormGradient> weights) {
+  for (WeightNormGradient& weight : weights) {
+    backward(weight);
+  }
 }
 
 void norm_per_channel_cpu(const Tensor& v, Tensor& norm) {

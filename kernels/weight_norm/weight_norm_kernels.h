@@ -1,17 +1,29 @@
 #pragma once
+#include <span>
+
 #include "core/tape.h"
 
 namespace warptape {
 
-// v, w, dv, dw: (rows, rest), row-major. g, dg: one element per row. inv_norm: float64, one element
-// per row, 0 for a row of zeros. Overwrites w and inv_norm. An undefined gradient target is not
-// wanted.
-void weight_norm_forward_cpu(const Tensor& v, const Tensor& g, Tensor& w, Tensor& inv_norm);
-void weight_norm_forward_cuda(const Tensor& v, const Tensor& g, Tensor& w, Tensor& inv_norm);
-void weight_norm_backward_cpu(const Tensor& dw, const Tensor& v, const Tensor& g,
-                              const Tensor& inv_norm, GradientTarget dv, GradientTarget dg);
-void weight_norm_backward_cuda(const Tensor& dw, const Tensor& v, const Tensor& g,
-                               const Tensor& inv_norm, GradientTarget dv, GradientTarget dg);
+// One weight of those that are computed together. v, w: (rows, rest), row-major. g: one element per
+// row. inv_norm: float64, one element per row, 0 for a row of zeros. w and inv_norm are
+// overwritten.
+struct WeightNormRows {
+  Tensor v, g, w, inv_norm;
+};
+
+// dv and dg may be without a buffer: not wanted.
+struct WeightNormGradient {
+  Tensor dw, v, g, inv_norm;
+  GradientTarget dv, dg;
+};
+
+// All of one device.
+void weight_norm_forward_cpu(std::span<WeightNormRows> weights);
+void weight_norm_forward_cuda(std::span<WeightNormRows> weights);
+void weight_norm_backward_cpu(std::span<WeightNormGradient> weights);
+void weight_norm_backward_cuda(std::span<WeightNormGradient> weights);
+
 void norm_per_channel_cpu(const Tensor& v, Tensor& norm);
 void norm_per_channel_cuda(const Tensor& v, Tensor& norm);
 

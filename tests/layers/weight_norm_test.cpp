@@ -122,6 +122,55 @@ TEST(WeightNorms, TwoUsesOnATapeShareOneRecord) {
   expect_near(dv, v_of(layer).grad());
 }
 
+struct TwoLayers : Module {
+  Linear first = normed_linear(3, 4);
+  Linear second = normed_linear(4, 2);
+  Linear plain{{.in_features = 2, .out_features = 2, .dtype = float64}};
+  bool together = false;
+  void fields(Visitor& visit) override { visit("first", first)("second", second)("plain", plain); }
+  Tensor forward(const Operand& x) override {
+    if (together) {
+      refresh_weight_norm(*this);
+    }
+    return plain(second(first(x)));
+  }
+};
+
+TEST(WeightNorms, AllOfAModelTogetherAreWhatEachIsAlone) {
+  TwoLayers model;
+  const Tensor x = randn({5, 3}, float64);
+  std::vector<Tensor> gradients[2];
+  std::vector<double> values[2];
+  for (const bool together : {false, true}) {
+    TwoLayers copy = model;
+    copy.together = together;
+    v_of(copy.second).set_requires_grad(false);
+    Tape tape;
+    const Tensor y = copy(x);
+    const std::string dot = tape.dot();
+    const bool one_record = dot.find("\"weight_norm\\n") == dot.rfind("\"weight_norm\\n");
+    EXPECT_EQ(one_record, together) << dot;
+    tape.backward(sum(mul(y, y)));
+    values[together ? 1 : 0] = y.to_vector<double>();
+    EXPECT_FALSE(v_of(copy.second).grad().defined());
+    gradients[together ? 1 : 0] = {g_of(copy.first).grad(), v_of(copy.first).grad(),
+                                   g_of(copy.second).grad()};
+  }
+  EXPECT_EQ(values[0], values[1]);
+  for (size_t i = 0; i < gradients[0].size(); ++i) {
+    EXPECT_EQ(gradients[0][i].to_vector<double>(), gradients[1][i].to_vector<double>()) << i;
+  }
+}
+
+TEST(WeightNorms, AWeightOfManyThatNothingUsesGetsNoGradient) {
+  TwoLayers model;
+  Tape tape;
+  refresh_weight_norm(model);
+  tape.backward(sum(model.second(randn({2, 4}, float64))));
+  EXPECT_TRUE(g_of(model.second).grad().defined());
+  EXPECT_FALSE(g_of(model.first).grad().defined());
+}
+
 TEST(WeightNorms, GradientsAreThoseOfTheComposition) {
   Conv2d conv({.in_channels = 2, .out_channels = 3, .kernel_size = 2, .dtype = float64});
   weight_norm(conv);

@@ -123,6 +123,19 @@ TEST_F(OptimizerCuda, MoreParametersThanATableHolds) {
   expect_same(twins);
 }
 
+TEST_F(OptimizerCuda, AModelTakesOneLaunchPerDtype) {
+  Twins twins = some_parameters();
+  SGD sgd(Twins::states(twins.device), {.lr = 0.1, .momentum = 0.9});
+  AdamW adamw(Twins::states(twins.device), {.lr = 0.1});
+  for (Optimizer* optimizer : std::initializer_list<Optimizer*>{&sgd, &adamw}) {
+    twins.set_gradients(twins.device.size());
+    optimizer->step();  // allocates and fills its state
+    const uint64_t before = gpu::launches;
+    optimizer->step();
+    EXPECT_EQ(gpu::launches - before, 2u);
+  }
+}
+
 TEST_F(OptimizerCuda, GradientsAreClippedAsOnTheCpu) {
   for (double max_norm : {0.5, 1e6}) {  // clipped, and left as they are
     Twins twins = some_parameters();

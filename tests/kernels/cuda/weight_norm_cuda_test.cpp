@@ -274,6 +274,7 @@ TEST_F(WeightNormCuda, ManyWeightsShareALaunch) {
   std::vector<WeightNormBackward<float>> backward;
   std::vector<Tensor> results;
   std::vector<Tensor> gradients;
+  std::vector<Tensor> gain_gradients;
   for (size_t i = 0; i < 130; ++i) {
     const int64_t length = lengths[i % lengths.size()];
     const int64_t rows = 3 + static_cast<int64_t>(i) % 5;
@@ -291,15 +292,20 @@ TEST_F(WeightNormCuda, ManyWeightsShareALaunch) {
     backward.push_back({dw.data<float>(), v.data<float>(), g.data<float>(), inv_norm.data<double>(),
                         dv.mutable_data<float>(), dg.mutable_data<float>(), rows, length, false,
                         false});
-    tensors.insert(tensors.end(), {v, g, dw, inv_norm, dg});
+    tensors.insert(tensors.end(), {v, g, dw, inv_norm});
+    gain_gradients.push_back(dg);
     results.push_back(w);
     gradients.push_back(dv);
   }
+  const uint64_t before = gpu::launches;
   launch_weight_norm_forward<float>(forward, nullptr, gpu::current_stream());
+  EXPECT_EQ(gpu::launches - before, 2u);  // 128 weights, and the rest
   launch_weight_norm_backward<float>(backward, nullptr, gpu::current_stream());
+  EXPECT_EQ(gpu::launches - before, 4u);
   for (size_t i = 0; i < references.size(); ++i) {
     EXPECT_LE(error<float>(results[i], references[i].w, 0), 2e-6) << i;
     EXPECT_LE(error<float>(gradients[i], references[i].dv, references[i].dv_terms), 2e-6) << i;
+    EXPECT_LE(error<float>(gain_gradients[i], references[i].dg, 1), 1e-4) << i;
   }
 }
 

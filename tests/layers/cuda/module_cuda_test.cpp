@@ -1,5 +1,9 @@
 // Modules that move between devices.
 
+#include "core/profile.h"
+#include "core/tape.h"
+#include "kernels/add/add.h"
+#include "kernels/sum/sum.h"
 #include "layers/linear.h"
 #include "layers/sequential.h"
 #include "layers/state_dict.h"
@@ -50,6 +54,37 @@ TEST_F(ModuleCuda, MovesWithTheSameParameters) {
       EXPECT_NEAR(moved.to_vector<double>()[i], weight[i], 1e-14);
     }
   }
+}
+
+TEST_F(ModuleCuda, AllItsWeightsAreNormalisedInOneLaunch) {
+  Sequential model(Linear({.in_features = 5, .out_features = 7, .dtype = float64}),
+                   Linear({.in_features = 7, .out_features = 3, .dtype = float64}),
+                   Linear({.in_features = 3, .out_features = 130, .dtype = float64}));
+  for (size_t i = 0; i < 3; ++i) {
+    weight_norm(dynamic_cast<Linear&>(model[i]));
+  }
+  model.to(cuda);
+  const uint64_t before = gpu::launches;
+  refresh_weight_norm(model);
+  EXPECT_EQ(gpu::launches - before, 1u);
+  refresh_weight_norm(model);
+  const auto weight = [&](size_t i) { return dynamic_cast<Linear&>(model[i]).weight.operand({}); };
+  weight(1);
+  EXPECT_EQ(gpu::launches - before, 1u) << "nothing has changed";
+
+  Tape tape;
+  refresh_weight_norm(model);
+  const std::vector<Operand> weights{weight(0), weight(1), weight(2)};
+  Tensor total = sum(weights[0]);
+  total = add(total, sum(weights[1]));
+  total = add(total, sum(weights[2]));
+  profile::start();
+  tape.backward(total);
+  int64_t calls = 0;
+  for (const profile::Total& range : profile::summarize(profile::stop())) {
+    calls += range.name == "weight_norm backward" ? range.calls : 0;
+  }
+  EXPECT_EQ(calls, 1);
 }
 
 TEST_F(ModuleCuda, OptimizersHoldWhatMoved) {
