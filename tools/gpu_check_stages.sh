@@ -144,11 +144,12 @@ training() {
 }
 
 step() {
-  local libraries line lines=
+  local libraries text lines=
   for libraries in on off; do
-    line="$("$build/warptape" bench step simple_cnn --device cuda --batch-size 512 --warmup 20 --steps 60 \
-      --gpu-libraries "$libraries" | tee /dev/stderr | sed -n 's/^ *\(median.*\)/\1/p')"
-    lines+="${lines:+; }libraries $libraries: $line"
+    text="$("$build/warptape" bench step simple_cnn --device cuda --batch-size 512 --warmup 20 --steps 60 \
+      --gpu-libraries "$libraries")"
+    echo "$text"
+    lines+="${lines:+; }libraries $libraries: $(sed -n 's/^ *\(median.*\)/\1/p' <<<"$text")"
   done
   echo "detail: $lines"
 }
