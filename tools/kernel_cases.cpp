@@ -130,7 +130,8 @@ PreparedKernels prepare_grad_norm(const Shape& shape, DType dtype) {
   const Parameter parameter(on_cuda(shape, dtype));
   parameter.state()->grad = on_cuda(shape, dtype);
   parameter.state()->grad_is_empty = false;
-  return all_wide([state = parameter.state()] { grad_norm({state}); }, bytes_of(shape, dtype));
+  return all_wide([state = parameter.state()] { queue_grad_norm({state}); },
+                  bytes_of(shape, dtype));
 }
 
 PreparedKernels prepare_fill(const Shape& shape, DType dtype) {
