@@ -1,7 +1,33 @@
 # shellcheck shell=bash
 # What the stages of tools/gpu_check.sh do; each runs in a shell of its own that has read this file,
 # at the repository's root, with its variables in the environment:
-: "${build:?}" "${architecture:?}" "${jobs:?}" "${dry_run:?}" "${bundle_only:?}" "${out:?}" "${target?}" "${tests?}"
+: "${build:?}" "${architecture:?}" "${jobs:?}" "${patience:?}" "${dry_run:?}" "${bundle_only:?}" "${out:?}" "${target?}" "${tests?}"
+
+# what_failed LOG - a few lines of a failed stage's log: tests that failed or did not end, faults that
+# a sanitizer found, bounds that do not hold; of other logs the last lines.
+what_failed() {
+  local lines
+  lines="$(awk '
+    function say(text) {
+      text = substr(text, 1, 200)
+      if (!(text in said) && ++count <= 30) print text
+      said[text]
+    }
+    /^\[ RUN      \]/ { running[$4] }
+    /^\[       OK \]|^\[  SKIPPED \]|^\[  FAILED  \]/ { delete running[$4] }
+    /^\[  FAILED  \] [^ ]+\./ { sub(",$", "", $4); say("failed: " $4) }
+    /Test +#[0-9]+: .*\*\*\*/ && !/\*\*\*Skipped/ {
+      sub(".*Test +#[0-9]+: ", ""); sub(" *[.]*[*][*][*]", ": "); sub(" +[0-9.]+ sec.*", ""); say($0)
+    }
+    /^========= [A-Z]/ && !/COMPUTE-SANITIZER|SUMMARY/ { say($0) }
+    /^=========     at / { say($0) }
+    / FAILED$/ { say($0) }
+    END {
+      for (test in running) say("did not end: " test)
+      if (count > 30) print "and " count - 30 " more"
+    }' "$1")"
+  if [[ -n $lines ]]; then echo "$lines"; else tail -n 5 "$1"; fi
+}
 
 find_toolkit() {
   if ! text="$(cmake -P cmake/warptape_cuda_toolkit.cmake 2>&1)"; then
@@ -79,14 +105,14 @@ run_tests() {
   if [[ -n $tests ]]; then
     options+=(-R "$tests")
   elif [[ $dry_run == yes ]]; then
-    options+=(-R '^(check_includes|ptxas_report|machine_code.*)$')
+    options+=(-R '^(check_includes|ptxas_report|gpu_check_report|machine_code.*)$')
   fi
   run_ctest "$build" "${options[@]}"
 }
 
 # On our kernels alone; core knows no libraries. ctest keeps notes in its folder: here another one.
 run_tests_without_libraries() {
-  local options=(-E '^(core|check_includes|ptxas_report|machine_code)')
+  local options=(-E '^(core|check_includes|ptxas_report|gpu_check_report|machine_code)')
   if [[ -n $tests ]]; then options+=(-R "$tests"); fi
   mkdir -p "$build/without_libraries"
   echo "subdirs(\"$PWD/$build\")" >"$build/without_libraries/CTestTestfile.cmake"
