@@ -94,7 +94,7 @@ run_ctest() {
   local folder="$1" status=0
   shift
   OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive ctest --test-dir "$folder" --no-tests=error \
-    --output-on-failure -j $((jobs / 2 + 1)) --timeout 300 "$@" | tee "$folder/ctest.log" || status=$?
+    --output-on-failure -j $((jobs / 2 + 1)) --timeout $((60 * patience)) "$@" | tee "$folder/ctest.log" || status=$?
   echo "detail: $(grep -E 'tests passed' "$folder/ctest.log")," \
     "$(grep -c '(Skipped)' "$folder/ctest.log" || true) skipped"
   return $status
