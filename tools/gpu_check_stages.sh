@@ -126,12 +126,21 @@ kernel_tests='op_*.*_cuda:*Cuda.*:MatrixCore.*:Depthwise.*:WeightNormLadder.*:Gp
 
 # sanitize TOOL OPTION... - the kernels' tests, on our kernels alone, in four processes.
 sanitize() {
-  local tool="$1" shards=4 folder sanitizer shard pid pids=() status=0
+  local tool="$1" shards=4 folder sanitizer probe reason passed shard pid pids=() status=0
   shift
   folder="$(sed -n 's/^CMAKE_CUDA_COMPILER:[A-Z]*=\(.*\)\/nvcc$/\1/p' "$build/CMakeCache.txt")"
   sanitizer="$(PATH="$PATH:$folder" command -v compute-sanitizer || true)"
   if [[ -z $sanitizer ]]; then
     echo "detail: no compute-sanitizer on PATH or beside nvcc"
+    return 77
+  fi
+  # Where it refuses the device, programs end at their first call, or see no device.
+  probe="$("$sanitizer" --tool "$tool" "$build/tests/warptape_tests" \
+    --gtest_filter=GpuPrimitives.AllFiniteSeesEveryElement 2>&1 || true)"
+  reason="$(grep -m 1 -E 'Device not supported|error 999|\(999\)|^\[  SKIPPED \]' <<<"$probe" || true)"
+  if [[ -n $reason && $probe != *"[       OK ]"* ]]; then
+    echo "$probe"
+    echo "detail: compute-sanitizer refuses this device: ${reason#========= }"
     return 77
   fi
   # Few samples: it watches how kernels run, not what they compute.
@@ -142,8 +151,10 @@ sanitize() {
     pids+=($!)
   done
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
-  echo "detail: $(cat "$build/$tool".?.log | grep -c '\[       OK \]' || true) tests passed;" \
+  passed="$(cat "$build/$tool".?.log | grep -c '^\[       OK \]' || true)"
+  echo "detail: $passed tests passed;" \
     "$(cat "$build/$tool".?.log | sed -n 's/.*\(SUMMARY: .*\)/\1/p' | sort | uniq -c | tr -s ' ' | paste -s -d ',')"
+  [[ $passed -gt 0 ]] || status=1
   return $status
 }
 
