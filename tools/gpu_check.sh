@@ -41,7 +41,7 @@ info_limit=30
 checks_limit=170 # tests, sanitizers and training, which run side by side
 step_limit=40
 kernels_limit=60
-pytorch_limit=120
+pytorch_limit=180
 total_limit=520
 
 dry_run=no

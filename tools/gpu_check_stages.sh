@@ -206,11 +206,12 @@ pytorch() {
     return 77
   fi
   python3 tools/bench_vs_pytorch.py --warptape "$build/warptape" --device cuda --rounds 1 --markdown \
-    --json "$out/pytorch.json"
+    --timeout $((50 * patience)) --json "$out/pytorch.json"
   echo "detail: $(python3 - "$out/pytorch.json" <<'PYTHON'
 import json, sys
-results = json.load(open(sys.argv[1]))["results"]
-print(", ".join(f"{r['implementation']} {r['median_ms']:.3f} ms" for r in results))
+report = json.load(open(sys.argv[1]))
+parts = [f"{r['implementation']} {r['median_ms']:.3f} ms" for r in report["results"]]
+print(", ".join(parts + [f"{name} not run" for name in report["not_run"]]))
 PYTHON
 )"
 }
