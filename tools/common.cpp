@@ -4,7 +4,6 @@
 #include "core/device/on_device.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "kernels/common/gpu_libraries.h"
 #include "tools/commands.h"
 
 namespace warptape::tools {
@@ -83,6 +82,16 @@ void load_checkpoint(const std::string& path, const StateDict& tensors, Module& 
   } catch (const ValueError& error) {
     throw ValueError(path + ": " + error.what());
   }
+}
+
+std::string product_precision() {
+  const bool has_effect = tf32_is_on() && gpu_libraries_are_on() &&
+                          (cublas_library().reason.empty() || cudnn_library().reason.empty());
+  return has_effect ? "tf32" : "float32";
+}
+
+std::string version_of(const GpuLibrary& library) {
+  return library.reason.empty() ? library.version : "absent";
 }
 
 std::string version() {

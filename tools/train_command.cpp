@@ -152,8 +152,14 @@ Json describe(const TrainOptions& o, const ImageData& data, const Split& parts,
   json["dtype"] = o.dtype;
   json["seed"] = o.seed;
   json["init"] = or_null(!o.init.empty(), o.init);
+  const bool on_gpu = o.machine.device != "cpu";
   json["device"] = o.machine.device;
-  json["data_on_device"] = or_null(o.machine.device != "cpu", o.data_on_device == "on");
+  json["gpu_libraries"] = or_null(on_gpu, gpu_libraries_are_on() ? "on" : "off");
+  // Not or_null: runs on the CPU load no libraries of a GPU.
+  json["cublaslt"] = on_gpu ? Json(version_of(cublas_library())) : Json();
+  json["cudnn"] = on_gpu ? Json(version_of(cudnn_library())) : Json();
+  json["tf32"] = on_gpu ? Json(product_precision() == "tf32") : Json();
+  json["data_on_device"] = or_null(on_gpu, o.data_on_device == "on");
   json["threads"] = num_threads();
   json["onednn"] = or_null(onednn_is_built_in(), onednn_version());
   return json;
