@@ -20,8 +20,8 @@ void add_kernel_command(CLI::App& program);
 // Options that several commands have.
 struct MachineOptions {
   std::string device = "auto";
-  int threads = 0;  // 0: the machine's
-  std::string gpu_libraries = "on";
+  int threads = 0;                 // 0: the machine's
+  std::string gpu_libraries = {};  // empty: as the environment says
   bool tf32 = false;
 };
 void add_machine_options(CLI::App& command, MachineOptions& options);

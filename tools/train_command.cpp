@@ -189,7 +189,15 @@ void place_data(TrainOptions& options, ImageData& data, Device device) {
   }
 }
 
+void check_combinations(const TrainOptions& o) {
+  check<ValueError>(!o.machine.tf32 || o.dtype == "float32",
+                    "[train] --tf32: got --dtype {}, wanted float32", o.dtype);
+  check<ValueError>(o.machine.device != "cpu" || o.data_on_device != "on",
+                    "[train] --data-on-device on: got --device cpu, wanted a GPU");
+}
+
 int train(TrainOptions options) {
+  check_combinations(options);
   const Device device = apply(options.machine);
   options.machine.device = to_string(device);
   options.data = options.data.empty() ? default_data() : options.data;

@@ -216,6 +216,21 @@ TEST_F(CudaCommands, BenchTimesSteps) {
   EXPECT_EQ(json.at("cudnn"), version_or_absent(cudnn_library()));
 }
 
+TEST_F(CudaCommands, TakeGpuLibrariesFromTheEnvironmentUnlessTold) {
+  const Arguments step = {"bench", "step",     "simple_cnn", "--batch-size", "1",        "--steps",
+                          "1",     "--warmup", "1",          "--json",       "--device", "cuda"};
+  const auto libraries = [&](const char* value, const Arguments& more) {
+    const EnvironmentVariable variable("WARPTAPE_GPU_LIBRARIES", value);
+    return nlohmann::json::parse(expect_runs(step + more).out)
+        .at("gpu_libraries")
+        .get<std::string>();
+  };
+  EXPECT_EQ(libraries("", {}), "on");
+  EXPECT_EQ(libraries("off", {}), "off");
+  EXPECT_EQ(libraries("off", {"--gpu-libraries", "on"}), "on");
+  EXPECT_EQ(libraries("on", {"--gpu-libraries", "off"}), "off");
+}
+
 // Our kernels never round to TF32.
 TEST_F(CudaCommands, BenchSaysTf32WhereLibrariesServe) {
   const bool serves = cublas_library().reason.empty() || cudnn_library().reason.empty();
