@@ -2,8 +2,9 @@
 #   WARPTAPE_WITH_CUBLAS     whether its headers are there, so that *_cublas.cpp can be compiled
 #   WARPTAPE_CUBLAS_ABSENT   why not, a sentence for `warptape info`
 #   WARPTAPE_CUBLAS_FOLDERS  where the program looks for the library, as load_library() reads it
-# and WARPTAPE_CUDNN_OPTIONS, how files that name cuDNN are compiled. Nothing links them. warptape_gpu_library_sources(LIST) leaves of the
-# sources in LIST those that this build compiles.
+#   WARPTAPE_CUBLAS_OPTIONS  how files that name it are compiled
+# Nothing links them. warptape_gpu_library_sources(LIST) leaves of the sources in LIST those that this
+# build compiles.
 
 option(WARPTAPE_GPU_LIBRARIES "With WARPTAPE_GPU=cuda: use cuBLASLt and cuDNN where they are found" ON)
 set(WARPTAPE_CUDNN_ROOT "" CACHE PATH "cuDNN's folder, with include/ and lib/ in it; else it is searched for")
@@ -52,14 +53,31 @@ endfunction()
 
 get_filename_component(warptape_toolkit_lib ${WARPTAPE_CUDA_RUNTIME} DIRECTORY)
 
-if(EXISTS ${WARPTAPE_CUDA_INCLUDE}/cublasLt.h)
+# cuBLASLt's header: the toolkit's, or a Python package's.
+set(cublas_include "")
+set(candidates ${WARPTAPE_CUDA_INCLUDE})
+foreach(site ${warptape_sites})
+  list(APPEND candidates ${site}/nvidia/cu13/include)
+endforeach()
+foreach(folder ${candidates})
+  if(NOT cublas_include AND EXISTS ${folder}/cublasLt.h)
+    set(cublas_include ${folder})
+  endif()
+endforeach()
+
+if(cublas_include)
   set(WARPTAPE_WITH_CUBLAS ON)
+  # Searched last: all other headers in there are the toolkit's.
+  set(WARPTAPE_CUBLAS_OPTIONS "")
+  if(NOT cublas_include STREQUAL WARPTAPE_CUDA_INCLUDE)
+    set(WARPTAPE_CUBLAS_OPTIONS -idirafter${cublas_include})
+  endif()
   # An empty name is the loader's own search.
   warptape_site_folders(folders nvidia/cu13/lib)
   set(WARPTAPE_CUBLAS_FOLDERS "${warptape_toolkit_lib}:${folders}")
-  message(STATUS "cuBLASLt: ${WARPTAPE_CUDA_INCLUDE}/cublasLt.h")
+  message(STATUS "cuBLASLt: ${cublas_include}/cublasLt.h")
 else()
-  set(WARPTAPE_CUBLAS_ABSENT "the CUDA toolkit of the build has no cublasLt.h")
+  set(WARPTAPE_CUBLAS_ABSENT "cublasLt.h was not found by the build")
   message(STATUS "cuBLASLt: ${WARPTAPE_CUBLAS_ABSENT}; our kernels serve")
 endif()
 

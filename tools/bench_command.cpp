@@ -96,15 +96,28 @@ int bench_step(const BenchOptions& options) {
   const double rate = 1000 * static_cast<double>(options.batch_size) / median;
   const double live_peak = static_cast<double>(memory_stats(device).peak_bytes) / (1 << 20);
   const auto steps = static_cast<double>(options.steps);
+  const std::string precision = device == cpu ? "float32" : product_precision();
   if (options.json) {
-    nlohmann::ordered_json json{
-        {"model", options.model},        {"batch_size", options.batch_size},
-        {"device", to_string(device)},   {"device_name", describe_device(device)},
-        {"threads", num_threads()},      {"steps", options.steps},
-        {"median_ms", median},           {"min_ms", times.front()},
-        {"max_ms", times.back()},        {"samples_per_second", rate},
-        {"peak_rss_mb", peak_rss_mib()}, {"peak_tensors_mb", live_peak},
-        {"onednn", onednn_version()},    {"instruction_set", onednn_instruction_set()}};
+    nlohmann::ordered_json json{{"model", options.model},
+                                {"batch_size", options.batch_size},
+                                {"precision", precision},
+                                {"device", to_string(device)},
+                                {"device_name", describe_device(device)},
+                                {"threads", num_threads()},
+                                {"steps", options.steps},
+                                {"median_ms", median},
+                                {"min_ms", times.front()},
+                                {"max_ms", times.back()},
+                                {"samples_per_second", rate},
+                                {"peak_rss_mb", peak_rss_mib()},
+                                {"peak_tensors_mb", live_peak},
+                                {"onednn", onednn_version()},
+                                {"instruction_set", onednn_instruction_set()}};
+    if (device != cpu) {
+      json["gpu_libraries"] = gpu_libraries_are_on() ? "on" : "off";
+      json["cublaslt"] = version_of(cublas_library());
+      json["cudnn"] = version_of(cudnn_library());
+    }
     for (const profile::Total& total : totals) {
       json["profile"][total.name] = {{"calls", total.calls},
                                      {"self_ms", static_cast<double>(total.self_ns) / 1e6 / steps}};
@@ -112,8 +125,8 @@ int bench_step(const BenchOptions& options) {
     fmt::print("{}\n", json.dump(2));
     return 0;
   }
-  fmt::print("{} training step, batch {}x3x32x32, float32, SGD with momentum, on {}\n",
-             options.model, options.batch_size, describe_device(device));
+  fmt::print("{} training step, batch {}x3x32x32, {}, SGD with momentum, on {}\n", options.model,
+             options.batch_size, precision, describe_device(device));
   fmt::print("  median {:.2f} ms of {} steps (min {:.2f}, max {:.2f})\n", median, options.steps,
              times.front(), times.back());
   fmt::print("  {:.0f} samples/s; peak memory {:.0f} MiB, of it tensors {:.0f} MiB\n", rate,

@@ -11,7 +11,6 @@
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
-#include "kernels/common/gpu_libraries.h"
 #include "tools/commands.h"
 #include "tools/kernel_cases.h"
 #include "tools/kernel_timer.h"
@@ -183,10 +182,6 @@ std::string today() {
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", std::gmtime(&now));
   return text;
-}
-
-std::string version_of(const GpuLibrary& library) {
-  return library.reason.empty() ? library.version : "absent";
 }
 
 nlohmann::ordered_json to_json(const Timing& timing, const Row& row) {

@@ -3,10 +3,12 @@
 
 One step is: zero gradients, forward, cross entropy, backward and SGD with
 momentum, in float32, with a batch of 3x32x32 images held in memory. All
-implementations run one after the other in fresh processes, several rounds over;
-every process warms up for 3 steps and times 15. The table shows the median over
-the rounds of each process's median step, with the smallest and largest of them,
-and the largest peak memory.
+implementations run one after the other in fresh processes, several rounds over,
+those that compile after all rounds of the others; every process warms up for 3
+steps and times 15. The table shows the median over the rounds of each process's
+median step, with the smallest and largest of them, and the largest peak memory.
+A process that fails or takes longer than --timeout counts as not run; --json has
+the results so far after every process. The exit status is 1 if Warptape did not run.
 
 With --device cuda they are Warptape with vendor libraries and on its own kernels
 alone, and PyTorch eager, compiled, and compiled with CUDA graphs; processes warm
@@ -30,6 +32,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -162,11 +165,19 @@ def run_process(implementation, arguments, threads):
                 "--threads", str(threads), "--steps", str(arguments.steps)]
     if arguments.tf32:
         command.append("--tf32")
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}\nfailed with exit status {result.returncode}:\n"
-                           f"{result.stderr[-2000:]}")
-    output = json.loads(result.stdout)
+    # Files, not pipes: a compiler's processes may hold those open when theirs is killed.
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        try:
+            status = subprocess.run(command, stdout=out, stderr=err,
+                                    timeout=arguments.timeout).returncode
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"stopped after {arguments.timeout} s") from None
+        out.seek(0)
+        err.seek(0)
+        if status != 0:
+            raise RuntimeError(f"{' '.join(command)}\nfailed with exit status {status}:\n"
+                               f"{err.read()[-2000:]}")
+        output = json.loads(out.read())
     if implementation.startswith("warptape"):
         kind = "rss" if arguments.device == "cpu" else "tensors"
         output["peak_memory_mb"] = output[f"peak_{kind}_mb"]
@@ -187,52 +198,55 @@ def warptape_version(warptape):
     return result.stdout.strip() if result.returncode == 0 else "Warptape"
 
 
-def measure(arguments):
+def measure(arguments, save):
     """One result per (implementation, threads), from runs in turn over all rounds, and what could
-    not run, with the reason. Warptape has to."""
+    not run, with the reason. Calls `save` with both after every process."""
     implementations = IMPLEMENTATIONS[arguments.device]
-    runs = [(implementation, threads) for threads in arguments.threads
-            for implementation in implementations]
-    outputs = {run: [] for run in runs}
+    outputs = {(implementation, threads): [] for threads in arguments.threads
+               for implementation in implementations}
     not_run = {}
-    for round_index in range(arguments.rounds):
-        for run in runs:
-            implementation, threads = run
-            name = implementations[implementation]
-            if name in not_run:
-                continue
-            try:
-                output = run_process(implementation, arguments, threads)
-            except RuntimeError as error:
-                if implementation.startswith("warptape"):
-                    sys.exit(str(error))
-                not_run[name] = str(error).strip().splitlines()[-1]
-                continue
-            outputs[run].append(output)
-            print(f"round {round_index + 1}/{arguments.rounds}  {threads} threads  {name}: "
-                  f"{output['median_ms']:.3f} ms", file=sys.stderr)
+    for compiled in (False, True):  # a slow compiler holds up nothing else
+        for round_index in range(arguments.rounds):
+            for run in outputs:
+                implementation, threads = run
+                name = implementations[implementation]
+                if (implementation in COMPILE_MODES) != compiled or name in not_run:
+                    continue
+                try:
+                    output = run_process(implementation, arguments, threads)
+                except RuntimeError as error:
+                    if implementation.startswith("warptape"):
+                        print(error, file=sys.stderr)
+                    not_run[name] = str(error).strip().splitlines()[-1]
+                else:
+                    outputs[run].append(output)
+                    print(f"round {round_index + 1}/{arguments.rounds}  {threads} threads  {name}: "
+                          f"{output['median_ms']:.3f} ms", file=sys.stderr)
+                save(summarize(outputs, arguments), not_run)
+    return summarize(outputs, arguments), not_run
 
+
+def summarize(outputs, arguments):
     def median(run):
         return statistics.median(output["median_ms"] for output in outputs[run])
 
     results = []
-    for implementation, threads in runs:
-        run = implementation, threads
-        name = implementations[implementation]
-        if name in not_run:
+    for run in outputs:
+        implementation, threads = run
+        if not outputs[run]:
             continue
-        medians = [output["median_ms"] for output in outputs[run]]
+        warptape = ("warptape", threads)
         results.append({
-            "implementation": name,
+            "implementation": IMPLEMENTATIONS[arguments.device][implementation],
             "threads": threads,
             "median_ms": median(run),
-            "round_medians_ms": medians,
-            "ratio_to_warptape": median(run) / median(("warptape", threads)),
+            "round_medians_ms": [output["median_ms"] for output in outputs[run]],
+            "ratio_to_warptape": median(run) / median(warptape) if outputs[warptape] else None,
             "samples_per_second": 1000 * arguments.batch_size / median(run),
             "peak_memory_mb": max(output["peak_memory_mb"] for output in outputs[run]),
             "device_name": outputs[run][0].get("device_name"),
         })
-    return results, not_run
+    return results
 
 
 def format_table(results, markdown):
@@ -241,9 +255,10 @@ def format_table(results, markdown):
     for r in results:
         medians = r["round_medians_ms"]
         digits = 1 if r["median_ms"] >= 10 else 3
+        ratio = r["ratio_to_warptape"]
         rows.append([r["implementation"], str(r["threads"]), f"{r['median_ms']:.{digits}f}",
                      f"{min(medians):.{digits}f} to {max(medians):.{digits}f}",
-                     f"{r['ratio_to_warptape']:.2f}", f"{r['samples_per_second']:.0f}",
+                     "" if ratio is None else f"{ratio:.2f}", f"{r['samples_per_second']:.0f}",
                      f"{r['peak_memory_mb']:.0f}"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
 
@@ -287,6 +302,8 @@ def main():
                         help="processes per implementation and thread count (default 5)")
     parser.add_argument("--threads", type=thread_list, metavar="LIST",
                         help="CPU threads, separated by commas (default 1,2; on cuda 1)")
+    parser.add_argument("--timeout", type=positive, default=600, metavar="SECONDS",
+                        help="for each process (default 600)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--child", choices=["eager", "channels_last", *COMPILE_MODES],
@@ -301,35 +318,42 @@ def main():
         sys.exit("bench_vs_pytorch.py needs PyTorch: python3 -m pip install torch")
     if arguments.child:
         print(json.dumps(run_pytorch(arguments.child, arguments)))
-        return
+        return 0
     if arguments.warptape is None or not arguments.warptape.is_file():
         parser.error("--warptape must name the warptape program; build Warptape first")
     arguments.warptape = arguments.warptape.resolve()
 
-    results, not_run = measure(arguments)
-    processor = processor_name() if arguments.device == "cpu" else results[0]["device_name"]
     precision = "float32, products may use TF32" if arguments.tf32 else "float32"
     report = {
         "date": datetime.date.today().isoformat(),
-        "processor": processor,
+        "processor": processor_name() if arguments.device == "cpu" else "unknown GPU",
         "versions": [warptape_version(arguments.warptape),
                      "PyTorch " + importlib.metadata.version("torch"),
                      "Python " + platform.python_version()],
         "batch_size": arguments.batch_size,
         "rounds": arguments.rounds,
         "precision": precision,
-        "results": results,
-        "not_run": not_run,
     }
+
+    def save(results, not_run):
+        report.update(results=results, not_run=not_run)
+        names = [r["device_name"] for r in results if r["device_name"]]
+        if arguments.device == "cuda" and names:
+            report["processor"] = names[0]
+        if arguments.json:
+            part = arguments.json.with_name(arguments.json.name + ".part")
+            part.write_text(json.dumps(report, indent=2) + "\n")
+            part.replace(arguments.json)
+
+    results, not_run = measure(arguments, save)
     print(f"SimpleCNN training step, batch size {arguments.batch_size}, {precision}, "
           f"median of {arguments.rounds} rounds\n")
-    print(format_table(report["results"], arguments.markdown))
+    print(format_table(results, arguments.markdown))
     for name, reason in not_run.items():
         print(f"not run: {name}: {reason}")
     print(f"\n{report['processor']}; {', '.join(report['versions'])}; {report['date']}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 1 if any(name.startswith("Warptape") for name in not_run) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

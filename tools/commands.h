@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/device/device.h"
+#include "kernels/common/gpu_libraries.h"
 #include "layers/state_dict.h"
 
 namespace warptape::tools {
@@ -19,8 +20,8 @@ void add_kernel_command(CLI::App& program);
 // Options that several commands have.
 struct MachineOptions {
   std::string device = "auto";
-  int threads = 0;  // 0: the machine's
-  std::string gpu_libraries = "on";
+  int threads = 0;                 // 0: the machine's
+  std::string gpu_libraries = {};  // empty: as the environment says
   bool tf32 = false;
 };
 void add_machine_options(CLI::App& command, MachineOptions& options);
@@ -40,6 +41,12 @@ bool fits_on_device(Device device, int64_t bytes);
 
 // load_state_dict with the checkpoint's path in front of its message.
 void load_checkpoint(const std::string& path, const StateDict& tensors, Module& model);
+
+// How products round: "tf32" where --tf32 has an effect, else "float32".
+std::string product_precision();
+
+// The library's version, or "absent" where it cannot serve.
+std::string version_of(const GpuLibrary& library);
 
 // Version of the program, from the build.
 std::string version();

@@ -4,7 +4,6 @@
 #include "core/device/on_device.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "kernels/common/gpu_libraries.h"
 #include "tools/commands.h"
 
 namespace warptape::tools {
@@ -32,9 +31,8 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
   command.add_option("--threads", options.threads, "CPU threads [all]")->check(CLI::Range(1, 1024));
   command
       .add_option("--gpu-libraries", options.gpu_libraries,
-                  "on: cuBLASLt and cuDNN where they serve (see warptape info); off: our kernels")
-      ->envname("WARPTAPE_GPU_LIBRARIES")
-      ->capture_default_str()
+                  "on: cuBLASLt and cuDNN where they serve (see warptape info); off: our kernels "
+                  "[WARPTAPE_GPU_LIBRARIES, else on]")
       ->check(CLI::IsMember({"on", "off"}));
   command.add_flag("--tf32", options.tf32,
                    "On a GPU let these libraries round factors to TF32: faster, 3 decimal digits");
@@ -49,7 +47,14 @@ Device apply(const MachineOptions& options) {
   if (options.threads > 0) {
     set_num_threads(options.threads);
   }
-  set_gpu_libraries(options.gpu_libraries == "on");
+  if (options.device == "cpu") {
+    check<ValueError>(options.gpu_libraries.empty(),
+                      "--gpu-libraries {}: got --device cpu, wanted a GPU", options.gpu_libraries);
+    check<ValueError>(!options.tf32, "--tf32: got --device cpu, wanted a GPU");
+  }
+  // Asked for in any case, so that a bad value in the environment never passes.
+  set_gpu_libraries(options.gpu_libraries.empty() ? gpu_libraries_are_on()
+                                                  : options.gpu_libraries == "on");
   set_tf32(options.tf32);
   const Device device = parse_device(options.device != "auto" ? options.device
                                      : has_real_gpu()         ? "cuda"
@@ -83,6 +88,16 @@ void load_checkpoint(const std::string& path, const StateDict& tensors, Module& 
   } catch (const ValueError& error) {
     throw ValueError(path + ": " + error.what());
   }
+}
+
+std::string product_precision() {
+  const bool has_effect = tf32_is_on() && gpu_libraries_are_on() &&
+                          (cublas_library().reason.empty() || cudnn_library().reason.empty());
+  return has_effect ? "tf32" : "float32";
+}
+
+std::string version_of(const GpuLibrary& library) {
+  return library.reason.empty() ? library.version : "absent";
 }
 
 std::string version() {

@@ -19,7 +19,9 @@ Needs python3 alone. Prints a table; the exit status is 1 if a bound fails. Exam
 """
 
 import argparse
+import concurrent.futures
 import csv
+import itertools
 import math
 import pathlib
 import random
@@ -40,9 +42,10 @@ def parse_arguments():
     parser.add_argument("--steps", type=int, default=20, help="per run [20]")
     parser.add_argument("--batch-size", type=int, default=16, help="[16]")
     parser.add_argument("--image-size", type=int, default=32, help="[32]")
+    parser.add_argument("--jobs", type=int, default=1, help="seeds that run side by side [1]")
     arguments = parser.parse_args()
-    if min(arguments.seeds, arguments.steps, arguments.batch_size) < 1:
-        parser.error("--seeds, --steps and --batch-size: wanted 1 or more")
+    if min(arguments.seeds, arguments.steps, arguments.batch_size, arguments.jobs) < 1:
+        parser.error("--seeds, --steps, --batch-size and --jobs: wanted 1 or more")
     if arguments.steps < 2:
         parser.error("--steps: wanted 2 or more")
     return arguments
@@ -69,13 +72,12 @@ class Trainer:
     def __init__(self, arguments, folder):
         self.arguments = arguments
         self.folder = folder
-        self.count = 0
+        self.numbers = itertools.count(1)
         write_data(folder / "data")
 
     def train(self, device, dtype, seed, init=None, steps=None, lr="0.01", options=()):
         """The folder of a finished run."""
-        self.count += 1
-        out = self.folder / f"run{self.count}"
+        out = self.folder / f"run{next(self.numbers)}"
         command = [self.arguments.warptape, "train", "simple_cnn", "--device", device,
                    "--dtype", dtype, "--seed", str(seed), "--data", self.folder / "data",
                    "--out", out, "--epochs", "1000000", "--optimizer", "sgd", "--momentum", "0.9",
@@ -114,12 +116,8 @@ def differing_files(run, other):
 
 def compare(trainer, arguments):
     """Yields (what, value, bound); a value must not exceed its bound."""
-    starts = {}
-
     def start_of(seed):
-        if seed not in starts:
-            starts[seed] = trainer.train("cpu", "float32", seed, steps=1, lr="0")
-        return starts[seed]
+        return trainer.train("cpu", "float32", seed, steps=1, lr="0")
 
     first = start_of(0)
     reference = trainer.train("cpu", "float64", 0, first)
@@ -137,20 +135,19 @@ def compare(trainer, arguments):
         yield (f"float64, checkpoint goes on, {name}: largest difference",
                largest_difference(run, wanted), FLOAT64_BOUND)
 
-    errors = {"cuda": [], "cpu": []}
-    first_losses = []
-    for seed in range(arguments.seeds):
-        exact = column(trainer.train("cpu", "float64", seed, start_of(seed)), "loss")
-        for device, of_device in errors.items():
-            losses = column(trainer.train(device, "float32", seed, start_of(seed)), "loss")
-            of_device.append(abs(losses[-1] - exact[-1]))
-            if device == "cuda":
-                first_losses.append(relative(losses[0], exact[0]))
+    def losses_of(seed):
+        start = start_of(seed)
+        return [column(trainer.train(device, dtype, seed, start), "loss")
+                for device, dtype in (("cpu", "float64"), ("cpu", "float32"), ("cuda", "float32"))]
+
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        losses = list(pool.map(losses_of, range(arguments.seeds)))
     yield (f"float32, first loss: largest error of {arguments.seeds} seeds",
-           max(first_losses), FIRST_LOSS_BOUND)
+           max(relative(cuda[0], exact[0]) for exact, _, cuda in losses), FIRST_LOSS_BOUND)
     yield (f"float32, loss of step {arguments.steps}: median error",
-           statistics.median(errors["cuda"]),
-           LAST_LOSS_FACTOR * statistics.median(errors["cpu"]))
+           statistics.median(abs(cuda[-1] - exact[-1]) for exact, _, cuda in losses),
+           LAST_LOSS_FACTOR * statistics.median(abs(cpu[-1] - exact[-1])
+                                                for exact, cpu, _ in losses))
 
     for dtype in ("float32", "float64"):
         runs = [trainer.train("cuda", dtype, 0, first) for _ in range(2)]

@@ -9,8 +9,7 @@ usage: tools/gpu_check.sh [OPTION...] [OUT]
 
 Builds Warptape for the GPU that is here and checks on it
   - every test, with cuBLASLt and cuDNN and without them,
-  - the kernels' tests under compute-sanitizer: memcheck, and racecheck for those with
-    shared memory,
+  - the kernels' tests under compute-sanitizer: memcheck and racecheck,
   - training: against the CPU's (tools/compare_devices.py), and SimpleCNN on the digits,
 and measures a training step, the kernels (warptape bench kernels), and PyTorch where
 python3 has it (tools/bench_vs_pytorch.py).
@@ -42,7 +41,7 @@ info_limit=30
 checks_limit=170 # tests, sanitizers and training, which run side by side
 step_limit=40
 kernels_limit=60
-pytorch_limit=120
+pytorch_limit=180
 total_limit=520
 
 dry_run=no
@@ -106,7 +105,7 @@ fi
 
 mkdir -p "$out/logs"
 out="$(cd "$out" && pwd)"
-rm -f "$out/kernels.json" "$out/pytorch.json" # of an earlier check
+rm -f "$out/kernels.json" "$out/pytorch.json" "$out/logs/"*.log # of an earlier check
 jobs="$(nproc)"
 
 # --- the report -----------------------------------------------------------------------------------
@@ -115,6 +114,7 @@ stages=()   # names
 results=()  # passed, failed, not run
 details=()  # one line each
 durations=()
+failures=() # of failed ones, lines about what failed
 
 json_string() { # TEXT as a JSON string, on one line
   local text="${1//$'\n'/ }"
@@ -124,8 +124,28 @@ json_string() { # TEXT as a JSON string, on one line
   printf '"%s"' "${text//\"/\\\"}"
 }
 
+json_object() { # of standard input's lines, each a name and its value
+  local name value separator=
+  printf '{'
+  while read -r name value; do
+    printf '%s%s: %s' "$separator" "$(json_string "$name")" "$(json_string "$value")"
+    separator=', '
+  done
+  printf '}'
+}
+
+json_lines() { # TEXT as an array of its lines
+  local line separator=
+  printf '['
+  while read -r line; do
+    if [[ -n $line ]]; then printf '%s%s' "$separator" "$(json_string "$line")" && separator=', '; fi
+  done <<<"$1"
+  printf ']'
+}
+
 write_report() {
-  local i name separator=
+  local i name date separator=
+  date="$(date -u '+%Y-%m-%d %H:%M UTC')"
   {
     echo "# GPU check"
     echo
@@ -133,12 +153,18 @@ write_report() {
     echo "- GPU: $gpu_name (sm_$architecture), driver ${gpu_driver:-none}"
     echo "- Toolkit: ${toolkit:-not looked for yet}"
     echo "- Commit: $commit"
-    echo "- Date: $(date -u '+%Y-%m-%d %H:%M UTC')"
+    echo "- Date: $date"
     echo
     echo "| stage | result | seconds | |"
     echo "|---|---|---|---|"
     for i in "${!stages[@]}"; do
       echo "| ${stages[i]} | ${results[i]} | ${durations[i]} | ${details[i]//|/\\|} |"
+    done
+    for i in "${!stages[@]}"; do
+      if [[ -n ${failures[i]} ]]; then
+        printf '\n## What failed: %s\n\n```\n' "${stages[i]}"
+        printf '%s\n' "${failures[i]}" '```'
+      fi
     done
     for name in info training step kernels pytorch; do
       if [[ " ${stages[*]} " == *" $name "* && -s $out/logs/$name.log ]]; then
@@ -150,13 +176,14 @@ write_report() {
   } >"$out/report.md.part"
   mv "$out/report.md.part" "$out/report.md"
   {
-    printf '{"dry_run": %s, "gpu": %s, "architecture": %s, "driver": %s, "toolkit": %s, "commit": %s,\n "stages": [' \
+    printf '{"dry_run": %s, "gpu": %s, "architecture": %s, "driver": %s, "toolkit": %s, "commit": %s, "date": "%s",\n' \
       "$([[ $dry_run == yes ]] && echo true || echo false)" "$(json_string "$gpu_name")" "$architecture" \
-      "$(json_string "$gpu_driver")" "$(json_string "${toolkit:-}")" "$(json_string "$commit")"
+      "$(json_string "$gpu_driver")" "$(json_string "${toolkit:-}")" "$(json_string "$commit")" "$date"
+    printf ' "info": %s,\n "stages": [' "$(grep -v '^detail: ' "$out/logs/info.log" 2>/dev/null | json_object)"
     for i in "${!stages[@]}"; do
-      printf '%s\n  {"stage": %s, "result": %s, "seconds": %s, "detail": %s}' "$separator" \
+      printf '%s\n  {"stage": %s, "result": %s, "seconds": %s, "detail": %s, "failures": %s}' "$separator" \
         "$(json_string "${stages[i]}")" "$(json_string "${results[i]}")" "${durations[i]}" \
-        "$(json_string "${details[i]}")"
+        "$(json_string "${details[i]}")" "$(json_lines "${failures[i]}")"
       separator=,
     done
     printf '\n]'
@@ -168,12 +195,13 @@ write_report() {
   mv "$out/report.json.part" "$out/report.json"
 }
 
-# row STAGE RESULT SECONDS DETAIL
+# row STAGE RESULT SECONDS DETAIL [FAILURES]
 row() {
   stages+=("$1")
   results+=("$2")
   durations+=("$3")
   details+=("$4")
+  failures+=("${5:-}")
   echo "gpu_check: $1: $2${4:+ ($4)}, $3 s"
   write_report
 }
@@ -227,9 +255,9 @@ finished() { # NAME SECONDS LIMIT STATUS
     77) row "$1" "not run" "$2" "$detail" ;;
     124 | 137)
       detail="$(grep -cE '\[       OK \]| Passed ' "$log" || true)"
-      row "$1" failed "$2" "stopped at its limit of $3 s; tests that had passed: $detail"
+      row "$1" failed "$2" "stopped at its limit of $3 s; tests that had passed: $detail" "$(what_failed "$log")"
       ;;
-    *) row "$1" failed "$2" "${detail:-$(tail -n 1 "$log")}" ;;
+    *) row "$1" failed "$2" "${detail:-$(tail -n 1 "$log")}" "$(what_failed "$log")" ;;
   esac
 }
 
@@ -240,7 +268,8 @@ stage() { # NAME LIMIT COMMAND... - alone; fails unless it passed
 }
 
 # What tools/gpu_check_stages.sh reads.
-export build architecture jobs target tests dry_run bundle_only out
+export build architecture jobs patience target tests dry_run bundle_only out
+source tools/gpu_check_stages.sh
 commit="$(git -c safe.directory="$PWD" describe --always --dirty=", with changes" 2>/dev/null || echo unknown)"
 toolkit=
 

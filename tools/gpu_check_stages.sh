@@ -1,7 +1,33 @@
 # shellcheck shell=bash
 # What the stages of tools/gpu_check.sh do; each runs in a shell of its own that has read this file,
 # at the repository's root, with its variables in the environment:
-: "${build:?}" "${architecture:?}" "${jobs:?}" "${dry_run:?}" "${bundle_only:?}" "${out:?}" "${target?}" "${tests?}"
+: "${build:?}" "${architecture:?}" "${jobs:?}" "${patience:?}" "${dry_run:?}" "${bundle_only:?}" "${out:?}" "${target?}" "${tests?}"
+
+# what_failed LOG - a few lines of a failed stage's log: tests that failed or did not end, faults that
+# a sanitizer found, bounds that do not hold; of other logs the last lines.
+what_failed() {
+  local lines
+  lines="$(awk '
+    function say(text) {
+      text = substr(text, 1, 200)
+      if (!(text in said) && ++count <= 30) print text
+      said[text]
+    }
+    /^\[ RUN      \]/ { running[$4] }
+    /^\[       OK \]|^\[  SKIPPED \]|^\[  FAILED  \]/ { delete running[$4] }
+    /^\[  FAILED  \] [^ ]+\./ { sub(",$", "", $4); say("failed: " $4) }
+    /Test +#[0-9]+: .*\*\*\*/ && !/\*\*\*Skipped/ {
+      sub(".*Test +#[0-9]+: ", ""); sub(" *[.]*[*][*][*]", ": "); sub(" +[0-9.]+ sec.*", ""); say($0)
+    }
+    /^========= [A-Z]/ && !/COMPUTE-SANITIZER|SUMMARY/ { say($0) }
+    /^=========     at / { say($0) }
+    / FAILED$/ { say($0) }
+    END {
+      for (test in running) say("did not end: " test)
+      if (count > 30) print "and " count - 30 " more"
+    }' "$1")"
+  if [[ -n $lines ]]; then echo "$lines"; else tail -n 5 "$1"; fi
+}
 
 find_toolkit() {
   if ! text="$(cmake -P cmake/warptape_cuda_toolkit.cmake 2>&1)"; then
@@ -68,7 +94,7 @@ run_ctest() {
   local folder="$1" status=0
   shift
   OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive ctest --test-dir "$folder" --no-tests=error \
-    --output-on-failure -j $((jobs / 2 + 1)) --timeout 300 "$@" | tee "$folder/ctest.log" || status=$?
+    --output-on-failure -j $((jobs / 2 + 1)) --timeout $((60 * patience)) "$@" | tee "$folder/ctest.log" || status=$?
   echo "detail: $(grep -E 'tests passed' "$folder/ctest.log")," \
     "$(grep -c '(Skipped)' "$folder/ctest.log" || true) skipped"
   return $status
@@ -79,57 +105,71 @@ run_tests() {
   if [[ -n $tests ]]; then
     options+=(-R "$tests")
   elif [[ $dry_run == yes ]]; then
-    options+=(-R '^(check_includes|ptxas_report|machine_code.*)$')
+    options+=(-R '^(check_includes|ptxas_report|gpu_check_report|machine_code.*)$')
   fi
   run_ctest "$build" "${options[@]}"
 }
 
 # On our kernels alone; core knows no libraries. ctest keeps notes in its folder: here another one.
 run_tests_without_libraries() {
-  local options=(-E '^(core|check_includes|ptxas_report|machine_code)')
+  local options=(-E '^(core|check_includes|ptxas_report|gpu_check_report|machine_code)')
   if [[ -n $tests ]]; then options+=(-R "$tests"); fi
   mkdir -p "$build/without_libraries"
   echo "subdirs(\"$PWD/$build\")" >"$build/without_libraries/CTestTestfile.cmake"
   WARPTAPE_GPU_LIBRARIES=off run_ctest "$build/without_libraries" "${options[@]}"
 }
 
-# sanitize TOOL FILTER OPTION... - the tests that match, on our kernels alone, in four processes.
+# The tests of all kernels: the case tables on cuda, and the kernels' own. Left out: those of whole
+# training runs and commands, which run the same kernels and take minutes under a sanitizer, and those
+# that launch no kernel of ours (memory, streams, cuBLASLt, cuDNN).
+kernel_tests='op_*.*_cuda:*Cuda.*:MatrixCore.*:Depthwise.*:WeightNormLadder.*:GpuPrimitives.*:GpuLaunches.*'
+
+# sanitize TOOL OPTION... - the kernels' tests, on our kernels alone, in four processes.
 sanitize() {
-  local tool="$1" filter="$2" shards=4 folder sanitizer shard pid pids=() status=0
-  shift 2
+  local tool="$1" shards=4 folder sanitizer probe reason passed shard pid pids=() status=0
+  shift
   folder="$(sed -n 's/^CMAKE_CUDA_COMPILER:[A-Z]*=\(.*\)\/nvcc$/\1/p' "$build/CMakeCache.txt")"
   sanitizer="$(PATH="$PATH:$folder" command -v compute-sanitizer || true)"
   if [[ -z $sanitizer ]]; then
     echo "detail: no compute-sanitizer on PATH or beside nvcc"
     return 77
   fi
+  # Where it refuses the device, programs end at their first call, or see no device.
+  probe="$("$sanitizer" --tool "$tool" "$build/tests/warptape_tests" \
+    --gtest_filter=GpuPrimitives.AllFiniteSeesEveryElement 2>&1 || true)"
+  reason="$(grep -m 1 -E 'Device not supported|error 999|\(999\)|^\[  SKIPPED \]' <<<"$probe" || true)"
+  if [[ -n $reason && $probe != *"[       OK ]"* ]]; then
+    echo "$probe"
+    echo "detail: compute-sanitizer refuses this device: ${reason#========= }"
+    return 77
+  fi
+  # Few samples: it watches how kernels run, not what they compute.
+  export WARPTAPE_GPU_LIBRARIES=off WARPTAPE_GRADIENT_SAMPLES=8 OMP_NUM_THREADS=1
   for ((shard = 0; shard < shards; ++shard)); do
-    (GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$shard WARPTAPE_GPU_LIBRARIES=off OMP_NUM_THREADS=1 \
-      "$sanitizer" --tool "$tool" --error-exitcode 9 "$@" \
-      "$build/tests/warptape_tests" "--gtest_filter=$filter" 2>&1 | tee "$build/$tool.$shard.log") &
+    (GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$shard "$sanitizer" --tool "$tool" --error-exitcode 9 "$@" \
+      "$build/tests/warptape_tests" "--gtest_filter=$kernel_tests" 2>&1 | tee "$build/$tool.$shard.log") &
     pids+=($!)
   done
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
-  echo "detail: $(cat "$build/$tool".?.log | grep -c '\[       OK \]' || true) tests passed;" \
+  passed="$(cat "$build/$tool".?.log | grep -c '^\[       OK \]' || true)"
+  echo "detail: $passed tests passed;" \
     "$(cat "$build/$tool".?.log | sed -n 's/.*\(SUMMARY: .*\)/\1/p' | sort | uniq -c | tr -s ' ' | paste -s -d ',')"
+  [[ $passed -gt 0 ]] || status=1
   return $status
 }
 
-# The case tables on cuda, and the kernels' own tests.
 memcheck() {
-  sanitize memcheck 'op_*.*_cuda:GpuPrimitives.*:OptimizerCuda.*:RowsCuda.*:CrossEntropyCuda.*:MatrixCore.*' \
-    --report-api-errors no
+  sanitize memcheck --report-api-errors no
 }
 
-# Kernels with shared memory.
 racecheck() {
-  sanitize racecheck 'op_weight_norm.*_cuda:op_sum.*_cuda:op_softmax.*_cuda:op_transpose.*_cuda:op_image_batch.*_cuda:GpuPrimitives.*:OptimizerCuda.*:RowsCuda.*:CrossEntropyCuda.*:MatrixCore.Groups'
+  sanitize racecheck
 }
 
-# Models train on the GPU to what they train to on the CPU.
+# Models train on the GPU to what they train to on the CPU: 54 short runs.
 devices() {
-  OMP_NUM_THREADS=4 OMP_WAIT_POLICY=passive python3 tools/compare_devices.py --warptape "$build/warptape" \
-    --seeds 3 --steps 8 --batch-size 8 --image-size 16 | tee "$build/devices.log"
+  OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive python3 tools/compare_devices.py --warptape "$build/warptape" \
+    --jobs 4 | tee "$build/devices.log"
   echo "detail: $(tail -n 1 "$build/devices.log")"
 }
 
@@ -144,11 +184,12 @@ training() {
 }
 
 step() {
-  local libraries line lines=
+  local libraries text lines=
   for libraries in on off; do
-    line="$("$build/warptape" bench step simple_cnn --device cuda --batch-size 512 --warmup 20 --steps 60 \
-      --gpu-libraries "$libraries" | tee /dev/stderr | sed -n 's/^ *\(median.*\)/\1/p')"
-    lines+="${lines:+; }libraries $libraries: $line"
+    text="$("$build/warptape" bench step simple_cnn --device cuda --batch-size 512 --warmup 20 --steps 60 \
+      --gpu-libraries "$libraries")"
+    echo "$text"
+    lines+="${lines:+; }libraries $libraries: $(sed -n 's/^ *\(median.*\)/\1/p' <<<"$text")"
   done
   echo "detail: $lines"
 }
@@ -165,11 +206,12 @@ pytorch() {
     return 77
   fi
   python3 tools/bench_vs_pytorch.py --warptape "$build/warptape" --device cuda --rounds 1 --markdown \
-    --json "$out/pytorch.json"
+    --timeout $((50 * patience)) --json "$out/pytorch.json"
   echo "detail: $(python3 - "$out/pytorch.json" <<'PYTHON'
 import json, sys
-results = json.load(open(sys.argv[1]))["results"]
-print(", ".join(f"{r['implementation']} {r['median_ms']:.3f} ms" for r in results))
+report = json.load(open(sys.argv[1]))
+parts = [f"{r['implementation']} {r['median_ms']:.3f} ms" for r in report["results"]]
+print(", ".join(parts + [f"{name} not run" for name in report["not_run"]]))
 PYTHON
 )"
 }

@@ -1,6 +1,7 @@
 #include "tools/kernel_cases.h"
 
 #include <memory>
+#include <numeric>
 #include <utility>
 
 #include "core/device/emulated/emulated.h"
@@ -130,7 +131,8 @@ PreparedKernels prepare_grad_norm(const Shape& shape, DType dtype) {
   const Parameter parameter(on_cuda(shape, dtype));
   parameter.state()->grad = on_cuda(shape, dtype);
   parameter.state()->grad_is_empty = false;
-  return all_wide([state = parameter.state()] { grad_norm({state}); }, bytes_of(shape, dtype));
+  return all_wide([state = parameter.state()] { queue_grad_norm({state}); },
+                  bytes_of(shape, dtype));
 }
 
 PreparedKernels prepare_fill(const Shape& shape, DType dtype) {
@@ -179,7 +181,9 @@ PreparedKernels prepare_image_batch(const Shape& shape, DType dtype) {
                     "[kernel] image_batch: got shape {}, wanted (N, C, S, S) with an even S",
                     shape);
   const Shape pixels = {shape[0], shape[1], shape[2] / 2, shape[2] / 2};
-  const Tensor numbers = Tensor::zeros({shape[0]}, int64, cuda);
+  std::vector<int64_t> all(static_cast<size_t>(shape[0]));  // each image once, as counted
+  std::iota(all.begin(), all.end(), int64_t{0});
+  const Tensor numbers = tensor(all, {shape[0]}, cuda);
   ImageTransform transform{.image_size = shape[2], .dtype = dtype};
   transform.mean.resize(static_cast<size_t>(shape[1]), 0.5);
   transform.std.resize(static_cast<size_t>(shape[1]), 0.25);

@@ -152,8 +152,14 @@ Json describe(const TrainOptions& o, const ImageData& data, const Split& parts,
   json["dtype"] = o.dtype;
   json["seed"] = o.seed;
   json["init"] = or_null(!o.init.empty(), o.init);
+  const bool on_gpu = o.machine.device != "cpu";
   json["device"] = o.machine.device;
-  json["data_on_device"] = or_null(o.machine.device != "cpu", o.data_on_device == "on");
+  json["gpu_libraries"] = or_null(on_gpu, gpu_libraries_are_on() ? "on" : "off");
+  // Not or_null: runs on the CPU load no libraries of a GPU.
+  json["cublaslt"] = on_gpu ? Json(version_of(cublas_library())) : Json();
+  json["cudnn"] = on_gpu ? Json(version_of(cudnn_library())) : Json();
+  json["tf32"] = on_gpu ? Json(product_precision() == "tf32") : Json();
+  json["data_on_device"] = or_null(on_gpu, o.data_on_device == "on");
   json["threads"] = num_threads();
   json["onednn"] = or_null(onednn_is_built_in(), onednn_version());
   return json;
@@ -183,7 +189,15 @@ void place_data(TrainOptions& options, ImageData& data, Device device) {
   }
 }
 
+void check_combinations(const TrainOptions& o) {
+  check<ValueError>(!o.machine.tf32 || o.dtype == "float32",
+                    "[train] --tf32: got --dtype {}, wanted float32", o.dtype);
+  check<ValueError>(o.machine.device != "cpu" || o.data_on_device != "on",
+                    "[train] --data-on-device on: got --device cpu, wanted a GPU");
+}
+
 int train(TrainOptions options) {
+  check_combinations(options);
   const Device device = apply(options.machine);
   options.machine.device = to_string(device);
   options.data = options.data.empty() ? default_data() : options.data;

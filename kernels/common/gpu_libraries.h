@@ -18,7 +18,8 @@ const GpuLibrary& cublas_library();
 const GpuLibrary& cudnn_library();
 
 // Whether ops ask these libraries first: on, unless WARPTAPE_GPU_LIBRARIES=off in the environment
-// (any other value is a ValueError). Off, our kernels serve: tests compare.
+// (empty counts as unset; any other value than on is a ValueError). Off, our kernels serve: tests
+// compare.
 bool gpu_libraries_are_on();
 void set_gpu_libraries(bool on);
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
+#include "core/error.h"
 #include "core/primitives.h"
 #include "core/random.h"
 #include "core/tape.h"
@@ -14,12 +16,19 @@ namespace warptape {
 namespace {
 
 constexpr double step = 1e-6;
-// Per input. Sanitizers, which are slow, watch how kernels run, not what they compute.
+// Per input. Sanitizers, which are slow, watch how kernels run, not what they compute; those that
+// are not compiled in say so in the environment.
+int64_t most_elements() {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr int64_t most_elements = 8;
+  constexpr int64_t usual = 8;
 #else
-constexpr int64_t most_elements = 80;
+  constexpr int64_t usual = 80;
 #endif
+  const char* const text = std::getenv("WARPTAPE_GRADIENT_SAMPLES");
+  const int64_t count = text == nullptr ? usual : std::atoll(text);
+  check<ValueError>(count >= 1, "WARPTAPE_GRADIENT_SAMPLES: got \"{}\", wanted 1 or more", text);
+  return count;
+}
 
 // Random weights like the output, so that no error hides in a sum of equal weights.
 Tensor output_weights(const Tensor& output) {
@@ -74,7 +83,7 @@ Run run_backward(const OpCase& op_case, DType dtype, Device device, int wanted) 
 
 std::vector<int64_t> sample_elements(int64_t count) {
   std::vector<int64_t> elements;
-  const int64_t stride = std::max<int64_t>(1, count / most_elements);
+  const int64_t stride = std::max<int64_t>(1, count / most_elements());
   for (int64_t i = 0; i < count; i += stride) {
     elements.push_back(i);
   }

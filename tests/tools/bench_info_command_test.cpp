@@ -65,6 +65,17 @@ TEST(BenchCommand, TimesKernelsOnAGpuOnly) {
   expect_usage_error({"bench", "kernels", "--repeats", "0"}, {"--repeats"});
 }
 
+TEST(BenchCommand, TakesGpuLibrariesFromTheEnvironment) {
+  const char* const name = "WARPTAPE_GPU_LIBRARIES";
+  const Arguments on_cpu = quick_step + Arguments{"--device", "cpu"};
+  for (const char* value : {"", "on", "off"}) {
+    const EnvironmentVariable variable(name, value);
+    expect_runs(on_cpu);
+  }
+  const EnvironmentVariable variable(name, "of");
+  expect_fails(on_cpu, {name, "got \"of\", wanted on or off"});
+}
+
 TEST(BenchCommand, RefusesADeviceThatIsNotThere) {
   if (is_available(DeviceType::CUDA)) {
     GTEST_SKIP() << "it is there";

@@ -1,6 +1,8 @@
 #pragma once
 // Runs the built `warptape` program as a person does.
 
+#include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,29 @@ void expect_fails(const Arguments& arguments, const std::vector<std::string>& pa
 // Expects exit status 2 and a message on standard error that has all the parts.
 void expect_usage_error(const Arguments& arguments, const std::vector<std::string>& parts,
                         const std::string& folder = "");
+
+// Sets a variable of the environment, which programs inherit, while it lives.
+class EnvironmentVariable {
+ public:
+  EnvironmentVariable(const char* name, const std::string& value) : name_(name) {
+    const char* const before = std::getenv(name);
+    before_ = before == nullptr ? std::nullopt : std::optional<std::string>(before);
+    ::setenv(name, value.c_str(), 1);
+  }
+  ~EnvironmentVariable() {
+    if (before_) {
+      ::setenv(name_, before_->c_str(), 1);
+    } else {
+      ::unsetenv(name_);
+    }
+  }
+  EnvironmentVariable(const EnvironmentVariable&) = delete;
+  EnvironmentVariable& operator=(const EnvironmentVariable&) = delete;
+
+ private:
+  const char* name_;
+  std::optional<std::string> before_;
+};
 
 // a followed by b.
 Arguments operator+(Arguments a, const Arguments& b);

@@ -1,5 +1,6 @@
 // What `warptape train` refuses: one message, exit status 1, no run folder left behind.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -170,6 +171,23 @@ TEST(TrainBadInput, RefusesOptionsThatDoNotFitTheData) {
   expect_refused(folder, {"--validation", "16 of 16"}, {"--validation", "0.99"});
   expect_refused(folder, {"--drop-last", "16", "17"}, {"--drop-last", "--batch-size", "17"});
   expect_refused(folder, {"nesterov", "momentum"}, {"--optimizer", "sgd", "--nesterov"});
+}
+
+TEST(TrainBadInput, RefusesOptionsThatExcludeEachOther) {
+  const TemporaryFolder folder;
+  write_tiny_cifar10(folder);
+  const Arguments on_cpu = {"--device", "cpu"};
+  expect_refused(folder, {"--tf32: got --device cpu"}, on_cpu + Arguments{"--tf32"});
+  for (const char* value : {"on", "off"}) {
+    expect_refused(folder, {fmt::format("--gpu-libraries {}: got --device cpu", value)},
+                   on_cpu + Arguments{"--gpu-libraries", value});
+  }
+  expect_refused(folder, {"--data-on-device on: got --device cpu"},
+                 on_cpu + Arguments{"--data-on-device", "on"});
+  for (const char* device : {"auto", "cuda"}) {
+    expect_refused(folder, {"--tf32: got --dtype float64, wanted float32"},
+                   {"--device", device, "--tf32", "--dtype", "float64"});
+  }
 }
 
 TEST(TrainBadInput, RefusesEmptyPaths) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "kernels/argmax/argmax.h"
+#include "kernels/common/gpu_libraries.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/tools/command_line.h"
 #include "tests/tools/tiny_data.h"
@@ -20,6 +21,10 @@ class CudaCommands : public GpuTest {};
 
 const Arguments on_cuda = {"--device", "cuda"};
 const Arguments on_cpu = {"--device", "cpu"};
+
+std::string version_or_absent(const GpuLibrary& library) {
+  return library.reason.empty() ? library.version : "absent";
+}
 
 // Batches of 4 images of 8 x 8, without regard to what lies in `data`.
 CommandResult train(const TemporaryFolder& folder, const std::string& out, const Arguments& more) {
@@ -60,7 +65,14 @@ TEST_F(CudaCommands, TrainAsOnTheCpu) {
   const auto config = nlohmann::json::parse(folder.read("cuda/config.json"));
   EXPECT_EQ(config.at("device"), "cuda:0");
   EXPECT_EQ(config.at("data_on_device"), true);
-  EXPECT_TRUE(nlohmann::json::parse(folder.read("cpu/config.json")).at("data_on_device").is_null());
+  EXPECT_EQ(config.at("gpu_libraries"), gpu_libraries_are_on() ? "on" : "off");
+  EXPECT_EQ(config.at("cublaslt"), version_or_absent(cublas_library()));
+  EXPECT_EQ(config.at("cudnn"), version_or_absent(cudnn_library()));
+  EXPECT_EQ(config.at("tf32"), false);
+  const auto of_cpu = nlohmann::json::parse(folder.read("cpu/config.json"));
+  for (const char* key : {"data_on_device", "gpu_libraries", "cublaslt", "cudnn", "tf32"}) {
+    EXPECT_TRUE(of_cpu.at(key).is_null()) << key;
+  }
   const auto weights = read_weights(folder.path("cuda/last.safetensors"));
   for (const auto& [name, values] : read_weights(folder.path("cpu/last.safetensors"))) {
     EXPECT_LT(relative_difference(weights.at(name), values), 1e-8) << name;
@@ -198,6 +210,41 @@ TEST_F(CudaCommands, BenchTimesSteps) {
   EXPECT_LE(json.at("min_ms"), json.at("max_ms"));
   EXPECT_GT(json.at("peak_tensors_mb"), 8);
   EXPECT_EQ(json.at("profile").at("step").at("calls"), 1);
+  EXPECT_EQ(json.at("precision"), "float32");
+  EXPECT_EQ(json.at("gpu_libraries"), gpu_libraries_are_on() ? "on" : "off");
+  EXPECT_EQ(json.at("cublaslt"), version_or_absent(cublas_library()));
+  EXPECT_EQ(json.at("cudnn"), version_or_absent(cudnn_library()));
+}
+
+TEST_F(CudaCommands, TakeGpuLibrariesFromTheEnvironmentUnlessTold) {
+  const Arguments step = {"bench", "step",     "simple_cnn", "--batch-size", "1",        "--steps",
+                          "1",     "--warmup", "1",          "--json",       "--device", "cuda"};
+  const auto libraries = [&](const char* value, const Arguments& more) {
+    const EnvironmentVariable variable("WARPTAPE_GPU_LIBRARIES", value);
+    return nlohmann::json::parse(expect_runs(step + more).out)
+        .at("gpu_libraries")
+        .get<std::string>();
+  };
+  EXPECT_EQ(libraries("", {}), "on");
+  EXPECT_EQ(libraries("off", {}), "off");
+  EXPECT_EQ(libraries("off", {"--gpu-libraries", "on"}), "on");
+  EXPECT_EQ(libraries("on", {"--gpu-libraries", "off"}), "off");
+}
+
+// Our kernels never round to TF32.
+TEST_F(CudaCommands, BenchSaysTf32WhereLibrariesServe) {
+  const bool serves = cublas_library().reason.empty() || cudnn_library().reason.empty();
+  for (const bool on : {true, false}) {
+    const std::string precision = on && serves ? "tf32" : "float32";
+    const Arguments step = on_cuda + Arguments{"--gpu-libraries", on ? "on" : "off", "--tf32"};
+    const Arguments quick = {"bench", "step",     "simple_cnn", "--batch-size", "1", "--steps",
+                             "1",     "--warmup", "1"};
+    const std::string out = expect_runs(quick + step).out;
+    EXPECT_NE(out.find(", batch 1x3x32x32, " + precision + ", SGD"), std::string::npos) << out;
+    const auto json = nlohmann::json::parse(expect_runs(quick + step + Arguments{"--json"}).out);
+    EXPECT_EQ(json.at("precision"), precision);
+    EXPECT_EQ(json.at("gpu_libraries"), on ? "on" : "off");
+  }
 }
 
 }  // namespace
