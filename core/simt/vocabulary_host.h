@@ -10,6 +10,9 @@
 
 #include "core/simt/host_types.h"
 
+// CUDA's names, which are reserved for it.
+// NOLINTBEGIN(bugprone-reserved-identifier,bugprone-macro-parentheses)
+
 #define __global__
 #define __device__
 #define __host__
@@ -282,3 +285,5 @@ inline int __ffs(int x) {
 inline int __clz(int x) {
   return std::countl_zero(static_cast<unsigned>(x));
 }
+
+// NOLINTEND(bugprone-reserved-identifier,bugprone-macro-parentheses)
