@@ -83,12 +83,12 @@ __global__ void load_matrices_from(const bfloat16* device_row, bool stack, uint3
   }
   uint32_t registers[4];
   ldmatrix_x4_trans(registers, row);
-  out[threadIdx.x] = registers[0];
+  out[blockIdx.x * blockDim.x + threadIdx.x] = registers[0];
 }
 
 TEST(TensorCore, LdmatrixReadsSharedMemoryOnly) {
   const Pack16<bfloat16> device_row{};
-  std::vector<uint32_t> out(64);
+  std::vector<uint32_t> out(2 * 64);
   const auto error = [&](const bfloat16* row, bool stack) {
     return kernel_error({.grid = 2, .block = 64, .name = "from"}, load_matrices_from, row, stack,
                         out.data());
