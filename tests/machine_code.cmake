@@ -14,3 +14,18 @@ if(kernels)
                                      $<TARGET_FILE:warptape_core>)
   set_tests_properties(machine_code PROPERTIES SKIP_RETURN_CODE 77)
 endif()
+
+# What nvcc must refuse: sums of floats in the order of arrival.
+function(warptape_atomic_test name atomic element)
+  add_test(NAME machine_code_${name}
+           COMMAND ${CMAKE_CUDA_COMPILER} -std=c++20 -ccbin ${CMAKE_CUDA_HOST_COMPILER} -I${PROJECT_SOURCE_DIR}
+                   -DATOMIC=${atomic} -DELEMENT=${element} -cubin -o ${CMAKE_CURRENT_BINARY_DIR}/${name}.cubin
+                   ${CMAKE_CURRENT_SOURCE_DIR}/refused_atomics.cu)
+endfunction()
+warptape_atomic_test(atomic_add_int atomicAdd int)
+foreach(atomic atomicAdd atomicExch)
+  warptape_atomic_test(${atomic}_float ${atomic} float)
+  set_tests_properties(machine_code_${atomic}_float PROPERTIES PASS_REGULAR_EXPRESSION "atomics are for integers")
+endforeach()
+warptape_atomic_test(atomicAdd_block_float atomicAdd_block float)
+set_tests_properties(machine_code_atomicAdd_block_float PROPERTIES PASS_REGULAR_EXPRESSION "not in the vocabulary")
