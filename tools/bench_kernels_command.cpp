@@ -130,11 +130,14 @@ const GpuLibrary& library_of(const ProductCase& product) {
 
 void time_library(Report& report, KernelTimer& timer, const ProductCase& product,
                   const PreparedProduct& prepared) {
-  for (const bool tf32 : {false, true}) {
-    const std::string precision = tf32 ? "tf32" : "float32";
+  std::vector<std::string> precisions{product.precision};
+  if (product.precision == "float32") {
+    precisions.push_back("tf32");
+  }
+  for (const std::string& precision : precisions) {
     const std::string name =
         fmt::format("{} by {} in {}", product.name, product.library, precision);
-    set_tf32(tf32);
+    set_tf32(precision == "tf32");
     if (prepared.library()) {
       Row row = row_of(product, product.library, precision);
       row.times = timer.time([&] { prepared.library(); });

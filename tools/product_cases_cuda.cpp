@@ -113,30 +113,39 @@ Tensor random_bfloat16(int64_t count) {
 }
 
 // A convolution with a square kernel, and its gradients (the filters' in float32), by the matrix
-// core on tensor cores. One pixel and a kernel of one: matrices.
+// core on tensor cores. One pixel and a kernel of one: matrices, and cuBLASLt multiplies them too.
 void add_bfloat16(std::vector<ProductCase>& cases, const std::string& name, int64_t batch,
                   int64_t in, int64_t size, int64_t out, int64_t kernel) {
   const ConvGeometry g{batch,  in,     size, size, out,
                        kernel, kernel, size, size, {.padding = kernel / 2}};
-  const auto add = [&](const std::string& what, const auto& launch) {
-    const auto prepare = [g, launch] {
+  using Library = bool (*)(const ConvGeometry&, Tensor& x, Tensor& filters, Tensor& y);
+  const auto add = [&](const std::string& what, const auto& launch, Library library = nullptr) {
+    const auto prepare = [g, launch, library] {
       Tensor x = random_bfloat16(g.batch * g.height * g.width * g.in_channels);
       Tensor filters = random_bfloat16(g.out_channels * conv2d_products::filter_size(g));
       Tensor y = random_bfloat16(g.batch * g.out_height * g.out_width * g.out_channels);
-      return PreparedProduct{[=]() mutable { launch(g, x, filters, y); }};
+      return PreparedProduct{[=]() mutable { launch(g, x, filters, y); },
+                             [=]() mutable { return library(g, x, filters, y); }};
     };
     const double flops = 2.0 * static_cast<double>(batch * size * size) *
                          static_cast<double>(out * in * kernel * kernel);
     cases.push_back({name + what,
                      fmt::format("{0}x{1}x{2}x{2}, {3}x{3} to {4}", batch, in, size, kernel, out),
-                     "", flops, prepare, "bfloat16"});
+                     library == nullptr ? "" : "cuBLASLt", flops, prepare, "bfloat16"});
   };
-  add(" y", [](const ConvGeometry& at, Tensor& x, Tensor& filters, Tensor& y) {
+  const Library multiply = [](const ConvGeometry& at, Tensor& x, Tensor& filters, Tensor& y) {
+    const GemmProblem problem{
+        .transpose_b = true, .m = at.batch, .n = at.out_channels, .k = at.in_channels};
+    return gemm_cublas("bench", problem, bfloat16_of(x), bfloat16_of(filters),
+                       GemmEpilogue<simt::bfloat16>{}, bfloat16_of(y));
+  };
+  const auto forward = [](const ConvGeometry& at, Tensor& x, Tensor& filters, Tensor& y) {
     const simt::bfloat16* no_bias = nullptr;
     matrix::run_product(
         "bench", conv2d_products::forward<simt::bfloat16>(at, bfloat16_of(x), bfloat16_of(filters),
                                                           no_bias, false, bfloat16_of(y)));
-  });
+  };
+  add(" y", forward, size == 1 && kernel == 1 ? multiply : nullptr);
   add(" dx", [](const ConvGeometry& at, Tensor& x, Tensor& filters, Tensor& y) {
     matrix::run_product("bench",
                         conv2d_products::data_grad<simt::bfloat16>(

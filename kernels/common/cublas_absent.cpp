@@ -1,5 +1,6 @@
 // Stands for every *_cublas.cpp in a build without cuBLASLt.
 
+#include "core/simt/bfloat16.h"
 #include "kernels/common/gpu_libraries.h"
 #include "kernels/matmul/gemm_cuda.h"
 
@@ -19,5 +20,8 @@ template bool gemm_cublas(const char*, const GemmProblem&, const float*, const f
                           const GemmEpilogue<float>&, float*);
 template bool gemm_cublas(const char*, const GemmProblem&, const double*, const double*,
                           const GemmEpilogue<double>&, double*);
+template bool gemm_cublas(const char*, const GemmProblem&, const simt::bfloat16*,
+                          const simt::bfloat16*, const GemmEpilogue<simt::bfloat16>&,
+                          simt::bfloat16*);
 
 }  // namespace warptape

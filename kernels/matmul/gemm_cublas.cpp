@@ -9,6 +9,7 @@
 
 #include "core/device/gpu.h"
 #include "core/error.h"
+#include "core/simt/bfloat16.h"
 #include "core/storage.h"
 #include "kernels/common/gpu_libraries.h"
 #include "kernels/common/load_cublas.h"
@@ -31,6 +32,8 @@ struct Types;
 template <>
 struct Types<float> {
   static constexpr cudaDataType_t data = CUDA_R_32F;
+  using Scale = float;  // of alpha and beta
+  static constexpr cudaDataType_t scale = CUDA_R_32F;
   static cublasComputeType_t compute() {
     return tf32_is_on() ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   }
@@ -38,7 +41,16 @@ struct Types<float> {
 template <>
 struct Types<double> {
   static constexpr cudaDataType_t data = CUDA_R_64F;
+  using Scale = double;
+  static constexpr cudaDataType_t scale = CUDA_R_64F;
   static cublasComputeType_t compute() { return CUBLAS_COMPUTE_64F; }
+};
+template <>
+struct Types<simt::bfloat16> {
+  static constexpr cudaDataType_t data = CUDA_R_16BF;
+  using Scale = float;
+  static constexpr cudaDataType_t scale = CUDA_R_32F;
+  static cublasComputeType_t compute() { return CUBLAS_COMPUTE_32F; }
 };
 
 template <class T>
@@ -138,8 +150,8 @@ class Gemms {
       workspace = Storage::allocate(plan.workspace, {DeviceType::CUDA, 0});
     }
     set_addresses(plan.operation, epilogue);
-    const T alpha = 1;
-    const T beta = epilogue.accumulate ? 1 : 0;
+    const typename Types<T>::Scale alpha = 1;
+    const typename Types<T>::Scale beta = epilogue.accumulate ? 1 : 0;
     const cublasStatus_t status =
         lt_->matmul(handle_, plan.operation, &alpha, b, plan.b, a, plan.a, &beta, c, plan.c, c,
                     plan.c, &plan.algorithm, workspace ? workspace->data() : nullptr,
@@ -198,7 +210,7 @@ class Gemms {
       handle_ = nullptr;
       return plan;
     }
-    lt_->matmul_desc_create(&plan.operation, Types<T>::compute(), type);
+    lt_->matmul_desc_create(&plan.operation, Types<T>::compute(), Types<T>::scale);
     const auto operation_of = [](bool transpose) { return transpose ? CUBLAS_OP_T : CUBLAS_OP_N; };
     set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, operation_of(p.transpose_b));
     set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, operation_of(p.transpose_a));
@@ -262,5 +274,8 @@ template bool gemm_cublas(const char*, const GemmProblem&, const float*, const f
                           const GemmEpilogue<float>&, float*);
 template bool gemm_cublas(const char*, const GemmProblem&, const double*, const double*,
                           const GemmEpilogue<double>&, double*);
+template bool gemm_cublas(const char*, const GemmProblem&, const simt::bfloat16*,
+                          const simt::bfloat16*, const GemmEpilogue<simt::bfloat16>&,
+                          simt::bfloat16*);
 
 }  // namespace warptape

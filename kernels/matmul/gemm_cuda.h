@@ -45,9 +45,9 @@ template <class T>
 void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T* b,
                const GemmEpilogue<T>& epilogue, T* c);
 
-// The same on cuBLASLt, in float32 or float64 arithmetic, or TF32 where that is allowed. False, and
-// nothing done, where it is absent or off, has no algorithm for the problem, or needs what a graph
-// capture does not allow.
+// The same on cuBLASLt, in float32 or float64 arithmetic, or TF32 where that is allowed; of
+// bfloat16 too, with sums in float32. False, and nothing done, where it is absent or off, has no
+// algorithm for the problem, or needs what a graph capture does not allow.
 template <class T>
 bool gemm_cublas(const char* name, const GemmProblem& problem, const T* a, const T* b,
                  const GemmEpilogue<T>& epilogue, T* c);

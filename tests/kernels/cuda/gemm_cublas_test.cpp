@@ -9,6 +9,7 @@
 #include "kernels/common/gpu_libraries.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "tests/core/device/gpu_test.h"
+#include "tests/kernels/cuda/whole_numbers.h"
 
 namespace warptape {
 namespace {
@@ -237,6 +238,32 @@ TEST_F(GemmCublas, Batches) {
       .m = 5, .n = 12, .k = 7, .batches = 3, .stride_a = 35, .stride_b = 84, .stride_c = 60};
   EXPECT_TRUE(expect_right<float>(problem, false, false, false));
   EXPECT_TRUE(expect_right<double>(problem, false, false, true));
+}
+
+// Sums of small whole numbers are exact in float32; they are rounded once.
+TEST_F(GemmCublas, Bfloat16) {
+  using simt::bfloat16;
+  constexpr int64_t m = 64;
+  constexpr int64_t n = 48;
+  constexpr int64_t k = 32;
+  WholeNumbers numbers(5);
+  const auto values_a = numbers.make<bfloat16>(m * k);
+  const auto values_b = numbers.make<bfloat16>(n * k);
+  DeviceArray<bfloat16> a(values_a);
+  DeviceArray<bfloat16> b(values_b);
+  DeviceArray<bfloat16> c(m * n);
+  ASSERT_TRUE(gemm_cublas(
+      "test", {.transpose_b = true, .m = m, .n = n, .k = k}, static_cast<const bfloat16*>(a.data()),
+      static_cast<const bfloat16*>(b.data()), GemmEpilogue<bfloat16>{}, c.data()));
+  const std::vector<double> got = c.values();
+  for (size_t i = 0; i < got.size(); ++i) {
+    float sum = 0;
+    for (size_t j = 0; j < static_cast<size_t>(k); ++j) {
+      sum +=
+          static_cast<float>(values_a[i / n * k + j]) * static_cast<float>(values_b[i % n * k + j]);
+    }
+    ASSERT_EQ(got[i], static_cast<float>(bfloat16(sum))) << "element " << i;
+  }
 }
 
 // The strict products above would fail in TF32; here it is asked for.
