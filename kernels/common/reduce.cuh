@@ -244,10 +244,9 @@ __global__ void __launch_bounds__(block_threads, blocks_of_columns<typename Op::
 
 // As an Op of rows.cuh, which can share packs among rows.
 template <class Op, class In, class Store>
-struct OddRows {
+struct OddRows : rows::NothingPerBlock {
   using Element = In;
   static constexpr int inputs = 1;
-  struct Block {};
   struct Row {
     typename Op::Accumulator state;
     int64_t row;
@@ -261,7 +260,6 @@ struct OddRows {
   void for_each_pointer(Visit&& visit) const {
     store.for_each_pointer(visit);
   }
-  __device__ Block prepare() const { return {}; }
   static __device__ State identity() { return Op::identity(); }
   static __device__ State combine(const State& a, const State& b) { return Op::combine(a, b); }
   __device__ void begin(int64_t row, bool, Row& own) const { own.row = row; }
@@ -278,7 +276,6 @@ struct OddRows {
     }
   }
   __device__ In value(const Row&, const Block&, int64_t, const In (&)[1]) const { return In(0); }
-  __device__ void finish(const Block&) const {}
 };
 
 // Contiguous rows in an aligned tensor whose packs reach from one row into the next; enough rows,
@@ -326,7 +323,7 @@ void run(const char* name, gpu::StreamHandle stream, const ReducePlan<N>& plan,
   if constexpr (N == 1) {
     if (is_odd_rows(plan.first, in.data[0])) {
       rows::run_aligned(name, stream, {plan.first.outputs, plan.first.length},
-                        OddRows<Op, In, Store>{store, plan.first.output_stride[0][0]}, in);
+                        OddRows<Op, In, Store>{{}, store, plan.first.output_stride[0][0]}, in);
       return;
     }
   }

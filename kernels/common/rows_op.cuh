@@ -29,6 +29,15 @@ namespace warptape::rows {
 
 using elementwise::Inputs;
 
+// For Ops that have nothing of a block; one with pointers lists them itself.
+struct NothingPerBlock : elementwise::NoPointers {
+  struct Block {};
+  __device__ Block prepare() const { return {}; }
+  __device__ void finish(const Block&) const {}
+  template <class Row>
+  __device__ void begin(int64_t, bool, Row&) const {}
+};
+
 template <class Op>
 using State = decltype(Op::Row::state);
 

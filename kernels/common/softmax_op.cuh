@@ -8,16 +8,8 @@
 
 namespace warptape {
 
-struct NothingPerBlock : elementwise::NoPointers {
-  struct Block {};
-  __device__ Block prepare() const { return {}; }
-  __device__ void finish(const Block&) const {}
-  template <class Row>
-  __device__ void begin(int64_t, bool, Row&) const {}
-};
-
 template <class Functor, class T>
-struct SoftmaxForward : NothingPerBlock {
+struct SoftmaxForward : rows::NothingPerBlock {
   using Element = T;
   static constexpr int inputs = 1;
   struct Row {
@@ -44,7 +36,7 @@ struct SoftmaxForward : NothingPerBlock {
 
 // Inputs dy and y.
 template <class Functor, class T>
-struct SoftmaxGradient : NothingPerBlock {
+struct SoftmaxGradient : rows::NothingPerBlock {
   using Element = T;
   static constexpr int inputs = 2;
   struct Row {
