@@ -47,10 +47,10 @@ set(CMAKE_CUDA_EXTENSIONS OFF)
 # The runtime is linked by its full path, by whatever links Warptape, and libcuda never: a program
 # starts on a machine without a driver and says so.
 set(CMAKE_CUDA_RUNTIME_LIBRARY None)
-target_link_libraries(warptape_gpu_flags INTERFACE ${WARPTAPE_CUDA_RUNTIME} Threads::Threads
-                                                   ${CMAKE_DL_LIBS} rt)
+target_link_libraries(warptape_gpu_interface INTERFACE ${WARPTAPE_CUDA_RUNTIME} Threads::Threads
+                                                       ${CMAKE_DL_LIBS} rt)
 # For host files that include cuda_runtime_api.h; nvcc finds its own.
-target_include_directories(warptape_gpu_flags SYSTEM INTERFACE
+target_include_directories(warptape_gpu_interface SYSTEM INTERFACE
                            $<$<COMPILE_LANGUAGE:CXX>:${WARPTAPE_CUDA_INCLUDE}>)
 
 # Kernels use no local memory: ptxas warns of spills and, apart from those, of stack frames.
@@ -59,5 +59,5 @@ if(WARPTAPE_WERROR)
   list(APPEND WARPTAPE_CUDA_WARNINGS "SHELL:-Werror all-warnings" -Xcompiler=-Werror)
 endif()
 foreach(flag ${WARPTAPE_CUDA_FLAGS} ${WARPTAPE_CUDA_WARNINGS} -Xcompiler=-ffp-contract=off)
-  target_compile_options(warptape_gpu_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:${flag}>)
+  target_compile_options(warptape_gpu_own_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:${flag}>)
 endforeach()

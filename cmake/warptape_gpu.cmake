@@ -1,13 +1,14 @@
 # The device "cuda": which half of the seam is built, and how .cu files are compiled.
 
-add_library(warptape_gpu_flags INTERFACE)
+add_library(warptape_gpu_interface INTERFACE)  # what users of our headers need
+add_library(warptape_gpu_own_flags INTERFACE)  # what our own targets have beside
 set(WARPTAPE_GPU_CORE_PATTERNS "")
 set(WARPTAPE_GPU_CORE_USES "")
 set(WARPTAPE_SIMT_KERNEL_OPTIONS -x c++ -Wno-unknown-pragmas)
 if(WARPTAPE_GPU STREQUAL "simt")
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp core/device/emulated/*.cpp)
   set(WARPTAPE_GPU_CORE_USES warptape_simt)
-  target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_HAS_GPU=1 WARPTAPE_SIMT=1)
+  target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_HAS_GPU=1 WARPTAPE_SIMT=1)
   if(NOT WARPTAPE_SANITIZE MATCHES "^(off|OFF)$")
     # What emulated threads run, whatever the rest of the build has: preset simt-asan optimises
     # nothing else, as that compiles in half the time.
@@ -17,16 +18,16 @@ if(WARPTAPE_GPU STREQUAL "simt")
     # The kernels call core/simt/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
     # not linked.
     list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g -fsanitize=thread)
-    target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_SIMT_PROFILE=1)
-    target_link_libraries(warptape_gpu_flags INTERFACE ${CMAKE_DL_LIBS})
+    target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_SIMT_PROFILE=1)
+    target_link_libraries(warptape_gpu_interface INTERFACE ${CMAKE_DL_LIBS})
     include(warptape_ptxas)
   endif()
 elseif(WARPTAPE_GPU STREQUAL "cuda")
   include(warptape_cuda)
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp core/device/cuda/*.cpp)
-  target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_HAS_GPU=1)
+  target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_HAS_GPU=1)
 else()
-  target_compile_definitions(warptape_gpu_flags INTERFACE WARPTAPE_HAS_GPU=0)
+  target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_HAS_GPU=0)
 endif()
 include(warptape_gpu_libraries)
 
@@ -40,7 +41,8 @@ function(warptape_add_engine name)
     list(APPEND sources ${profile})
   endif()
   add_library(${name} STATIC ${sources})
-  target_link_libraries(${name} PUBLIC warptape_flags)
+  target_link_libraries(${name} PUBLIC warptape_interface)
+  warptape_own_target(${name})
   target_compile_definitions(${name} PRIVATE ${ARGN})
   if(WARPTAPE_SANITIZE STREQUAL "address")
     target_compile_options(${name} PRIVATE -O1)
