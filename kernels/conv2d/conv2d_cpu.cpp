@@ -51,6 +51,17 @@ void for_each_tap(const ConvGeometry& g, int64_t n, int64_t oh, int64_t ow, cons
   }
 }
 
+// How many indices of a loop, each of `work` multiplications, a thread should have at least: waking
+// threads for less costs more than it saves, and beside other programs far more.
+int64_t grain_of(int64_t work) {
+  return default_grain / (work + 1) + 1;
+}
+
+// Multiplications of one output pixel.
+int64_t work_of_pixel(const ConvGeometry& g) {
+  return g.kernel_height * g.kernel_width * g.in_per_group() * g.out_channels;
+}
+
 template <class T>
 void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
              Tensor& y) {
@@ -61,7 +72,8 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Co
   const int64_t in = g.in_per_group();
   const int64_t out = g.out_per_group();
   const int64_t taps = g.kernel_height * g.kernel_width;
-  parallel_for(g.batch * g.out_height, 1, [&](int64_t begin, int64_t end) {
+  const int64_t grain = grain_of(g.out_width * work_of_pixel(g));
+  parallel_for(g.batch * g.out_height, grain, [&](int64_t begin, int64_t end) {
     std::vector<double> sums(static_cast<size_t>(out));
     for (int64_t line = begin; line < end; ++line) {
       const int64_t n = line / g.out_height;
@@ -100,7 +112,8 @@ void data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Te
   const int64_t out = g.out_per_group();
   const int64_t taps = g.kernel_height * g.kernel_width;
   const int64_t image = g.height * g.width * g.in_channels;
-  parallel_for(g.batch, 1, [&](int64_t begin, int64_t end) {
+  const int64_t grain = grain_of(g.out_height * g.out_width * work_of_pixel(g));
+  parallel_for(g.batch, grain, [&](int64_t begin, int64_t end) {
     std::vector<double> sums(static_cast<size_t>(image));
     for (int64_t n = begin; n < end; ++n) {
       std::fill(sums.begin(), sums.end(), 0.0);
@@ -138,7 +151,8 @@ void weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tenso
   const int64_t taps = g.kernel_height * g.kernel_width;
   // A thread owns whole input channels of the filters, so that the result does not depend on how
   // many threads there are.
-  parallel_for(g.in_channels, 1, [&](int64_t begin, int64_t end) {
+  const int64_t grain = grain_of(g.batch * g.out_height * g.out_width * taps * out);
+  parallel_for(g.in_channels, grain, [&](int64_t begin, int64_t end) {
     std::vector<double> sums(static_cast<size_t>((end - begin) * taps * out), 0.0);
     for (int64_t pixel_out = 0; pixel_out < g.batch * g.out_height * g.out_width; ++pixel_out) {
       const int64_t n = pixel_out / (g.out_height * g.out_width);
@@ -207,7 +221,7 @@ void conv2d_bias_grad_cpu(const Tensor& dy, Tensor& dbias) {
     constexpr int64_t block = 4096;
     const int64_t blocks = (pixels + block - 1) / block;
     std::vector<double> sums(static_cast<size_t>(blocks * channels), 0.0);
-    parallel_for(blocks, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(blocks, grain_of(block * channels), [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         double* sum = sums.data() + b * channels;
         for (int64_t p = b * block; p < std::min(pixels, (b + 1) * block); ++p) {
