@@ -14,6 +14,7 @@
 #include "core/tape.h"
 #include "kernels/common/onednn.h"
 #include "kernels/cross_entropy/cross_entropy.h"
+#include "kernels/vendor/choice.h"
 #include "models/simple_cnn.h"
 #include "tools/commands.h"
 #include "training/optimizer.h"
@@ -32,6 +33,22 @@ struct BenchOptions {
   MachineOptions machine;
 };
 
+struct Profile {
+  std::vector<profile::Total> totals;
+  std::vector<Served> served;  // on a GPU
+};
+
+// "ours", "cuBLASLt", or both with how often, where a library serves some of the time.
+std::string who_served(const Served& served) {
+  const char* const library = library_of(served.product.kind);
+  if (served.by_library > 0 && served.by_ours > 0) {
+    return fmt::format("{} {} times, ours {} times", library, served.by_library, served.by_ours);
+  }
+  return served.by_library > 0 ? library
+         : served.asked > 0    ? fmt::format("ours, not {}", library)
+                               : "ours";
+}
+
 double peak_rss_mib() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
@@ -40,8 +57,7 @@ double peak_rss_mib() {
 
 // Milliseconds from the end of one training step to the end of the next, as they follow each other
 // in training: the host queues a step, then waits for the one before, whose loss it reads.
-std::vector<double> time_steps(const BenchOptions& options, Device device,
-                               std::vector<profile::Total>& totals) {
+std::vector<double> time_steps(const BenchOptions& options, Device device, Profile& profile) {
   manual_seed(0);
   SimpleCNN model(3, 10);
   model.to(device);
@@ -64,6 +80,7 @@ std::vector<double> time_steps(const BenchOptions& options, Device device,
   for (int64_t step = 0; step < options.warmup + options.steps; ++step) {
     if (step == options.warmup && options.profile) {
       profile::start();
+      start_serving_log();
     }
     {
       const profile::Range range("step");
@@ -78,7 +95,8 @@ std::vector<double> time_steps(const BenchOptions& options, Device device,
   }
   wait_for_all_but(0);
   if (options.profile) {
-    totals = profile::summarize(profile::stop());
+    profile.totals = profile::summarize(profile::stop());
+    profile.served = stop_serving_log();
   }
   std::vector<double> times;
   for (auto end = ends.begin() + options.warmup; end != ends.end(); ++end) {
@@ -90,8 +108,8 @@ std::vector<double> time_steps(const BenchOptions& options, Device device,
 
 int bench_step(const BenchOptions& options) {
   const Device device = apply(options.machine);
-  std::vector<profile::Total> totals;
-  const std::vector<double> times = time_steps(options, device, totals);
+  Profile profile;
+  const std::vector<double> times = time_steps(options, device, profile);
   const double median = times[times.size() / 2];
   const double rate = 1000 * static_cast<double>(options.batch_size) / median;
   const double live_peak = static_cast<double>(memory_stats(device).peak_bytes) / (1 << 20);
@@ -114,13 +132,20 @@ int bench_step(const BenchOptions& options) {
                                 {"onednn", onednn_version()},
                                 {"instruction_set", onednn_instruction_set()}};
     if (device != cpu) {
-      json["gpu_libraries"] = gpu_libraries_are_on() ? "on" : "off";
+      json["gpu_libraries"] = name_of(gpu_libraries());
       json["cublaslt"] = version_of(cublas_library());
       json["cudnn"] = version_of(cudnn_library());
     }
-    for (const profile::Total& total : totals) {
+    for (const profile::Total& total : profile.totals) {
       json["profile"][total.name] = {{"calls", total.calls},
                                      {"self_ms", static_cast<double>(total.self_ns) / 1e6 / steps}};
+    }
+    for (const Served& served : profile.served) {
+      json["products"].push_back({{"product", to_string(served.product)},
+                                  {"asked_library", served.asked},
+                                  {"by_library", served.by_library},
+                                  {"by_ours", served.by_ours},
+                                  {"library", library_of(served.product.kind)}});
     }
     fmt::print("{}\n", json.dump(2));
     return 0;
@@ -135,9 +160,15 @@ int bench_step(const BenchOptions& options) {
     fmt::print(
         "  time of the host below: what it costs to queue an op, not what the device takes\n");
   }
-  for (const profile::Total& total : totals) {
+  for (const profile::Total& total : profile.totals) {
     const double self = static_cast<double>(total.self_ns) / 1e6 / steps;
     fmt::print("  {:>8.3f} ms  {:>5.1f} %  {}\n", self, 100 * self / median, total.name);
+  }
+  if (!profile.served.empty()) {
+    fmt::print("  who served which product (--gpu-libraries {})\n", name_of(gpu_libraries()));
+  }
+  for (const Served& served : profile.served) {
+    fmt::print("  {:<24} {}\n", who_served(served), to_string(served.product));
   }
   return 0;
 }
@@ -159,8 +190,10 @@ void add_bench_command(CLI::App& program) {
       ->capture_default_str()
       ->check(count);
   step->add_flag("--json", options->json, "Print a JSON object");
-  step->add_flag("--profile", options->profile,
-                 "Add what each op costs the host per step, without what it calls");
+  step->add_flag(
+      "--profile", options->profile,
+      "Add what each op costs the host per step, without what it calls, and which library or "
+      "kernel of ours served each product on a GPU");
   add_machine_options(*step, options->machine);
   step->footer("Example:\n  warptape bench step simple_cnn --batch-size 128 --threads 1 --profile");
   step->callback([options] { bench_step(*options); });

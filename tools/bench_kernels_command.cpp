@@ -156,11 +156,11 @@ void time_products(Report& report, KernelTimer& timer, const BenchKernelsOptions
         continue;
       }
       const PreparedProduct prepared = product.prepare();
-      set_gpu_libraries(false);
+      set_gpu_libraries(GpuLibraries::Off);
       Row row = row_of(product, "ours", product.precision);
       row.times = timer.time(prepared.ours);
       report.rows.push_back(row);
-      set_gpu_libraries(true);
+      set_gpu_libraries(GpuLibraries::On);
       if (!product.library.empty() && library_of(product).reason.empty()) {
         time_library(report, timer, product, prepared);
       }

@@ -30,10 +30,12 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   command.add_option("--threads", options.threads, "CPU threads [all]")->check(CLI::Range(1, 1024));
   command
-      .add_option("--gpu-libraries", options.gpu_libraries,
-                  "on: cuBLASLt and cuDNN where they serve (see warptape info); off: our kernels "
-                  "[WARPTAPE_GPU_LIBRARIES, else on]")
-      ->check(CLI::IsMember({"on", "off"}));
+      .add_option(
+          "--gpu-libraries", options.gpu_libraries,
+          "cuBLASLt and cuDNN; auto: where they were measured to be faster than our kernels "
+          "(see warptape info); on: wherever they can serve; off: our kernels alone "
+          "[WARPTAPE_GPU_LIBRARIES, else auto]")
+      ->check(CLI::IsMember({"auto", "on", "off"}));
   command.add_flag("--tf32", options.tf32,
                    "On a GPU let these libraries round factors to TF32: faster, 3 decimal digits");
 }
@@ -53,8 +55,10 @@ Device apply(const MachineOptions& options) {
     check<ValueError>(!options.tf32, "--tf32: got --device cpu, wanted a GPU");
   }
   // Asked for in any case, so that a bad value in the environment never passes.
-  set_gpu_libraries(options.gpu_libraries.empty() ? gpu_libraries_are_on()
-                                                  : options.gpu_libraries == "on");
+  const GpuLibraries from_environment = gpu_libraries();
+  set_gpu_libraries(options.gpu_libraries.empty()
+                        ? from_environment
+                        : parse_gpu_libraries("--gpu-libraries", options.gpu_libraries));
   set_tf32(options.tf32);
   const Device device = parse_device(options.device != "auto" ? options.device
                                      : has_real_gpu()         ? "cuda"
@@ -91,7 +95,7 @@ void load_checkpoint(const std::string& path, const StateDict& tensors, Module& 
 }
 
 std::string product_precision() {
-  const bool has_effect = tf32_is_on() && gpu_libraries_are_on() &&
+  const bool has_effect = tf32_is_on() && gpu_libraries() != GpuLibraries::Off &&
                           (cublas_library().reason.empty() || cudnn_library().reason.empty());
   return has_effect ? "tf32" : "float32";
 }

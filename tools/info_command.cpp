@@ -11,6 +11,7 @@
 #include "core/parallel.h"
 #include "kernels/common/gpu_libraries.h"
 #include "kernels/common/onednn.h"
+#include "kernels/vendor/choice.h"
 #include "tools/commands.h"
 
 namespace warptape::tools {
@@ -62,6 +63,48 @@ std::string library_line(const GpuLibrary& library) {
   return library.reason.empty() ? library.version : "our kernels serve: " + library.reason;
 }
 
+// "gemm cuBLASLt 7 of 8, conv2d y ours 2 of 2": of the measured products that --gpu-libraries auto
+// goes by on this GPU, how many are the library's.
+std::string measured_line(Precision precision, int architecture) {
+  std::string text;
+  for (const ProductKind kind : {ProductKind::Gemm, ProductKind::Conv2d,
+                                 ProductKind::Conv2dDataGrad, ProductKind::Conv2dWeightGrad}) {
+    const MeasuredProduct* const first =
+        nearest_measured({.kind = kind, .precision = precision}, architecture, measured_products());
+    if (first == nullptr) {
+      continue;
+    }
+    int faster = 0;
+    int count = 0;
+    for (const MeasuredProduct& row : measured_products()) {
+      if (row.product.kind == kind && row.product.precision == precision &&
+          row.architecture == first->architecture) {
+        faster += library_is_faster(row) ? 1 : 0;
+        ++count;
+      }
+    }
+    text += fmt::format("{}{} {} {} of {} (sm_{})", text.empty() ? "" : ", ", name_of(kind),
+                        library_of(kind), faster, count, first->architecture);
+  }
+  return text.empty() ? "ours: nothing was measured" : text;
+}
+
+// Which products the libraries serve where they are there.
+void print_choices() {
+  if constexpr (has_gpu) {
+    if (gpu::device_count() == 0) {
+      return;
+    }
+    fmt::print("libraries     {} (--gpu-libraries); auto, of the products that were measured:\n",
+               name_of(gpu_libraries()));
+    for (const Precision precision :
+         {Precision::Float32, Precision::Tf32, Precision::Bfloat16, Precision::Float64}) {
+      fmt::print("{:<13} {}\n", name_of(precision),
+                 measured_line(precision, gpu::properties().compute_capability));
+    }
+  }
+}
+
 void info() {
   fmt::print("warptape      {}\n", version());
   fmt::print("cpu           {} threads\n", std::thread::hardware_concurrency());
@@ -70,6 +113,7 @@ void info() {
   fmt::print("oneDNN        {}\n", onednn_line());
   fmt::print("cuBLASLt      {}\n", library_line(cublas_library()));
   fmt::print("cuDNN         {}\n", library_line(cudnn_library()));
+  print_choices();
   fmt::print("OpenMP        {}\n", openmp_line());
   fmt::print("compiler      {}\n", __VERSION__);
   fmt::print("fmt           {}.{}.{}\n", FMT_VERSION / 10000, FMT_VERSION / 100 % 100,

@@ -23,8 +23,9 @@ struct ProductCase {
   std::string precision = "float32";
 };
 
-// Layers of SimpleCNN at batch 512 with all their gradients, and square products; `quick`: the same
-// in sizes for an emulation.
+// Layers of SimpleCNN at batch 512 and 16 with all their gradients, a depthwise layer, and square
+// products; `quick`: fewer, in sizes for an emulation. tools/library_table.py reads names (their
+// last word tells what a product is part of) and sizes.
 std::vector<ProductCase> product_cases(bool quick);
 
 }  // namespace warptape::tools

@@ -6,40 +6,76 @@
 #include "core/primitives.h"
 #include "core/random.h"
 #include "core/simt/bfloat16.h"
+#include "kernels/common/unary_cuda.h"
 #include "kernels/conv2d/conv2d_kernels.h"
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
+#include "kernels/relu/relu_functor.h"
+#include "kernels/sum/sum_kernels.h"
 #include "tools/product_cases.h"
 
 namespace warptape::tools {
 namespace {
 
 // Random values: a GPU multiplies constants with less power, and so faster.
-Tensor random_on_cuda(const Shape& shape) {
-  return randn(shape).to(Device{DeviceType::CUDA, 0});
+Tensor random_on_cuda(const Shape& shape, DType dtype = float32) {
+  return randn(shape, dtype).to(Device{DeviceType::CUDA, 0});
 }
 Tensor random_image(const Shape& shape) {
   return primitives::relayout(random_on_cuda(shape), MemoryFormat::ChannelsLast);
 }
 
+double flops_of(const GemmProblem& p) {
+  return 2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+}
+std::string sizes_of(const GemmProblem& p) {
+  return fmt::format("({} x {}) ({} x {})", p.m, p.k, p.k, p.n);
+}
+
+template <class T = float>
 ProductCase gemm_case(const std::string& name, const GemmProblem& p) {
   const auto prepare = [p] {
-    const Tensor a = random_on_cuda({p.m, p.k});  // the same elements, whichever is transposed
-    const Tensor b = random_on_cuda({p.k, p.n});
-    Tensor c = random_on_cuda({p.m, p.n});
+    const DType dtype = dtype_of<T>();
+    const Tensor a = random_on_cuda({p.m, p.k}, dtype);  // the same elements, if transposed
+    const Tensor b = random_on_cuda({p.k, p.n}, dtype);
+    Tensor c = random_on_cuda({p.m, p.n}, dtype);
     const auto ours = [=]() mutable {
-      gemm_cuda("bench", p, a.data<float>(), b.data<float>(), GemmEpilogue<float>{},
-                c.mutable_data<float>());
+      gemm_cuda("bench", p, a.data<T>(), b.data<T>(), GemmEpilogue<T>{}, c.mutable_data<T>());
     };
     const auto library = [=]() mutable {
-      return gemm_cublas("bench", p, a.data<float>(), b.data<float>(), GemmEpilogue<float>{},
-                         c.mutable_data<float>());
+      return gemm_cublas("bench", p, a.data<T>(), b.data<T>(), GemmEpilogue<T>{},
+                         c.mutable_data<T>());
     };
     return PreparedProduct{ours, library};
   };
-  return {name, fmt::format("({} x {}) ({} x {})", p.m, p.k, p.k, p.n), "cuBLASLt",
-          2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k),
-          prepare};
+  return {name, sizes_of(p), "cuBLASLt", flops_of(p), prepare, to_string(dtype_of<T>())};
+}
+
+// The gradient of a hidden layer: a product, ReLU's gradient, and the sums of its columns.
+ProductCase hidden_grad_case(const std::string& name, const GemmProblem& p) {
+  const auto prepare = [p] {
+    const Tensor dy = random_on_cuda({p.m, p.k});
+    const Tensor weight = random_on_cuda({p.k, p.n});
+    const Tensor h = random_on_cuda({p.m, p.n});
+    const Tensor mask = Tensor::zeros({relu_mask_bytes(p.m, p.n)}, uint8, h.device());
+    Tensor dh = random_on_cuda({p.m, p.n});
+    Tensor sums = random_on_cuda({p.n});
+    const auto ours = [=]() mutable {
+      float* const to = dh.mutable_data<float>();
+      gemm_cuda("bench", p, dy.data<float>(), weight.data<float>(), GemmEpilogue<float>{}, to);
+      UnaryCuda<ReluFunctor, float>::backward("bench", gpu::current_stream(), dh.numel(), to,
+                                              h.data<float>(), false, to);
+      sum_matrix_cuda("bench", to, p.m, p.n, true, sums.mutable_data<float>());
+    };
+    const auto library = [=]() mutable {
+      return gemm_cublas(
+          "bench", p, dy.data<float>(), weight.data<float>(),
+          {.relu_mask = mask.data<uint8_t>(), .column_sums = sums.mutable_data<float>()},
+          dh.mutable_data<float>());
+    };
+    return PreparedProduct{ours, library};
+  };
+  return {name, sizes_of(p), "cuBLASLt", flops_of(p), prepare};
 }
 
 // A linear layer and its gradients.
@@ -54,22 +90,25 @@ struct ConvTensors {
   Tensor x, weight, y;  // or their gradients
   explicit ConvTensors(const ConvGeometry& g)
       : x(random_image({g.batch, g.in_channels, g.height, g.width})),
-        weight(random_image({g.out_channels, g.in_channels, g.kernel_height, g.kernel_width})),
+        weight(random_image({g.out_channels, g.in_per_group(), g.kernel_height, g.kernel_width})),
         y(random_image({g.batch, g.out_channels, g.out_height, g.out_width})) {}
 };
 
 // A 3x3 convolution with padding 1, and its gradients.
 void add_conv(std::vector<ProductCase>& cases, const std::string& name, int64_t batch, int64_t in,
-              int64_t size, int64_t out) {
-  const ConvGeometry g{batch, in, size, size, out, 3, 3, size, size, {.padding = 1}};
-  const double flops =
-      2.0 * static_cast<double>(batch * size * size) * static_cast<double>(out * in * 9);
+              int64_t size, int64_t out, int64_t groups = 1) {
+  const ConvGeometry g{batch, in, size, size, out,
+                       3,     3,  size, size, {.padding = 1, .groups = groups}};
+  const double flops = 2.0 * static_cast<double>(batch * size * size) *
+                       static_cast<double>(out * g.in_per_group() * 9);
+  const std::string grouped = groups == 1 ? "" : fmt::format(", groups {}", groups);
   const auto add = [&](const std::string& what, const auto& ours, const auto& library) {
     const auto prepare = [g, ours, library] {
       const auto tensors = std::make_shared<ConvTensors>(g);
       return PreparedProduct{[=] { ours(g, *tensors); }, [=] { return library(g, *tensors); }};
     };
-    cases.push_back({name + what, fmt::format("{}x{}x{}x{}, 3x3 to {}", batch, in, size, size, out),
+    cases.push_back({name + what,
+                     fmt::format("{0}x{1}x{2}x{2}, 3x3 to {3}{4}", batch, in, size, out, grouped),
                      "cuDNN", flops, prepare});
   };
   add(
@@ -161,20 +200,38 @@ void add_bfloat16(std::vector<ProductCase>& cases, const std::string& name, int6
 
 }  // namespace
 
+namespace {
+
+// Everything that a step of SimpleCNN multiplies, and the gradient that it does not need.
+void add_simple_cnn(std::vector<ProductCase>& cases, const std::string& of, int64_t batch,
+                    int64_t image) {
+  add_conv(cases, of + "conv1", batch, 3, image, 64);
+  add_conv(cases, of + "conv2", batch, 64, image / 2, 128);
+  add_linear(cases, of + "fc1", batch, 128 * (image / 4) * (image / 4), 256);
+  add_linear(cases, of + "fc2", batch, 256, 10);
+  cases.push_back(hidden_grad_case(of + "fc2 dh", {.m = batch, .n = 256, .k = 10}));
+}
+
+}  // namespace
+
 std::vector<ProductCase> product_cases(bool quick) {
-  const int64_t batch = quick ? 1 : 512;
-  const int64_t image = quick ? 8 : 32;
   std::vector<ProductCase> cases;
-  for (const int64_t size : quick ? std::vector<int64_t>{64} : std::vector<int64_t>{1024, 4096}) {
+  const int64_t square = quick ? 64 : 4096;
+  for (const int64_t size :
+       quick ? std::vector<int64_t>{64} : std::vector<int64_t>{64, 256, 1024, 4096}) {
     cases.push_back(gemm_case(fmt::format("gemm {}", size), {.m = size, .n = size, .k = size}));
+    if (size <= 1024) {
+      cases.push_back(
+          gemm_case<double>(fmt::format("gemm {}", size), {.m = size, .n = size, .k = size}));
+    }
   }
-  add_conv(cases, "conv1", batch, 3, image, 64);
-  add_conv(cases, "conv2", batch, 64, image / 2, 128);
-  add_linear(cases, "fc1", batch, 128 * (image / 4) * (image / 4), 256);
-  add_linear(cases, "fc2", batch, 256, 10);
-  add_bfloat16(cases, quick ? "gemm 64" : "gemm 4096", quick ? 64 : 4096, quick ? 64 : 4096, 1,
-               quick ? 64 : 4096, 1);
-  add_bfloat16(cases, "conv2", batch, 64, image / 2, 128, 3);
+  add_simple_cnn(cases, "", quick ? 1 : 512, quick ? 8 : 32);
+  if (!quick) {
+    add_simple_cnn(cases, "b16 ", 16, 32);
+  }
+  add_conv(cases, "depthwise", quick ? 1 : 512, 64, quick ? 4 : 16, 64, 64);
+  add_bfloat16(cases, fmt::format("gemm {}", square), square, square, 1, square, 1);
+  add_bfloat16(cases, "conv2", quick ? 1 : 512, 64, quick ? 4 : 16, 128, 3);
   return cases;
 }
 

@@ -154,7 +154,7 @@ Json describe(const TrainOptions& o, const ImageData& data, const Split& parts,
   json["init"] = or_null(!o.init.empty(), o.init);
   const bool on_gpu = o.machine.device != "cpu";
   json["device"] = o.machine.device;
-  json["gpu_libraries"] = or_null(on_gpu, gpu_libraries_are_on() ? "on" : "off");
+  json["gpu_libraries"] = or_null(on_gpu, name_of(gpu_libraries()));
   // Not or_null: runs on the CPU load no libraries of a GPU.
   json["cublaslt"] = on_gpu ? Json(version_of(cublas_library())) : Json();
   json["cudnn"] = on_gpu ? Json(version_of(cudnn_library())) : Json();

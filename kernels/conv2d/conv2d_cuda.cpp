@@ -1,17 +1,32 @@
-// Convolution on "cuda": a vendor library where it serves, else the depthwise kernels or the matrix
+// Convolution on "cuda": cuDNN where it is chosen and can, else the depthwise kernels or the matrix
 // core, which reads images through views instead of copies.
 
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/conv2d/depthwise_cuda.h"
 #include "kernels/sum/sum_kernels.h"
+#include "kernels/vendor/choice.h"
 
 namespace warptape {
+namespace {
 
-void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
-                         const ConvGeometry& geometry, Tensor& y) {
-  if (conv2d_forward_cudnn(x, weight, bias, geometry, y)) {
-    return;
-  }
+// What the choice between cuDNN and our kernels sees.
+Product product_of(ProductKind kind, DType dtype, const ConvGeometry& g) {
+  const int64_t taps = g.kernel_height * g.kernel_width;
+  Product product{.kind = kind,
+                  .m = g.batch * g.out_height * g.out_width,
+                  .n = g.out_per_group(),
+                  .k = taps * g.in_per_group(),
+                  .taps = taps,
+                  .groups = g.options.groups};
+  product.depthwise = is_depthwise(g);
+  product.precision = dtype == float64 ? Precision::Float64
+                      : tf32_is_on()   ? Precision::Tf32
+                                       : Precision::Float32;
+  return product;
+}
+
+void own_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                 const ConvGeometry& geometry, Tensor& y) {
   if (is_depthwise(geometry)) {
     depthwise_forward_cuda(x, weight, bias, geometry, y);
     return;
@@ -23,11 +38,8 @@ void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bi
   });
 }
 
-void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
-                           Tensor& dx) {
-  if (conv2d_data_grad_cudnn(dy, weight, geometry, dx)) {
-    return;
-  }
+void own_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
+                   Tensor& dx) {
   if (is_depthwise(geometry)) {
     depthwise_data_grad_cuda(dy, weight, geometry, dx);
     return;
@@ -46,11 +58,8 @@ void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeo
   });
 }
 
-void conv2d_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
-                             Tensor& dweight) {
-  if (conv2d_weight_grad_cudnn(dy, x, geometry, dweight)) {
-    return;
-  }
+void own_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                     Tensor& dweight) {
   if (is_depthwise(geometry)) {
     depthwise_weight_grad_cuda(dy, x, geometry, dweight);
     return;
@@ -59,6 +68,32 @@ void conv2d_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeomet
     matrix::run_product("conv2d", conv2d_products::weight_grad(geometry, dy.data<T>(), x.data<T>(),
                                                                dweight.mutable_data<T>()));
   });
+}
+
+}  // namespace
+
+void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                         const ConvGeometry& geometry, Tensor& y) {
+  serve(
+      product_of(ProductKind::Conv2d, x.dtype(), geometry),
+      [&] { return conv2d_forward_cudnn(x, weight, bias, geometry, y); },
+      [&] { own_forward(x, weight, bias, geometry, y); });
+}
+
+void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
+                           Tensor& dx) {
+  serve(
+      product_of(ProductKind::Conv2dDataGrad, dy.dtype(), geometry),
+      [&] { return conv2d_data_grad_cudnn(dy, weight, geometry, dx); },
+      [&] { own_data_grad(dy, weight, geometry, dx); });
+}
+
+void conv2d_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                             Tensor& dweight) {
+  serve(
+      product_of(ProductKind::Conv2dWeightGrad, dy.dtype(), geometry),
+      [&] { return conv2d_weight_grad_cudnn(dy, x, geometry, dweight); },
+      [&] { own_weight_grad(dy, x, geometry, dweight); });
 }
 
 void conv2d_bias_grad_cuda(const Tensor& dy, Tensor& dbias) {

@@ -44,7 +44,7 @@ void conv2d_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeomet
 void conv2d_bias_grad_cuda(const Tensor& dy, Tensor& dbias);
 
 // float32 on cuDNN, with weight and dweight channels-last as well: in memory (O, kH, kW, C /
-// groups). False, and nothing done, where it is absent or off, has no plan for these sizes within
+// groups). False, and nothing done, where it is absent, has no plan for these sizes within
 // its limit of workspace, or needs what a graph capture does not allow. bias may be undefined.
 bool conv2d_forward_cudnn(const Tensor& x, const Tensor& weight, const Tensor& bias,
                           const ConvGeometry& geometry, Tensor& y);

@@ -1,13 +1,13 @@
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
-#include "kernels/common/gpu_libraries.h"
 #include "kernels/common/unary_cuda.h"
 #include "kernels/linear/linear_kernels.h"
 #include "kernels/linear_relu_linear/linear_relu_linear_kernels.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "kernels/relu/relu_functor.h"
 #include "kernels/sum/sum_kernels.h"
+#include "kernels/vendor/choice.h"
 
 namespace warptape {
 namespace {
@@ -23,24 +23,46 @@ Tensor with_features(const Tensor& x, int64_t features) {
   return Tensor::empty(shape, x.dtype(), x.device());
 }
 
-// h = relu(x weight^T + bias). Where cuBLASLt serves and a mask is wanted, that is made too.
+GemmProblem hidden_problem(const Tensor& weight, const Tensor& h) {
+  return {.transpose_b = true, .m = rows_of(h), .n = h.size(-1), .k = weight.size(1)};
+}
+
+// Of the product that gives h's gradient, with ReLU's mask as part of it.
+GemmProblem hidden_grad_problem(const Tensor& weight, const Tensor& h) {
+  return {.m = rows_of(h), .n = h.size(-1), .k = weight.size(0)};
+}
+template <class T>
+Product masked_product(const GemmProblem& problem) {
+  Product product = product_of<T>(problem);
+  product.relu_grad = true;
+  return product;
+}
+
+// h = relu(x weight^T + bias). Where cuBLASLt serves here and in backward, the mask is made too.
 void hidden_forward(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                    Tensor& h, bool wants_mask, Tensor& mask) {
-  const GemmProblem problem{
-      .transpose_b = true, .m = rows_of(h), .n = h.size(-1), .k = weight.size(1)};
+                    const Tensor& weight2, Tensor& h, bool has_backward, Tensor& mask) {
+  const GemmProblem problem = hidden_problem(weight, h);
   dispatch_floating(x.dtype(), [&]<class T>() {
-    GemmEpilogue<T> epilogue{.bias = bias.defined() ? bias.data<T>() : nullptr, .relu = true};
-    if (wants_mask && gpu_libraries_are_on()) {
-      mask = Tensor::empty({relu_mask_bytes(problem.m, problem.n)}, uint8, x.device());
-      epilogue.relu_mask_out = mask.mutable_data<uint8_t>();
-      if (gemm_cublas(name, problem, x.data<T>(), weight.data<T>(), epilogue,
-                      h.mutable_data<T>())) {
-        return;
+    const GemmEpilogue<T> plain{.bias = bias.defined() ? bias.data<T>() : nullptr, .relu = true};
+    const auto multiply = [&](const GemmEpilogue<T>& epilogue) {
+      return gemm_cublas(name, problem, x.data<T>(), weight.data<T>(), epilogue,
+                         h.mutable_data<T>());
+    };
+    const auto library = [&] {
+      if (has_backward && library_is_chosen(masked_product<T>(hidden_grad_problem(weight2, h)))) {
+        mask = Tensor::empty({relu_mask_bytes(problem.m, problem.n)}, uint8, x.device());
+        GemmEpilogue<T> with_mask = plain;
+        with_mask.relu_mask_out = mask.mutable_data<uint8_t>();
+        if (multiply(with_mask)) {
+          return true;
+        }
+        mask = Tensor();
       }
-      mask = Tensor();
-      epilogue.relu_mask_out = nullptr;
-    }
-    gemm(name, problem, x.data<T>(), weight.data<T>(), epilogue, h.mutable_data<T>());
+      return multiply(plain);
+    };
+    serve(product_of<T>(problem), library, [&] {
+      gemm_cuda(name, problem, x.data<T>(), weight.data<T>(), plain, h.mutable_data<T>());
+    });
   });
 }
 
@@ -49,13 +71,15 @@ void hidden_forward(const char* name, const Tensor& x, const Tensor& weight, con
 Tensor hidden_grad(const char* name, const Tensor& dy, const Tensor& weight, const Tensor& h,
                    const Tensor& mask, Tensor& dbias) {
   Tensor dh = Tensor::empty_like(h);
-  const GemmProblem problem{.m = rows_of(h), .n = h.size(-1), .k = weight.size(0)};
+  const GemmProblem problem = hidden_grad_problem(weight, h);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     T* const sums = dbias.defined() ? dbias.mutable_data<T>() : nullptr;
     T* const to = dh.mutable_data<T>();
-    if (mask.defined() &&
-        gemm_cublas(name, problem, dy.data<T>(), weight.data<T>(),
-                    {.relu_mask = mask.data<uint8_t>(), .column_sums = sums}, to)) {
+    const auto with_mask = [&] {
+      return gemm_cublas(name, problem, dy.data<T>(), weight.data<T>(),
+                         {.relu_mask = mask.data<uint8_t>(), .column_sums = sums}, to);
+    };
+    if (mask.defined() && serve_by_library(masked_product<T>(problem), with_mask)) {
       return;
     }
     gemm(name, problem, dy.data<T>(), weight.data<T>(), GemmEpilogue<T>(), to);
@@ -103,7 +127,8 @@ Tensor linear_relu_linear_cuda(const char* name, const Operand& x, const Operand
   const Tensor rows = primitives::relayout(x.tensor(), MemoryFormat::RowMajor);
   Tensor h = with_features(rows, weight1.size(0));
   Tensor mask;
-  hidden_forward(name, rows, weight1.tensor(), bias1.tensor(), h, tape != nullptr, mask);
+  hidden_forward(name, rows, weight1.tensor(), bias1.tensor(), weight2.tensor(), h, tape != nullptr,
+                 mask);
   Tensor y = with_features(rows, weight2.size(0));
   linear_forward_cuda(name, h, weight2.tensor(), bias2.tensor(), y);
   if (tape != nullptr) {

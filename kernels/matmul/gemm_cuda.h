@@ -3,6 +3,9 @@
 // to device memory; work is queued on the current stream.
 
 #include <cstdint>
+#include <type_traits>
+
+#include "kernels/vendor/choice.h"
 
 namespace warptape {
 
@@ -46,19 +49,32 @@ void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T
                const GemmEpilogue<T>& epilogue, T* c);
 
 // The same on cuBLASLt, in float32 or float64 arithmetic, or TF32 where that is allowed; of
-// bfloat16 too, with sums in float32. False, and nothing done, where it is absent or off, has no
+// bfloat16 too, with sums in float32. False, and nothing done, where it is absent, has no
 // algorithm for the problem, or needs what a graph capture does not allow.
 template <class T>
 bool gemm_cublas(const char* name, const GemmProblem& problem, const T* a, const T* b,
                  const GemmEpilogue<T>& epilogue, T* c);
 
-// On cuBLASLt, or else by our kernels.
+// What the choice between the two sees.
+template <class T>
+Product product_of(const GemmProblem& p) {
+  Product product{.m = p.m, .n = p.n, .k = p.k, .groups = p.batches};
+  product.transpose_a = p.transpose_a;
+  product.transpose_b = p.transpose_b;
+  product.precision = std::is_same_v<T, double>   ? Precision::Float64
+                      : !std::is_same_v<T, float> ? Precision::Bfloat16
+                      : tf32_is_on()              ? Precision::Tf32
+                                                  : Precision::Float32;
+  return product;
+}
+
+// On cuBLASLt where it is chosen and can, or else by our kernels.
 template <class T>
 void gemm(const char* name, const GemmProblem& problem, const T* a, const T* b,
           const GemmEpilogue<T>& epilogue, T* c) {
-  if (!gemm_cublas(name, problem, a, b, epilogue, c)) {
-    gemm_cuda(name, problem, a, b, epilogue, c);
-  }
+  serve(
+      product_of<T>(problem), [&] { return gemm_cublas(name, problem, a, b, epilogue, c); },
+      [&] { gemm_cuda(name, problem, a, b, epilogue, c); });
 }
 
 }  // namespace warptape

@@ -68,12 +68,12 @@ TEST(BenchCommand, TimesKernelsOnAGpuOnly) {
 TEST(BenchCommand, TakesGpuLibrariesFromTheEnvironment) {
   const char* const name = "WARPTAPE_GPU_LIBRARIES";
   const Arguments on_cpu = quick_step + Arguments{"--device", "cpu"};
-  for (const char* value : {"", "on", "off"}) {
+  for (const char* value : {"", "auto", "on", "off"}) {
     const EnvironmentVariable variable(name, value);
     expect_runs(on_cpu);
   }
   const EnvironmentVariable variable(name, "of");
-  expect_fails(on_cpu, {name, "got \"of\", wanted on or off"});
+  expect_fails(on_cpu, {name, "got \"of\", wanted auto, on or off"});
 }
 
 TEST(BenchCommand, RefusesADeviceThatIsNotThere) {

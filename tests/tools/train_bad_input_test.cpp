@@ -178,7 +178,7 @@ TEST(TrainBadInput, RefusesOptionsThatExcludeEachOther) {
   write_tiny_cifar10(folder);
   const Arguments on_cpu = {"--device", "cpu"};
   expect_refused(folder, {"--tf32: got --device cpu"}, on_cpu + Arguments{"--tf32"});
-  for (const char* value : {"on", "off"}) {
+  for (const char* value : {"auto", "on", "off"}) {
     expect_refused(folder, {fmt::format("--gpu-libraries {}: got --device cpu", value)},
                    on_cpu + Arguments{"--gpu-libraries", value});
   }

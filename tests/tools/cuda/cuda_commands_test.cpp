@@ -65,7 +65,7 @@ TEST_F(CudaCommands, TrainAsOnTheCpu) {
   const auto config = nlohmann::json::parse(folder.read("cuda/config.json"));
   EXPECT_EQ(config.at("device"), "cuda:0");
   EXPECT_EQ(config.at("data_on_device"), true);
-  EXPECT_EQ(config.at("gpu_libraries"), gpu_libraries_are_on() ? "on" : "off");
+  EXPECT_EQ(config.at("gpu_libraries"), name_of(gpu_libraries()));
   EXPECT_EQ(config.at("cublaslt"), version_or_absent(cublas_library()));
   EXPECT_EQ(config.at("cudnn"), version_or_absent(cudnn_library()));
   EXPECT_EQ(config.at("tf32"), false);
@@ -210,8 +210,17 @@ TEST_F(CudaCommands, BenchTimesSteps) {
   EXPECT_LE(json.at("min_ms"), json.at("max_ms"));
   EXPECT_GT(json.at("peak_tensors_mb"), 8);
   EXPECT_EQ(json.at("profile").at("step").at("calls"), 1);
+  // Each convolution and linear layer forward, its weight's gradient, and all but the first one's
+  // data gradient.
+  int64_t served = 0;
+  for (const auto& product : json.at("products")) {
+    const int64_t by_library = product.at("by_library");
+    served += by_library + product.at("by_ours").get<int64_t>();
+    EXPECT_GE(product.at("asked_library"), by_library) << product;
+  }
+  EXPECT_EQ(served, 11);
   EXPECT_EQ(json.at("precision"), "float32");
-  EXPECT_EQ(json.at("gpu_libraries"), gpu_libraries_are_on() ? "on" : "off");
+  EXPECT_EQ(json.at("gpu_libraries"), name_of(gpu_libraries()));
   EXPECT_EQ(json.at("cublaslt"), version_or_absent(cublas_library()));
   EXPECT_EQ(json.at("cudnn"), version_or_absent(cudnn_library()));
 }
@@ -225,10 +234,12 @@ TEST_F(CudaCommands, TakeGpuLibrariesFromTheEnvironmentUnlessTold) {
         .at("gpu_libraries")
         .get<std::string>();
   };
-  EXPECT_EQ(libraries("", {}), "on");
+  EXPECT_EQ(libraries("", {}), "auto");
+  EXPECT_EQ(libraries("on", {}), "on");
   EXPECT_EQ(libraries("off", {}), "off");
   EXPECT_EQ(libraries("off", {"--gpu-libraries", "on"}), "on");
   EXPECT_EQ(libraries("on", {"--gpu-libraries", "off"}), "off");
+  EXPECT_EQ(libraries("off", {"--gpu-libraries", "auto"}), "auto");
 }
 
 // Our kernels never round to TF32.
