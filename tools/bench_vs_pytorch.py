@@ -10,8 +10,8 @@ median step, with the smallest and largest of them, and the largest peak memory.
 A process that fails or takes longer than --timeout counts as not run; --json has
 the results so far after every process. The exit status is 1 if Warptape did not run.
 
-With --device cuda they are Warptape with vendor libraries and on its own kernels
-alone, and PyTorch eager, compiled, and compiled with CUDA graphs; processes warm
+With --device cuda they are Warptape with vendor libraries where they were measured
+to be faster, and on its own kernels alone, and PyTorch eager, compiled, and compiled with CUDA graphs; processes warm
 up for 20 steps and time 60, memory is the GPU's, held by tensors. A step ends
 when the host, one step ahead, sees its loss. Products are in strict float32;
 with --tf32 all may round factors to TF32.
@@ -201,7 +201,8 @@ def warptape_version(warptape):
 def measure(arguments, save):
     """One result per (implementation, threads), from runs in turn over all rounds, and what could
     not run, with the reason. Calls `save` with both after every process."""
-    implementations = IMPLEMENTATIONS[arguments.device]
+    implementations = {name: text for name, text in IMPLEMENTATIONS[arguments.device].items()
+                       if not arguments.only or name in arguments.only}
     outputs = {(implementation, threads): [] for threads in arguments.threads
                for implementation in implementations}
     not_run = {}
@@ -306,12 +307,19 @@ def main():
                         help="for each process (default 600)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    parser.add_argument("--only", type=lambda text: text.split(","), metavar="LIST",
+                        help="these alone, of " + ",".join(IMPLEMENTATIONS["cuda"]))
     parser.add_argument("--child", choices=["eager", "channels_last", *COMPILE_MODES],
                         help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.batch_size = arguments.batch_size or BATCH_SIZE[arguments.device]
     arguments.steps = arguments.steps or TIMED_STEPS[arguments.device]
     arguments.threads = arguments.threads or THREADS[arguments.device]
+
+    unknown = set(arguments.only or []) - set(IMPLEMENTATIONS[arguments.device])
+    if unknown:
+        parser.error(f"--only: got {', '.join(sorted(unknown))}, wanted some of "
+                     f"{', '.join(IMPLEMENTATIONS[arguments.device])}")
 
     # Only the child processes import torch: a process inherits its parent's peak memory.
     if importlib.util.find_spec("torch") is None:

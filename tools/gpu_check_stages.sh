@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # What the stages of tools/gpu_check.sh do; each runs in a shell of its own that has read this file,
 # at the repository's root, with its variables in the environment:
-: "${build:?}" "${architecture:?}" "${jobs:?}" "${patience:?}" "${dry_run:?}" "${bundle_only:?}" "${out:?}" "${target?}" "${tests?}"
+: "${build:?}" "${architecture:?}" "${jobs:?}" "${patience:?}" "${dry_run:?}" "${bundle_only:?}" "${out:?}" "${work:?}" \
+  "${commit:?}" "${target?}" "${tests?}" "${binaries?}"
 
 # what_failed LOG - a few lines of a failed stage's log: tests that failed or did not end, faults that
 # a sanitizer found, bounds that do not hold; of other logs the last lines.
@@ -49,6 +50,14 @@ bundled_libraries() {
   done < <(find .bundle -iname '*config.cmake' 2>/dev/null)
 }
 
+# oneDNN travels packed; its programs find it where they were built.
+unpack_onednn() {
+  if [[ -f .bundle/onednn.tar.gz && ! -d $build/onednn ]]; then
+    mkdir -p "$build/onednn"
+    tar -C "$build/onednn" -xzf .bundle/onednn.tar.gz
+  fi
+}
+
 # Folders with the CMake files of libraries that are installed, separated by semicolons.
 installed_libraries() {
   local folders=(/usr /lib) # which is a link to a folder of the first
@@ -60,17 +69,19 @@ installed_libraries() {
 configure() {
   local arguments=(-S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DWARPTAPE_GPU=cuda -DWARPTAPE_TESTS=ON
     "-DWARPTAPE_CUDA_ARCHITECTURES=$architecture-real") libraries=installed bundled
+  unpack_onednn
+  if [[ -d $build/onednn ]]; then arguments+=("-Ddnnl_DIR=$build/onednn/lib/cmake/dnnl"); fi
   if ninja --version >/dev/null 2>&1; then arguments+=(-G Ninja); fi
   if [[ $bundle_only == yes ]]; then arguments+=("-DCMAKE_IGNORE_PATH=$(installed_libraries)"); fi
   if [[ $bundle_only == yes ]] || ! cmake "${arguments[@]}"; then
     mapfile -t bundled < <(bundled_libraries)
     if [[ ${#bundled[@]} -eq 0 ]]; then
-      echo "detail: see logs/configure.log; for missing libraries bring .bundle/ (tools/setup.sh --bundle)"
+      echo "detail: see configure.log; for missing libraries bring .bundle/ (tools/setup.sh --bundle)"
       return 1
     fi
     libraries=.bundle
     if ! cmake "${arguments[@]}" "${bundled[@]}"; then
-      echo "detail: see logs/configure.log"
+      echo "detail: see configure.log"
       return 1
     fi
   fi
@@ -84,17 +95,55 @@ compile() {
   echo "detail: with $jobs jobs${target:+, only $target}"
 }
 
+# What a later check needs in place of a build: programs, stripped, and ctest's lists.
+pack_binaries() {
+  local folder="$build/packed" file
+  rm -rf "$folder"
+  while read -r file; do
+    mkdir -p "$folder/$(dirname "$file")"
+    if [[ $(basename "$file") == *.* ]]; then
+      cp "$build/$file" "$folder/$file"
+    else
+      strip -o "$folder/$file" "$build/$file" 2>/dev/null || cp "$build/$file" "$folder/$file"
+    fi
+  done < <(cd "$build" && find . -name CMakeFiles -prune -o -path ./packed -prune -o -path ./onednn -prune -o -type f \
+    \( -name CTestTestfile.cmake -o -name CMakeCache.txt -o -executable ! -name '*.so*' ! -name '*.sh' ! -name '*.py' \) -print)
+  printf 'commit: %s\narchitecture: %s\ntoolkit: %s\nfolder: %s\n' \
+    "$commit" "$architecture" "${toolkit:-}" "$build" >"$folder/binaries.txt"
+  tar -C "$folder" -czf "$out/binaries.tar.gz.part" .
+  mv "$out/binaries.tar.gz.part" "$out/binaries.tar.gz"
+  rm -rf "$folder"
+  echo "detail: $(du -sm "$out/binaries.tar.gz" | cut -f 1) MB in binaries.tar.gz"
+}
+
+unpack_binaries() {
+  local name got wanted
+  mkdir -p "$build"
+  tar -C "$build" -xzf "$binaries"
+  for name in architecture folder; do
+    got="$(sed -n "s/^$name: //p" "$build/binaries.txt")"
+    wanted="$architecture"
+    if [[ $name == folder ]]; then wanted="$build"; fi
+    if [[ $got != "$wanted" ]]; then
+      echo "detail: made for $name $got, wanted $wanted"
+      return 1
+    fi
+  done
+  unpack_onednn
+  echo "detail: of commit $(sed -n 's/^commit: //p' "$build/binaries.txt")"
+}
+
 info() {
   "$build/warptape" info
   echo "detail: $("$build/warptape" info | sed -n 's/^\(cuBLASLt\|cuDNN\)  */\1 /p' | paste -s -d ';')"
 }
 
-# run_ctest FOLDER OPTION... - OMP: tests run side by side, and so do stages.
+# run_ctest FOLDER JOBS OPTION... - one thread each: tests run side by side, and so do stages.
 run_ctest() {
-  local folder="$1" status=0
-  shift
-  OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive ctest --test-dir "$folder" --no-tests=error \
-    --output-on-failure -j $((jobs / 2 + 1)) --timeout $((60 * patience)) "$@" | tee "$folder/ctest.log" || status=$?
+  local folder="$1" side_by_side="$2" status=0
+  shift 2
+  OMP_NUM_THREADS=1 ctest --test-dir "$folder" --no-tests=error \
+    --output-on-failure -j "$side_by_side" --timeout $((60 * patience)) "$@" | tee "$folder/ctest.log" || status=$?
   echo "detail: $(grep -E 'tests passed' "$folder/ctest.log")," \
     "$(grep -c '(Skipped)' "$folder/ctest.log" || true) skipped"
   return $status
@@ -107,16 +156,28 @@ run_tests() {
   elif [[ $dry_run == yes ]]; then
     options+=(-R '^(check_includes|ptxas_report|gpu_check_report|machine_code.*)$')
   fi
-  run_ctest "$build" "${options[@]}"
+  # Machine code is read from the libraries of a build.
+  if [[ -n $binaries ]]; then options+=(-E '^machine_code'); fi
+  run_ctest "$build" $((jobs / 2 + 1)) "${options[@]}"
 }
 
-# On our kernels alone; core knows no libraries. ctest keeps notes in its folder: here another one.
-run_tests_without_libraries() {
-  local options=(-E '^(core|check_includes|ptxas_report|gpu_check_report|machine_code)')
-  if [[ -n $tests ]]; then options+=(-R "$tests"); fi
-  mkdir -p "$build/without_libraries"
-  echo "subdirs(\"$PWD/$build\")" >"$build/without_libraries/CTestTestfile.cmake"
-  WARPTAPE_GPU_LIBRARIES=off run_ctest "$build/without_libraries" "${options[@]}"
+# Ops that a library may serve, and what stands on them: wherever it can, or on our kernels alone.
+# ctest keeps notes in its folder: here another one.
+run_product_tests() {
+  local mode="$1" folder="$build/libraries_$1"
+  local options=(-R '^op\.(conv2d|matmul|linear|linear_relu_linear)$|^models\.|\.CudaCommands$')
+  if [[ -n $tests ]]; then options=(-R "$tests"); fi
+  mkdir -p "$folder"
+  echo "subdirs(\"$build\")" >"$folder/CTestTestfile.cmake"
+  WARPTAPE_GPU_LIBRARIES="$mode" run_ctest "$folder" 2 "${options[@]}"
+}
+
+# find_program NAME FOLDER... - on PATH, beside nvcc, or in these folders.
+find_program() {
+  local name="$1" nvcc
+  shift
+  nvcc="$(sed -n 's/^CMAKE_CUDA_COMPILER:[A-Z]*=\(.*\)\/nvcc$/\1/p' "$build/CMakeCache.txt" 2>/dev/null || true)"
+  PATH="$PATH:$nvcc:/usr/local/cuda/bin$(printf ':%s' "$@")" command -v "$name"
 }
 
 # The tests of all kernels: the case tables on cuda, and the kernels' own. Left out: those of whole
@@ -124,12 +185,11 @@ run_tests_without_libraries() {
 # that launch no kernel of ours (memory, streams, cuBLASLt, cuDNN).
 kernel_tests='op_*.*_cuda:*Cuda.*:MatrixCore.*:Depthwise.*:WeightNormLadder.*:GpuPrimitives.*:GpuLaunches.*'
 
-# sanitize TOOL OPTION... - the kernels' tests, on our kernels alone, in four processes.
+# sanitize TOOL TESTS SHARDS OPTION... - these tests, on our kernels alone, in several processes.
 sanitize() {
-  local tool="$1" shards=4 folder sanitizer probe reason passed shard pid pids=() status=0
-  shift
-  folder="$(sed -n 's/^CMAKE_CUDA_COMPILER:[A-Z]*=\(.*\)\/nvcc$/\1/p' "$build/CMakeCache.txt")"
-  sanitizer="$(PATH="$PATH:$folder" command -v compute-sanitizer || true)"
+  local tool="$1" filter="$2" shards="$3" sanitizer probe reason passed shard pid pids=() status=0
+  shift 3
+  sanitizer="$(find_program compute-sanitizer || true)"
   if [[ -z $sanitizer ]]; then
     echo "detail: no compute-sanitizer on PATH or beside nvcc"
     return 77
@@ -144,10 +204,10 @@ sanitize() {
     return 77
   fi
   # Few samples: it watches how kernels run, not what they compute.
-  export WARPTAPE_GPU_LIBRARIES=off WARPTAPE_GRADIENT_SAMPLES=8 OMP_NUM_THREADS=1
+  export WARPTAPE_GPU_LIBRARIES=off WARPTAPE_GRADIENT_SAMPLES=2 OMP_NUM_THREADS=1
   for ((shard = 0; shard < shards; ++shard)); do
     (GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$shard "$sanitizer" --tool "$tool" --error-exitcode 9 "$@" \
-      "$build/tests/warptape_tests" "--gtest_filter=$kernel_tests" 2>&1 | tee "$build/$tool.$shard.log") &
+      "$build/tests/warptape_tests" "--gtest_filter=$filter" 2>&1 | tee "$build/$tool.$shard.log") &
     pids+=($!)
   done
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
@@ -159,17 +219,20 @@ sanitize() {
 }
 
 memcheck() {
-  sanitize memcheck --report-api-errors no
+  sanitize memcheck "$kernel_tests" 3 --report-api-errors no
 }
 
+# Left out: ops whose threads share nothing.
 racecheck() {
-  sanitize racecheck
+  local op pointwise=()
+  for op in add sub mul div exp log relu dropout reshape flatten; do pointwise+=("op_$op.*"); done
+  sanitize racecheck "$kernel_tests-$(IFS=: && echo "${pointwise[*]}")" 5
 }
 
-# Models train on the GPU to what they train to on the CPU: 54 short runs.
+# Models train on the GPU to what they train to on the CPU: 30 short runs.
 devices() {
-  OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive python3 tools/compare_devices.py --warptape "$build/warptape" \
-    --jobs 4 | tee "$build/devices.log"
+  OMP_NUM_THREADS=1 python3 tools/compare_devices.py --warptape "$build/warptape" \
+    --seeds 4 --steps 10 --batch-size 8 --jobs 4 | tee "$build/devices.log"
   echo "detail: $(tail -n 1 "$build/devices.log")"
 }
 
@@ -183,20 +246,74 @@ training() {
   awk -v accuracy="$accuracy" 'BEGIN { exit !(accuracy >= 97.5) }'
 }
 
+# One line of JSON per measured step. A batch of 4096 takes a while.
 step() {
-  local libraries text lines=
-  for libraries in on off; do
-    text="$("$build/warptape" bench step simple_cnn --device cuda --batch-size 512 --warmup 20 --steps 60 \
-      --gpu-libraries "$libraries")"
-    echo "$text"
-    lines+="${lines:+; }libraries $libraries: $(sed -n 's/^ *\(median.*\)/\1/p' <<<"$text")"
+  local batch arguments steps
+  rm -f "$work/step.json" "$work/step.lines"
+  for batch in 16 128 512 4096; do
+    steps=$((batch == 4096 ? 20 : 60))
+    for arguments in "off" "auto" "on" "auto --tf32" "on --tf32"; do
+      # shellcheck disable=SC2086
+      "$build/warptape" bench step simple_cnn --device cuda --batch-size "$batch" --warmup 10 --steps "$steps" \
+        --json --gpu-libraries $arguments | python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)))' \
+        >>"$work/step.lines"
+    done
   done
-  echo "detail: $lines"
+  for arguments in "auto" "auto --tf32"; do
+    # shellcheck disable=SC2086
+    "$build/warptape" bench step simple_cnn --device cuda --batch-size 512 --warmup 3 --steps 10 --profile \
+      --gpu-libraries $arguments | sed -n '/, SGD with momentum, on /p; /who served/,$p'
+  done
+  python3 - "$work" <<'PYTHON'
+import json, pathlib, sys
+work = pathlib.Path(sys.argv[1])
+steps = [json.loads(line) for line in (work / "step.lines").read_text().splitlines()]
+(work / "step.json").write_text(json.dumps(steps, indent=1) + "\n")
+print(f"\n{'batch':>6} {'precision':<10}{'libraries':<10}{'median, ms':>11}{'min':>9}{'max':>9}"
+      f"{'samples/s':>11}{'tensors, MiB':>14}")
+for s in steps:
+    print(f"{s['batch_size']:>6} {s['precision']:<10}{s['gpu_libraries']:<10}{s['median_ms']:>11.3f}"
+          f"{s['min_ms']:>9.3f}{s['max_ms']:>9.3f}{s['samples_per_second']:>11.0f}"
+          f"{s['peak_tensors_mb']:>14.0f}")
+parts = [f"{s['precision']} {s['gpu_libraries']} {s['median_ms']:.3f} ms" for s in steps
+         if s["batch_size"] == 512]
+print("detail: batch 512: " + ", ".join(parts))
+PYTHON
 }
 
 kernels() {
-  "$build/warptape" bench kernels --device cuda --json "$out/kernels.json"
-  echo "detail: $(sed -n 's/^ *"copy_gb_per_s": \([0-9]*\).*/a copy moves \1 GB\/s/p' "$out/kernels.json")"
+  "$build/warptape" bench kernels --device cuda --json "$work/kernels.json"
+  echo "detail: $(sed -n 's/^ *"copy_gb_per_s": \([0-9]*\).*/a copy moves \1 GB\/s/p' "$work/kernels.json")"
+}
+
+# One training step by our kernels, as Nsight Compute sees each launch; clocks stay as they are.
+ncu_step() {
+  local ncu reason
+  if ! ncu="$(find_program ncu /opt/nvidia/nsight-compute/*)"; then
+    echo "detail: no ncu on PATH or beside nvcc"
+    return 77
+  fi
+  if ! "$ncu" --csv --page raw --print-units base --clock-control none \
+    --metrics "$(python3 tools/ncu_report.py --metrics)" --log-file "$work/ncu.csv" \
+    "$build/warptape" bench step simple_cnn --device cuda --batch-size 512 --warmup 1 --steps 1 --gpu-libraries off \
+    >"$work/ncu.out" 2>&1; then
+    tail -n 5 "$work/ncu.out"
+    reason="$(grep -h -m 1 -o 'ERR_NVGPUCTRPERM.*' "$work/ncu.csv" "$work/ncu.out" || true)"
+    echo "detail: ${reason:-ncu failed: $(grep -h -m 1 '^==ERROR==' "$work/ncu.csv" || tail -n 1 "$work/ncu.out")}"
+    if [[ -n $reason ]]; then return 77; fi # it may not count on this machine
+    return 1
+  fi
+  python3 tools/ncu_report.py "$work/ncu.csv" --json "$work/ncu.json" | tee "$work/ncu.table"
+  echo "detail: $(tail -n 1 "$work/ncu.table")"
+}
+
+# Fills PyTorch's cache of compiled kernels while the CPU is busy anyway.
+pytorch_compile() {
+  if ! python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+    echo "detail: no PyTorch with CUDA in python3"
+    return 77
+  fi
+  python3 tools/bench_vs_pytorch.py --device cuda --child graphs --steps 3
 }
 
 pytorch() {
@@ -206,8 +323,8 @@ pytorch() {
     return 77
   fi
   python3 tools/bench_vs_pytorch.py --warptape "$build/warptape" --device cuda --rounds 1 --markdown \
-    --timeout $((50 * patience)) --json "$out/pytorch.json"
-  echo "detail: $(python3 - "$out/pytorch.json" <<'PYTHON'
+    --only warptape,warptape_own,eager,channels_last,graphs --timeout $((50 * patience)) --json "$work/pytorch.json"
+  echo "detail: $(python3 - "$work/pytorch.json" <<'PYTHON'
 import json, sys
 report = json.load(open(sys.argv[1]))
 parts = [f"{r['implementation']} {r['median_ms']:.3f} ms" for r in report["results"]]

@@ -2,7 +2,7 @@
 # What tools/gpu_check.sh reports of the logs of failed stages.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-export build=b architecture=90 jobs=1 patience=1 dry_run=no bundle_only=no out=o target='' tests=''
+export build=b architecture=90 jobs=1 patience=1 dry_run=no bundle_only=no out=o work=w commit=c target='' tests='' binaries=''
 source tools/gpu_check_stages.sh
 
 log="$(mktemp)"
