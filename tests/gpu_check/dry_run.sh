@@ -35,7 +35,8 @@ if grep -q '^-- cuDNN: /' "$out/configure.log"; then
   grep -q "^-- cuDNN: .* in $PWD/.bundle/usr/include" "$out/configure.log" ||
     fail "cudnn-frontend is not that of .bundle"
 fi
-ldd $build/tests/gpu_check/gpu_check_probe | grep -q "libfmt.* => $PWD/.bundle/" || fail "libfmt is not that of .bundle"
+# Not piped: grep -q would end ldd early, which counts as a failure.
+grep -q "libfmt.* => $PWD/.bundle/" <<<"$(ldd $build/tests/gpu_check/gpu_check_probe)" || fail "libfmt is not that of .bundle"
 [[ "$($build/tests/gpu_check/gpu_check_probe)" == '{"registers":'* ]] || fail "the program does not run"
 
 python3 - "$out" <<'PYTHON'
