@@ -21,10 +21,10 @@ LaunchConfig config(gpu::StreamHandle stream, unsigned blocks) {
 }
 
 // Packs where an output has its input channel to itself and all rows begin at 16 bytes.
-template <class T>
-bool fits_packs(const DepthwiseGeometry& g, const void* a, const void* b) {
-  const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
-  return g.multiplier == 1 && g.channels % simt::pack_size<T> == 0 && aligned(a) && aligned(b);
+template <class T, class... Pointers>
+bool fits_packs(const DepthwiseGeometry& g, const Pointers*... pointers) {
+  return g.multiplier == 1 && g.channels % simt::pack_size<T> == 0 &&
+         (simt::is_aligned16(pointers) && ...);
 }
 
 int64_t pixels_of_y(const DepthwiseGeometry& g) {
@@ -38,7 +38,7 @@ void depthwise_forward(gpu::StreamHandle stream, const DepthwiseGeometry& g, con
                        const T* filters, const T* bias, T* y) {
   constexpr int pack = simt::pack_size<T>;
   const int64_t elements = pixels_of_y(g) * g.out_channels();
-  if (fits_packs<T>(g, x, bias)) {
+  if (fits_packs<T>(g, x, filters, bias, y)) {
     launch(forward_kernel<pack, T>, config(stream, blocks_of(elements / pack)), g, x, filters, bias,
            y);
   } else {
@@ -51,7 +51,7 @@ void depthwise_data_grad(gpu::StreamHandle stream, const DepthwiseGeometry& g, c
                          const T* filters, T* dx) {
   constexpr int pack = simt::pack_size<T>;
   const int64_t elements = int64_t{g.batch} * g.height * g.width * g.channels;
-  if (fits_packs<T>(g, dy, dx)) {
+  if (fits_packs<T>(g, dy, filters, dx)) {
     launch(data_grad_kernel<pack, T>, config(stream, blocks_of(elements / pack)), g, dy, filters,
            dx);
   } else {
