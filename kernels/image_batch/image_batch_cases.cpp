@@ -68,7 +68,8 @@ Tensor images_reference(const std::vector<Tensor>& in, int64_t size) {
 void image_batch_cases(CaseTable& table) {
   const auto add = [&](const char* name, const Shape& images, int64_t batch, int64_t size) {
     const int64_t count = images[0];
-    const CaseInput pixels{.shape = images, .fill = Fill::Labels, .classes = 256};
+    const CaseInput pixels{
+        .shape = images, .fill = Fill::Labels, .classes = 256, .one_format = true};
     const CaseInput labels{.shape = {count}, .fill = Fill::Labels, .classes = 1000};
     const CaseInput indices{.shape = {batch}, .fill = Fill::Labels, .classes = count};
     table.cases.push_back(
