@@ -64,7 +64,11 @@ Tensor matmul(const Operand& a, const Operand& b, MatmulOptions options) {
                    const auto run = [&](int input, const Tensor& like, const auto& kernel) {
                      if (context.needs(input)) {
                        Tensor gradient = Tensor::empty_like(like);
-                       kernel(gradient);
+                       if (product.batches.numel() == 0) {  // no product writes it
+                         primitives::fill(gradient, 0);
+                       } else {
+                         kernel(gradient);
+                       }
                        context.give(input, std::move(gradient));
                      }
                    };
