@@ -1,8 +1,26 @@
 #include "core/tensor.h"
 
+#include "core/offset_allocations.h"
 #include "core/primitives.h"
 
 namespace warptape {
+namespace {
+
+thread_local bool offset_allocations = false;
+
+}  // namespace
+
+OffsetAllocations::OffsetAllocations(bool on) : before_(offset_allocations) {
+  offset_allocations = on;
+}
+
+OffsetAllocations::~OffsetAllocations() {
+  offset_allocations = before_;
+}
+
+bool OffsetAllocations::are_on() {
+  return offset_allocations;
+}
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device, MemoryFormat format) {
   // Sizes come from files and options too: refuse what cannot be counted before allocating it.
@@ -12,7 +30,9 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device, MemoryForma
                       "[Tensor] shape {}: the size in bytes overflows 64 bits", shape);
   }
   Tensor result;
-  result.storage_ = Storage::allocate(static_cast<size_t>(bytes), device);
+  result.offset_ = OffsetAllocations::are_on() && dtype != uint8 ? 1 : 0;
+  const int64_t all_bytes = bytes + result.offset_ * size_of(dtype);
+  result.storage_ = Storage::allocate(static_cast<size_t>(all_bytes), device);
   result.shape_ = shape;
   result.dtype_ = dtype;
   result.format_ = normalized(format, shape.rank());

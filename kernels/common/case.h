@@ -24,8 +24,11 @@ struct CaseInput {
   Shape shape;
   Fill fill = Fill::Normal;
   bool needs_grad = true;
+  // Of rank 3 and more: each case runs in both, whichever it asks for.
   MemoryFormat format = MemoryFormat::RowMajor;
   int64_t classes = 0;  // for Labels
+  // The op takes no other format, and says so by a ShapeError.
+  bool one_format = false;
 };
 
 // What a float32 result may differ by from the float64 reference. Exact: not at all (data

@@ -42,6 +42,8 @@ inline void add_softmax_cases(CaseTable& table, const std::string& op,
   add("rows", {31, 33}, -1);
   add("long_row", {2, 1025}, 1);
   add("columns", {7, 33}, 0);
+  add("rows_of_packs", {9, 12}, 1);
+  add("columns_of_packs", {7, 12}, 0);
   add("middle", {2, 5, 3}, 1);
   add("channels_last", {2, 32, 3, 5}, 1, MemoryFormat::ChannelsLast);
   add("empty", {0, 4}, 1);

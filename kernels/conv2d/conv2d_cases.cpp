@@ -67,6 +67,9 @@ void conv2d_cases(CaseTable& table) {
   add("one_pixel", {1, 1, 1, 1}, {1, 1, 1, 1}, true);
   add("first_layer", {2, 3, 9, 8}, {8, 3, 3, 3}, true, {.padding = 1});
   add("wide", {2, 16, 6, 5}, {33, 16, 3, 3}, true, {.padding = 1}, channels_last);
+  add("packs", {2, 8, 5, 4}, {12, 8, 3, 3}, true, {.padding = 1}, channels_last);
+  add("packs_of_groups", {1, 8, 4, 4}, {8, 4, 3, 3}, true, {.padding = 1, .groups = 2},
+      channels_last);
   add("no_bias", {1, 2, 5, 7}, {3, 2, 3, 3}, false);
   add("pointwise", {3, 17, 4, 3}, {5, 17, 1, 1}, true, {}, channels_last);
   add("stride", {2, 3, 9, 11}, {4, 3, 3, 3}, true, {.stride = {2, 3}, .padding = {1, 0}});

@@ -63,7 +63,9 @@ void cross_entropy_cases(CaseTable& table) {
   add("smoothing_ignore_sum", {17, 4}, {17},
       {.reduction = Reduction::Sum, .ignore_index = 1, .label_smoothing = 0.3});
   add("many_classes", {3, 1025}, {3}, {});
+  add("rows_of_packs", {9, 12}, {9}, {});
   add("sequence", {3, 5, 7}, {3, 7}, {});
+  add("sequence_of_packs", {2, 5, 8}, {2, 8}, {});
   add("pixels_channels_last", {2, 5, 3, 4}, {2, 3, 4}, {.label_smoothing = 0.2},
       MemoryFormat::ChannelsLast);
   const auto labels = [](std::vector<int64_t> values) {

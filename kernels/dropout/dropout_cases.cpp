@@ -29,6 +29,7 @@ void dropout_cases(CaseTable& table) {
   add("half", {33, 31}, 0.5, true);
   add("fifth_1025", {1025}, 0.2, true);
   add("channels_last", {2, 3, 4, 5}, 0.3, true, MemoryFormat::ChannelsLast);
+  add("packs_of_channels", {2, 8, 2, 6}, 0.3, true, MemoryFormat::ChannelsLast);
   add("all", {65}, 1, true);
   add("eval", {65}, 0.5, false);
   table.errors.push_back(

@@ -16,8 +16,8 @@ void check_arguments(const Tensor& images, const Tensor& labels, const Tensor& i
                     to_string(labels.dtype()), to_string(indices.dtype()));
   check<ShapeError>(
       images.rank() == 4 && images.memory_format() == MemoryFormat::RowMajor && images.numel() > 0,
-      "[image_batch] images: got shape {}, wanted (N, C, H, W), row-major and not empty",
-      images.shape());
+      "[image_batch] images: got shape {}, {}, wanted (N, C, H, W), row_major and not empty",
+      images.shape(), to_string(images.memory_format()));
   constexpr int64_t longest = 1 << 16;
   check<ShapeError>(images.size(2) <= longest && images.size(3) <= longest,
                     "[image_batch] images: got shape {}, wanted sides of up to {}", images.shape(),

@@ -68,7 +68,8 @@ Tensor images_reference(const std::vector<Tensor>& in, int64_t size) {
 void image_batch_cases(CaseTable& table) {
   const auto add = [&](const char* name, const Shape& images, int64_t batch, int64_t size) {
     const int64_t count = images[0];
-    const CaseInput pixels{.shape = images, .fill = Fill::Labels, .classes = 256};
+    const CaseInput pixels{
+        .shape = images, .fill = Fill::Labels, .classes = 256, .one_format = true};
     const CaseInput labels{.shape = {count}, .fill = Fill::Labels, .classes = 1000};
     const CaseInput indices{.shape = {batch}, .fill = Fill::Labels, .classes = count};
     table.cases.push_back(
@@ -84,6 +85,8 @@ void image_batch_cases(CaseTable& table) {
   add("larger", {4, 1, 7, 7}, 5, 8);
   add("larger_of_three_channels", {4, 3, 6, 5}, 3, 11);
   add("smaller", {2, 2, 9, 17}, 3, 4);
+  add("height_as_wanted", {3, 2, 8, 5}, 2, 8);
+  add("width_as_wanted", {3, 3, 5, 8}, 2, 8);
   add("in_bands", {2, 1, 9, 20}, 2, 80);           // 6,400 elements: two bands
   add("where_pixels_lie", {1, 3, 96, 96}, 2, 12);  // 27 KB are not staged
   add("one_pixel", {3, 1, 1, 1}, 3, 2);

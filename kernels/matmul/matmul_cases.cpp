@@ -63,6 +63,9 @@ void matmul_cases(CaseTable& table) {
   add("transpose_b", {31, 33}, {7, 33}, {.transpose_b = true});
   add("transpose_both", {33, 31}, {7, 33}, {.transpose_a = true, .transpose_b = true});
   add("long_inner", {3, 1025}, {1025, 2});
+  add("packs", {12, 32}, {32, 20});
+  add("packs_transposed", {32, 12}, {20, 32}, {.transpose_a = true, .transpose_b = true});
+  add("batch_packs", {2, 3, 8}, {2, 8, 4});
   add("empty_inner", {3, 0}, {0, 2});
   add("empty_batch", {1, 3, 4}, {0, 4, 5});
   add("empty_batch_transposed", {0, 4, 3}, {5, 4}, {.transpose_a = true, .transpose_b = true});

@@ -46,6 +46,8 @@ void transpose_cases(CaseTable& table) {
          .tolerance = Tolerance::Exact});
   };
   add("matrix", {33, 65}, 0, 1);
+  add("packs", {36, 64}, 0, 1);
+  add("batch_of_packs", {2, 16, 3, 12}, 1, 3);
   add("same", {3, 4}, 1, 1);
   add("last_two", {2, 3, 5}, -1, -2);
   add("outer", {2, 3, 5, 4}, 0, 2);

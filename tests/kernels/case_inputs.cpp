@@ -86,7 +86,20 @@ bool within(const std::vector<double>& result, const std::vector<double>& refere
 
 }  // namespace
 
+std::vector<MemoryFormat> formats_of(const OpCase& op_case) {
+  std::vector<MemoryFormat> formats;
+  for (const CaseInput& input : op_case.inputs) {
+    formats.push_back(normalized(input.format, input.shape.rank()));
+  }
+  return formats;
+}
+
 std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device) {
+  return make_inputs(op_case, dtype, device, formats_of(op_case));
+}
+
+std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device,
+                                const std::vector<MemoryFormat>& formats) {
   Generator generator(2024);
   std::vector<Tensor> inputs;
   for (const CaseInput& input : op_case.inputs) {
@@ -94,10 +107,20 @@ std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device devic
     const DType kind = input.fill == Fill::Labels ? int64 : dtype;
     // Rounded to float32 in both, so that the reference sees the same inputs.
     const Tensor rounded = primitives::cast(tensor(values, input.shape), float32);
-    const Tensor formatted = primitives::relayout(primitives::cast(rounded, kind), input.format);
+    const Tensor formatted =
+        primitives::relayout(primitives::cast(rounded, kind), formats[inputs.size()]);
     inputs.push_back(formatted.to(device));
   }
   return inputs;
+}
+
+std::vector<Tensor> as_reference(const std::vector<Tensor>& tensors) {
+  std::vector<Tensor> result;
+  for (const Tensor& tensor : tensors) {
+    const Tensor wide = is_floating(tensor.dtype()) ? primitives::cast(tensor, float64) : tensor;
+    result.push_back(primitives::relayout(wide, MemoryFormat::RowMajor));
+  }
+  return result;
 }
 
 testing::AssertionResult matches(const Tensor& result, const Tensor& reference, Tolerance tolerance,

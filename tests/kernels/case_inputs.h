@@ -11,6 +11,13 @@ namespace warptape {
 // A case's inputs in a dtype (labels are int64) and in the case's memory formats. The same numbers
 // for every dtype, up to rounding, and on every device.
 std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device);
+// The same in other memory formats, one per input.
+std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device,
+                                const std::vector<MemoryFormat>& formats);
+// The formats that the case asks for, as far as the ranks of its inputs have them.
+std::vector<MemoryFormat> formats_of(const OpCase& op_case);
+// Tensors as references read them: float64 (labels stay) and row-major.
+std::vector<Tensor> as_reference(const std::vector<Tensor>& tensors);
 
 // `result` against the float64 reference, both in logical order. With unchanged tolerances a result
 // of zeros must fail as well, unless the reference is zero too (up to rounding): a case that

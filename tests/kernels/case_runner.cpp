@@ -5,19 +5,20 @@
 //   a tape and, in float32 on the CPU, with and without oneDNN;
 // - backward in float64 by central differences, for gradients that are written and that are added
 // to;
-// - with an input that wants no gradient, and with one tensor as two inputs where shapes allow.
+// - with an input that wants no gradient, and with one tensor as two inputs where shapes allow;
+// - once more with tensors that begin one element behind an aligned address, and with inputs of
+//   rank 3 and more in both memory formats (case_variants.h).
 // An op without kernels for "cuda" has to say so.
 
 #include "tests/kernels/case_runner.h"
 
 #include <gtest/gtest.h>
 
-#include "core/primitives.h"
-#include "core/random.h"
 #include "core/tape.h"
 #include "kernels/common/case_tables.h"
 #include "kernels/common/onednn.h"
 #include "tests/kernels/case_inputs.h"
+#include "tests/kernels/case_variants.h"
 #include "tests/kernels/gradient_check.h"
 
 namespace warptape {
@@ -30,15 +31,6 @@ struct PoisonedAllocations {
 
 std::vector<Operand> operands(const std::vector<Tensor>& tensors) {
   return {tensors.begin(), tensors.end()};
-}
-
-std::vector<Tensor> as_reference(const std::vector<Tensor>& tensors) {
-  std::vector<Tensor> result;
-  for (const Tensor& tensor : tensors) {
-    const Tensor wide = is_floating(tensor.dtype()) ? primitives::cast(tensor, float64) : tensor;
-    result.push_back(primitives::relayout(wide, MemoryFormat::RowMajor));
-  }
-  return result;
 }
 
 void check_forward(const OpCase& op_case, DType dtype, Device device) {
@@ -81,6 +73,8 @@ class CaseTest : public testing::Test {
       check_gradients(case_, device_);
       check_float32_gradients(case_, device_);
     }
+    const PoisonedAllocations poison;
+    check_variants(case_, device_);
   }
 
  private:

@@ -1,4 +1,5 @@
-// Every op against PyTorch: values and gradients in float64, in both memory formats.
+// Every op against PyTorch: values and gradients in float64, in both memory formats, on every
+// device.
 
 #include <functional>
 #include <map>
@@ -7,6 +8,7 @@
 #include "core/tape.h"
 #include "kernels/ops.h"
 #include "tests/golden.h"
+#include "tests/kernels/devices.h"
 
 namespace warptape {
 namespace {
@@ -109,11 +111,11 @@ const std::map<std::string, Run>& runs() {
   return table;
 }
 
-void check_case(const Json& golden, MemoryFormat format) {
+void check_case(const Json& golden, MemoryFormat format, Device device) {
   std::vector<Tensor> inputs;
   Tape tape;
   for (const Json& input : golden["inputs"]) {
-    inputs.push_back(primitives::relayout(golden_tensor(input), format));
+    inputs.push_back(primitives::relayout(golden_tensor(input), format).to(device));
     if (is_floating(inputs.back().dtype())) {
       tape.watch(inputs.back());
     }
@@ -128,8 +130,7 @@ void check_case(const Json& golden, MemoryFormat format) {
     return;
   }
   expect_near(output.to_vector<double>(), wanted.to_vector<double>(), 1e-12, "output");
-  tape.backward(output,
-                primitives::relayout(golden_tensor(golden["grad_output"]), output.memory_format()));
+  tape.backward(output, golden_tensor(golden["grad_output"]).to(device));
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!golden["grads"][i].is_null()) {
       expect_near(tape.gradient(inputs[i]).to_vector<double>(),
@@ -143,10 +144,13 @@ TEST(GoldenOps, EveryCaseMatchesPyTorch) {
   const Json golden = load_golden("ops.json");
   ASSERT_GT(golden["cases"].size(), 100u);
   for (const Json& entry : golden["cases"]) {
-    for (MemoryFormat format : {MemoryFormat::RowMajor, MemoryFormat::ChannelsLast}) {
-      SCOPED_TRACE(entry["op"].get<std::string>() + " " + entry["name"].get<std::string>() + ", " +
-                   to_string(format));
-      check_case(entry, format);
+    for (Device device : available_devices()) {
+      for (MemoryFormat format : {MemoryFormat::RowMajor, MemoryFormat::ChannelsLast}) {
+        SCOPED_TRACE(fmt::format("{} {}, {} on {}", entry["op"].get<std::string>(),
+                                 entry["name"].get<std::string>(), to_string(format),
+                                 to_string(device)));
+        check_case(entry, format, device);
+      }
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "core/primitives.h"
 #include "tests/golden.h"
+#include "tests/kernels/devices.h"
 #include "training/schedule.h"
 
 namespace warptape {
@@ -13,21 +14,25 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::shared_ptr<ParameterState> make_state(const std::vector<double>& values, DType dtype) {
+Tensor tensor_of(const std::vector<double>& values, DType dtype, Device device) {
+  const Tensor wide = tensor(values, {static_cast<int64_t>(values.size())});
+  return primitives::cast(wide, dtype).to(device).clone();
+}
+
+std::shared_ptr<ParameterState> make_state(const std::vector<double>& values, DType dtype,
+                                           Device device = cpu) {
   auto state = std::make_shared<ParameterState>();
-  state->value =
-      primitives::cast(tensor(values, {static_cast<int64_t>(values.size())}), dtype).clone();
+  state->value = tensor_of(values, dtype, device);
   return state;
 }
 
 void set_gradient(ParameterState& state, const std::vector<double>& values) {
-  state.grad =
-      primitives::cast(tensor(values, {static_cast<int64_t>(values.size())}), state.value.dtype());
+  state.grad = tensor_of(values, state.value.dtype(), state.value.device());
   state.grad_is_empty = false;
 }
 
 std::vector<double> values_of(const Tensor& tensor) {
-  return primitives::cast(tensor, float64).to_vector<double>();
+  return primitives::cast(tensor.to(cpu), float64).to_vector<double>();
 }
 
 std::unique_ptr<Optimizer> make(const Json& golden, ParameterStates states) {
@@ -55,8 +60,9 @@ std::unique_ptr<Optimizer> make(const Json& golden, ParameterStates states) {
                                                 .weight_decay = o["weight_decay"]});
 }
 
-void check_optimizer(const Json& golden, DType dtype, double tolerance) {
-  const auto state = make_state(golden["initial"], dtype);
+void check_optimizer(const Json& golden, DType dtype, double tolerance, Device device) {
+  SCOPED_TRACE(to_string(device));
+  const auto state = make_state(golden["initial"], dtype, device);
   const auto optimizer = make(golden, {state});
   for (size_t step = 0; step < golden["gradients"].size(); ++step) {
     set_gradient(*state, golden["gradients"][step]);
@@ -71,8 +77,10 @@ TEST(Optimizer, MatchesPyTorchOverTenSteps) {
   const Json golden = load_golden("training.json");
   ASSERT_GT(golden["optimizers"].size(), 8u);
   for (const Json& entry : golden["optimizers"]) {
-    check_optimizer(entry, float64, 1e-13);
-    check_optimizer(entry, float32, 2e-6);
+    for (Device device : available_devices()) {
+      check_optimizer(entry, float64, 1e-13, device);
+      check_optimizer(entry, float32, 2e-6, device);
+    }
   }
 }
 
@@ -101,21 +109,28 @@ TEST(Optimizer, RefusesNonsense) {
   EXPECT_THROW(AdamW({}, {}), ValueError);
 }
 
+void check_clipping(const Json& golden, Device device) {
+  SCOPED_TRACE(to_string(device));
+  ParameterStates states;
+  for (const Json& gradient : golden["gradients"]) {
+    const std::vector<double> values = gradient;
+    states.push_back(make_state(std::vector<double>(values.size(), 0.0), float64, device));
+    set_gradient(*states.back(), values);
+  }
+  states.push_back(make_state({7}, float64, device));  // without a gradient
+  const double norm = clip_grad_norm(states, golden["max_norm"]);
+  EXPECT_NEAR(norm, golden["norm"].get<double>(), 1e-12 * norm);
+  for (size_t i = 0; i < golden["clipped"].size(); ++i) {
+    expect_near(values_of(states[i]->grad), golden["clipped"][i], 1e-13, "clipped gradient");
+  }
+}
+
 TEST(Optimizer, ClipGradNormMatchesPyTorch) {
   const Json cases = load_golden("training.json")["clip_grad_norm"];
   ASSERT_FALSE(cases.empty());
   for (const Json& golden : cases) {
-    ParameterStates states;
-    for (const Json& gradient : golden["gradients"]) {
-      const std::vector<double> values = gradient;
-      states.push_back(make_state(std::vector<double>(values.size(), 0.0), float64));
-      set_gradient(*states.back(), values);
-    }
-    states.push_back(make_state({7}, float64));  // without a gradient
-    const double norm = clip_grad_norm(states, golden["max_norm"]);
-    EXPECT_NEAR(norm, golden["norm"].get<double>(), 1e-12 * norm);
-    for (size_t i = 0; i < golden["clipped"].size(); ++i) {
-      expect_near(values_of(states[i]->grad), golden["clipped"][i], 1e-13, "clipped gradient");
+    for (Device device : available_devices()) {
+      check_clipping(golden, device);
     }
   }
   EXPECT_THROW(clip_grad_norm({make_state({1}, float64)}, 0), ValueError);

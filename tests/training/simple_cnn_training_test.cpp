@@ -7,6 +7,7 @@
 #include "kernels/cross_entropy/cross_entropy.h"
 #include "models/simple_cnn.h"
 #include "tests/golden.h"
+#include "tests/kernels/devices.h"
 #include "training/optimizer.h"
 
 namespace warptape {
@@ -34,7 +35,7 @@ struct Fixture {
   Tensor images = hashed_tensor({6, 2, 8, 8}, 100, 0, 2);
   Tensor labels = tensor<int64_t>({0, 1, 2, 3, 4, 0}, {6});
 
-  Fixture() {
+  explicit Fixture(Device device) {
     const std::vector<std::string> order = {
         "conv1.bias",     "conv1.weight_g", "conv1.weight_v", "conv2.bias", "conv2.weight_g",
         "conv2.weight_v", "fc1.bias",       "fc1.weight",     "fc2.bias",   "fc2.weight"};
@@ -46,20 +47,26 @@ struct Fixture {
       value = hashed_tensor(value.shape(), k, offset, golden["scales"][name]);
     }
     load_state_dict(model, state);
+    model.to(device);
+    images = images.to(device);
+    labels = labels.to(device);
   }
 };
 
 TEST(SimpleCNNTraining, LogitsMatchPyTorch) {
-  Fixture f;
-  std::vector<double> wanted;
-  for (const Json& row : f.golden["logits"]) {
-    wanted.insert(wanted.end(), row.begin(), row.end());
+  for (Device device : available_devices()) {
+    Fixture f(device);
+    std::vector<double> wanted;
+    for (const Json& row : f.golden["logits"]) {
+      wanted.insert(wanted.end(), row.begin(), row.end());
+    }
+    expect_near(f.model(f.images).to_vector<double>(), wanted, 1e-12, to_string(device));
   }
-  expect_near(f.model(f.images).to_vector<double>(), wanted, 1e-12, "logits");
 }
 
-TEST(SimpleCNNTraining, SixStepsMatchPyTorch) {
-  Fixture f;
+void check_six_steps(Device device) {
+  SCOPED_TRACE(to_string(device));
+  Fixture f(device);
   SGD optimizer(parameters(f.model), {.lr = f.golden["lr"], .momentum = f.golden["momentum"]});
   for (size_t step = 0; step < 6; ++step) {
     optimizer.zero_grad();
@@ -74,7 +81,7 @@ TEST(SimpleCNNTraining, SixStepsMatchPyTorch) {
   }
   for (const auto& [name, value] : state_dict(f.model)) {
     const Json& wanted = f.golden["keys"][name];
-    const std::vector<double> values = value.to_vector<double>();
+    const std::vector<double> values = value.to(cpu).to_vector<double>();
     double squares = 0;
     for (double element : values) {
       squares += element * element;
@@ -86,6 +93,12 @@ TEST(SimpleCNNTraining, SixStepsMatchPyTorch) {
                   1e-10)
           << name;
     }
+  }
+}
+
+TEST(SimpleCNNTraining, SixStepsMatchPyTorch) {
+  for (Device device : available_devices()) {
+    check_six_steps(device);
   }
 }
 
