@@ -11,7 +11,8 @@ import plant  # noqa: E402
 
 
 def mistake(code, number=1, file="a.cpp"):
-    return plant.Mistake(f"m{number}", file, "*", "why", "", code, f"list.txt:{number}", number)
+    return plant.Mistake(f"m{number}", file, "*", "why", code=code, where=f"list.txt:{number}",
+                         number=number)
 
 
 class Plant(unittest.TestCase):

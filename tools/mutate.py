@@ -22,11 +22,11 @@ import plant  # noqa: E402
 
 DESCRIPTION = """\
 Plants every mistake of tools/mutations/*.txt, each behind a switch, in a copy of the sources under
-build/mutate, builds the copy once with preset simt, and runs the tests once per mistake with that
-one switched on (WARPTAPE_MUTATION names it): first the suites that its entry names, then, where all
-of them pass, every other test. A mistake is noticed when a test fails, the program ends by itself,
-or a test never ends. Prints a line per mistake and the score; fails unless --least percent are
-noticed. docs/testing.md describes the lists.
+build/mutate, builds the copy once with preset simt (and simt-profile, where entries ask for it),
+and runs the tests once per mistake with that one switched on (WARPTAPE_MUTATION names it): first the
+suites that its entry names, then, where all of them pass, every other test. A mistake is noticed
+when a test fails, the program ends by itself, or a test never ends. Prints a line per mistake and
+the score; fails unless --least percent are noticed. docs/testing.md describes the lists.
 """
 
 
@@ -43,10 +43,13 @@ class Result:
 class Tests:
     """The programs of a build: the one with nearly all tests, and the other entries of ctest."""
 
+    PROGRAMS = {"simt": "tests/warptape_tests",
+                "simt-profile": "tests/core/simt_profile/warptape_profile_tests"}
+
     def __init__(self, build):
         self.build = build
-        self.program = build / "tests" / "warptape_tests"
-        self.seconds = {}  # per test of the program, as it is
+        self.program = build / self.PROGRAMS[build.name]
+        self.seconds = {}  # per test, as it is
         self.others = self._other_entries()
 
     def _other_entries(self):
@@ -66,12 +69,13 @@ class Tests:
 
     def measure(self, folder):
         """Runs every test without a mistake; they must pass."""
-        code, text, _ = run([self.program], {}, folder / "as_it_is.log", 3000)
+        log = folder / f"as_it_is.{self.build.name}.log"
+        code, text, _ = run([self.program], {}, log, 3000)
         passed = re.findall(r"\[       OK \] (\S+?)(?:, where .*)? \((\d+) ms\)", text)
         for name, milliseconds in passed:
             self.seconds[name] = int(milliseconds) / 1000
         if code != 0 or not self.seconds:
-            raise SystemExit(f"the tests fail without any mistake: {folder / 'as_it_is.log'}")
+            raise SystemExit(f"the tests fail without any mistake: {log}")
         for name, command, environment in self.others:
             code, _, seconds = run(command, environment, folder / f"{name}.log", 600)
             if code != 0:
@@ -156,25 +160,25 @@ def judge(mistake, tests, folder):
     return result("NOT NOTICED")
 
 
-def build(mistakes, folder, jobs):
-    """The copy with all mistakes, compiled."""
+def build(mistakes, folder, presets, jobs):
+    """Makes and compiles the copy with all mistakes."""
     tree = folder / "src"
     files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
                            capture_output=True, text=True).stdout.split("\n")
     plant.write_tree(mistakes, ROOT, tree, [file for file in files if file])
     if (ROOT / ".deps").exists() and not (tree / ".deps").exists():
         (tree / ".deps").symlink_to((ROOT / ".deps").resolve())
-    begin = time.monotonic()
-    output = subprocess.DEVNULL
-    subprocess.run(["cmake", "--preset", "simt"], cwd=tree, check=True, stdout=output)
-    status = subprocess.run(["cmake", "--build", "--preset", "simt", "-j", str(jobs), "--",
-                             "-k", "0"], cwd=tree, capture_output=True, text=True)
-    if status.returncode != 0:
-        errors = [line for line in status.stdout.splitlines() if re.search("error|FAILED", line)]
-        raise SystemExit("\n".join(errors[:40]) + "\nthe mistakes do not compile")
-    seconds = time.monotonic() - begin
-    print(f"{len(mistakes)} mistakes planted, built in {seconds:.0f} s", flush=True)
-    return tree / "build" / "simt"
+    for preset in presets:
+        begin = time.monotonic()
+        subprocess.run(["cmake", "--preset", preset], cwd=tree, check=True,
+                       stdout=subprocess.DEVNULL)
+        status = subprocess.run(["cmake", "--build", "--preset", preset, "-j", str(jobs), "--",
+                                 "-k", "0"], cwd=tree, capture_output=True, text=True)
+        if status.returncode != 0:
+            errors = re.findall(".*(?:error|FAILED).*", status.stdout)
+            raise SystemExit("\n".join(errors[:40]) + "\nthe mistakes do not compile")
+        seconds = time.monotonic() - begin
+        print(f"{len(mistakes)} mistakes planted, {preset} built in {seconds:.0f} s", flush=True)
 
 
 def describe(result):
@@ -265,12 +269,14 @@ def main():
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     folder = options.build.resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    built = folder / "src" / "build" / "simt"
+    presets = [preset for preset in plant.PRESETS if any(m.preset == preset for m in wanted)]
     if not options.no_build:
-        built = build(mistakes, folder, options.jobs)
-    tests = Tests(built)
-    tests.measure(folder / "logs")
-    print(f"{len(tests.seconds)} tests pass without a mistake", flush=True)
+        build(mistakes, folder, presets, options.jobs)
+    tests = {preset: Tests(folder / "src" / "build" / preset) for preset in presets}
+    for of_preset in tests.values():
+        of_preset.measure(folder / "logs")
+    count = sum(len(of_preset.seconds) for of_preset in tests.values())
+    print(f"{count} tests pass without a mistake", flush=True)
     begin = time.monotonic()
     results = []
     pending = []
@@ -281,7 +287,7 @@ def main():
             pending.append(m)
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         try:
-            futures = [pool.submit(judge, m, tests, folder / "logs") for m in pending]
+            futures = [pool.submit(judge, m, tests[m.preset], folder / "logs") for m in pending]
             for future in concurrent.futures.as_completed(futures):
                 results.append(future.result())
                 print(describe(results[-1]), flush=True)

@@ -8,7 +8,8 @@ import pathlib
 import re
 
 MARK = re.compile(r"@\{(.*?)==>(.*?)\}@", re.DOTALL)
-FIELDS = ("file", "tests", "why", "equivalent", "code")
+FIELDS = ("file", "tests", "why", "equivalent", "preset", "code")
+PRESETS = ("simt", "simt-profile")
 SWITCH = "::warptape_mutation::on"
 HEADER = "warptape_mutation.h"
 
@@ -24,6 +25,7 @@ class Mistake:
     tests: str = ""  # a GoogleTest filter
     why: str = ""
     equivalent: str = ""  # why no test can notice it
+    preset: str = "simt"  # the build whose tests can
     code: str = ""
     where: str = ""  # list and line, for messages
     number: int = 0  # of the switch
@@ -56,13 +58,16 @@ def read_list(path):
         else:
             name, colon, value = line.partition(":")
             if not colon or not mistakes or name not in FIELDS:
-                raise ListError(f"{where}: wanted [id], file, tests, why, equivalent or code")
+                raise ListError(f"{where}: wanted [id] or one of {', '.join(FIELDS)}")
             field = name
             setattr(mistakes[-1], field, value.strip())
     for mistake in mistakes:
         for name in ("file", "tests", "why", "code"):
             if not getattr(mistake, name):
                 raise ListError(f"{mistake.where}: [{mistake.id}] has no {name}")
+        if mistake.preset not in PRESETS:
+            raise ListError(f"{mistake.where}: preset: got {mistake.preset}, wanted "
+                            + " or ".join(PRESETS))
         mistake.tests = ":".join(mistake.tests.split())
     return mistakes
 
