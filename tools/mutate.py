@@ -23,10 +23,11 @@ import plant  # noqa: E402
 DESCRIPTION = """\
 Plants every mistake of tools/mutations/*.txt, each behind a switch, in a copy of the sources under
 build/mutate, builds the copy once with preset simt (and simt-profile, where entries ask for it),
-and runs the tests once per mistake with that one switched on (WARPTAPE_MUTATION names it): first the
-suites that its entry names, then, where all of them pass, every other test. A mistake is noticed
-when a test fails, the program ends by itself, or a test never ends. Prints a line per mistake and
-the score; fails unless --least percent are noticed. docs/testing.md describes the lists.
+and runs the tests once per mistake with that one switched on (WARPTAPE_MUTATION names it): first
+the suites that its entry names, then, where all of them pass, every other test. A mistake is
+noticed when a test fails, the program ends by itself, or a test never ends. Prints a line per
+mistake and the score; fails unless --least percent are noticed. docs/testing.md describes the
+lists.
 """
 
 
