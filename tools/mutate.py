@@ -176,7 +176,7 @@ def build(mistakes, folder, presets, jobs):
         status = subprocess.run(["cmake", "--build", "--preset", preset, "-j", str(jobs), "--",
                                  "-k", "0"], cwd=tree, capture_output=True, text=True)
         if status.returncode != 0:
-            errors = re.findall(".*(?:error|FAILED).*", status.stdout)
+            errors = re.findall(".*(?:error:|FAILED:).*", status.stdout)
             raise SystemExit("\n".join(errors[:40]) + "\nthe mistakes do not compile")
         seconds = time.monotonic() - begin
         print(f"{len(mistakes)} mistakes planted, {preset} built in {seconds:.0f} s", flush=True)
