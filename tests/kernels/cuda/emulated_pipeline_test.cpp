@@ -13,7 +13,7 @@ using simt::bfloat16;
 
 // The copies of one step run beside the arithmetic of the one before.
 TEST(Pipelines, TheMatrixCoreCopiesAStepAhead) {
-  const ConvGeometry g{1, 32, 4, 4, 8, 2, 2, 3, 3, {}};
+  const ConvGeometry g{1, 32, 4, 4, 8, 1, 3, 4, 2, {}};  // three steps
   DeviceArray<bfloat16> x(g.height * g.width * g.in_channels);
   DeviceArray<bfloat16> filters(g.out_channels * conv2d_products::filter_size(g));
   DeviceArray<bfloat16> y(g.out_height * g.out_width * g.out_channels);
