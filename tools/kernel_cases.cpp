@@ -60,19 +60,20 @@ KernelCase elementwise(const std::string& name, size_t operands, int64_t tensors
   return {name, "forward and backward", {512, 1024}, prepare};
 }
 
-// Over the last dimension. reads: how often backward reads x.
+// Over the last dimension, or the first. reads: how often backward reads x.
 KernelCase reduction(const std::string& name, int64_t backward_reads,
-                     Tensor (*op)(const Operand&, const std::vector<int>&, bool)) {
+                     Tensor (*op)(const Operand&, const std::vector<int>&, bool), int dim = -1) {
   const auto prepare = [=](const Shape& shape, DType dtype) {
     Shape reduced = shape;
-    reduced[shape.rank() - 1] = 1;
-    const auto last = [op](const std::vector<Tensor>& in) { return op(in[0], {-1}, true); };
+    reduced[dim < 0 ? shape.rank() - 1 : dim] = 1;
+    const auto over = [op, dim](const std::vector<Tensor>& in) { return op(in[0], {dim}, true); };
     return PreparedKernels{
-        forward_and_backward({on_cuda(shape, dtype)}, on_cuda(reduced, dtype), last),
+        forward_and_backward({on_cuda(shape, dtype)}, on_cuda(reduced, dtype), over),
         (2 + backward_reads) * (bytes_of(shape, dtype) + bytes_of(reduced, dtype)),
         (2 + backward_reads) * bytes_of(shape, dtype), seed_copy, 2 * bytes_of(reduced, dtype)};
   };
-  return {name, "over the last dimension, forward and backward", {512, 1024}, prepare};
+  const std::string which = dim < 0 ? "last" : "first";
+  return {name, "over the " + which + " dimension, forward and backward", {512, 1024}, prepare};
 }
 
 PreparedKernels prepare_argmax(const Shape& shape, DType dtype) {
@@ -195,6 +196,13 @@ PreparedKernels prepare_relayout(const Shape& shape, DType dtype) {
       2 * bytes_of(shape, dtype));
 }
 
+PreparedKernels prepare_dropout_channels_last(const Shape& shape, DType dtype) {
+  const Tensor x = primitives::relayout(on_cuda(shape, dtype), MemoryFormat::ChannelsLast);
+  const auto op = [](const std::vector<Tensor>& in) { return dropout(in[0], 0.5); };
+  const int64_t bytes = 4 * bytes_of(shape, dtype);
+  return {forward_and_backward({x}, x, op), bytes, bytes, seed_copy, 2 * bytes_of(shape, dtype)};
+}
+
 // Of channels-last images. index_bytes: kept of each output for backward.
 KernelCase pooling(const std::string& name, const std::string& windows, int64_t index_bytes,
                    const std::function<Tensor(const Tensor&)>& op) {
@@ -245,6 +253,7 @@ const std::vector<KernelCase>& kernel_cases() {
       reduction("sum", 0, sum),
       reduction("mean", 0, mean),
       reduction("max", 2, max),  // first to count the largest ones
+      reduction("sum_dim0", 0, sum, 0),
       pooling("max_pool2d", "2x2 windows", 1, [](const Tensor& x) { return max_pool2d(x, {}); }),
       pooling("relu_max_pool2d", "2x2 windows", 1,
               [](const Tensor& x) { return relu_max_pool2d(x, {}); }),
@@ -266,6 +275,10 @@ const std::vector<KernelCase>& kernel_cases() {
       elementwise("softmax_dim0", 1, 5, [](In in) { return softmax(in[0], 0); }),
       {"cross_entropy", "forward and backward", {512, 1024}, prepare_cross_entropy},
       elementwise("dropout", 1, 4, [](In in) { return dropout(in[0], 0.5); }),
+      {"dropout_channels_last",
+       "of channels-last images, forward and backward",
+       {8, 64, 32, 32},
+       prepare_dropout_channels_last},
       optimizer<SGD>("sgd", 5, {.momentum = 0.9}),
       optimizer<Adam>("adam", 7, {}),
       optimizer<AdamW>("adamw", 7, {}),

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+
+#include "core/simt/async_copies.h"
 #include "core/simt/barrier_sites.h"
 #include "core/simt/simt.h"
 #include "core/simt/state.h"
@@ -11,6 +14,16 @@ namespace {
 
 BlockRunner& block() {
   return *current_block();
+}
+
+std::atomic<unsigned> most_async_groups{0};
+
+void note_async_groups(const Thread& thread) {
+  const unsigned groups =
+      thread.async_copies.empty() ? 0 : thread.async_group - thread.async_copies.front().group;
+  unsigned most = most_async_groups;
+  while (most < groups && !most_async_groups.compare_exchange_weak(most, groups)) {
+  }
 }
 
 }  // namespace
@@ -88,6 +101,7 @@ bool take_async_copy(unsigned keep, void** to, const void** from, unsigned* byte
   Thread& thread = block().current();
   if (skips_barrier(file, line) || thread.async_copies.empty() ||
       thread.async_copies.front().group + keep >= thread.async_group) {
+    note_async_groups(thread);
     return false;
   }
   const OnScheduler errand(block());
@@ -100,3 +114,11 @@ bool take_async_copy(unsigned keep, void** to, const void** from, unsigned* byte
 }
 
 }  // namespace warptape::simt::engine
+
+namespace warptape::simt {
+
+unsigned take_most_async_groups() {
+  return engine::most_async_groups.exchange(0);
+}
+
+}  // namespace warptape::simt

@@ -12,9 +12,7 @@
 namespace warptape::gpu::emulated {
 namespace {
 
-constexpr size_t huge_page = size_t{2} << 20;
 constexpr size_t largest_capacity = size_t{64} << 30;
-constexpr size_t granularity = 512;
 constexpr size_t guard = 256;
 constexpr int guard_value = 0xA5;
 
@@ -22,8 +20,20 @@ constexpr size_t round_up(size_t value, size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+// What can be opened on its own.
+size_t page_size() {
+  static const auto size = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  return size;
+}
+
 size_t block_size(size_t bytes) {
-  return round_up(guard + bytes + guard, granularity);
+  return round_up(guard + bytes + guard, page_size());
+}
+
+void protect(const Arena::Place& place, int protection) {
+  check<DeviceError>(::mprotect(place.begin, place.size, protection) == 0,
+                     "[emulated device] mprotect of {} bytes: {}", place.size,
+                     std::strerror(errno));
 }
 
 // Under AddressSanitizer everything but live allocations is poisoned, so that a kernel stops at the
@@ -46,8 +56,7 @@ void mark_guard(char* begin, size_t bytes) {
   std::memset(begin, guard_value, bytes);
 }
 const char* first_changed(const char* begin, const char* end) {
-  // No guard is longer: memcmp checks thousands of them in the time of a small kernel.
-  static const std::string untouched(guard + granularity, static_cast<char>(guard_value));
+  static const std::string untouched(guard + page_size(), static_cast<char>(guard_value));
   if (std::memcmp(begin, untouched.data(), static_cast<size_t>(end - begin)) == 0) {
     return nullptr;
   }
@@ -63,27 +72,19 @@ char* Block::data() const {
 
 Arena::Arena() {
   // Half of the machine's memory: the rest is for what runs on the host.
-  const size_t physical =
-      static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  capacity_ = std::min(largest_capacity, round_up(physical / 2, huge_page));
-  void* reserved = ::mmap(nullptr, capacity_ + huge_page, PROT_NONE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  const size_t pages = static_cast<size_t>(::sysconf(_SC_PHYS_PAGES));
+  capacity_ = std::min(largest_capacity, pages / 2 * page_size());
+  void* reserved =
+      ::mmap(nullptr, capacity_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   check<DeviceError>(reserved != MAP_FAILED,
                      "[emulated device] {} bytes of address space cannot be reserved: {}",
                      capacity_, std::strerror(errno));
-  base_ = reinterpret_cast<char*>(round_up(reinterpret_cast<size_t>(reserved), huge_page));
-  ::madvise(base_, capacity_, MADV_HUGEPAGE);  // 100 times faster to open and close
+  base_ = static_cast<char*>(reserved);
 }
 
 bool Arena::contains(const void* pointer) const {
   const auto* address = static_cast<const char*>(pointer);
   return base_ <= address && address < base_ + capacity_;
-}
-
-void Arena::protect(int protection) const {
-  const size_t bytes = round_up(used_, huge_page);
-  check<DeviceError>(bytes == 0 || ::mprotect(base_, bytes, protection) == 0,
-                     "[emulated device] mprotect of {} bytes: {}", bytes, std::strerror(errno));
 }
 
 Block* Arena::own(Block& block, size_t bytes) {
@@ -179,35 +180,41 @@ void Arena::make(const Place& place) {
   permit(data, place.bytes);
   std::memset(data, 0xFF, place.bytes);
   mark_guard(data + place.bytes, place.size - guard - place.bytes);
-  made_[place.begin] = place;
 }
 
 void Arena::unmake(const Place& place) {
   std::memset(place.begin + guard, 0xFF, place.bytes);
   forbid(place.begin, place.size);
-  made_.erase(place.begin);
 }
 
-void Arena::check_guards(const std::string& kernel) const {
-  for (const auto& [begin, place] : made_) {
-    const char* data = begin + guard;
-    const char* before = first_changed(begin, data);
+void Arena::check_guards(std::span<const Place> places, const std::string& kernel) {
+  for (const Place& place : places) {
+    const char* data = place.begin + guard;
+    const char* before = first_changed(place.begin, data);
     check<DeviceError>(before == nullptr,
                        "[{}] wrote before the beginning of an allocation of {} bytes: byte {}",
                        kernel, place.bytes, before - data);
-    const char* after = first_changed(data + place.bytes, begin + place.size);
+    const char* after = first_changed(data + place.bytes, place.begin + place.size);
     check<DeviceError>(after == nullptr,
                        "[{}] wrote past the end of an allocation of {} bytes: byte {}", kernel,
                        place.bytes, after - data);
   }
 }
 
-OpenArena::OpenArena(Arena& arena) : arena_(arena) {
-  arena_.protect(PROT_READ | PROT_WRITE);
+OpenMemory::OpenMemory(std::span<const Opening> openings)
+    : openings_(openings.begin(), openings.end()) {
+  for (const auto& [place, mode] : openings_) {
+    protect(place, mode == AccessMode::Read ? PROT_READ : PROT_READ | PROT_WRITE);
+  }
 }
 
-OpenArena::~OpenArena() {
-  arena_.protect(PROT_NONE);
+OpenMemory::OpenMemory(const Arena::Place& place)
+    : OpenMemory(std::vector<Opening>{{place, AccessMode::Write}}) {}
+
+OpenMemory::~OpenMemory() {
+  for (const Opening& opening : openings_) {
+    protect(opening.place, PROT_NONE);
+  }
 }
 
 }  // namespace warptape::gpu::emulated

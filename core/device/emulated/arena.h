@@ -1,8 +1,10 @@
 #pragma once
 // The memory of the emulated device: one reserved range of addresses that nobody may touch except
-// while queued work runs. Allocations lie in it between guards.
+// queued work while it runs, and that only where it said so. Allocations lie in it between guards,
+// on pages of their own.
 
 #include <map>
+#include <span>
 #include <string>
 
 #include "core/device/emulated/clock.h"
@@ -54,15 +56,14 @@ class Arena {
     size_t bytes;
   };
   static Place place_of(const Block& block) { return {block.begin, block.size, block.bytes}; }
-  void make(const Place& place);
-  void unmake(const Place& place);
+  static void make(const Place& place);
+  static void unmake(const Place& place);
 
-  // Throws DeviceError if bytes beside an allocation were written; `kernel` has just run.
-  void check_guards(const std::string& kernel) const;
+  // Throws DeviceError if bytes beside one of these allocations were written; `kernel`, which could
+  // touch no others, has just run.
+  static void check_guards(std::span<const Place> places, const std::string& kernel);
 
  private:
-  friend class OpenArena;
-  void protect(int protection) const;
   Block* own(Block& block, size_t bytes);
   Block* add_block(char* begin, size_t size);
 
@@ -72,22 +73,29 @@ class Arena {
   uint64_t last_id_ = 0;
   std::map<const char*, Block> blocks_;  // by begin
   std::multimap<size_t, Block*> free_;   // by size; the latest of a size last
-  std::map<const char*, Place> made_;    // allocations as far as queued work has run
 };
 
-// While it lives, device memory can be touched.
-class OpenArena {
+// An allocation that a work uses: it may read it, or write to it too.
+struct Opening {
+  Arena::Place place;
+  AccessMode mode;
+};
+
+// While it lives, these allocations can be touched. No two of them are the same.
+class OpenMemory {
  public:
-  explicit OpenArena(Arena& arena);
-  ~OpenArena();
-  OpenArena(const OpenArena&) = delete;
-  OpenArena& operator=(const OpenArena&) = delete;
+  explicit OpenMemory(std::span<const Opening> openings);
+  explicit OpenMemory(const Arena::Place& place);  // for writes
+  ~OpenMemory();
+  OpenMemory(const OpenMemory&) = delete;
+  OpenMemory& operator=(const OpenMemory&) = delete;
 
  private:
-  Arena& arena_;
+  std::vector<Opening> openings_;
 };
 
-// Makes a touch of device memory by the host end the program with a message that says so.
+// Makes a touch of device memory by the host, or by a kernel that none of its arguments allows, end
+// the program with a message that says so.
 void explain_host_accesses(const Arena& arena);
 
 }  // namespace warptape::gpu::emulated

@@ -1,5 +1,5 @@
-// A touch of device memory by the host would be an unexplained segmentation fault: this explains
-// it.
+// A touch of device memory by the host, or by a kernel that was not given it, would be an
+// unexplained segmentation fault: this explains it.
 
 #include <signal.h>
 #include <unistd.h>
@@ -30,16 +30,24 @@ bool was_write([[maybe_unused]] const void* context) {
 void explain(const void* address, const void* context) {
   char text[512];
   const char* place = simt::where();
-  if (*place != '\0') {
+  const Block* block = arena->contains(address) ? arena->find(address) : nullptr;
+  const char* done = was_write(context) ? "written" : "read";
+  if (*place != '\0' && block != nullptr) {
+    std::snprintf(text, sizeof text,
+                  "[emulated device] device memory (%p, in an allocation of %zu bytes) was %s %s, "
+                  "for which no argument of the kernel has a pointer%s: is one missing in a "
+                  "for_each_pointer?\n",
+                  address, block->bytes, done, place,
+                  was_write(context) ? " that is not const" : "");
+  } else if (*place != '\0') {
     std::snprintf(text, sizeof text, "[emulated device] segmentation fault at %p %s\n", address,
                   place);
   } else if (arena->contains(address)) {
-    const Block* block = arena->find(address);
     std::snprintf(text, sizeof text,
                   "[emulated device] device memory (%p, in an allocation of %zu bytes) was %s by "
                   "the host: copy it with gpu::copy_%s_host or Tensor::to\n",
-                  address, block == nullptr ? size_t{0} : block->bytes,
-                  was_write(context) ? "written" : "read", was_write(context) ? "from" : "to");
+                  address, block == nullptr ? size_t{0} : block->bytes, done,
+                  was_write(context) ? "from" : "to");
   } else {
     return;
   }

@@ -23,11 +23,17 @@ void queue_kernel(const simt::Grid& grid, StreamHandle handle, std::vector<Acces
                                                   fmt::format("argument {}", access.argument)));
       }
     }
-    operation.run = [grid, name = operation.name, body = std::move(thread_body)] {
+    std::vector<Arena::Place> written;
+    for (const Opening& opening : machine().openings_of(operation.uses)) {
+      if (opening.mode == AccessMode::Write) {
+        written.push_back(opening.place);
+      }
+    }
+    operation.run = [grid, name = operation.name, body = std::move(thread_body), written] {
       simt::Grid named = grid;
       named.name = name.c_str();
       simt::run_grid(named, body);
-      machine().arena.check_guards(name);
+      Arena::check_guards(written, name);
     };
     machine().submit(stream, std::move(operation));
   }

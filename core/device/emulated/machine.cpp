@@ -89,6 +89,22 @@ DeviceUse Machine::use_of(const void* pointer, size_t bytes, AccessMode mode,
   return {pointer, block->id, mode};
 }
 
+std::vector<Opening> Machine::openings_of(const std::vector<DeviceUse>& uses) const {
+  std::vector<Opening> openings;
+  for (const DeviceUse& use : uses) {
+    const Arena::Place place = Arena::place_of(*arena.find(use.pointer));
+    const auto same = std::find_if(openings.begin(), openings.end(), [&](const Opening& opening) {
+      return opening.place.begin == place.begin;
+    });
+    if (same == openings.end()) {
+      openings.push_back({place, use.mode});
+    } else if (use.mode == AccessMode::Write) {
+      same->mode = AccessMode::Write;
+    }
+  }
+  return openings;
+}
+
 void Machine::check_ordered(const Operation& operation, const Clock& clock) {
   if (operation.host) {
     pinned.check_ordered(operation, clock);
@@ -139,6 +155,7 @@ void Machine::queue(CUstream_st& stream, const Operation& operation, bool manage
   auto work = std::make_shared<Work>();
   work->run =
       operation.host ? pinned.queue(operation, {operation.name, stream.lane, step}) : operation.run;
+  work->openings = openings_of(operation.uses);
   work->after = std::move(stream.point.works);
   work->manages_memory = manages_memory;
   everything_.join(clock);

@@ -18,7 +18,7 @@ class Machine {
   std::mutex mutex;
   Arena arena;
   PinnedMemory pinned;
-  Scheduler scheduler{arena};
+  Scheduler scheduler;
 
   // Throws what a synchronisation has found before: faults stick.
   void check_healthy() const;
@@ -33,6 +33,9 @@ class Machine {
   // `who` and `what` ("argument 2") begin the message.
   DeviceUse use_of(const void* pointer, size_t bytes, AccessMode mode, const std::string& who,
                    const std::string& what);
+
+  // The allocations in which these uses lie, each once.
+  std::vector<Opening> openings_of(const std::vector<DeviceUse>& uses) const;
 
   // Memory that is usable by what is queued on the stream from here on. nullptr: there is none
   // left.

@@ -26,7 +26,7 @@ void* Machine::allocate(size_t bytes, CUstream_st& stream) {
     return nullptr;
   }
   const Arena::Place place = Arena::place_of(*block);
-  submit_memory(stream, *block, "allocate", [this, place] { arena.make(place); });
+  submit_memory(stream, *block, "allocate", [place] { Arena::make(place); });
   return block->data();
 }
 
@@ -37,8 +37,8 @@ void* Machine::allocate_unordered(size_t bytes) {
     return nullptr;
   }
   block->ordered = false;
-  const OpenArena open(arena);
-  arena.make(Arena::place_of(*block));
+  const OpenMemory open(Arena::place_of(*block));
+  Arena::make(Arena::place_of(*block));
   std::memset(block->data(), 0, bytes);
   return block->data();
 }
@@ -58,11 +58,11 @@ void Machine::deallocate(void* pointer, StreamHandle handle) noexcept {
   const Arena::Place place = Arena::place_of(*block);
   try {
     submit_memory(stream(handle, "deallocate"), *block, "deallocate",
-                  [this, place] { arena.unmake(place); });
+                  [place] { Arena::unmake(place); });
   } catch (const DeviceError& error) {
     scheduler.set_fault(error.what());
-    const OpenArena open(arena);
-    arena.unmake(place);
+    const OpenMemory open(place);
+    Arena::unmake(place);
   }
   arena.give_back(*block);
 }

@@ -117,7 +117,7 @@ ErrorReport* make_report_word() {
 
 ErrorReport take_report(ErrorReport* word) {
   std::lock_guard lock(machine().mutex);
-  const OpenArena open(machine().arena);
+  const OpenMemory open(Arena::place_of(*machine().arena.find(word)));
   return std::exchange(*word, ErrorReport{});
 }
 

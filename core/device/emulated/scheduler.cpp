@@ -34,7 +34,7 @@ void mark_done(Work& work) {
 
 }  // namespace
 
-Scheduler::Scheduler(Arena& arena) : order(order_from_environment()), arena_(arena) {}
+Scheduler::Scheduler() : order(order_from_environment()) {}
 
 void Scheduler::set_fault(const std::string& message) {
   if (fault_.empty()) {
@@ -46,9 +46,9 @@ void Scheduler::set_fault(const std::string& message) {
 void Scheduler::drop_queue() {
   std::deque<std::shared_ptr<Work>> dropped;
   dropped.swap(queue_);
-  const OpenArena open(arena_);
   for (const std::shared_ptr<Work>& work : dropped) {
     if (work->manages_memory) {
+      const OpenMemory open(work->openings);
       work->run();
     }
     mark_done(*work);
@@ -59,6 +59,7 @@ void Scheduler::run(std::deque<std::shared_ptr<Work>>::iterator position) {
   const std::shared_ptr<Work> work = *position;
   queue_.erase(position);
   try {
+    const OpenMemory open(work->openings);
     work->run();
     mark_done(*work);
   } catch (const std::exception& error) {
@@ -96,7 +97,6 @@ void Scheduler::add(std::shared_ptr<Work> work) {
   } else if (order == Order::Immediate) {
     finish_all();
   } else if (order == Order::Random && chance(4)) {
-    const OpenArena open(arena_);
     do {
       run(random_ready());
     } while (!queue_.empty() && !chance(4));
@@ -114,7 +114,6 @@ void Scheduler::finish(std::vector<std::shared_ptr<Work>> works) {
       works.insert(works.end(), work->after.begin(), work->after.end());
     }
   }
-  const OpenArena open(arena_);
   while (missing > 0 && !queue_.empty()) {
     const auto next = order == Order::Random
                           ? random_ready()

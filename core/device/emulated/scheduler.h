@@ -4,14 +4,13 @@
 #include <deque>
 #include <random>
 
-#include "core/device/emulated/arena.h"
 #include "core/device/emulated/work.h"
 
 namespace warptape::gpu::emulated {
 
 class Scheduler {
  public:
-  explicit Scheduler(Arena& arena);
+  Scheduler();
 
   // Queues, and runs what the order wants to run now.
   void add(std::shared_ptr<Work> work);
@@ -32,7 +31,6 @@ class Scheduler {
   std::deque<std::shared_ptr<Work>>::iterator random_ready();
   bool chance(unsigned one_in);
 
-  Arena& arena_;
   std::deque<std::shared_ptr<Work>> queue_;  // in the order of the calls, which is a legal one
   std::string fault_;
   uint64_t seed_ = 0;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/device/emulated/arena.h"
 #include "core/device/emulated/clock.h"
 #include "core/device/emulated/emulated.h"
 
@@ -16,6 +17,7 @@ namespace warptape::gpu::emulated {
 // Queued, with the works that must have run before.
 struct Work {
   std::function<void()> run;
+  std::vector<Opening> openings;             // of the memory that it may touch
   std::vector<std::shared_ptr<Work>> after;  // emptied when done
   bool manages_memory = false;               // runs even where a fault drops the others
   bool wanted = false;                       // by a synchronisation that is under way

@@ -1,4 +1,4 @@
-// What the emulated device refuses beyond the eight faults, and in which orders it runs work.
+// What the emulated device refuses beyond the nine faults, and in which orders it runs work.
 
 #include <cmath>
 #include <functional>

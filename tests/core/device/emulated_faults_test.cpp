@@ -1,4 +1,4 @@
-// The eight faults of host code around kernels: each is planted and caught, and its correct twin
+// The nine faults of host code around kernels: each is planted and caught, and its correct twin
 // passes.
 
 #include <cmath>
@@ -113,6 +113,31 @@ TEST_F(EmulatedFaults, DevicePointerReadByTheHost) {
                "with gpu::copy_to_host");
   EXPECT_DEATH(a.data()[3] = 1, "was written by the host: copy it with gpu::copy_from_host");
   EXPECT_EQ(a.to_host()[3], 1);
+}
+
+TEST_F(EmulatedFaults, PointerMissingInForEachPointer) {
+  const DeviceFloats a(floats(50, 1), stream_.handle());
+  const DeviceFloats b(floats(50, 2), stream_.handle());
+  gpu::synchronize();
+  const auto run = [&](const auto& copy) {
+    copy(a.data(), b.data(), 50, stream_.handle());
+    gpu::synchronize();
+  };
+  EXPECT_DEATH(run(test_kernels::copy_from_unlisted),
+               "device memory .*in an allocation of 200 bytes.* was read in kernel "
+               "copy_from_unlisted, block .*, thread .*, for which no argument of the kernel has a "
+               "pointer: is one missing in a for_each_pointer");
+  EXPECT_DEATH(run(test_kernels::copy_to_unlisted),
+               "was written in kernel copy_to_unlisted.* no argument of the kernel has a pointer "
+               "that is not const");
+  EXPECT_DEATH(run(test_kernels::copy_to_const),
+               "was written in kernel copy_to_const.* has a pointer that is not const");
+  EXPECT_EQ(b.to_host(), floats(50, 2));
+  run(test_kernels::copy_pair);
+  EXPECT_EQ(b.to_host(), floats(50, 1));
+  // The same memory named twice, read and written.
+  test_kernels::copy_pair(b.data(), b.data(), 50, stream_.handle());
+  EXPECT_EQ(b.to_host(), floats(50, 1));
 }
 
 TEST_F(EmulatedFaults, ForgottenCopy) {

@@ -66,6 +66,34 @@ struct Pair {
   }
 };
 
+enum class Listed { To, From, BothAsRead };
+
+template <Listed listed>
+struct BadPair {
+  const float* from;
+  float* to;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    if constexpr (listed != Listed::To) {
+      visit(from);
+    }
+    if constexpr (listed == Listed::To) {
+      visit(to);
+    } else if constexpr (listed == Listed::BothAsRead) {
+      visit(static_cast<const float*>(to));
+    }
+  }
+};
+
+template <Listed listed>
+__global__ void copy_bad_pair_kernel(BadPair<listed> pair, int64_t n) {
+  const int64_t i = global_index();
+  if (i < n) {
+    pair.to[i] = pair.from[i];
+  }
+}
+
 __global__ void copy_pair_kernel(Pair pair, int64_t n) {
   const int64_t i = global_index();
   if (i < n) {
@@ -108,6 +136,21 @@ void clamp(float* values, int64_t n, int code, gpu::ErrorReport* report, gpu::St
 
 void copy_pair(const float* from, float* to, int64_t n, gpu::StreamHandle stream) {
   launch(copy_pair_kernel, config("copy_pair", n, stream), Pair{from, to}, n);
+}
+
+void copy_from_unlisted(const float* from, float* to, int64_t n, gpu::StreamHandle stream) {
+  launch(copy_bad_pair_kernel<Listed::To>, config("copy_from_unlisted", n, stream),
+         BadPair<Listed::To>{from, to}, n);
+}
+
+void copy_to_unlisted(const float* from, float* to, int64_t n, gpu::StreamHandle stream) {
+  launch(copy_bad_pair_kernel<Listed::From>, config("copy_to_unlisted", n, stream),
+         BadPair<Listed::From>{from, to}, n);
+}
+
+void copy_to_const(const float* from, float* to, int64_t n, gpu::StreamHandle stream) {
+  launch(copy_bad_pair_kernel<Listed::BothAsRead>, config("copy_to_const", n, stream),
+         BadPair<Listed::BothAsRead>{from, to}, n);
 }
 
 void reverse(float* values, int64_t n, unsigned threads, gpu::StreamHandle stream) {

@@ -19,6 +19,11 @@ void scale(const float* from, float* to, int64_t n, float factor, gpu::StreamHan
 void clamp(float* values, int64_t n, int code, gpu::ErrorReport* report, gpu::StreamHandle stream);
 // Two pointers in a struct, one of them optional: to[i] = from[i], or 0.
 void copy_pair(const float* from, float* to, int64_t n, gpu::StreamHandle stream);
+// Faults: to[i] = from[i] by a struct that does not list `from`, that does not list `to`, and by
+// one that lists `to` as if it were only read.
+void copy_from_unlisted(const float* from, float* to, int64_t n, gpu::StreamHandle stream);
+void copy_to_unlisted(const float* from, float* to, int64_t n, gpu::StreamHandle stream);
+void copy_to_const(const float* from, float* to, int64_t n, gpu::StreamHandle stream);
 
 // One block of so many threads turns the order of n values around, through dynamic shared memory.
 void reverse(float* values, int64_t n, unsigned threads, gpu::StreamHandle stream);

@@ -66,6 +66,8 @@ TEST(ProfileBounds, Reductions) {
                  {"argmax", {100, 3001}},
                  // Its second launch reads the few pairs of value and place that blocks left.
                  {"argmax", {1, 1000003}, {.efficiency = 0.35}}});
+  // Chunks of columns leave partial sums behind.
+  expect_bounds({{"sum_dim0", {512, 1024}, {.moved = 1.1}}});
 }
 
 TEST(ProfileBounds, Rows) {
@@ -89,7 +91,7 @@ TEST(ProfileBounds, Rows) {
 }
 
 TEST(ProfileBounds, Dropout) {
-  expect_bounds({{"dropout", {512, 1024}}});
+  expect_bounds({{"dropout", {512, 1024}}, {"dropout_channels_last", {8, 64, 32, 32}}});
 }
 
 TEST(ProfileBounds, Optimizers) {
@@ -121,7 +123,7 @@ TEST(ProfileBounds, MovingData) {
   expect_bounds({{"fill", {512, 1024}},
                  {"copy", {512, 1024}},
                  {"cast", {512, 1024}},
-                 {"relayout", {8, 64, 32, 32}, layout_bounds}});
+                 {"relayout", {8, 64, 32, 32}, {.by_16 = 0.95, .efficiency = 0.9}}});
   // Of an image of one channel the number and the label, 8 bytes of a sector each, tell.
   expect_bounds(
       {{"image_batch", {128, 3, 32, 32}}, {"image_batch", {512, 1, 32, 32}, {.moved = 1.08}}});

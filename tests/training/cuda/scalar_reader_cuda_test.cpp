@@ -35,6 +35,12 @@ TEST_F(GpuScalarReader, GivesWhatWasComputedInTheOrderOfPushes) {
   }
 }
 
+// Else the host waits for every step, and the device then for the host.
+TEST_F(GpuScalarReader, LetsOneStepBeUnderWay) {
+  EXPECT_EQ(ScalarReader::make(cuda)->worth_waiting(), 1u);
+  EXPECT_EQ(ScalarReader::make(cpu)->worth_waiting(), 0u);
+}
+
 TEST_F(GpuScalarReader, RaisesWhatKernelsReported) {
   static const int code = gpu::register_report("[clamp] element {index}: got {value}");
   const auto reader = ScalarReader::make(cuda);
