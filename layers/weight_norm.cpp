@@ -33,9 +33,7 @@ void refresh_weight_norm(Module& model, const Site& site) {
 WeightNorm::WeightNorm(const Tensor& weight) : g_(norm_per_channel(weight)), v_(weight.clone()) {}
 
 std::unique_ptr<Reparametrization> WeightNorm::clone() const {
-  auto copy = std::make_unique<WeightNorm>(*this);  // parameters copy deeply
-  copy->cache_ = {};
-  return copy;
+  return std::make_unique<WeightNorm>(*this);  // parameters copy deeply, the cache starts anew
 }
 
 WeightNormUse WeightNorm::use(const Site& site) {

@@ -4,7 +4,8 @@
 //   Conv2d conv({.in_channels = 3, .out_channels = 64, .kernel_size = 3});
 //   weight_norm(conv);   // its parameters are now weight_g and weight_v; the function is unchanged
 //
-// w is computed once per change of g or v, however often it is used, and kept at a fixed address.
+// w is computed once per change of g or v, however often and from however many threads it is used,
+// and kept at a fixed address.
 
 #include "kernels/weight_norm/weight_norm.h"
 #include "layers/weight.h"

@@ -1,4 +1,6 @@
 #pragma once
+#include <memory>
+#include <mutex>
 #include <span>
 
 #include "core/operand.h"
@@ -16,13 +18,20 @@ namespace warptape {
 // Differentiable by both.
 Tensor weight_norm(const Operand& v, const Operand& g);
 
-// w and 1 / ||v|| at a fixed address, and what they were computed from.
+// w and 1 / ||v|| at a fixed address, and what they were computed from. Any number of threads may
+// use one, as long as nothing writes to v or g meanwhile. A copy starts empty.
 struct WeightNormCache {
-  Tensor w;         // carries the place of its latest record
-  Tensor inv_norm;  // float64, one element per row
-  Tensor v, g;      // handles on what was used, with the versions that were seen
+  WeightNormCache() = default;
+  WeightNormCache(const WeightNormCache&) : WeightNormCache() {}
+  WeightNormCache& operator=(const WeightNormCache&) = delete;
+
+  std::mutex mutex;  // held by whoever reads or writes the rest
+  Tensor w;          // carries the place of its latest record
+  Tensor inv_norm;   // float64, one element per row
+  Tensor v, g;       // handles on what was used, with the versions that were seen
   uint64_t v_version = 0;
   uint64_t g_version = 0;
+  std::shared_ptr<const void> computed;  // what other streams wait for before they use w; or null
 };
 
 // The same, computed only if v or g has been written to or replaced since the last call, and
