@@ -36,6 +36,17 @@ std::unique_ptr<Reparametrization> WeightNorm::clone() const {
   return std::make_unique<WeightNorm>(*this);  // parameters copy deeply, the cache starts anew
 }
 
+bool WeightNorm::assign_from(const Reparametrization& other) {
+  const auto* norm = dynamic_cast<const WeightNorm*>(&other);
+  if (norm == nullptr || !(v_.value().shape() == norm->v_.value().shape()) ||
+      v_.value().dtype() != norm->v_.value().dtype()) {
+    return false;
+  }
+  g_ = norm->g_;
+  v_ = norm->v_;
+  return true;
+}
+
 WeightNormUse WeightNorm::use(const Site& site) {
   return {Operand(v_, site.file, site.line), Operand(g_, site.file, site.line), &cache_};
 }

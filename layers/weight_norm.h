@@ -22,6 +22,7 @@ class WeightNorm final : public Reparametrization {
   std::string settings() const override { return "weight_norm(dim=0)"; }
   void set_requires_grad(bool on) override;
   bool requires_grad() const override { return v_.requires_grad(); }
+  bool assign_from(const Reparametrization& other) override;
 
   Parameter& g() { return g_; }
   Parameter& v() { return v_; }
