@@ -5,6 +5,9 @@
 #include <cmath>
 
 #include "core/primitives.h"
+#include "layers/linear.h"
+#include "layers/sequential.h"
+#include "tests/core/expect_throws.h"
 #include "tests/golden.h"
 #include "training/schedule.h"
 
@@ -127,7 +130,6 @@ TEST(Schedule, MatchesPyTorch) {
   for (const Json& entry : golden["schedules"]) {
     const Json& o = entry["options"];
     const ScheduleOptions options{.kind = parse_schedule(entry["kind"]),
-                                  .lr = o["lr"],
                                   .step_size = o["step_size"],
                                   .gamma = o["gamma"],
                                   .total_steps = o["total_steps"],
@@ -136,25 +138,38 @@ TEST(Schedule, MatchesPyTorch) {
                                   .warmup_start_factor = o["warmup_start_factor"]};
     const std::vector<double> wanted = entry["values"];
     for (size_t step = 0; step < wanted.size(); ++step) {
-      EXPECT_NEAR(learning_rate_at(options, static_cast<int64_t>(step)), wanted[step], 1e-14)
+      EXPECT_NEAR(learning_rate_at(options, o["lr"], static_cast<int64_t>(step)), wanted[step],
+                  1e-14)
           << entry["kind"] << o.dump() << ", step " << step;
     }
   }
 }
 
 TEST(Schedule, CosineStaysAtItsEnd) {
-  const ScheduleOptions options{
-      .kind = ScheduleKind::Cosine, .lr = 1, .total_steps = 10, .min_lr = 0.25};
-  EXPECT_NEAR(learning_rate_at(options, 10), 0.25, 1e-15);
-  EXPECT_NEAR(learning_rate_at(options, 1000), 0.25, 1e-15);
+  const ScheduleOptions options{.kind = ScheduleKind::Cosine, .total_steps = 10, .min_lr = 0.25};
+  EXPECT_NEAR(learning_rate_at(options, 1, 10), 0.25, 1e-15);
+  EXPECT_NEAR(learning_rate_at(options, 1, 1000), 0.25, 1e-15);
 }
 
 TEST(Schedule, RefusesNonsense) {
   EXPECT_THROW(parse_schedule("linear"), ValueError);
-  EXPECT_THROW(learning_rate_at({.step_size = 0}, 0), ValueError);
-  EXPECT_THROW(learning_rate_at({.total_steps = 0}, 0), ValueError);
-  EXPECT_THROW(learning_rate_at({.warmup_steps = -1}, 0), ValueError);
-  EXPECT_THROW(learning_rate_at({}, -1), ValueError);
+  const auto rate = [](const ScheduleOptions& options) { learning_rate_at(options, 0.1, 0); };
+  constexpr auto step = ScheduleKind::Step;
+  constexpr auto cosine = ScheduleKind::Cosine;
+  EXPECT_NO_THROW(rate({}));
+  expect_throws<ValueError>([&] { rate({.kind = step}); }, {"step_size", "not given"});
+  expect_throws<ValueError>([&] { rate({.kind = step, .step_size = 0}); }, {"step_size: got 0"});
+  expect_throws<ValueError>([&] { rate({.kind = step, .step_size = 1, .gamma = 0}); }, {"gamma"});
+  expect_throws<ValueError>([&] { rate({.kind = cosine}); }, {"total_steps", "not given"});
+  expect_throws<ValueError>([&] { rate({.kind = cosine, .total_steps = 0}); }, {"total_steps"});
+  expect_throws<ValueError>([&] { rate({.kind = cosine, .total_steps = 1, .min_lr = 0.2}); },
+                            {"min_lr: got 0.2", "0.1"});
+  expect_throws<ValueError>([&] { rate({.kind = cosine, .total_steps = 1, .min_lr = -1}); },
+                            {"min_lr: got -1"});
+  expect_throws<ValueError>([&] { rate({.warmup_steps = -1}); }, {"warmup_steps"});
+  expect_throws<ValueError>([&] { rate({.warmup_steps = 1, .warmup_start_factor = 2}); },
+                            {"warmup_start_factor: got 2"});
+  EXPECT_THROW(learning_rate_at({}, 0.1, -1), ValueError);
 }
 
 }  // namespace
