@@ -351,6 +351,15 @@ TEST(WeightNorms, GainsAndRowsOfOppositeSizesMeetInBetween) {
   }
 }
 
+TEST(WeightNorms, GradientsAsSmallAsTheirRowsDoNotVanish) {
+  Parameter v(tensor<double>({3e-200, 4e-200}, {1, 2}));
+  Parameter g(tensor<double>({1}, {1, 1}));
+  Tape tape;
+  tape.backward(weight_norm(v, g), tensor<double>({1e-200, 2e-200}, {1, 2}));
+  EXPECT_NEAR(values(g.grad())[0] / 1e-200, 2.2, 1e-14);
+  EXPECT_NEAR(values(v.grad())[0] * 5, 1 - 0.6 * 2.2, 1e-14);
+}
+
 // As a module is that is reached by two paths.
 TEST(WeightNorms, AWeightThatIsListedTwiceIsComputedAndRecordedOnce) {
   struct Twice : Module {
@@ -369,6 +378,7 @@ TEST(WeightNorms, AWeightThatIsListedTwiceIsComputedAndRecordedOnce) {
   const Tensor y = model(x);
   const std::string dot = tape.dot();
   EXPECT_EQ(dot.find("\"weight_norm\\n"), dot.rfind("\"weight_norm\\n")) << dot;
+  EXPECT_EQ(dot.find("r0 -> t"), dot.rfind("r0 -> t")) << "one output\n" << dot;
   tape.backward(sum(y));
   const Tensor dg = g_of(model.layer).grad().clone();
   g_of(model.layer).zero_grad();

@@ -140,6 +140,18 @@ TEST(UnheldParameters, ThatAreGoneDoNotMatter) {
   EXPECT_NO_THROW(optimizer.step());
 }
 
+TEST(UnheldParameters, AnOptimizerThatIsGoneHoldsNothing) {
+  Sequential model(Linear(3, 4), Linear(4, 2));
+  SGD of_head(parameters(model[1]), {.lr = 0.1});
+  {
+    SGD of_body(parameters(model[0]), {.lr = 0.1});
+    run_backward(model);
+    EXPECT_NO_THROW(of_head.step());
+  }
+  run_backward(model);
+  expect_throws<ValueError>([&] { of_head.step(); }, {"2 parameters", "(4, 3)"});
+}
+
 TEST(UnheldParameters, GradientsThatAreReturnedDoNotCount) {
   Linear held(3, 2);
   Linear unheld(3, 2);

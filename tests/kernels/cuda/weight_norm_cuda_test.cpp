@@ -302,6 +302,21 @@ TEST_F(WeightNormCuda, GainsAndRowsOfOppositeSizesMeetInBetween) {
   }
 }
 
+TEST_F(WeightNormCuda, GradientsAsSmallAsTheirRowsDoNotVanish) {
+  for (int64_t length : {2, 5, 147, 8193}) {
+    Weight<double> weight(2, length, true);
+    const Shape shape{2, length};
+    Tensor v = on_cuda<double>(times(weight.reference.v, 0x1p-700), shape);
+    Tape tape;
+    tape.watch(weight.g);
+    tape.backward(weight_norm(v, weight.g),
+                  on_cuda<double>(times(weight.reference.dw, 0x1p-700), shape));
+    EXPECT_LE(
+        error<double>(tape.gradient(weight.g), times(weight.reference.dg, 0x1p-700), 0x1p-700),
+        weight.bound_of_sums());
+  }
+}
+
 TEST_F(WeightNormCuda, TheGeometryFollowsTheRow) {
   using namespace weight_norm_detail;
   const auto layout = [](int64_t length) { return geometry<float>(length, 2, true).layout; };

@@ -69,6 +69,30 @@ TEST_F(ModelThreadsCuda, GetTheSameOnOneStreamAndOnTheirOwn) {
   }
 }
 
+// As where a thread finds a weight that another one has queued and not waited for.
+TEST_F(ModelThreadsCuda, AWeightThatAnotherStreamComputesIsWaitedFor) {
+  Linear model(5, 7);
+  weight_norm(model);
+  const Tensor host = randn({2, 5});
+  const std::vector<float> wanted = model(host).to_vector<float>();
+  model.to(cuda);
+  const Tensor x = host.to(cuda);
+  gpu::synchronize();
+  const gpu::Stream streams[2];
+  std::vector<Tensor> results;
+  for (const gpu::Stream& stream : streams) {
+    const gpu::StreamScope scope(stream);
+    results.push_back(model(x));
+  }
+  gpu::synchronize();
+  for (const Tensor& result : results) {
+    const std::vector<float> got = result.to_vector<float>();
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      EXPECT_NEAR(got[i], wanted[i], 1e-5);
+    }
+  }
+}
+
 TEST_F(ModelThreadsCuda, OfSimpleCNN) {
   const SimpleCNN net(SimpleCNN::Options{.input_channels = 1, .num_classes = 3, .image_size = 4});
   SimpleCNN model = net;
