@@ -170,6 +170,7 @@ class Tape {
   void backward_from(const Operand& y, const Tensor* seed, BackwardOptions options);
   void walk(int32_t from, const Tensor* seed, const Site& site, bool keep);
   void walk_records(int32_t from, const Tensor* seed, const Site& site, bool keep);
+  void note_gradients(const Record& record);  // for optimizers
   void check_anomaly(const Record& record);
   void check_open(const char* what, const Site& site) const;
   void close();

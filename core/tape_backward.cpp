@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/fresh_gradients.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
@@ -92,6 +93,7 @@ void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool
             fmt::format("{}; {} was recorded{}", error.what(), record.op, at(record.site)));
       }
       context.finish();
+      note_gradients(record);
       if (options_.detect_anomaly) {
         check_anomaly(record);
       }
@@ -104,6 +106,14 @@ void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool
     }
     if (!keep) {
       record.backward = nullptr;
+    }
+  }
+}
+
+void Tape::note_gradients(const Record& record) {
+  for (const int32_t index : record.inputs) {
+    if (index >= 0 && slot(index).parameter && !slot(index).redirected) {
+      fresh_gradients::add(slot(index).parameter, record.op, record.site);
     }
   }
 }

@@ -7,18 +7,39 @@
 #include <cstdlib>
 #include <ostream>
 #include <typeinfo>
+#include <unordered_set>
 #include <utility>
 
 #include "layers/weight.h"
 
 namespace warptape {
 
+void Visitor::descend(Module& module) {
+  const Module* const outer = std::exchange(inside_, &module);
+  std::vector<std::string> outer_names = std::exchange(names_, {});
+  module.fields(*this);
+  names_ = std::move(outer_names);
+  inside_ = outer;
+}
+
+void Visitor::note_name(const std::string& name) {
+  if (inside_ == nullptr) {
+    return;
+  }
+  check<ValueError>(std::find(names_.begin(), names_.end(), name) == names_.end(),
+                    "[fields] {} lists two fields with the name \"{}\", wanted one",
+                    inside_->type_name(), name);
+  names_.push_back(name);
+}
+
 Visitor& Visitor::operator()(const std::string& name, Module& module) {
+  note_name(name);
   on_module(name, module);
   return *this;
 }
 
 Visitor& Visitor::operator()(const std::string& name, Parameter& parameter) {
+  note_name(name);
   if (parameter.defined()) {
     on_parameter(name, parameter);
   }
@@ -26,7 +47,11 @@ Visitor& Visitor::operator()(const std::string& name, Parameter& parameter) {
 }
 
 Visitor& Visitor::operator()(const std::string& name, Weight& weight) {
+  note_name(name);
+  // A plain one falls into a parameter of the same name.
+  std::vector<std::string> names = std::exchange(names_, {});
   on_weight(name, weight);
+  names_ = std::move(names);
   return *this;
 }
 
@@ -34,6 +59,37 @@ void Visitor::on_module(const std::string&, Module&) {}
 void Visitor::on_parameter(const std::string&, Parameter&) {}
 void Visitor::on_weight(const std::string& name, Weight& weight) {
   weight.fields(name, *this);
+}
+
+namespace {
+
+// The parameters of a module and of all below it, as objects.
+struct Objects : Visitor {
+  void on_module(const std::string&, Module& module) override { module.fields(*this); }
+  void on_parameter(const std::string&, Parameter& parameter) override {
+    found.push_back(&parameter);
+  }
+  std::vector<const Parameter*> found;
+};
+
+// Said by the base class, before the fields are copied.
+void expect_copies_of(const Module& module) {
+  Objects objects;
+  const_cast<Module&>(module).fields(objects);  // only looks
+  expect_copies(objects.found);
+}
+
+}  // namespace
+
+Module::Module(const Module& other) : training_(other.training_) {
+  expect_copies_of(other);
+}
+
+Module& Module::operator=(const Module& other) {
+  if (this != &other) {
+    expect_copies_of(other);
+  }
+  return *this;
 }
 
 void Module::fields(Visitor&) {}
@@ -70,12 +126,26 @@ void Module::to(Device device) {
   }
 }
 
+namespace {
+
+// Fields "a.b" and "a" with a field "b" meet here, or "w_g" and a weight-normalised "w".
+void check_names(const Module& module, const std::vector<NamedParameter>& found) {
+  std::unordered_set<std::string> names;
+  for (const NamedParameter& named : found) {
+    check<ValueError>(names.insert(named.name).second,
+                      "[fields] {} lists two parameters with the name \"{}\", wanted one",
+                      module.type_name(), named.name);
+  }
+}
+
+}  // namespace
+
 std::vector<NamedParameter> named_parameters(Module& module) {
   struct Collect : Visitor {
     void on_module(const std::string& name, Module& child) override {
       const std::string outer = prefix;
       prefix += name + ".";
-      child.fields(*this);
+      descend(child);
       prefix = outer;
     }
     void on_parameter(const std::string& name, Parameter& parameter) override {
@@ -84,15 +154,18 @@ std::vector<NamedParameter> named_parameters(Module& module) {
     std::string prefix;
     std::vector<NamedParameter> found;
   } collect;
-  module.fields(collect);
+  collect.descend(module);
+  check_names(module, collect.found);
   return std::move(collect.found);
 }
 
 std::vector<std::shared_ptr<ParameterState>> parameters(Module& module) {
   std::vector<std::shared_ptr<ParameterState>> states;
+  std::unordered_set<const ParameterState*> seen;
   for (const NamedParameter& named : named_parameters(module)) {
     const auto& state = named.parameter->state();
-    if (std::find(states.begin(), states.end(), state) == states.end()) {
+    if (seen.insert(state.get()).second) {
+      state->name = named.name;
       states.push_back(state);
     }
   }
@@ -138,7 +211,7 @@ struct Print : Visitor {
     const std::string outer_reparametrizations = std::exchange(reparametrizations, {});
     const std::string before = std::exchange(out, {});
     indent += 2;
-    module.fields(*this);
+    descend(module);
     indent -= 2;
     const std::string children = std::exchange(out, before);
     std::string settings = module.settings() + reparametrizations;

@@ -8,6 +8,21 @@
 //     void fields(Visitor& visit) override { visit("conv", conv)("head", head); }
 //     Tensor forward(const Operand& x) override { return head(mean(conv(x), {2, 3})); }
 //   };
+//
+// Copies and assignments:
+//   Net copy = net;   parameters of its own with the same values, without gradients. Those that are
+//                     tied in net are tied in the copy.
+//   net = best;       copies best's values into the parameters that net has, which stay the same
+//                     to optimizers and to each other (tied ones stay tied). net keeps its mode,
+//                     its devices and what is frozen. Only what cannot hold best's values, because
+//                     of another shape, dtype or structure, becomes a copy of best's: it is new to
+//                     an optimizer that was made before, whose step() says so.
+//   net = std::move(best), net = Net();   net gets best's parameters themselves.
+//
+// Threads: any number may call one model at once, on "cuda" each on a stream of its own if it
+// likes, as long as nothing else is done to the model. Gradients belong to the parameters, which a
+// model has once: a single thread at a time trains it, loads, moves or assigns it, or changes its
+// mode (evaluate() does). Threads that train at once need a copy of the model each.
 
 #include <iosfwd>
 #include <string>
@@ -21,7 +36,7 @@ class Module;
 class Weight;
 
 // Meets the fields of a module in their order. What a visitor does not override does nothing,
-// except that a Weight falls apart into its parameters.
+// except that a Weight falls apart into its parameters. on_module goes down by descend().
 class Visitor {
  public:
   virtual ~Visitor() = default;
@@ -29,10 +44,19 @@ class Visitor {
   Visitor& operator()(const std::string& name, Parameter& parameter);  // undefined ones are skipped
   Visitor& operator()(const std::string& name, Weight& weight);
 
+  // Meets the fields of `module`. ValueError if two of them have one name.
+  void descend(Module& module);
+
  protected:
   virtual void on_module(const std::string& name, Module& module);
   virtual void on_parameter(const std::string& name, Parameter& parameter);
   virtual void on_weight(const std::string& name, Weight& weight);
+
+ private:
+  void note_name(const std::string& name);
+
+  const Module* inside_ = nullptr;  // whose fields are met, where descend() is used
+  std::vector<std::string> names_;  // of its fields so far
 };
 
 class Module {
@@ -58,9 +82,9 @@ class Module {
 
  protected:
   Module() = default;
-  Module(const Module&) = default;
+  Module(const Module& other);
   Module(Module&&) noexcept = default;
-  Module& operator=(const Module&) = default;
+  Module& operator=(const Module& other);
   Module& operator=(Module&&) noexcept = default;
 
  private:
@@ -73,10 +97,12 @@ struct NamedParameter {
   Parameter* parameter;
 };
 
-// In the order of fields. A parameter that is tied to another appears under every name.
+// In the order of fields. A parameter that is tied to another appears under every name. ValueError
+// if two have one name.
 std::vector<NamedParameter> named_parameters(Module& module);
 
-// The states of all parameters, each once: what optimizers take.
+// The states of all parameters, each once, however many names and paths lead to it: what optimizers
+// take. Notes its first name in each, for messages.
 std::vector<std::shared_ptr<ParameterState>> parameters(Module& module);
 
 int64_t count_parameters(Module& module);  // elements

@@ -9,8 +9,16 @@ Sequential::Sequential(const Sequential& other) : Module(other) {
 }
 
 Sequential& Sequential::operator=(const Sequential& other) {
-  if (this != &other) {
-    *this = Sequential(other);
+  if (this == &other) {
+    return *this;
+  }
+  Sequential copy(other);  // first: other may be one of the modules here
+  items_.resize(copy.items_.size());
+  for (size_t i = 0; i < items_.size(); ++i) {
+    if (!items_[i] || !items_[i]->assign(*copy.items_[i])) {
+      items_[i] = std::move(copy.items_[i]);
+      items_[i]->module().train(is_training());
+    }
   }
   return *this;
 }

@@ -19,6 +19,7 @@ class Sequential : public Module {
     (append(std::forward<Layers>(layers)), ...);
   }
   Sequential(const Sequential& other);
+  // Assigns module by module where the types are the same, else becomes a copy.
   Sequential& operator=(const Sequential& other);
   Sequential(Sequential&&) noexcept = default;
   Sequential& operator=(Sequential&&) noexcept = default;
@@ -39,6 +40,8 @@ class Sequential : public Module {
   struct Item {
     virtual ~Item() = default;
     virtual std::unique_ptr<Item> clone() const = 0;
+    // False, and nothing is done, if the other one's layer is of another type.
+    virtual bool assign(const Item& other) = 0;
     virtual Module& module() = 0;
   };
   template <class Layer>
@@ -46,6 +49,16 @@ class Sequential : public Module {
     explicit Holder(const Layer& value) : layer(value) {}
     explicit Holder(Layer&& value) : layer(std::move(value)) {}
     std::unique_ptr<Item> clone() const override { return std::make_unique<Holder>(layer); }
+    bool assign(const Item& other) override {
+      const auto* same = dynamic_cast<const Holder*>(&other);
+      if constexpr (std::is_copy_assignable_v<Layer>) {
+        if (same != nullptr) {
+          layer = same->layer;
+        }
+        return same != nullptr;
+      }
+      return false;
+    }
     Module& module() override { return layer; }
     Layer layer;
   };

@@ -23,7 +23,7 @@ class Loader : public Visitor {
   void on_module(const std::string& name, Module& module) override {
     const std::string outer = prefix_;
     prefix_ += name + ".";
-    module.fields(*this);
+    descend(module);
     prefix_ = outer;
   }
 
@@ -123,8 +123,9 @@ StateDict state_dict(Module& module) {
 }
 
 void load_state_dict(Module& module, const StateDict& state, const Site& site) {
+  named_parameters(module);  // refuses names that are there twice
   Loader loader(state);
-  module.fields(loader);
+  loader.descend(module);
   loader.finish(module, site);
 }
 

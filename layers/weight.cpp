@@ -1,14 +1,39 @@
 #include "layers/weight.h"
 
 namespace warptape {
+namespace {
+
+// Gives parameters their names for messages.
+struct Rename : Visitor {
+  void on_parameter(const std::string& name, Parameter& parameter) override {
+    parameter.state()->name = name;
+  }
+};
+
+}  // namespace
 
 Weight::Weight(const Weight& other)
     : plain_(other.plain_), by_(other.by_ ? other.by_->clone() : nullptr), shape_(other.shape_) {}
 
 Weight& Weight::operator=(const Weight& other) {
-  if (this != &other) {
-    *this = Weight(other);
+  if (this == &other) {
+    return *this;
   }
+  if (!by_ && !other.by_) {
+    plain_ = other.plain_;
+    shape_ = other.shape_;
+    return *this;
+  }
+  if (by_ && other.by_ && by_->assign_from(*other.by_)) {
+    return *this;
+  }
+  Weight copy(other);
+  const bool fits = defined() && copy.defined() && shape_ == copy.shape_ &&
+                    value().dtype() == copy.value().dtype();
+  if (!fits) {
+    return *this = std::move(copy);
+  }
+  assign(copy.value());
   return *this;
 }
 
@@ -38,6 +63,10 @@ void Weight::reparametrize(std::unique_ptr<Reparametrization> by, const char* wh
   check<ValueError>(plain_.defined(), site, "[{}] this weight is undefined", who);
   by->split(plain_.value());
   by->set_requires_grad(plain_.requires_grad());
+  if (!plain_.state()->name.empty()) {
+    Rename rename;
+    by->fields(plain_.state()->name, rename);
+  }
   by_ = std::move(by);
   plain_ = Parameter();
 }

@@ -28,6 +28,9 @@ class Reparametrization {
   virtual std::string settings() const = 0;  // "weight_norm(dim=0)"
   virtual void set_requires_grad(bool on) = 0;
   virtual bool requires_grad() const = 0;
+  // Copies other's elements into these parameters; false, and nothing is done, if it is of another
+  // kind, shape or dtype.
+  virtual bool assign_from(const Reparametrization& other) = 0;
 };
 
 class Weight {
@@ -35,6 +38,9 @@ class Weight {
   Weight() = default;
   explicit Weight(const Tensor& value) : plain_(value), shape_(value.shape()) {}
   Weight(const Weight& other);
+  // Copies other's elements into the parameters that this one has, through to what it is computed
+  // from, where other is plain or computed in another way. Where they do not fit (another shape or
+  // dtype, or one is undefined) it becomes a copy of other.
   Weight& operator=(const Weight& other);
   Weight(Weight&&) noexcept = default;
   Weight& operator=(Weight&&) noexcept = default;
@@ -44,6 +50,7 @@ class Weight {
   // The weight's elements, not recorded.
   Tensor value();
   const Shape& shape() const { return shape_; }
+  bool defined() const { return by_ != nullptr || plain_.defined(); }
 
   // Copies the elements in; of a reparametrised weight, through to what it is computed from.
   void assign(const Tensor& value, const Site& site = Site::here());

@@ -33,9 +33,18 @@ void refresh_weight_norm(Module& model, const Site& site) {
 WeightNorm::WeightNorm(const Tensor& weight) : g_(norm_per_channel(weight)), v_(weight.clone()) {}
 
 std::unique_ptr<Reparametrization> WeightNorm::clone() const {
-  auto copy = std::make_unique<WeightNorm>(*this);  // parameters copy deeply
-  copy->cache_ = {};
-  return copy;
+  return std::make_unique<WeightNorm>(*this);  // parameters copy deeply, the cache starts anew
+}
+
+bool WeightNorm::assign_from(const Reparametrization& other) {
+  const auto* norm = dynamic_cast<const WeightNorm*>(&other);
+  if (norm == nullptr || !(v_.value().shape() == norm->v_.value().shape()) ||
+      v_.value().dtype() != norm->v_.value().dtype()) {
+    return false;
+  }
+  g_ = norm->g_;
+  v_ = norm->v_;
+  return true;
 }
 
 WeightNormUse WeightNorm::use(const Site& site) {

@@ -4,7 +4,8 @@
 //   Conv2d conv({.in_channels = 3, .out_channels = 64, .kernel_size = 3});
 //   weight_norm(conv);   // its parameters are now weight_g and weight_v; the function is unchanged
 //
-// w is computed once per change of g or v, however often it is used, and kept at a fixed address.
+// w is computed once per change of g or v, however often and from however many threads it is used,
+// and kept at a fixed address.
 
 #include "kernels/weight_norm/weight_norm.h"
 #include "layers/weight.h"
@@ -21,6 +22,7 @@ class WeightNorm final : public Reparametrization {
   std::string settings() const override { return "weight_norm(dim=0)"; }
   void set_requires_grad(bool on) override;
   bool requires_grad() const override { return v_.requires_grad(); }
+  bool assign_from(const Reparametrization& other) override;
 
   Parameter& g() { return g_; }
   Parameter& v() { return v_; }

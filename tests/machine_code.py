@@ -34,7 +34,7 @@ REQUIRED = [
     (r"\bweight_norm_(forward|backward)(_chunks)?<", [LOADS, STORES]),
     (r"\bweight_norm_chunk_\w+<", [LOADS]),
     (r"\boptimizer_detail::(optimizer_step|scale)<", [LOADS, STORES]),
-    (r"\boptimizer_detail::sums_of_squares<", [LOADS]),
+    (r"\boptimizer_detail::chunk_norms<", [LOADS]),
     # The first number is the elements of an access; with 1 they are the kernels for odd shapes.
     (r"\belementwise::kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\breduce::(rows|columns)_kernel<(?!1,)\d+,", [LOADS]),

@@ -159,7 +159,6 @@ ScheduleOptions make_schedule(const TrainOptions& o, int64_t steps_per_epoch) {
     total = std::min(total, o.max_steps);
   }
   return {.kind = parse_schedule(o.schedule),
-          .lr = o.lr,
           .step_size = o.step_epochs * steps_per_epoch,
           .gamma = o.gamma,
           .total_steps = std::max<int64_t>(1, total - o.warmup_steps),

@@ -1,8 +1,13 @@
 #include "training/optimizer.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <cmath>
+#include <unordered_map>
 
 #include "core/device/on_device.h"
+#include "core/fresh_gradients.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 
@@ -15,16 +20,78 @@ void check_option(const char* optimizer, const char* option, double value, doubl
                     optimizer, option, value, low, high);
 }
 
+// "conv1.weight of shape (8, 3, 3, 3)"; "a parameter of shape ..." where no module has listed it.
+std::string describe(const ParameterState& parameter) {
+  return fmt::format("{} of shape {}", parameter.name.empty() ? "a parameter" : parameter.name,
+                     parameter.value.shape());
+}
+
+void check_each_once(const char* who, const ParameterStates& parameters) {
+  std::unordered_map<const ParameterState*, size_t> places;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    check<ValueError>(parameters[i] != nullptr && parameters[i]->value.defined(),
+                      "[{}] parameter {} (counted from 0): got an undefined one", who, i);
+    const auto [first, is_new] = places.emplace(parameters[i].get(), i);
+    check<ValueError>(is_new, "[{}] got {} twice, as parameters {} and {} (counted from 0)", who,
+                      describe(*parameters[i]), first->second, i);
+  }
+}
+
+void check_parameters(const char* who, const ParameterStates& parameters) {
+  check<ValueError>(!parameters.empty(),
+                    "[{}] got no parameters: does the module list its members in fields()?", who);
+  check_each_once(who, parameters);
+  for (const auto& parameter : parameters) {
+    check<DTypeError>(is_floating(parameter->value.dtype()),
+                      "[{}] {}: got {}, wanted float32 or float64", who, describe(*parameter),
+                      to_string(parameter->value.dtype()));
+  }
+  const bool any = std::any_of(parameters.begin(), parameters.end(),
+                               [](const auto& parameter) { return parameter->requires_grad; });
+  check<ValueError>(
+      any,
+      "[{}] got {} parameter{} that all require no gradient, {} first; unfreeze() what shall train",
+      who, parameters.size(), parameters.size() == 1 ? "" : "s", describe(*parameters[0]));
+}
+
 }  // namespace
 
 Optimizer::Optimizer(const char* name, ParameterStates parameters, double learning_rate,
                      int buffers)
     : name_(name), buffers_(buffers) {
   set_learning_rate(learning_rate);
-  check<ValueError>(!parameters.empty(), "[{}] got no parameters", name);
+  check_parameters(name, parameters);
   for (auto& parameter : parameters) {
+    ++parameter->optimizers;
     entries_.push_back({std::move(parameter), {}, {}});
   }
+}
+
+Optimizer::~Optimizer() {
+  for (const Entry& entry : entries_) {
+    --entry.parameter->optimizers;
+  }
+}
+
+void Optimizer::check_all_held() const {
+  constexpr size_t most_named = 8;
+  std::vector<std::string> unheld;
+  for (const auto& [parameter, op, site] : fresh_gradients::list()) {
+    if (parameter->optimizers == 0 && parameter->requires_grad && !parameter->grad_is_empty) {
+      unheld.push_back(fmt::format("{} (used by {}{})", describe(*parameter), op, at(site)));
+    }
+  }
+  const size_t count = unheld.size();
+  if (count > most_named) {
+    unheld.resize(most_named);
+    unheld.emplace_back("...");
+  }
+  check<ValueError>(
+      count == 0,
+      "[{}] step: {} parameter{} got a gradient that no optimizer holds: {}. Does fields() list "
+      "every member? Was the module copied, replaced or weight-normalised after its optimizer was "
+      "made? Freeze what shall not train, or allow it: step({{.allow_unheld = true}})",
+      name_, count, count == 1 ? "" : "s", fmt::join(unheld, ", "));
 }
 
 void Optimizer::set_learning_rate(double learning_rate) {
@@ -38,6 +105,7 @@ void Optimizer::set_learning_rate(double learning_rate) {
 }
 
 void Optimizer::zero_grad() {
+  fresh_gradients::clear();  // what came before belongs to no step that is still to come
   for (Entry& entry : entries_) {
     entry.parameter->grad_is_empty = true;
   }
@@ -54,8 +122,12 @@ void Optimizer::prepare_state(Device device) {
                      to_string(device), to_string(state_.steps.device()));
 }
 
-void Optimizer::step() {
+void Optimizer::step(StepOptions options) {
   const profile::Range range("optimizer");
+  if (!options.allow_unheld) {
+    check_all_held();
+  }
+  fresh_gradients::clear();
   std::vector<ParameterUpdate> updates;
   for (size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
@@ -112,10 +184,11 @@ void Adam::update(Device device, std::span<ParameterUpdate> updates, StepState& 
 
 namespace {
 
-std::vector<Tensor> gradients(const ParameterStates& parameters) {
+std::vector<Tensor> gradients(const char* who, const ParameterStates& parameters) {
+  check_each_once(who, parameters);
   std::vector<Tensor> result;
   for (const auto& parameter : parameters) {
-    if (!parameter->grad_is_empty) {
+    if (!parameter->grad_is_empty && parameter->requires_grad) {
       result.push_back(parameter->grad);
     }
   }
@@ -141,7 +214,7 @@ Tensor norm_and_factor(std::span<const Tensor> tensors, double max_norm) {
 
 Tensor queue_grad_norm(const ParameterStates& parameters) {
   const profile::Range range("grad_norm");
-  const std::vector<Tensor> tensors = gradients(parameters);
+  const std::vector<Tensor> tensors = gradients("grad_norm", parameters);
   return tensors.empty() ? Tensor::zeros({1}, float64) : norm_and_factor(tensors, 1).slice(0, 1);
 }
 
@@ -149,7 +222,7 @@ Tensor queue_clip_grad_norm(const ParameterStates& parameters, double max_norm) 
   check<ValueError>(max_norm > 0, "[clip_grad_norm] max_norm: got {}, wanted more than 0",
                     max_norm);
   const profile::Range range("clip_grad_norm");
-  std::vector<Tensor> tensors = gradients(parameters);
+  std::vector<Tensor> tensors = gradients("clip_grad_norm", parameters);
   if (tensors.empty()) {
     return Tensor::zeros({1}, float64);
   }

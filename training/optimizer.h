@@ -1,6 +1,7 @@
 #pragma once
 // Optimizers with PyTorch's names, defaults and update rules. They hold the states of parameters,
-// so that moving a module does not disturb them. Parameters whose gradient is empty are skipped.
+// so that moving a module, or assigning to it, does not disturb them. Parameters whose gradient is
+// empty, or which require none, are skipped.
 
 #include <memory>
 #include <vector>
@@ -12,13 +13,26 @@ namespace warptape {
 
 using ParameterStates = std::vector<std::shared_ptr<ParameterState>>;
 
+struct StepOptions {
+  // Let there be parameters with a gradient that no optimizer holds.
+  bool allow_unheld = false;
+};
+
+// Constructors throw ValueError for no parameters, for one that is there twice or is undefined, and
+// where none requires a gradient (some may be frozen); DTypeError for one that holds no floats.
 class Optimizer {
  public:
-  virtual ~Optimizer() = default;
+  virtual ~Optimizer();
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  void step();
+  // ValueError, and nothing is updated, if since the last step() or zero_grad() a backward pass of
+  // this thread gave a gradient to a parameter that no optimizer holds: it would never train. It
+  // names the parameters.
+  // Either fields() forgets a member, or the module was copied, replaced or weight-normalised after
+  // its optimizer was made: then make the optimizer anew. What shall not train is frozen
+  // (layers/module.h), which also saves its gradient. Parts of a model may have an optimizer each.
+  void step(StepOptions options = {});
   void zero_grad();  // marks gradients empty: no memory is written
   double learning_rate() const { return learning_rate_; }
   void set_learning_rate(double learning_rate);  // ValueError unless finite and 0 or more
@@ -36,6 +50,7 @@ class Optimizer {
   };
 
   void prepare_state(Device device);
+  void check_all_held() const;
 
   const char* name_;
   int buffers_;
@@ -97,7 +112,8 @@ class AdamW : public Adam {
              {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay}, true) {}
 };
 
-// The norm of all gradients together (empty ones count as 0).
+// The norm of all gradients together (empty ones count as 0, and those of parameters that require
+// none). ValueError for a parameter that is there twice, here and below.
 double grad_norm(const ParameterStates& parameters);
 
 // Scales gradients by max_norm / (norm + 1e-6) if that is below 1, as

@@ -7,6 +7,7 @@
 
 #include "layers/state_dict.h"
 #include "training/file.h"
+#include "training/plain_nan.h"
 #include "training/safetensors.h"
 
 namespace warptape {
@@ -66,20 +67,25 @@ void RunFolder::check_written(std::ofstream& file, const char* name) {
 }
 
 void RunFolder::add_step(const StepMetrics& step) {
-  steps_ << fmt::format("{},{},{},{}\n", step.step, step.loss, step.learning_rate,
-                        step.gradient_norm);
+  steps_ << fmt::format("{},{},{},{}\n", step.step, plain_nan(step.loss), step.learning_rate,
+                        plain_nan(step.gradient_norm));
   check_written(steps_, "steps.csv");
 }
 
 bool RunFolder::add_epoch(const EpochMetrics& epoch, Module& model) {
   std::string row = fmt::format("{},{},{},{},{},{},{:.3f},{:.1f}", epoch.epoch, epoch.step,
-                                epoch.train_loss, epoch.test.loss, epoch.test.accuracy,
-                                epoch.learning_rate, epoch.seconds, epoch.images_per_second);
+                                plain_nan(epoch.train_loss), plain_nan(epoch.test.loss),
+                                plain_nan(epoch.test.accuracy), epoch.learning_rate, epoch.seconds,
+                                epoch.images_per_second);
   if (epoch.validation) {
-    row += fmt::format(",{},{}", epoch.validation->loss, epoch.validation->accuracy);
+    row += fmt::format(",{},{}", plain_nan(epoch.validation->loss),
+                       plain_nan(epoch.validation->accuracy));
   }
   metrics_ << row << '\n';
   check_written(metrics_, "metrics.csv");
+  if (!epoch.is_finite()) {
+    return false;  // the checkpoints of earlier epochs are the last good ones
+  }
   const StateDict state = state_dict(model);
   save_safetensors(path_ + "/last.safetensors", state);
   const bool is_best = !best_ || epoch.is_better_than(*best_);

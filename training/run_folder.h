@@ -20,7 +20,8 @@ class RunFolder {
 
   void add_step(const StepMetrics& step);
   // Writes the row and last.safetensors, and best.safetensors if this is the best epoch so far;
-  // returns whether it is.
+  // returns whether it is. Of an epoch whose losses are not finite only the row. Rows are in the
+  // files when these functions return.
   bool add_epoch(const EpochMetrics& epoch, Module& model);
 
   const std::string& path() const { return path_; }

@@ -8,33 +8,45 @@
 
 namespace warptape {
 
-double learning_rate_at(const ScheduleOptions& o, int64_t step) {
+namespace {
+
+void check_number(const char* name, double value, double low, double high) {
+  check<ValueError>(value >= low && value <= high, "[schedule] {}: got {}, wanted {} to {}", name,
+                    value, low, high);
+}
+
+// An option that this kind needs.
+int64_t needed(const char* name, const std::optional<int64_t>& steps) {
+  check<ValueError>(steps.has_value(), "[schedule] {}: not given, wanted 1 or more", name);
+  check<ValueError>(*steps >= 1, "[schedule] {}: got {}, wanted 1 or more", name, *steps);
+  return *steps;
+}
+
+}  // namespace
+
+double learning_rate_at(const ScheduleOptions& o, double lr, int64_t step) {
   check<ValueError>(step >= 0, "[schedule] step: got {}, wanted 0 or more", step);
-  check<ValueError>(o.step_size >= 1, "[schedule] step_size: got {}, wanted 1 or more",
-                    o.step_size);
-  check<ValueError>(o.total_steps >= 1, "[schedule] total_steps: got {}, wanted 1 or more",
-                    o.total_steps);
   check<ValueError>(o.warmup_steps >= 0, "[schedule] warmup_steps: got {}, wanted 0 or more",
                     o.warmup_steps);
+  check_number("warmup_start_factor", o.warmup_start_factor, 0, 1);
+  const int64_t t = std::max<int64_t>(step - o.warmup_steps, 0);
+  double rate = lr;
+  if (o.kind == ScheduleKind::Step) {
+    const int64_t drops = t / needed("step_size", o.step_size);
+    check<ValueError>(std::isfinite(o.gamma) && o.gamma > 0,
+                      "[schedule] gamma: got {}, wanted a number above 0", o.gamma);
+    rate = lr * std::pow(o.gamma, static_cast<double>(drops));
+  } else if (o.kind == ScheduleKind::Cosine) {
+    const int64_t total = needed("total_steps", o.total_steps);
+    check_number("min_lr", o.min_lr, 0, lr);
+    const double progress = static_cast<double>(std::min(t, total)) / static_cast<double>(total);
+    rate = o.min_lr + (lr - o.min_lr) * (1 + std::cos(std::numbers::pi * progress)) / 2;
+  }
   if (step < o.warmup_steps) {
     const double progress = static_cast<double>(step) / static_cast<double>(o.warmup_steps);
-    return o.lr * (o.warmup_start_factor + (1 - o.warmup_start_factor) * progress);
+    rate = lr * (o.warmup_start_factor + (1 - o.warmup_start_factor) * progress);
   }
-  const int64_t t = step - o.warmup_steps;
-  switch (o.kind) {
-    case ScheduleKind::Step: {
-      const int64_t drops = t / o.step_size;
-      return o.lr * std::pow(o.gamma, static_cast<double>(drops));
-    }
-    case ScheduleKind::Cosine: {
-      const double progress =
-          static_cast<double>(std::min(t, o.total_steps)) / static_cast<double>(o.total_steps);
-      return o.min_lr + (o.lr - o.min_lr) * (1 + std::cos(std::numbers::pi * progress)) / 2;
-    }
-    case ScheduleKind::Constant:
-      break;
-  }
-  return o.lr;
+  return rate;
 }
 
 ScheduleKind parse_schedule(const std::string& name) {

@@ -9,6 +9,7 @@
 #include "core/tape.h"
 #include "kernels/argmax/argmax.h"
 #include "kernels/cross_entropy/cross_entropy.h"
+#include "training/plain_nan.h"
 #include "training/scalar_reader.h"
 
 namespace warptape {
@@ -53,8 +54,8 @@ class StepReports {
     QueuedStep step = std::move(steps_.front());
     steps_.pop_front();
     const std::vector<double> values = reader_->pop();
-    step.metrics.loss = values[0];
-    step.metrics.gradient_norm = values[1];
+    step.metrics.loss = plain_nan(values[0]);
+    step.metrics.gradient_norm = plain_nan(values[1]);
     callbacks_.on_step(step.metrics);
     check(std::isfinite(step.metrics.loss),
           "[train] step {}: the loss is {}; try a lower learning rate than {}, or clipping",
@@ -67,6 +68,83 @@ class StepReports {
   std::deque<QueuedStep> steps_;
   double loss_sum_ = 0;
 };
+
+// Remembers the mode of every module, and gives it back.
+class ModeScope {
+ public:
+  explicit ModeScope(Module& model) { remember(model); }
+  ~ModeScope() {
+    for (const auto& [module, mode] : modes_) {  // outer ones first: train() reaches all below
+      module->train(mode);
+    }
+  }
+  ModeScope(const ModeScope&) = delete;
+  ModeScope& operator=(const ModeScope&) = delete;
+
+ private:
+  void remember(Module& module) {
+    struct Visit : Visitor {
+      explicit Visit(ModeScope& scope) : scope(scope) {}
+      void on_module(const std::string&, Module& child) override { scope.remember(child); }
+      ModeScope& scope;
+    } visit(*this);
+    modes_.emplace_back(&module, module.is_training());
+    module.fields(visit);
+  }
+
+  std::vector<std::pair<Module*, bool>> modes_;
+};
+
+// The optimizer has its rate of before again afterwards.
+class RateScope {
+ public:
+  explicit RateScope(Optimizer& optimizer)
+      : optimizer_(optimizer), rate_(optimizer.learning_rate()) {}
+  ~RateScope() {
+    try {
+      optimizer_.set_learning_rate(rate_);
+    } catch (const Error&) {
+      // A fault of the device sticks: whoever uses it next is told.
+    }
+  }
+  RateScope(const RateScope&) = delete;
+  RateScope& operator=(const RateScope&) = delete;
+  double rate() const { return rate_; }
+
+ private:
+  Optimizer& optimizer_;
+  double rate_;
+};
+
+// The schedule of a run of so many steps.
+ScheduleOptions fitted(ScheduleOptions schedule, int64_t steps) {
+  if (schedule.kind == ScheduleKind::Cosine && !schedule.total_steps) {
+    check<ValueError>(schedule.warmup_steps < steps,
+                      "[train] schedule: got {} warm-up steps, wanted fewer than the {} steps of "
+                      "the run",
+                      schedule.warmup_steps, steps);
+    schedule.total_steps = steps - schedule.warmup_steps;
+  }
+  return schedule;
+}
+
+int64_t steps_of_run(const TrainingOptions& options, int64_t steps_per_epoch) {
+  const int64_t all = options.epochs * steps_per_epoch;
+  return options.max_steps ? std::min(all, *options.max_steps) : all;
+}
+
+void check_finite(const EpochMetrics& epoch) {
+  const auto check_loss = [&](const char* of, double loss) {
+    check(std::isfinite(loss),
+          "[train] step {}: the {} loss after it is {}; try a lower learning rate than {}, or "
+          "clipping",
+          epoch.step, of, loss, epoch.learning_rate);
+  };
+  check_loss("test", epoch.test.loss);
+  if (epoch.validation) {
+    check_loss("validation", epoch.validation->loss);
+  }
+}
 
 // Queues one step of the rule.
 void take_step(Module& model, Optimizer& optimizer, const ParameterStates& states,
@@ -87,14 +165,24 @@ void take_step(Module& model, Optimizer& optimizer, const ParameterStates& state
 }  // namespace
 
 bool EpochMetrics::is_better_than(const EpochMetrics& other) const {
+  if (!is_finite() || !other.is_finite()) {
+    return is_finite();
+  }
   const Evaluation& own = deciding();
   const Evaluation& best = other.deciding();
   return own.accuracy > best.accuracy || (own.accuracy == best.accuracy && own.loss < best.loss);
 }
 
+bool EpochMetrics::is_finite() const {
+  const auto finite = [](const Evaluation& of) {
+    return std::isfinite(of.loss) && std::isfinite(of.accuracy);
+  };
+  return std::isfinite(train_loss) && finite(test) && (!validation || finite(*validation));
+}
+
 Evaluation evaluate(Module& model, ImageLoader& loader) {
   const profile::Range range("evaluate");
-  const bool was_training = model.is_training();
+  const ModeScope modes(model);
   model.eval();
   // Read at the end: until then the host only queues.
   std::vector<Tensor> losses;
@@ -107,7 +195,6 @@ Evaluation evaluate(Module& model, ImageLoader& loader) {
     predictions.push_back(argmax(logits, 1));
     labels.push_back(batch->labels);
   }
-  model.train(was_training);
   Evaluation result;
   int64_t images = 0;
   for (size_t batch = 0; batch < losses.size(); ++batch) {
@@ -120,7 +207,7 @@ Evaluation evaluate(Module& model, ImageLoader& loader) {
     images += static_cast<int64_t>(wanted.size());
   }
   check<ValueError>(images > 0, "[evaluate] got no images");
-  result.loss /= static_cast<double>(images);
+  result.loss = plain_nan(result.loss / static_cast<double>(images));
   result.accuracy /= static_cast<double>(images);
   return result;
 }
@@ -132,7 +219,19 @@ EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData 
       "[train] got {} training images: not one full batch, and the last one is dropped",
       data.train.size());
   const ParameterStates states = parameters(model);
-  check<ValueError>(!states.empty(), "[train] the model has no parameters");
+  check<ValueError>(!states.empty(),
+                    "[train] {} has no parameters: does it list its members in fields()?",
+                    model.type_name());
+  check<ValueError>(options.epochs >= 1, "[train] epochs: got {}, wanted 1 or more",
+                    options.epochs);
+  check<ValueError>(!options.max_steps || *options.max_steps >= 1,
+                    "[train] max_steps: got {}, wanted 1 or more", options.max_steps.value_or(0));
+  std::optional<RateScope> rate;
+  ScheduleOptions schedule;
+  if (options.schedule) {
+    rate.emplace(optimizer);
+    schedule = fitted(*options.schedule, steps_of_run(options, data.train.batches_per_epoch()));
+  }
   StepReports reports(states[0]->value.device(), callbacks);
   std::optional<EpochMetrics> best;
   int64_t step = 0;
@@ -150,7 +249,9 @@ EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData 
         break;
       }
       const profile::Range range("step");
-      optimizer.set_learning_rate(learning_rate_at(options.schedule, step));
+      if (rate) {
+        optimizer.set_learning_rate(learning_rate_at(schedule, rate->rate(), step));
+      }
       QueuedStep queued;
       queued.metrics.epoch = epoch;
       queued.metrics.step = ++step;
@@ -167,12 +268,12 @@ EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData 
     if (data.validation != nullptr) {
       metrics.validation = evaluate(model, *data.validation);
     }
+    callbacks.on_epoch(metrics);
+    check_finite(metrics);
     if (!best || metrics.is_better_than(*best)) {
       best = metrics;
     }
-    callbacks.on_epoch(metrics);
   }
-  check<ValueError>(best.has_value(), "[train] epochs: got {}, wanted 1 or more", options.epochs);
   return *best;
 }
 

@@ -13,9 +13,11 @@ namespace warptape {
 
 struct TrainingOptions {
   int64_t epochs = 15;
-  std::optional<int64_t> max_steps;  // stop after so many steps in all
-  std::optional<double> clip_norm;
-  ScheduleOptions schedule;
+  std::optional<int64_t> max_steps = {};  // stop after so many steps in all
+  std::optional<double> clip_norm = {};
+  // Starts from the optimizer's rate, which the optimizer has again afterwards; without one the
+  // optimizer's rate stays as it is.
+  std::optional<ScheduleOptions> schedule = {};
 };
 
 struct StepMetrics {
@@ -43,7 +45,10 @@ struct EpochMetrics {
 
   // What decides which checkpoint is best: validation where there is one.
   const Evaluation& deciding() const { return validation ? *validation : test; }
-  bool is_better_than(const EpochMetrics& other) const;  // higher accuracy, then lower loss
+  // Higher accuracy, then lower loss. One with a loss or accuracy that is not finite is better than
+  // none, and worse than any other.
+  bool is_better_than(const EpochMetrics& other) const;
+  bool is_finite() const;  // all losses and accuracies
 };
 
 struct TrainingData {
@@ -59,11 +64,13 @@ struct TrainingCallbacks {
   std::function<bool()> should_stop = [] { return false; };  // asked after every step
 };
 
+// In evaluation mode; every module has its own mode again afterwards, whatever is thrown.
 Evaluation evaluate(Module& model, ImageLoader& loader);
 
 // Model and loaders on one device. Trains until epochs or max_steps are through, or should_stop;
 // every epoch that began ends with an evaluation and on_epoch. Returns the best epoch. Throws Error
-// if the loss is not finite.
+// that names the step if a step's loss is not finite, and if one of an evaluation is not, after
+// on_epoch had its numbers: the model is of no use then. Every epoch begins with model.train().
 EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData data,
                               const TrainingOptions& options,
                               const TrainingCallbacks& callbacks = {});

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "core/parallel.h"
 #include "kernels/common/onednn_common.h"
 
 namespace warptape {
@@ -20,6 +21,7 @@ dnnl::engine& onednn_engine() {
 }
 
 dnnl::stream& onednn_stream() {
+  detail::begin_team();  // oneDNN takes as many threads as our loops
   thread_local dnnl::stream stream(onednn_engine());
   return stream;
 }

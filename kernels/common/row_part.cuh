@@ -69,41 +69,7 @@ struct RowPart {
         place, [&](int i, int at) { body[i] = simt::load_pack<E>(row + at); },
         [&](int at) { edge = row[at]; });
   }
-
-  // The sum of products with another part, in double.
-  __device__ double dot(const RowPart& other) const {
-    double sum = static_cast<double>(edge) * static_cast<double>(other.edge);
-#pragma unroll
-    for (int i = 0; i < packs; ++i) {
-#pragma unroll
-      for (int j = 0; j < width; ++j) {
-        sum += static_cast<double>(body[i][j]) * static_cast<double>(other.body[i][j]);
-      }
-    }
-    return sum;
-  }
 };
-
-// The same sum over two tensors, where nothing is kept.
-template <class T>
-__device__ double dot_of(const T* a, const T* b, const RowPlace& place) {
-  using Part = RowPart<T>;
-  const T* row_a = a + place.start;
-  const T* row_b = b + place.start;
-  double sum = 0;
-  Part::visit(
-      place,
-      [&](int, int at) {
-        const typename Part::Pack pack_a = simt::load16(row_a + at);
-        const typename Part::Pack pack_b = simt::load16(row_b + at);
-#pragma unroll
-        for (int j = 0; j < Part::width; ++j) {
-          sum += static_cast<double>(pack_a[j]) * static_cast<double>(pack_b[j]);
-        }
-      },
-      [&](int at) { sum += static_cast<double>(row_a[at]) * static_cast<double>(row_b[at]); });
-  return sum;
-}
 
 // The sum over a team, for each of its threads, in an order that depends on `lanes` alone. All
 // threads of the block call it together; warp_sums: one double per warp.

@@ -1,3 +1,4 @@
+#include "core/parallel.h"
 #include "kernels/common/onednn_common.h"
 #include "kernels/matmul/gemm.h"
 
@@ -8,6 +9,7 @@ bool gemm_onednn(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64
   if (m == 0 || n == 0 || k == 0) {
     return false;
   }
+  detail::begin_team();
   const dnnl_status_t status =
       dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
                  transpose_a ? m : k, b, transpose_b ? k : n, accumulate ? 1.0f : 0.0f, c, n);

@@ -50,18 +50,18 @@ void launch_optimizer_step(std::span<const UpdateEntry<T>> entries,
   });
 }
 
-int64_t count_of_partial_sums(int64_t numel, int64_t element_bytes) {
+int64_t count_of_chunk_norms(int64_t numel, int64_t element_bytes) {
   return element_bytes == 4 ? chunks_of<float>(numel) : chunks_of<double>(numel);
 }
 
 template <class T>
-int64_t launch_sums_of_squares(std::span<const SpanEntry<const T>> entries, double* partial,
-                               gpu::StreamHandle stream) {
+int64_t launch_chunk_norms(std::span<const SpanEntry<const T>> entries, double* partial,
+                           gpu::StreamHandle stream) {
   int64_t written = 0;
   for_each_table<T>(entries, [&](const Table<SpanEntry<const T>>& table) {
-    launch(&sums_of_squares<T>,
-           {.grid = table.blocks, .block = threads, .stream = stream, .name = "sums_of_squares"},
-           table, partial + written);
+    launch(&chunk_norms<T>,
+           {.grid = table.blocks, .block = threads, .stream = stream, .name = "chunk_norms"}, table,
+           partial + written);
     written += table.blocks;
   });
   return written;
@@ -69,8 +69,8 @@ int64_t launch_sums_of_squares(std::span<const SpanEntry<const T>> entries, doub
 
 void launch_clip_factor(const double* partial, int64_t count, double max_norm, double* result,
                         gpu::StreamHandle stream) {
-  launch(&clip_factor_of_sums,
-         {.grid = 1, .block = threads, .stream = stream, .name = "clip_factor_of_sums"}, partial,
+  launch(&clip_factor_of_norms,
+         {.grid = 1, .block = threads, .stream = stream, .name = "clip_factor_of_norms"}, partial,
          count, max_norm, result);
 }
 
@@ -90,8 +90,8 @@ void launch_scale(std::span<const SpanEntry<T>> entries, const double* result,
   template void launch_optimizer_step<T, AdamRule>(std::span<const UpdateEntry<T>>,         \
                                                    const AdamConstants&, const double*,     \
                                                    unsigned long long*, gpu::StreamHandle); \
-  template int64_t launch_sums_of_squares<T>(std::span<const SpanEntry<const T>>, double*,  \
-                                             gpu::StreamHandle);                            \
+  template int64_t launch_chunk_norms<T>(std::span<const SpanEntry<const T>>, double*,      \
+                                         gpu::StreamHandle);                                \
   template void launch_scale<T>(std::span<const SpanEntry<T>>, const double*, gpu::StreamHandle)
 WARPTAPE_INSTANTIATE(float);
 WARPTAPE_INSTANTIATE(double);

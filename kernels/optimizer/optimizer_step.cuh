@@ -5,6 +5,7 @@
 #include "core/simt/arrive.cuh"
 #include "core/simt/reduce.cuh"
 #include "kernels/common/launch_table.h"
+#include "kernels/common/robust_norm.h"
 #include "kernels/optimizer/optimizer_step_cuda.h"
 
 namespace warptape::optimizer_detail {
@@ -111,41 +112,75 @@ __global__ void __launch_bounds__(threads)
 
 // ---- gradient norm and clipping ---------------------------------------------------------------
 
+// What robust_root() takes, of a part of the elements.
+struct SumsOfSquares {
+  double plain;
+  double of_enlarged;
+  double of_reduced;
+
+  template <bool Scaled>
+  __device__ void add(double value) {
+    plain += value * value;
+    if constexpr (Scaled) {
+      of_enlarged += (value * enlarging) * (value * enlarging);
+      of_reduced += (value * reducing) * (value * reducing);
+    }
+  }
+};
+__device__ inline SumsOfSquares shuffle_xor(const SumsOfSquares& sums, int lane_mask) {
+  return {simt::shuffle_xor(sums.plain, lane_mask), simt::shuffle_xor(sums.of_enlarged, lane_mask),
+          simt::shuffle_xor(sums.of_reduced, lane_mask)};
+}
+struct AddSums {
+  __device__ SumsOfSquares operator()(const SumsOfSquares& a, const SumsOfSquares& b) const {
+    return {a.plain + b.plain, a.of_enlarged + b.of_enlarged, a.of_reduced + b.of_reduced};
+  }
+};
+
+// The norm of what the threads of the block have summed.
+template <bool Scaled>
+__device__ double norm_of_block(const SumsOfSquares& own) {
+  if constexpr (Scaled) {
+    const SumsOfSquares sums = simt::block_reduce(own, SumsOfSquares{}, AddSums());
+    return robust_root(sums.plain, sums.of_enlarged, sums.of_reduced);
+  } else {
+    return sqrt(simt::block_sum(own.plain));
+  }
+}
+
+// partial[block] = the norm of its chunk
 template <class T>
 __global__ void __launch_bounds__(threads)
-    sums_of_squares(const Table<SpanEntry<const T>> __grid_constant__ table, double* partial) {
+    chunk_norms(const Table<SpanEntry<const T>> __grid_constant__ table, double* partial) {
   const int index = table.entry_of(blockIdx.x);
   const SpanEntry<const T>& entry = table.entries[index];
-  double sum = 0;
+  constexpr bool scaled = squares_need_scaling<T>;
+  SumsOfSquares sums{};
   visit_chunk<T>(
       blockIdx.x - table.first_block[index], entry.numel, simt::is_aligned16(entry.values),
       [&](int64_t at) {
         const simt::Pack16<T> values = simt::load16(entry.values + at);
 #pragma unroll
         for (int j = 0; j < simt::pack_size<T>; ++j) {
-          sum += static_cast<double>(values[j]) * static_cast<double>(values[j]);
+          sums.template add<scaled>(static_cast<double>(values[j]));
         }
       },
-      [&](int64_t at) {
-        const auto value = static_cast<double>(entry.values[at]);
-        sum += value * value;
-      });
-  sum = simt::block_sum(sum);
+      [&](int64_t at) { sums.template add<scaled>(static_cast<double>(entry.values[at])); });
+  const double norm = norm_of_block<scaled>(sums);
   if (threadIdx.x == 0) {
-    partial[blockIdx.x] = sum;
+    partial[blockIdx.x] = norm;
   }
 }
 
 // One block.
 __global__ void __launch_bounds__(threads)
-    clip_factor_of_sums(const double* partial, int64_t count, double max_norm, double* result) {
-  double sum = 0;
+    clip_factor_of_norms(const double* partial, int64_t count, double max_norm, double* result) {
+  SumsOfSquares sums{};
   for (int64_t i = threadIdx.x; i < count; i += threads) {
-    sum += partial[i];
+    sums.add<true>(partial[i]);
   }
-  sum = simt::block_sum(sum);
+  const double norm = norm_of_block<true>(sums);
   if (threadIdx.x == 0) {
-    const double norm = sqrt(sum);
     result[0] = norm;
     result[1] = clip_factor(norm, max_norm);
   }

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "kernels/common/robust_norm.h"
 #include "kernels/optimizer/optimizer_step.h"
 
 namespace warptape {
@@ -44,7 +45,8 @@ void step_all(std::span<ParameterUpdate> updates, const Constants& constants, St
   }
 }
 
-double sum_of_squares(std::span<const Tensor> tensors) {
+// Of the elements times factor.
+double sum_of_squares(std::span<const Tensor> tensors, double factor) {
   double total = 0;
   for (const Tensor& tensor : tensors) {
     constexpr int64_t block = 16384;
@@ -57,7 +59,8 @@ double sum_of_squares(std::span<const Tensor> tensors) {
           const int64_t last = std::min(tensor.numel(), (b + 1) * block);
           double lanes[8] = {};  // sums that need not wait for each other
           for (int64_t i = b * block; i < last; ++i) {
-            lanes[i % 8] += static_cast<double>(values[i]) * values[i];
+            const double value = values[i] * factor;
+            lanes[i % 8] += value * value;
           }
           for (double lane : lanes) {
             sums[static_cast<size_t>(b)] += lane;
@@ -70,6 +73,14 @@ double sum_of_squares(std::span<const Tensor> tensors) {
     }
   }
   return total;
+}
+
+double norm_of(std::span<const Tensor> tensors) {
+  const double sum = sum_of_squares(tensors, 1);
+  if (is_safe_sum_of_squares(sum)) {
+    return std::sqrt(sum);
+  }
+  return robust_root(sum, sum_of_squares(tensors, enlarging), sum_of_squares(tensors, reducing));
 }
 
 }  // namespace
@@ -86,7 +97,7 @@ void adam_step_cpu(std::span<ParameterUpdate> updates, const AdamConstants& cons
 
 void clip_factor_cpu(std::span<const Tensor> tensors, double max_norm, Tensor& result) {
   auto* to = result.mutable_data<double>();
-  to[0] = std::sqrt(sum_of_squares(tensors));
+  to[0] = norm_of(tensors);
   to[1] = clip_factor(to[0], max_norm);
 }
 

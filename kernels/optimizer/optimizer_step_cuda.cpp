@@ -67,13 +67,13 @@ void adam_step_cuda(std::span<ParameterUpdate> updates, const AdamConstants& con
 void clip_factor_cuda(std::span<const Tensor> tensors, double max_norm, Tensor& result) {
   int64_t count = 0;
   for (const Tensor& tensor : tensors) {
-    count += count_of_partial_sums(tensor.numel(), size_of(tensor.dtype()));
+    count += count_of_chunk_norms(tensor.numel(), size_of(tensor.dtype()));
   }
   Tensor partial = Tensor::empty({count}, float64, result.device());
   auto* sums = partial.mutable_data<double>();
   const gpu::StreamHandle stream = gpu::current_stream();
-  sums += launch_sums_of_squares<float>(entries_of<float, const float>(tensors), sums, stream);
-  launch_sums_of_squares<double>(entries_of<double, const double>(tensors), sums, stream);
+  sums += launch_chunk_norms<float>(entries_of<float, const float>(tensors), sums, stream);
+  launch_chunk_norms<double>(entries_of<double, const double>(tensors), sums, stream);
   launch_clip_factor(partial.data<double>(), count, max_norm, result.mutable_data<double>(),
                      stream);
 }

@@ -50,14 +50,14 @@ struct SpanEntry {
   }
 };
 
-// How many partial sums launch_sums_of_squares writes for tensors of these sizes.
-int64_t count_of_partial_sums(int64_t numel, int64_t element_bytes);
+// How many norms launch_chunk_norms writes for tensors of these sizes.
+int64_t count_of_chunk_norms(int64_t numel, int64_t element_bytes);
 
-// partial[i]: the sum of squares of a part of one tensor. Returns how many were written.
+// partial[i]: the norm of a part of one tensor. Returns how many were written.
 template <class T>
-int64_t launch_sums_of_squares(std::span<const SpanEntry<const T>> entries, double* partial,
-                               gpu::StreamHandle stream);
-// result = {sqrt of the sum of all partial sums, clip_factor of it}
+int64_t launch_chunk_norms(std::span<const SpanEntry<const T>> entries, double* partial,
+                           gpu::StreamHandle stream);
+// result = {the norm of all these norms, clip_factor of it}
 void launch_clip_factor(const double* partial, int64_t count, double max_norm, double* result,
                         gpu::StreamHandle stream);
 // Multiplies by result[1]; moves nothing where that is 1.

@@ -1,5 +1,7 @@
 #include "kernels/weight_norm/weight_norm.h"
 
+#include <functional>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -133,20 +135,21 @@ void record(std::span<const WeightNormUse> weights, const std::vector<Tensor>& r
   }
 }
 
-}  // namespace
-
-Tensor weight_norm(const Operand& v, const Operand& g) {
-  WeightNormCache cache;
-  return weight_norm(v, g, cache);
+std::shared_ptr<const void> mark_computed(Device device) {
+  std::shared_ptr<const void> computed;
+  on_device(
+      "weight_norm", device, [] {}, [&] { computed = weight_norm_computed_cuda(); });
+  return computed;
 }
 
-Tensor weight_norm(const Operand& v, const Operand& g, WeightNormCache& cache) {
-  const WeightNormUse use{v, g, &cache};
-  weight_norm_together({&use, 1});
-  return Tape::recording({&v, &g}) == nullptr ? cache.w.detach() : cache.w;
+void wait_for(const WeightNormCache& cache) {
+  on_device(
+      "weight_norm", cache.w.device(), [] {},
+      [&] { wait_for_weight_norm_cuda(cache.computed.get()); });
 }
 
-void weight_norm_together(std::span<const WeightNormUse> weights) {
+// The caches are locked.
+void compute_and_record(std::span<const WeightNormUse> weights) {
   for (const WeightNormUse& use : weights) {
     check_arguments(use.v, use.g);
   }
@@ -158,6 +161,8 @@ void weight_norm_together(std::span<const WeightNormUse> weights) {
     if (!is_fresh(*use.cache, use.v.tensor(), use.g.tensor())) {
       stale.push_back(place_in(*use.cache, rows.back(), use.g.tensor()));
       renewed.push_back(&use);
+    } else if (use.v.device() != cpu) {
+      wait_for(*use.cache);
     }
   }
   if (!stale.empty()) {
@@ -166,11 +171,50 @@ void weight_norm_together(std::span<const WeightNormUse> weights) {
         stale, [](auto all) { weight_norm_forward_cpu(all); },
         [](auto all) { weight_norm_forward_cuda(all); });
   }
+  std::shared_ptr<const void> computed;
   for (const WeightNormUse* use : renewed) {
+    if (use->v.device() != cpu && !computed) {
+      computed = mark_computed(use->v.device());
+    }
+    use->cache->computed = use->v.device() == cpu ? nullptr : computed;
     remember(*use->cache, use->v.tensor(), use->g.tensor());
     use->cache->w = use->cache->w.detach();  // on no tape yet
   }
   record(weights, rows);
+}
+
+}  // namespace
+
+Tensor weight_norm(const Operand& v, const Operand& g) {
+  WeightNormCache cache;
+  return weight_norm(v, g, cache);
+}
+
+Tensor weight_norm(const Operand& v, const Operand& g, WeightNormCache& cache) {
+  const std::lock_guard lock(cache.mutex);
+  const WeightNormUse use{v, g, &cache};
+  compute_and_record({&use, 1});
+  return Tape::recording({&v, &g}) == nullptr ? cache.w.detach() : cache.w;
+}
+
+void weight_norm_together(std::span<const WeightNormUse> weights) {
+  // Each cache once, as a module may be listed under two names; in the order of their addresses, so
+  // that threads never wait for each other in a circle.
+  std::map<WeightNormCache*, const WeightNormUse*, std::less<>> by_cache;
+  for (const WeightNormUse& use : weights) {
+    by_cache.emplace(use.cache, &use);
+  }
+  std::vector<std::unique_lock<std::mutex>> locks;
+  for (const auto& [cache, use] : by_cache) {
+    locks.emplace_back(cache->mutex);
+  }
+  std::vector<WeightNormUse> once;
+  for (const WeightNormUse& use : weights) {
+    if (by_cache.at(use.cache) == &use) {
+      once.push_back(use);
+    }
+  }
+  compute_and_record(once);
 }
 
 Tensor norm_per_channel(const Tensor& v) {

@@ -111,7 +111,7 @@ void launch_weight_norm_forward(std::span<const WeightNormForward<T>> weights, d
   for_each_split<T>(
       weights, stream,
       [&](const WeightNormForward<T>& weight, const LaunchConfig& config, unsigned chunks) {
-        launch(&weight_norm_chunk_squares<T>, named(config, "weight_norm_chunk_squares"), weight.v,
+        launch(&weight_norm_chunk_norms<T>, named(config, "weight_norm_chunk_norms"), weight.v,
                weight.length, chunks, scratch);
         launch(&weight_norm_forward_chunks<T>, named(config, "weight_norm_forward_chunks"), weight,
                chunks, scratch);
@@ -128,8 +128,8 @@ void launch_weight_norm_backward(std::span<const WeightNormBackward<T>> weights,
   for_each_split<T>(
       weights, stream,
       [&](const WeightNormBackward<T>& weight, const LaunchConfig& config, unsigned chunks) {
-        launch(&weight_norm_chunk_dots<T>, named(config, "weight_norm_chunk_dots"), weight.dw,
-               weight.v, weight.length, chunks, scratch);
+        launch(&weight_norm_chunk_dots<T>, named(config, "weight_norm_chunk_dots"), weight, chunks,
+               scratch);
         launch(&weight_norm_backward_chunks<T>, named(config, "weight_norm_backward_chunks"),
                weight, chunks, scratch);
         scratch += config.grid.x;

@@ -8,7 +8,6 @@
 
 namespace warptape::weight_norm_detail {
 
-using rows::dot_of;
 using rows::place_of_row;
 using rows::RowPart;
 using rows::RowPlace;
@@ -16,8 +15,40 @@ using rows::team_sum;
 
 // ---- rows that stay in registers --------------------------------------------------------------
 
+// Calls visit(element of a, element of b) for all that a thread holds; zeros beyond the row.
+template <class T, class Visit>
+__device__ void visit_pairs(const RowPart<T>& a, const RowPart<T>& b, const Visit& visit) {
+  using Part = RowPart<T>;
+  visit(a.edge, b.edge);
+#pragma unroll
+  for (int i = 0; i < Part::packs; ++i) {
+#pragma unroll
+    for (int j = 0; j < Part::width; ++j) {
+      visit(a.body[i][j], b.body[i][j]);
+    }
+  }
+}
+
 template <class T>
-__device__ void scale_part(const RowPart<T>& v, const RowPlace& place, T scale, T* tensor) {
+__device__ double squares_of(const RowPart<T>& part, double factor) {
+  double sum = 0;
+  visit_pairs(part, part, [&](T x, T) {
+    const double value = static_cast<double>(x) * factor;
+    sum += value * value;
+  });
+  return sum;
+}
+
+template <class T>
+__device__ double products_of(const RowPart<T>& dw, const RowPart<T>& v, double factor) {
+  double sum = 0;
+  visit_pairs(dw, v, [&](T a, T b) { sum += product(a, b, factor); });
+  return sum;
+}
+
+template <class T>
+__device__ void scale_part(const RowPart<T>& v, const RowPlace& place, const Scaling<T>& scaling,
+                           T* tensor) {
   using Part = RowPart<T>;
   T* w = tensor + place.start;
   Part::visit(
@@ -26,11 +57,11 @@ __device__ void scale_part(const RowPart<T>& v, const RowPlace& place, T scale, 
         typename Part::Pack value;
 #pragma unroll
         for (int j = 0; j < Part::width; ++j) {
-          value[j] = scale * v.body[i][j];
+          value[j] = scaling(v.body[i][j]);
         }
         simt::store16(w + at, value);
       },
-      [&](int at) { w[at] = scale * v.edge; });
+      [&](int at) { w[at] = scaling(v.edge); });
 }
 
 template <class T>
@@ -73,16 +104,18 @@ __device__ void forward_team(const WeightNormForward<T>& weight, int lanes, unsi
   const RowPlace place = team_place<T>(block, lanes, weight.rows, weight.length, row);
   RowPart<T> v;
   v.load(weight.v, place);
-  const double sum = team_sum(v.dot(v), lanes, warp_sums);
+  const double norm = norm_of<T>([&](double factor, int slot) {
+    return team_sum(squares_of(v, factor), lanes, warp_sums + slot * (max_threads / 32));
+  });
   if (row < 0) {
     return;
   }
-  const RowScale scale = row_scale(weight, row, sum);
+  const RowScale<T> scale = row_scale(weight, row, norm);
   if (place.lane == 0) {
     store_norm(weight, row, scale);
   }
   if (weight.w != nullptr) {
-    scale_part(v, place, static_cast<T>(scale.scale), weight.w);
+    scale_part(v, place, scale.scaling, weight.w);
   }
 }
 
@@ -95,7 +128,8 @@ __device__ void backward_team(const WeightNormBackward<T>& weight, int lanes, un
   RowPart<T> v;
   dw.load(weight.dw, place);
   v.load(weight.v, place);
-  const double dot = team_sum(dw.dot(v), lanes, warp_sums);
+  const double factor = factor_of_products(weight, row < 0 ? 0 : row);
+  const double dot = team_sum(products_of(dw, v, factor), lanes, warp_sums);
   if (row < 0) {
     return;
   }
@@ -115,7 +149,7 @@ __device__ void backward_team(const WeightNormBackward<T>& weight, int lanes, un
 template <class T>
 __global__ void __launch_bounds__(max_threads)
     weight_norm_forward(const Table<WeightNormForward<T>> __grid_constant__ table) {
-  WARPTAPE_SHARED(double, warp_sums, [max_threads / 32]);
+  WARPTAPE_SHARED(double, warp_sums, [sums_of_norm<T> * max_threads / 32]);
   const int index = table.entry_of(blockIdx.x);
   const auto& entry = table.entries[index];
   const unsigned block = blockIdx.x - table.first_block[index];

@@ -1,4 +1,6 @@
 #pragma once
+#include <memory>
+#include <mutex>
 #include <span>
 
 #include "core/operand.h"
@@ -8,20 +10,28 @@ namespace warptape {
 // Weight normalization (Salimans & Kingma 2016, arXiv 1602.07868), one norm per output channel:
 //   w = g * v / ||v||   with the norm over all dimensions but the first.
 // v: (O, ...), rank 1 or more, float32 or float64. g: (O, 1, ..., 1), the rank of v. Returns w like
-// v, row-major. Norms accumulate in float64. A row of zeros gives w = 0 and zero gradients; nothing
-// else has an epsilon, so that every other value is PyTorch's. One pass over v forward; one over v
+// v, row-major. Norms accumulate in float64, of float64 rows scaled, so that they neither overflow
+// nor vanish: only a row of zeros gives w = 0 and zero gradients. Nothing has an epsilon, so that
+// every other value is PyTorch's. One pass over v forward; one over v
 // and dw backward, with 1 / ||v|| saved:
 //   dg = s r,  dv = g r (dw - v s r r)   where r = 1 / ||v||, s = sum of dw v per row.
 // Differentiable by both.
 Tensor weight_norm(const Operand& v, const Operand& g);
 
-// w and 1 / ||v|| at a fixed address, and what they were computed from.
+// w and 1 / ||v|| at a fixed address, and what they were computed from. Any number of threads may
+// use one, as long as nothing writes to v or g meanwhile. A copy starts empty.
 struct WeightNormCache {
-  Tensor w;         // carries the place of its latest record
-  Tensor inv_norm;  // float64, one element per row
-  Tensor v, g;      // handles on what was used, with the versions that were seen
+  WeightNormCache() = default;
+  WeightNormCache(const WeightNormCache&) : WeightNormCache() {}
+  WeightNormCache& operator=(const WeightNormCache&) = delete;
+
+  std::mutex mutex;  // held by whoever reads or writes the rest
+  Tensor w;          // carries the place of its latest record
+  Tensor inv_norm;   // float64, one element per row
+  Tensor v, g;       // handles on what was used, with the versions that were seen
   uint64_t v_version = 0;
   uint64_t g_version = 0;
+  std::shared_ptr<const void> computed;  // what other streams wait for before they use w; or null
 };
 
 // The same, computed only if v or g has been written to or replaced since the last call, and

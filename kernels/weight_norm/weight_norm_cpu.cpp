@@ -1,26 +1,38 @@
 #include <cmath>
 
 #include "core/parallel.h"
+#include "kernels/common/robust_norm.h"
 #include "kernels/weight_norm/weight_norm_kernels.h"
 
 namespace warptape {
 namespace {
 
 template <class T>
-double norm_of(const T* row, int64_t length) {
+double sum_of_squares(const T* row, int64_t length, double factor) {
   // Four sums, so that one addition need not wait for the last.
   double sums[4] = {};
   int64_t i = 0;
   for (; i + 4 <= length; i += 4) {
     for (int lane = 0; lane < 4; ++lane) {
-      const double value = row[i + lane];
+      const double value = row[i + lane] * factor;
       sums[lane] += value * value;
     }
   }
   for (; i < length; ++i) {
-    sums[0] += static_cast<double>(row[i]) * row[i];
+    const double value = row[i] * factor;
+    sums[0] += value * value;
   }
-  return std::sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+template <class T>
+double norm_of(const T* row, int64_t length) {
+  const double sum = sum_of_squares(row, length, 1);
+  if (is_safe_sum_of_squares(sum)) {
+    return std::sqrt(sum);
+  }
+  return robust_root(sum, sum_of_squares(row, length, enlarging),
+                     sum_of_squares(row, length, reducing));
 }
 
 // Calls body(row, offset of its first element, length) on several threads.
@@ -43,10 +55,12 @@ void forward(const Tensor& v, const Tensor& g, Tensor& w, Tensor& inv_norm) {
     double* inverse = inv_norm.mutable_data<double>();
     for_each_row(v, [&](int64_t row, int64_t start, int64_t length) {
       const double norm = norm_of(pv + start, length);
-      inverse[row] = norm == 0 ? 0.0 : 1 / norm;
-      const double scale = norm == 0 ? 0.0 : pg[row] / norm;
+      inverse[row] = finite_inverse(norm);
+      // v is brought near 1 by a power of two: no intermediate overflows where the result does not.
+      const double unit = unit_for<double>(norm);
+      const double scale = norm == 0 ? 0.0 : pg[row] / (norm * unit);
       for (int64_t i = start; i < start + length; ++i) {
-        to[i] = static_cast<T>(scale * pv[i]);
+        to[i] = static_cast<T>(scale * (pv[i] * unit));
       }
     });
   });
@@ -68,12 +82,10 @@ void backward(WeightNormGradient& weight) {
     const bool add_g = dg.mode == WriteMode::Accumulate;
     for_each_row(v, [&](int64_t row, int64_t start, int64_t length) {
       const double r = inverse[row];
-      double s = 0;
+      double projection = 0;
       for (int64_t i = start; i < start + length; ++i) {
-        s += static_cast<double>(pdw[i]) * pv[i];
+        projection += pdw[i] * (pv[i] * r);
       }
-      // Multiplied in an order in which no intermediate overflows where the result does not.
-      const double projection = s * r;
       if (to_g != nullptr) {
         to_g[row] = static_cast<T>(add_g ? to_g[row] + projection : projection);
       }

@@ -69,7 +69,28 @@ void backward(std::span<WeightNormGradient> all) {
   launch_weight_norm_backward<T>(weights, pointer_or_null(scratch), gpu::current_stream());
 }
 
+struct Computed {
+  gpu::Event event;
+  gpu::StreamHandle stream = gpu::current_stream();
+};
+
 }  // namespace
+
+std::shared_ptr<const void> weight_norm_computed_cuda() {
+  if (gpu::is_capturing()) {
+    return nullptr;
+  }
+  auto computed = std::make_shared<Computed>();
+  computed->event.record(computed->stream);
+  return computed;
+}
+
+void wait_for_weight_norm_cuda(const void* computed) {
+  const auto* known = static_cast<const Computed*>(computed);
+  if (known != nullptr && known->stream != gpu::current_stream() && !gpu::is_capturing()) {
+    known->event.make_wait(gpu::current_stream());
+  }
+}
 
 void weight_norm_forward_cuda(std::span<WeightNormRows> weights) {
   forward<float>(weights);

@@ -1,4 +1,5 @@
 #pragma once
+#include <memory>
 #include <span>
 
 #include "core/tape.h"
@@ -23,6 +24,11 @@ void weight_norm_forward_cpu(std::span<WeightNormRows> weights);
 void weight_norm_forward_cuda(std::span<WeightNormRows> weights);
 void weight_norm_backward_cpu(std::span<WeightNormGradient> weights);
 void weight_norm_backward_cuda(std::span<WeightNormGradient> weights);
+
+// Between streams: what has been queued on the current one by now, and the current one's waiting
+// for it. Null in a graph capture, whose order is the capture's own; a null is not waited for.
+std::shared_ptr<const void> weight_norm_computed_cuda();
+void wait_for_weight_norm_cuda(const void* computed);
 
 void norm_per_channel_cpu(const Tensor& v, Tensor& norm);
 void norm_per_channel_cuda(const Tensor& v, Tensor& norm);

@@ -3,6 +3,7 @@
 // double, elements are scaled in T.
 
 #include "kernels/common/launch_table.h"
+#include "kernels/common/robust_norm.h"
 #include "kernels/weight_norm/weight_norm_cuda.h"
 #include "kernels/weight_norm/weight_norm_geometry.h"
 
@@ -21,25 +22,82 @@ struct Entry {
 template <class Weight>
 using Table = LaunchTable<Entry<Weight>, 128>;
 
-// What the norm of a row gives: its inverse, and what w is scaled by. A row of zeros gives zeros.
+// How v becomes w. v is brought near 1 by a power of two first, so that nothing overflows or
+// vanishes that the result does not.
+template <class T>
+struct Scaling {
+  T unit;
+  T gain;
+  __device__ T operator()(T v) const { return gain * (v * unit); }
+};
+
+// What the norm of a row gives. A row of zeros gives zeros.
+template <class T>
 struct RowScale {
   double norm;
   double inverse;
-  double scale;
+  Scaling<T> scaling;
 };
 template <class T>
-__device__ RowScale row_scale(const WeightNormForward<T>& weight, int64_t row, double sum) {
-  const double norm = sqrt(sum);
+__device__ RowScale<T> row_scale(const WeightNormForward<T>& weight, int64_t row, double norm) {
   const double gain = weight.g == nullptr ? 0.0 : static_cast<double>(weight.g[row]);
-  return {norm, norm == 0 ? 0.0 : 1 / norm, norm == 0 ? 0.0 : gain / norm};
+  const double unit = unit_for<T>(norm);
+  return {norm,
+          finite_inverse(norm),
+          {static_cast<T>(unit), norm == 0 ? T(0) : static_cast<T>(gain / (norm * unit))}};
 }
 template <class T>
-__device__ void store_norm(const WeightNormForward<T>& weight, int64_t row, const RowScale& scale) {
+__device__ void store_norm(const WeightNormForward<T>& weight, int64_t row,
+                           const RowScale<T>& scale) {
   if (weight.inv_norm != nullptr) {
     weight.inv_norm[row] = scale.inverse;
   }
   if (weight.norm != nullptr) {
     weight.norm[row] = static_cast<T>(scale.norm);
+  }
+}
+
+// The norm of what a team, a warp or a thread holds: sum_squares(factor) gives the sum of the
+// squares of the elements times factor, for each thread that asks; slot counts the sums.
+template <class T, class SumSquares>
+__device__ double norm_of(const SumSquares& sum_squares) {
+  const double sum = sum_squares(1.0, 0);
+  if constexpr (squares_need_scaling<T>) {
+    const double of_enlarged = sum_squares(enlarging, 1);
+    return robust_root(sum, of_enlarged, sum_squares(reducing, 2));
+  } else {
+    return sqrt(sum);
+  }
+}
+// Calls visit(factor, slot) for the same sums.
+template <class T, class Visit>
+__device__ void visit_sums_of_norm(const Visit& visit) {
+  visit(1.0, 0);
+  if constexpr (squares_need_scaling<T>) {
+    visit(enlarging, 1);
+    visit(reducing, 2);
+  }
+}
+// Sums that norm_of takes: each has shared memory of its own, so that no barrier stands between.
+template <class T>
+inline constexpr int sums_of_norm = squares_need_scaling<T> ? 3 : 1;
+
+// What the products of dw and v are taken with before they are summed: products of doubles as those
+// with v / ||v||, which keeps them from vanishing. Those of floats fit a double as they are.
+template <class T>
+__device__ double factor_of_products(const WeightNormBackward<T>& weight, int64_t row) {
+  if constexpr (squares_need_scaling<T>) {
+    return weight.inv_norm[row];
+  } else {
+    return 1;
+  }
+}
+template <class T>
+__device__ double product(T dw, T v, double factor) {
+  if constexpr (squares_need_scaling<T>) {
+    return dw * (v * factor);
+  } else {
+    return static_cast<double>(dw) * static_cast<double>(v);
   }
 }
 
@@ -52,12 +110,13 @@ struct RowGradient {
   T projection;
   __device__ T operator()(T dw, T v) const { return scale * (dw - (v * inverse) * projection); }
 };
+// sum: of product() over the row.
 template <class T>
 __device__ RowGradient<T> row_gradient(const WeightNormBackward<T>& weight, int64_t row,
-                                       double dot) {
+                                       double sum) {
   const double inverse = weight.inv_norm[row];
   return {static_cast<T>(static_cast<double>(weight.g[row]) * inverse), static_cast<T>(inverse),
-          static_cast<T>(dot * inverse)};
+          static_cast<T>(squares_need_scaling<T> ? sum : sum * inverse)};
 }
 template <class T>
 __device__ void store_gain_gradient(const WeightNormBackward<T>& weight, int64_t row,

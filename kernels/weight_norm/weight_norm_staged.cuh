@@ -19,19 +19,22 @@ __device__ inline int row_of(int element, int length) {
   return static_cast<int>(static_cast<unsigned>(element) / static_cast<unsigned>(length));
 }
 
-// sums[r] = the dot product of rows r of a and b, in shared memory; a warp owns a row.
-template <class T>
-__device__ void dot_rows_by_warps(const T* a, const T* b, int rows, int length, double* sums) {
+// Calls store(row, sum over the row of element(index)) with element = element_of(row); a warp owns
+// a row.
+template <class ElementOf, class Store>
+__device__ void sum_rows_by_warps(int rows, int length, const ElementOf& element_of,
+                                  const Store& store) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warps = static_cast<int>(blockDim.x) / 32;
   for (int r = static_cast<int>(threadIdx.x) / 32; r < rows; r += warps) {
+    const auto element = element_of(r);
     double sum = 0;
     for (int i = r * length + lane; i < (r + 1) * length; i += 32) {
-      sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+      sum += element(i);
     }
     sum = simt::warp_sum(sum);
     if (lane == 0) {
-      sums[r] = sum;
+      store(r, sum);
     }
   }
 }
@@ -39,19 +42,31 @@ __device__ void dot_rows_by_warps(const T* a, const T* b, int rows, int length, 
 // Sums by warps; then what is one value per row, by neighbouring threads; then the elements.
 template <class T>
 __device__ void scale_rows_by_warps(const WeightNormForward<T>& weight, int64_t first, int rows,
-                                    T* v, double* sums) {
+                                    T* v, double* sums, Scaling<T>* scalings) {
   const auto length = static_cast<int>(weight.length);
-  dot_rows_by_warps(v, v, rows, length, sums);
+  visit_sums_of_norm<T>([&](double factor, int slot) {
+    sum_rows_by_warps(
+        rows, length,
+        [&](int) {
+          return [=](int i) {
+            const double value = static_cast<double>(v[i]) * factor;
+            return value * value;
+          };
+        },
+        [&](int r, double sum) { sums[slot * most_rows_by_warps + r] = sum; });
+  });
   __syncthreads();
   const int own_row = static_cast<int>(threadIdx.x);
   if (own_row < rows) {
-    const RowScale scale = row_scale(weight, first + own_row, sums[own_row]);
+    const double norm =
+        norm_of<T>([&](double, int slot) { return sums[slot * most_rows_by_warps + own_row]; });
+    const RowScale<T> scale = row_scale(weight, first + own_row, norm);
     store_norm(weight, first + own_row, scale);
-    sums[own_row] = scale.scale;
+    scalings[own_row] = scale.scaling;
   }
   __syncthreads();
   for (int i = own_row; i < rows * length; i += static_cast<int>(blockDim.x)) {
-    v[i] = static_cast<T>(sums[row_of(i, length)]) * v[i];
+    v[i] = scalings[row_of(i, length)](v[i]);
   }
 }
 
@@ -64,21 +79,25 @@ __device__ void scale_rows_by_threads(const WeightNormForward<T>& weight, int64_
     using Pack = simt::Pack<T, Width>;
     for (int r = static_cast<int>(threadIdx.x); r < rows; r += static_cast<int>(blockDim.x)) {
       auto* own = reinterpret_cast<Pack*>(v + r * length);
-      double sum = 0;
-      for (int i = 0; i < length / Width; ++i) {
-        const Pack value = own[i];
+      const double norm = norm_of<T>([&](double factor, int) {
+        double sum = 0;
+        for (int i = 0; i < length / Width; ++i) {
+          const Pack value = own[i];
 #pragma unroll
-        for (int j = 0; j < Width; ++j) {
-          sum += static_cast<double>(value[j]) * static_cast<double>(value[j]);
+          for (int j = 0; j < Width; ++j) {
+            const double element = static_cast<double>(value[j]) * factor;
+            sum += element * element;
+          }
         }
-      }
-      const RowScale scale = row_scale(weight, first + r, sum);
+        return sum;
+      });
+      const RowScale<T> scale = row_scale(weight, first + r, norm);
       store_norm(weight, first + r, scale);
       for (int i = 0; i < length / Width; ++i) {
         Pack value = own[i];
 #pragma unroll
         for (int j = 0; j < Width; ++j) {
-          value[j] = static_cast<T>(scale.scale) * value[j];
+          value[j] = scale.scaling(value[j]);
         }
         own[i] = value;
       }
@@ -98,8 +117,9 @@ __device__ void forward_staged(const WeightNormForward<T>& weight, const Geometr
   if (geometry.lanes == 1) {
     scale_rows_by_threads(weight, first, rows, v);
   } else {
-    WARPTAPE_SHARED(double, sums, [most_rows_by_warps]);
-    scale_rows_by_warps(weight, first, rows, v, sums);
+    WARPTAPE_SHARED(double, sums, [sums_of_norm<T> * most_rows_by_warps]);
+    WARPTAPE_SHARED(Scaling<T>, scalings, [most_rows_by_warps]);
+    scale_rows_by_warps(weight, first, rows, v, sums, scalings);
   }
   if (weight.w != nullptr) {
     __syncthreads();
@@ -113,7 +133,13 @@ __device__ void gradient_of_rows_by_warps(const WeightNormBackward<T>& weight, i
                                           int rows, const T* v, T* dw, double* dots,
                                           RowGradient<T>* gradients) {
   const auto length = static_cast<int>(weight.length);
-  dot_rows_by_warps(dw, v, rows, length, dots);
+  sum_rows_by_warps(
+      rows, length,
+      [&](int r) {
+        const double factor = factor_of_products(weight, first + r);
+        return [=](int i) { return product(dw[i], v[i], factor); };
+      },
+      [&](int r, double sum) { dots[r] = sum; });
   __syncthreads();
   const int own_row = static_cast<int>(threadIdx.x);
   if (own_row < rows) {
@@ -134,13 +160,14 @@ __device__ void gradient_of_rows_by_threads(const WeightNormBackward<T>& weight,
     for (int r = static_cast<int>(threadIdx.x); r < rows; r += static_cast<int>(blockDim.x)) {
       const auto* own_v = reinterpret_cast<const Pack*>(v + r * length);
       auto* own_dw = reinterpret_cast<Pack*>(dw + r * length);
+      const double factor = factor_of_products(weight, first + r);
       double dot = 0;
       for (int i = 0; i < length / Width; ++i) {
         const Pack a = own_dw[i];
         const Pack b = own_v[i];
 #pragma unroll
         for (int j = 0; j < Width; ++j) {
-          dot += static_cast<double>(a[j]) * static_cast<double>(b[j]);
+          dot += product(a[j], b[j], factor);
         }
       }
       const RowGradient<T> gradient = row_gradient(weight, first + r, dot);

@@ -21,12 +21,13 @@ __device__ inline UnalignedRow unaligned_row(unsigned block, int lanes, int64_t 
   return {row, begin, row < rows ? (row + 1) * length : begin, lanes};
 }
 
-template <class T>
-__device__ double unaligned_dot(const T* a, const T* b, const UnalignedRow& own,
+// The sum over the row of element(index), for each thread of its team.
+template <class Element>
+__device__ double unaligned_sum(const UnalignedRow& own, const Element& element,
                                 double* warp_sums) {
   double sum = 0;
   for (int64_t i = own.begin; i < own.end; i += own.lanes) {
-    sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+    sum += element(i);
   }
   return team_sum(sum, own.lanes, warp_sums);
 }
@@ -34,21 +35,30 @@ __device__ double unaligned_dot(const T* a, const T* b, const UnalignedRow& own,
 template <class T>
 __global__ void __launch_bounds__(max_threads)
     weight_norm_forward_unaligned(const Table<WeightNormForward<T>> __grid_constant__ table) {
-  WARPTAPE_SHARED(double, warp_sums, [max_threads / 32]);
+  WARPTAPE_SHARED(double, warp_sums, [sums_of_norm<T> * max_threads / 32]);
   const int index = table.entry_of(blockIdx.x);
   const auto& [weight, geometry] = table.entries[index];
   const UnalignedRow own = unaligned_row(blockIdx.x - table.first_block[index], geometry.lanes,
                                          weight.rows, weight.length);
-  const double sum = unaligned_dot(weight.v, weight.v, own, warp_sums);
+  const T* v = weight.v;
+  const double norm = norm_of<T>([&](double factor, int slot) {
+    return unaligned_sum(
+        own,
+        [&](int64_t i) {
+          const double value = static_cast<double>(v[i]) * factor;
+          return value * value;
+        },
+        warp_sums + slot * (max_threads / 32));
+  });
   if (own.row >= weight.rows) {
     return;
   }
-  const RowScale scale = row_scale(weight, own.row, sum);
+  const RowScale<T> scale = row_scale(weight, own.row, norm);
   if (threadIdx.x % own.lanes == 0) {
     store_norm(weight, own.row, scale);
   }
   for (int64_t i = own.begin; weight.w != nullptr && i < own.end; i += own.lanes) {
-    weight.w[i] = static_cast<T>(scale.scale) * weight.v[i];
+    weight.w[i] = scale.scaling(v[i]);
   }
 }
 
@@ -60,7 +70,10 @@ __global__ void __launch_bounds__(max_threads)
   const auto& [weight, geometry] = table.entries[index];
   const UnalignedRow own = unaligned_row(blockIdx.x - table.first_block[index], geometry.lanes,
                                          weight.rows, weight.length);
-  const double dot = unaligned_dot(weight.dw, weight.v, own, warp_sums);
+  const auto& one = weight;  // lambdas take no structured bindings
+  const double factor = factor_of_products(one, own.row < one.rows ? own.row : 0);
+  const double dot = unaligned_sum(
+      own, [&](int64_t i) { return product(one.dw[i], one.v[i], factor); }, warp_sums);
   if (own.row >= weight.rows) {
     return;
   }

@@ -1,5 +1,8 @@
 #include "core/parallel.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -93,6 +96,41 @@ TEST(Parallel, NumberOfThreadsCanBeSet) {
   EXPECT_EQ(num_threads(), 2);
 #endif
 }
+
+#ifdef _OPENMP
+TEST(Parallel, TheNumberCountsForEveryThreadOfTheProgram) {
+  const Threads set(3);
+  int number = 0;
+  int for_openmp = 0;
+  size_t parts = 0;
+  std::thread([&] {
+    number = num_threads();
+    parts = parts_of(300, 1).size();
+    for_openmp = omp_get_max_threads();  // what libraries take that use OpenMP themselves
+  }).join();
+  EXPECT_EQ(number, 3);
+  EXPECT_EQ(parts, 3U);
+  EXPECT_EQ(for_openmp, 3);
+}
+
+// Ends the process by SIGALRM where the child hangs.
+TEST(Parallel, AChildOfAForkGoesOnWithOneThread) {
+  const Threads set(3);
+  ASSERT_EQ(parts_of(300, 1).size(), 3U);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(30);
+    set_num_threads(3);
+    const bool right = parts_of(300, 1).size() == 1 && num_threads() == 1;
+    _exit(right ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(parts_of(300, 1).size(), 3U) << "the parent has its threads";
+}
+#endif
 
 TEST(Parallel, ImpossibleNumbersOfThreadsAreErrors) {
   const int before = num_threads();

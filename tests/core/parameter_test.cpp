@@ -43,15 +43,69 @@ TEST(Parameters, CopiesAreDeep) {
   EXPECT_FALSE(copy.requires_grad());
 }
 
-TEST(Parameters, CopyAssignmentIsDeepToo) {
+TEST(Parameters, CopyAssignmentCopiesTheElementsIntoTheSameParameter) {
   const Parameter original = two(1, 2);
   Parameter target = two(3, 4);
-  const Parameter& alias = target;
+  target.set_requires_grad(false);
+  Parameter tied;
+  tied.tie(target);
+  const auto state = target.state();
+  const void* data = target.value().raw_data();
+  const uint64_t version = target.value().version();
   target = original;
-  EXPECT_FALSE(target.value().shares_storage_with(original.value()));
-  EXPECT_EQ(target.value().to_vector<float>(), (std::vector<float>{1, 2}));
+  EXPECT_EQ(target.state(), state);
+  EXPECT_EQ(target.value().raw_data(), data);
+  EXPECT_GT(target.value().version(), version);
+  EXPECT_EQ(tied.value().to_vector<float>(), (std::vector<float>{1, 2}));
+  EXPECT_FALSE(target.requires_grad());
+  const Parameter& alias = target;
   target = alias;
+  tied = target;
+  EXPECT_EQ(tied.state(), state);
   EXPECT_EQ(target.value().to_vector<float>(), (std::vector<float>{1, 2}));
+}
+
+TEST(Parameters, CopyAssignmentOfWhatDoesNotFitMakesANewParameter) {
+  for (const Parameter& other :
+       {Parameter(Tensor::ones({3})), Parameter(Tensor::ones({2}, float64)), Parameter()}) {
+    Parameter target = two(3, 4);
+    const auto state = target.state();
+    target = other;
+    EXPECT_NE(target.state(), state);
+    EXPECT_NE(target.state(), other.state());
+    EXPECT_EQ(target.value().shape(), other.value().shape());
+    EXPECT_EQ(state->value.to_vector<float>(), (std::vector<float>{3, 4}));
+  }
+  Parameter target;
+  target = two(1, 2);
+  EXPECT_EQ(target.value().to_vector<float>(), (std::vector<float>{1, 2}));
+}
+
+TEST(Parameters, OnesThatWereMovedFromAreUndefined) {
+  Parameter from = two(1, 2);
+  const Parameter to = std::move(from);
+  EXPECT_FALSE(from.defined());
+  EXPECT_FALSE(from.value().defined());
+  EXPECT_FALSE(from.grad().defined());
+  EXPECT_FALSE(from.requires_grad());
+  from.zero_grad();
+  from.set_requires_grad(true);
+  expect_throws<ValueError>([&] { from.assign(Tensor::ones({2})); }, {"[assign]", "undefined"});
+  EXPECT_FALSE(Parameter(from).defined());
+  from = to;
+  EXPECT_EQ(from.value().to_vector<float>(), (std::vector<float>{1, 2}));
+}
+
+TEST(Parameters, TiesOfWhatDiffersAreErrors) {
+  Parameter parameter = two(1, 2);
+  const auto state = parameter.state();
+  const int line = __LINE__ + 1;
+  const auto tie_longer = [&] { parameter.tie(Parameter(Tensor::ones({3}))); };
+  expect_throws<ShapeError>(tie_longer, {"[tie] shape: got (3,), wanted (2,)",
+                                         "parameter_test.cpp:" + std::to_string(line)});
+  expect_throws<DTypeError>([&] { parameter.tie(Parameter(Tensor::ones({2}, float64))); },
+                            {"[tie] dtype: got float64, wanted float32"});
+  EXPECT_EQ(parameter.state(), state);
 }
 
 TEST(Parameters, MovingKeepsTheState) {

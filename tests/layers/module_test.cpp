@@ -11,6 +11,7 @@
 #include "layers/max_pool2d.h"
 #include "layers/relu.h"
 #include "layers/sequential.h"
+#include "layers/state_dict.h"
 #include "layers/weight_norm.h"
 #include "tests/core/expect_throws.h"
 
@@ -175,50 +176,49 @@ TEST(ModulePrint, SettingsOfEveryLayerAsPyTorch) {
   EXPECT_EQ(printed(Sequential()), "Sequential()");
 }
 
-TEST(ModuleCopies, AreIndependent) {
-  Sequential original = nested();
-  Sequential copy = original;
-  const Tensor before = named_parameters(copy)[2].parameter->value().clone();
-  EXPECT_EQ(before.to_vector<float>(),
-            named_parameters(original)[2].parameter->value().to_vector<float>());
-  named_parameters(original)[2].parameter->assign(Tensor::zeros({2, 8}));
-  original.eval();
-  freeze(original, "*");
-  EXPECT_EQ(named_parameters(copy)[2].parameter->value().to_vector<float>(),
-            before.to_vector<float>());
-  EXPECT_TRUE(copy.is_training());
-  EXPECT_TRUE(named_parameters(copy)[0].parameter->requires_grad());
-  Sequential assigned;
-  assigned = copy;
-  EXPECT_NE(parameters(assigned)[0], parameters(copy)[0]);
-  EXPECT_EQ(assigned.size(), 4U);
+struct TwoNames : Module {
+  Linear a{2, 2};
+  Linear b{2, 2};
+  Parameter c{Tensor::ones({2})};
+  std::string names[3] = {"a", "b", "c"};
+  void fields(Visitor& visit) override { visit(names[0], a)(names[1], b)(names[2], c); }
+  Tensor forward(const Operand& x) override { return a(b(x)); }
+};
+
+TEST(ModuleFields, TwoOfOneNameAreRefusedWhenListed) {
+  TwoNames module;
+  module.names[1] = "a";
+  const std::vector<std::string> wanted = {
+      "[fields] TwoNames lists two fields with the name \"a\""};
+  expect_throws<ValueError>([&] { parameters(module); }, wanted);
+  expect_throws<ValueError>([&] { named_parameters(module); }, wanted);
+  expect_throws<ValueError>([&] { count_parameters(module); }, wanted);
+  expect_throws<ValueError>([&] { state_dict(module); }, wanted);
+  expect_throws<ValueError>([&] { load_state_dict(module, {}); }, wanted);
+  expect_throws<ValueError>([&] { to_string(module); }, wanted);
+  Sequential outer(module);
+  expect_throws<ValueError>([&] { parameters(outer); }, wanted);
+  module.names[1] = "c";  // a module and a parameter
+  expect_throws<ValueError>([&] { parameters(module); }, {"\"c\""});
+  module.names[1] = "b";
+  EXPECT_NO_THROW(parameters(module));
+  EXPECT_NO_THROW(to_string(module));
 }
 
-TEST(ModuleCopies, OfWeightNormedLayersAreIndependent) {
-  Sequential original(Linear(3, 2));
-  weight_norm(dynamic_cast<Linear&>(original[0]));
-  const Tensor x = tensor<float>({1, 2, 3}, {1, 3});
-  const std::vector<float> before = original(x).to_vector<float>();
-  Sequential copy = original;
-  EXPECT_EQ(copy(x).to_vector<float>(), before);
-  dynamic_cast<Linear&>(original[0]).weight.assign(Tensor::ones({2, 3}));
-  EXPECT_NE(original(x).to_vector<float>(), before);
-  EXPECT_EQ(copy(x).to_vector<float>(), before);
-  dynamic_cast<Linear&>(copy[0]).weight.assign(Tensor::full({2, 3}, 2));
-  Sequential original_again = original;
-  EXPECT_EQ(original(x).to_vector<float>(), original_again(x).to_vector<float>());
-}
-
-TEST(ModuleCopies, MovingKeepsTheParameterStates) {
-  Sequential original = nested();
-  weight_norm(dynamic_cast<Linear&>(original[3]));
-  const auto states = parameters(original);
-  Sequential moved = std::move(original);
-  EXPECT_EQ(parameters(moved), states);
-  Linear layer(3, 2);
-  const auto layer_states = parameters(layer);
-  Sequential holder(std::move(layer));
-  EXPECT_EQ(parameters(holder), layer_states);
+TEST(ModuleFields, NamesThatMeetOnlyInPathsAreRefusedToo) {
+  TwoNames module;
+  module.names[2] = "a.bias";
+  expect_throws<ValueError>([&] { parameters(module); },
+                            {"[fields] TwoNames lists two parameters with the name \"a.bias\""});
+  struct Normed : Module {
+    Linear layer{2, 2};
+    Parameter g{Tensor::ones({2})};
+    void fields(Visitor& visit) override { visit("w", layer.weight)("w_g", g); }
+    Tensor forward(const Operand& x) override { return layer(x); }
+  } normed;
+  EXPECT_NO_THROW(parameters(normed));
+  weight_norm(normed.layer);
+  expect_throws<ValueError>([&] { parameters(normed); }, {"two parameters", "\"w_g\""});
 }
 
 TEST(ModuleOptions, ErrorsNameOptionAndCallersLine) {

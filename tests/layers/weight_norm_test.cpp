@@ -313,6 +313,34 @@ TEST(WeightNorms, RowsOfZerosGiveZerosAndZeroGradients) {
   EXPECT_NE(dv[2], 0);
 }
 
+// As a module is that is reached by two paths.
+TEST(WeightNorms, AWeightThatIsListedTwiceIsComputedAndRecordedOnce) {
+  struct Twice : Module {
+    Linear layer = normed_linear(3, 3);
+    void fields(Visitor& visit) override { visit("a", layer)("b", layer); }
+    Tensor forward(const Operand& x) override {
+      refresh_weight_norm(*this);
+      return layer(layer(x));
+    }
+  };
+  Twice model;
+  EXPECT_EQ(parameters(model).size(), 3U);
+  EXPECT_EQ(named_parameters(model).size(), 6U);
+  const Tensor x = randn({2, 3}, float64);
+  Tape tape;
+  const Tensor y = model(x);
+  const std::string dot = tape.dot();
+  EXPECT_EQ(dot.find("\"weight_norm\\n"), dot.rfind("\"weight_norm\\n")) << dot;
+  EXPECT_EQ(dot.find("r0 -> t"), dot.rfind("r0 -> t")) << "one output\n" << dot;
+  tape.backward(sum(y));
+  const Tensor dg = g_of(model.layer).grad().clone();
+  g_of(model.layer).zero_grad();
+  Tape plain;
+  const Tensor w = composed_weight(v_of(model.layer), g_of(model.layer));
+  plain.backward(sum(linear(linear(x, w, model.layer.bias), w, model.layer.bias)));
+  expect_near(dg, g_of(model.layer).grad());
+}
+
 TEST(WeightNorms, FrozenPartsGetNoGradient) {
   Linear layer = normed_linear(3, 2);
   const Tensor x = randn({2, 3}, float64);

@@ -3,6 +3,7 @@
 #include "training/image_loader.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -68,6 +69,19 @@ TEST(Permutation, HoldsEveryNumberOnceAndMovesMost) {
     fixed += order[i] == static_cast<int64_t>(i) ? 1 : 0;
   }
   EXPECT_LT(fixed, 10);  // one is expected
+}
+
+TEST(Permutation, AllOrdersAreAboutEquallyFrequent) {
+  std::map<std::vector<int64_t>, int> times;
+  constexpr int epochs = 2400;
+  for (uint64_t epoch = 0; epoch < epochs; ++epoch) {
+    ++times[random_permutation(4, 11, Purpose::Shuffle, epoch)];
+  }
+  EXPECT_EQ(times.size(), 24U) << "also those that leave an element where it is";
+  for (const auto& [order, count] : times) {  // 100 are expected, with a deviation of 10
+    EXPECT_GT(count, 50);
+    EXPECT_LT(count, 150);
+  }
 }
 
 TEST(ImageLoader, KeepsTheOrderWithoutShuffling) {

@@ -5,6 +5,9 @@
 #include <cmath>
 
 #include "core/primitives.h"
+#include "layers/linear.h"
+#include "layers/sequential.h"
+#include "tests/core/expect_throws.h"
 #include "tests/golden.h"
 #include "tests/kernels/devices.h"
 #include "training/schedule.h"
@@ -106,7 +109,94 @@ TEST(Optimizer, RefusesNonsense) {
   EXPECT_THROW(SGD({state}, {.nesterov = true}), ValueError);
   EXPECT_THROW(Adam({state}, {.beta1 = 1}), ValueError);
   EXPECT_THROW(Adam({state}, {.eps = -1}), ValueError);
-  EXPECT_THROW(AdamW({}, {}), ValueError);
+}
+
+TEST(Optimizer, RefusesParametersThatCannotTrain) {
+  expect_throws<ValueError>([] { AdamW({}, {}); }, {"[AdamW] got no parameters", "fields()"});
+  Linear layer(3, 2);
+  ParameterStates states = parameters(layer);
+  expect_throws<ValueError>(
+      [&] {
+        SGD({states[0], states[1], states[0]}, {});
+      },
+      {"[SGD] got weight of shape (2, 3) twice", "0 and 2"});
+  const auto unnamed = make_state({1, 2, 3}, float64);
+  expect_throws<ValueError>(
+      [&] {
+        Adam({unnamed, unnamed}, {});
+      },
+      {"[Adam] got a parameter of shape (3,) twice", "0 and 1"});
+  expect_throws<ValueError>(
+      [&] {
+        SGD({states[0], std::make_shared<ParameterState>()}, {});
+      },
+      {"[SGD] parameter 1", "undefined"});
+  expect_throws<ValueError>([] { SGD({nullptr}, {}); }, {"[SGD] parameter 0", "undefined"});
+  const auto whole = std::make_shared<ParameterState>();
+  whole->value = Tensor::zeros({2}, int64);
+  expect_throws<DTypeError>([&] { SGD({states[0], whole}, {}); }, {"[SGD]", "(2,)", "int64"});
+  freeze(layer, "*");
+  expect_throws<ValueError>([&] { SGD(states, {}); },
+                            {"[SGD] got 2 parameters that all require no gradient", "weight of"});
+  unfreeze(layer, "bias");
+  EXPECT_NO_THROW(SGD(states, {}));
+}
+
+TEST(Optimizer, TiedParametersAreSteppedOnce) {
+  Sequential net(Linear({.in_features = 2, .out_features = 2, .dtype = float64}),
+                 Linear({.in_features = 2, .out_features = 2, .dtype = float64}));
+  named_parameters(net)[2].parameter->tie(*named_parameters(net)[0].parameter);
+  const auto states = parameters(net);
+  ASSERT_EQ(states.size(), 3U);
+  SGD optimizer(states, {.lr = 0.5});
+  states[0]->value = Tensor::ones({2, 2}, float64);
+  states[0]->grad = Tensor::ones({2, 2}, float64);
+  states[0]->grad_is_empty = false;
+  optimizer.step();
+  EXPECT_EQ(values_of(states[0]->value), std::vector<double>(4, 0.5));
+}
+
+TEST(Optimizer, NeitherStepsNorClipsNorCountsFrozenParametersWithAnOldGradient) {
+  const auto live = make_state({1, 2}, float64);
+  const auto frozen = make_state({3, 4}, float64);
+  set_gradient(*live, {3, 4});
+  set_gradient(*frozen, {100, 100});
+  AdamW optimizer({live, frozen}, {.lr = 0.1});
+  frozen->requires_grad = false;
+  EXPECT_EQ(grad_norm({live, frozen}), 5);
+  EXPECT_EQ(clip_grad_norm({live, frozen}, 1), 5);
+  EXPECT_EQ(values_of(frozen->grad), (std::vector<double>{100, 100}));
+  optimizer.step();
+  EXPECT_EQ(values_of(frozen->value), (std::vector<double>{3, 4}));
+  EXPECT_NE(values_of(live->value), (std::vector<double>{1, 2}));
+  expect_throws<ValueError>([&] { grad_norm({live, live}); }, {"[grad_norm]", "twice"});
+  expect_throws<ValueError>(
+      [&] {
+        clip_grad_norm({live, live}, 1);
+      },
+      {"[clip_grad_norm]", "twice"});
+}
+
+TEST(Optimizer, NormsOfAnySizeAreFoundAndClipped) {
+  for (double size : {1e-320, 1e-200, 1e-160, 1e-25, 1.0, 1e25, 1e160, 1e200, 1e307}) {
+    const auto state = make_state({0, 0}, float64);
+    set_gradient(*state, {3 * size, 4 * size});
+    EXPECT_NEAR(grad_norm({state}) / (5 * size), 1, size < 1e-300 ? 1e-3 : 1e-15) << size;
+    if (size > 1) {
+      clip_grad_norm({state}, 1);
+      expect_near(values_of(state->grad), {0.6, 0.8}, 1e-6, "clipped");
+    }
+  }
+  for (double size : {1e-37, 1e-25, 1e25, 1e37}) {
+    const auto state = make_state({0, 0}, float32);
+    set_gradient(*state, {3 * size, 4 * size});
+    EXPECT_NEAR(grad_norm({state}) / (5 * size), 1, 1e-6) << size;
+  }
+  const auto state = make_state({0, 0}, float64);
+  for (double bad : {NAN, INFINITY}) {
+    set_gradient(*state, {1, bad});
+    EXPECT_FALSE(std::isfinite(grad_norm({state})));
+  }
 }
 
 void check_clipping(const Json& golden, Device device) {
@@ -142,7 +232,6 @@ TEST(Schedule, MatchesPyTorch) {
   for (const Json& entry : golden["schedules"]) {
     const Json& o = entry["options"];
     const ScheduleOptions options{.kind = parse_schedule(entry["kind"]),
-                                  .lr = o["lr"],
                                   .step_size = o["step_size"],
                                   .gamma = o["gamma"],
                                   .total_steps = o["total_steps"],
@@ -151,25 +240,38 @@ TEST(Schedule, MatchesPyTorch) {
                                   .warmup_start_factor = o["warmup_start_factor"]};
     const std::vector<double> wanted = entry["values"];
     for (size_t step = 0; step < wanted.size(); ++step) {
-      EXPECT_NEAR(learning_rate_at(options, static_cast<int64_t>(step)), wanted[step], 1e-14)
+      EXPECT_NEAR(learning_rate_at(options, o["lr"], static_cast<int64_t>(step)), wanted[step],
+                  1e-14)
           << entry["kind"] << o.dump() << ", step " << step;
     }
   }
 }
 
 TEST(Schedule, CosineStaysAtItsEnd) {
-  const ScheduleOptions options{
-      .kind = ScheduleKind::Cosine, .lr = 1, .total_steps = 10, .min_lr = 0.25};
-  EXPECT_NEAR(learning_rate_at(options, 10), 0.25, 1e-15);
-  EXPECT_NEAR(learning_rate_at(options, 1000), 0.25, 1e-15);
+  const ScheduleOptions options{.kind = ScheduleKind::Cosine, .total_steps = 10, .min_lr = 0.25};
+  EXPECT_NEAR(learning_rate_at(options, 1, 10), 0.25, 1e-15);
+  EXPECT_NEAR(learning_rate_at(options, 1, 1000), 0.25, 1e-15);
 }
 
 TEST(Schedule, RefusesNonsense) {
   EXPECT_THROW(parse_schedule("linear"), ValueError);
-  EXPECT_THROW(learning_rate_at({.step_size = 0}, 0), ValueError);
-  EXPECT_THROW(learning_rate_at({.total_steps = 0}, 0), ValueError);
-  EXPECT_THROW(learning_rate_at({.warmup_steps = -1}, 0), ValueError);
-  EXPECT_THROW(learning_rate_at({}, -1), ValueError);
+  const auto rate = [](const ScheduleOptions& options) { learning_rate_at(options, 0.1, 0); };
+  constexpr auto step = ScheduleKind::Step;
+  constexpr auto cosine = ScheduleKind::Cosine;
+  EXPECT_NO_THROW(rate({}));
+  expect_throws<ValueError>([&] { rate({.kind = step}); }, {"step_size", "not given"});
+  expect_throws<ValueError>([&] { rate({.kind = step, .step_size = 0}); }, {"step_size: got 0"});
+  expect_throws<ValueError>([&] { rate({.kind = step, .step_size = 1, .gamma = 0}); }, {"gamma"});
+  expect_throws<ValueError>([&] { rate({.kind = cosine}); }, {"total_steps", "not given"});
+  expect_throws<ValueError>([&] { rate({.kind = cosine, .total_steps = 0}); }, {"total_steps"});
+  expect_throws<ValueError>([&] { rate({.kind = cosine, .total_steps = 1, .min_lr = 0.2}); },
+                            {"min_lr: got 0.2", "0.1"});
+  expect_throws<ValueError>([&] { rate({.kind = cosine, .total_steps = 1, .min_lr = -1}); },
+                            {"min_lr: got -1"});
+  expect_throws<ValueError>([&] { rate({.warmup_steps = -1}); }, {"warmup_steps"});
+  expect_throws<ValueError>([&] { rate({.warmup_steps = 1, .warmup_start_factor = 2}); },
+                            {"warmup_start_factor: got 2"});
+  EXPECT_THROW(learning_rate_at({}, 0.1, -1), ValueError);
 }
 
 }  // namespace

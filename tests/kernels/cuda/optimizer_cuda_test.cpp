@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/device/gpu.h"
+#include "core/primitives.h"
 #include "core/random.h"
 #include "tests/core/device/gpu_test.h"
 #include "training/optimizer.h"
@@ -150,6 +151,45 @@ TEST_F(OptimizerCuda, GradientsAreClippedAsOnTheCpu) {
       }
     }
   }
+}
+
+TEST_F(OptimizerCuda, NormsOfAnySizeAreFoundAndClipped) {
+  for (DType dtype : {float32, float64}) {
+    const std::vector<double> sizes = dtype == float32
+                                          ? std::vector<double>{0x1p-110, 0x1p+110}
+                                          : std::vector<double>{0x1p-700, 0x1p-1, 0x1p+700};
+    for (double size : sizes) {
+      for (int64_t count : {2, 5001}) {  // one block, and several
+        Twins twins;
+        twins.add(count, dtype);
+        for (const auto& states : {Twins::states(twins.host), Twins::states(twins.device)}) {
+          const Tensor grad = Tensor::full({count}, 3 * size, dtype);
+          states[0]->grad = grad.to(states[0]->value.device());
+          states[0]->grad_is_empty = false;
+          const double wanted = 3 * size * std::sqrt(static_cast<double>(count));
+          EXPECT_NEAR(grad_norm(states) / wanted, 1, 1e-12);
+          EXPECT_NEAR(clip_grad_norm(states, 1) / wanted, 1, 1e-12);
+          const Tensor clipped = primitives::cast(states[0]->grad.to(cpu), float64);
+          const double left = std::min(wanted, 1.0) / std::sqrt(static_cast<double>(count));
+          EXPECT_NEAR(clipped.to_vector<double>()[1] / left, 1, 1e-5);
+        }
+      }
+    }
+  }
+}
+
+TEST_F(OptimizerCuda, NeitherStepsNorCountsFrozenParametersWithAnOldGradient) {
+  Twins twins;
+  twins.add(5, float64);
+  twins.add(5, float64);
+  twins.set_gradients(2);
+  const ParameterStates states = Twins::states(twins.device);
+  Adam optimizer(states, {.lr = 0.1});
+  const std::vector<double> before = states[1]->value.to_vector<double>();
+  states[1]->requires_grad = false;
+  EXPECT_NEAR(grad_norm(states), grad_norm({twins.host[0].state()}), 1e-14);
+  optimizer.step();
+  EXPECT_EQ(states[1]->value.to_vector<double>(), before);
 }
 
 TEST_F(OptimizerCuda, ParametersOnTwoDevicesAreRefused) {

@@ -235,6 +235,89 @@ TEST_F(WeightNormCuda, NothingOverflowsThatTheResultDoesNot) {
   }
 }
 
+std::vector<double> times(std::vector<double> values, double factor) {
+  for (double& value : values) {
+    value *= factor;
+  }
+  return values;
+}
+
+// Neither w nor dg depends on the size of v, and dv is as its inverse. size: a power of two.
+template <class T>
+void check_size(double size, int64_t length, bool aligned) {
+  SCOPED_TRACE(fmt::format("rows of {} {} of size {}{}", length, to_string(dtype_of<T>()), size,
+                           aligned ? "" : ", misaligned"));
+  Weight<T> weight(2, length, aligned);
+  const std::vector<double> v = times(weight.reference.v, size);
+  const Shape shape{2, length};
+  weight.v = aligned ? on_cuda<T>(v, shape) : misaligned<T>(v, shape);
+  Tape tape;
+  tape.watch(weight.v);
+  tape.watch(weight.g);
+  const Tensor w = weight_norm(weight.v, weight.g);
+  tape.backward(w, weight.dw);
+  EXPECT_LE(error<T>(w, weight.reference.w, 0), weight.bound());
+  EXPECT_LE(error<T>(tape.gradient(weight.g), weight.reference.dg, 1), weight.bound_of_sums());
+  const Tensor on_host = tape.gradient(weight.v).to(cpu);
+  const std::vector<T> dv = on_host.to_vector<T>();
+  const Tensor scaled = tensor(times(std::vector<double>(dv.begin(), dv.end()), size), shape);
+  EXPECT_LE(error<double>(scaled, weight.reference.dv, weight.reference.dv_terms), weight.bound());
+}
+
+TEST_F(WeightNormCuda, RowsOfAnySizeAreNormalised) {
+  for (bool aligned : {true, false}) {
+    for (int64_t length : {2, 5, 27, 64, 147, 577, 8193}) {
+      for (double size : {0x1p-1000, 0x1p-700, 0x1p+700, 0x1p+1000}) {
+        check_size<double>(size, length, aligned);
+      }
+    }
+    for (int64_t length : {2, 5, 27, 64, 147, 577, 16'385}) {
+      for (double size : {0x1p-115, 0x1p+115}) {
+        check_size<float>(size, length, aligned);
+      }
+    }
+  }
+}
+
+TEST_F(WeightNormCuda, NormsOfRowsOfAnySize) {
+  for (int64_t length : {2, 27, 147, 577, 8193}) {
+    const Weight<double> weight(2, length, true);
+    const std::vector<double> wanted = norm_per_channel(weight.v).to(cpu).to_vector<double>();
+    for (double size : {0x1p-700, 0x1p+700}) {
+      const Tensor v = on_cuda<double>(times(weight.reference.v, size), {2, length});
+      EXPECT_LE(error<double>(norm_per_channel(v), times(wanted, size), 0), 1e-14);
+    }
+  }
+}
+
+TEST_F(WeightNormCuda, GainsAndRowsOfOppositeSizesMeetInBetween) {
+  for (const auto& [size, gain] : {std::pair(0x1p-110, 0x1p+40), std::pair(0x1p+110, 0x1p-40)}) {
+    const Tensor v = on_cuda<float>({3 * size, 4 * size}, {1, 2});
+    const Tensor g = on_cuda<float>({5 * gain}, {1, 1});
+    EXPECT_LE(error<float>(weight_norm(v, g), {3 * gain, 4 * gain}, 0), 1e-6);
+  }
+  for (const auto& [size, gain] : {std::pair(0x1p-700, 0x1p+500), std::pair(0x1p+700, 0x1p-500)}) {
+    const Tensor v = on_cuda<double>({3 * size, 4 * size}, {1, 2});
+    const Tensor g = on_cuda<double>({5 * gain}, {1, 1});
+    EXPECT_LE(error<double>(weight_norm(v, g), {3 * gain, 4 * gain}, 0), 1e-14);
+  }
+}
+
+TEST_F(WeightNormCuda, GradientsAsSmallAsTheirRowsDoNotVanish) {
+  for (int64_t length : {2, 5, 147, 8193}) {
+    Weight<double> weight(2, length, true);
+    const Shape shape{2, length};
+    Tensor v = on_cuda<double>(times(weight.reference.v, 0x1p-700), shape);
+    Tape tape;
+    tape.watch(weight.g);
+    tape.backward(weight_norm(v, weight.g),
+                  on_cuda<double>(times(weight.reference.dw, 0x1p-700), shape));
+    EXPECT_LE(
+        error<double>(tape.gradient(weight.g), times(weight.reference.dg, 0x1p-700), 0x1p-700),
+        weight.bound_of_sums());
+  }
+}
+
 TEST_F(WeightNormCuda, TheGeometryFollowsTheRow) {
   using namespace weight_norm_detail;
   const auto layout = [](int64_t length) { return geometry<float>(length, 2, true).layout; };

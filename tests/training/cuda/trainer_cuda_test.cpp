@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "core/random.h"
@@ -48,9 +49,12 @@ struct Training {
 
 enum class Data { OnHost, OnDevice };
 
-// Four epochs of three steps of a small net.
-Training train(Device device, Data where, const ImageSet& host, double lr = 0.05,
-               std::optional<double> clip_norm = 0.7) {
+// Four epochs of three steps of a small net; on_step also sees the model.
+using OnStep = std::function<void(const StepMetrics&, Module&)>;
+Training train(
+    Device device, Data where, const ImageSet& host, double lr = 0.05,
+    std::optional<double> clip_norm = 0.7,
+    const OnStep& on_step = [](const StepMetrics&, Module&) {}) {
   manual_seed(3);
   Sequential model(Flatten(), Linear({.in_features = 16, .out_features = 7, .dtype = float64}),
                    ReLU(), Linear({.in_features = 7, .out_features = classes, .dtype = float64}));
@@ -65,12 +69,14 @@ Training train(Device device, Data where, const ImageSet& host, double lr = 0.05
   ImageLoader test_loader(images, numbers_to(count), transform, options);
   Training run;
   TrainingCallbacks callbacks;
-  callbacks.on_step = [&](const StepMetrics& step) { run.steps.push_back(step); };
+  callbacks.on_step = [&](const StepMetrics& step) {
+    run.steps.push_back(step);
+    on_step(step, model);
+  };
   callbacks.on_epoch = [&](const EpochMetrics& epoch) { run.epochs.push_back(epoch); };
   TrainingOptions options_of_run;
   options_of_run.epochs = 4;
   options_of_run.clip_norm = clip_norm;
-  options_of_run.schedule.lr = lr;
   train_classifier(model, optimizer, {train_loader, test_loader}, options_of_run, callbacks);
   return run;
 }
@@ -130,6 +136,30 @@ TEST_F(GpuTrainer, NamesTheStepWhoseLossIsNotFinite) {
       wanted = device == cpu ? step : wanted;
       EXPECT_EQ(step, wanted);
     }
+  }
+}
+
+// The last step of the first epoch breaks the model, whose loss is read late on "cuda".
+TEST_F(GpuTrainer, NamesTheStepBehindWhichAnEvaluationIsNotFinite) {
+  const ImageSet images = striped_images(10);
+  for (Device device : {cpu, cuda}) {
+    const auto break_model = [](const StepMetrics& step, Module& model) {
+      if (step.step == 3) {
+        named_parameters(model)[1].parameter->assign(Tensor::full({7}, -NAN, float64));
+      }
+    };
+    expect_throws<Error>([&] { train(device, Data::OnHost, images, 0.05, {}, break_model); },
+                         {"[train] step 3: the test loss after it is nan"});
+  }
+}
+
+TEST_F(GpuTrainer, TrainsTheSameOnAStreamOfItsOwn) {
+  const ImageSet images = striped_images(10);
+  const Training wanted = train(cuda, Data::OnDevice, images);
+  for (Data where : {Data::OnDevice, Data::OnHost}) {
+    const gpu::Stream stream;
+    const gpu::StreamScope scope(stream);
+    expect_close(train(cuda, where, images), wanted, 0);
   }
 }
 
