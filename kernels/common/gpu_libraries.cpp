@@ -13,7 +13,8 @@ bool on_in_environment() {
   const char* const text = std::getenv("WARPTAPE_GPU_LIBRARIES");
   const std::string_view value = text == nullptr || *text == '\0' ? "on" : text;
   check<ValueError>(value == "on" || value == "off",
-                    "[gpu_libraries] WARPTAPE_GPU_LIBRARIES: got \"{}\", wanted on or off", value);
+                    "[gpu_libraries] WARPTAPE_GPU_LIBRARIES: got \"{}\", wanted on or off",
+                    escaped(value));
   return value == "on";
 }
 
