@@ -1,0 +1,87 @@
+#include "training/run_folder.h"
+
+#include <atomic>
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include "tests/training/bad_files.h"
+
+namespace warptape {
+namespace {
+
+constexpr int many = 32;
+
+// Calls body(i) on many threads at once.
+template <class Body>
+void at_once(const Body& body) {
+  std::atomic<int> ready{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < many; ++i) {
+    threads.emplace_back([&, i] {
+      ++ready;
+      while (ready < many) {
+      }
+      body(i);
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+}
+
+TEST(RunFolders, ThatAreMadeAtOnceAreDifferent) {
+  const TemporaryFolder folder;
+  std::vector<std::string> paths(many);
+  at_once([&](int i) {
+    paths[static_cast<size_t>(i)] = RunFolder::make_new(folder.path("runs/deep/model-1"));
+  });
+  const std::set<std::string> different(paths.begin(), paths.end());
+  EXPECT_EQ(different.size(), size_t{many});
+  EXPECT_TRUE(different.contains(folder.path("runs/deep/model-1")));
+  EXPECT_TRUE(different.contains(folder.path("runs/deep/model-1-32")));
+}
+
+TEST(RunFolders, NamesThatAreTakenByAnythingAreLeftAlone) {
+  const TemporaryFolder folder;
+  folder.write("run", "a file");
+  std::filesystem::create_symlink(folder.path("nowhere"), folder.path("run-2"));
+  std::filesystem::create_directory(folder.path("run-3"));
+  EXPECT_EQ(RunFolder::make_new(folder.path("run")), folder.path("run-4"));
+}
+
+TEST(RunFolders, OfOneNameBelongToOneRun) {
+  for (const bool exists : {false, true}) {
+    const TemporaryFolder folder;
+    if (exists) {
+      std::filesystem::create_directory(folder.path("run"));
+    }
+    std::atomic<int> made{0};
+    std::atomic<int> refused{0};
+    at_once([&](int i) {
+      try {
+        RunFolder run(folder.path("run"), std::to_string(i), false);
+        ++made;
+      } catch (const FileError& error) {
+        refused += std::string(error.what()).find("it exists") != std::string::npos ? 1 : 0;
+      }
+    });
+    EXPECT_EQ(made, 1);
+    EXPECT_EQ(refused, many - 1);
+    EXPECT_EQ(folder.read("run/steps.csv"), "step,loss,learning_rate,gradient_norm\n");
+  }
+}
+
+TEST(RunFolders, MayHaveASlashAtTheEnd) {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path("a/b/"), "{}", false);
+  EXPECT_EQ(folder.read("a/b/config.json"), "{}");
+  expect_file_error([&] { RunFolder(folder.path("a/b//"), "{}", false); }, {"it exists"});
+  expect_file_error([&] { RunFolder(folder.path("a/b/config.json/c"), "{}", false); },
+                    {"Not a directory"});
+  expect_file_error([&] { RunFolder(folder.path(std::string("x\0y\n", 4)), "{}", false); },
+                    {"x\\x00y\\x0a", "zero byte"});
+}
+
+}  // namespace
+}  // namespace warptape
