@@ -10,17 +10,16 @@
 namespace warptape {
 namespace {
 
-constexpr int many = 32;
-
-// Calls body(i) on many threads at once.
+// Calls body(i) on so many threads at once.
 template <class Body>
-void at_once(const Body& body) {
+void at_once(int many, const Body& body) {
   std::atomic<int> ready{0};
   std::vector<std::thread> threads;
   for (int i = 0; i < many; ++i) {
     threads.emplace_back([&, i] {
       ++ready;
       while (ready < many) {
+        std::this_thread::yield();
       }
       body(i);
     });
@@ -31,15 +30,22 @@ void at_once(const Body& body) {
 }
 
 TEST(RunFolders, ThatAreMadeAtOnceAreDifferent) {
+  constexpr int threads = 32;
+  constexpr int each = 10;  // one round would often pass by luck
   const TemporaryFolder folder;
-  std::vector<std::string> paths(many);
-  at_once([&](int i) {
-    paths[static_cast<size_t>(i)] = RunFolder::make_new(folder.path("runs/deep/model-1"));
+  std::vector<std::vector<std::string>> made(threads);
+  at_once(threads, [&](int i) {
+    for (int k = 0; k < each; ++k) {
+      made[static_cast<size_t>(i)].push_back(RunFolder::make_new(folder.path("runs/deep/model-1")));
+    }
   });
-  const std::set<std::string> different(paths.begin(), paths.end());
-  EXPECT_EQ(different.size(), size_t{many});
+  std::set<std::string> different;
+  for (const std::vector<std::string>& paths : made) {
+    different.insert(paths.begin(), paths.end());
+  }
+  EXPECT_EQ(different.size(), size_t{threads * each});
   EXPECT_TRUE(different.contains(folder.path("runs/deep/model-1")));
-  EXPECT_TRUE(different.contains(folder.path("runs/deep/model-1-32")));
+  EXPECT_TRUE(different.contains(folder.path("runs/deep/model-1-320")));
 }
 
 TEST(RunFolders, NamesThatAreTakenByAnythingAreLeftAlone) {
@@ -51,14 +57,15 @@ TEST(RunFolders, NamesThatAreTakenByAnythingAreLeftAlone) {
 }
 
 TEST(RunFolders, OfOneNameBelongToOneRun) {
-  for (const bool exists : {false, true}) {
+  constexpr int threads = 8;
+  for (int round = 0; round < 60; ++round) {
     const TemporaryFolder folder;
-    if (exists) {
+    if (round % 2 == 0) {
       std::filesystem::create_directory(folder.path("run"));
     }
     std::atomic<int> made{0};
     std::atomic<int> refused{0};
-    at_once([&](int i) {
+    at_once(threads, [&](int i) {
       try {
         RunFolder run(folder.path("run"), std::to_string(i), false);
         ++made;
@@ -66,8 +73,8 @@ TEST(RunFolders, OfOneNameBelongToOneRun) {
         refused += std::string(error.what()).find("it exists") != std::string::npos ? 1 : 0;
       }
     });
-    EXPECT_EQ(made, 1);
-    EXPECT_EQ(refused, many - 1);
+    ASSERT_EQ(made, 1);
+    ASSERT_EQ(refused, threads - 1);
     EXPECT_EQ(folder.read("run/steps.csv"), "step,loss,learning_rate,gradient_norm\n");
   }
 }
