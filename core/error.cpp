@@ -1,8 +1,104 @@
 #include "core/error.h"
 
+#include <array>
+#include <cstdint>
 #include <cstring>
 
 namespace warptape {
+namespace {
+
+// A character of UTF-8 at the start of a text; size 0 where there is none.
+struct Character {
+  uint32_t code = 0;
+  size_t size = 0;
+};
+
+Character first_character(std::string_view text) {
+  const auto byte = [&](size_t i) { return uint32_t{static_cast<uint8_t>(text[i])}; };
+  const uint32_t lead = byte(0);
+  if (lead < 0x80) {
+    return {lead, 1};
+  }
+  // The lead byte tells the length; whatever a shorter form could hold is no UTF-8.
+  const size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  constexpr std::array<uint32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < size) {
+    return {};
+  }
+  uint32_t code = lead & (0x7fU >> size);
+  for (size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0U) != 0x80) {
+      return {};
+    }
+    code = code << 6 | (byte(i) & 0x3fU);
+  }
+  const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
+  return code < least[size] || code > 0x10ffff || is_surrogate ? Character{}
+                                                               : Character{code, size};
+}
+
+struct Range {
+  uint32_t first;
+  uint32_t last;
+};
+
+// Control characters, and what is invisible, breaks the line or turns its direction around.
+bool is_printable(uint32_t code) {
+  constexpr std::array<Range, 12> hidden{{{0, 0x1f},
+                                          {0x7f, 0x9f},
+                                          {0xad, 0xad},      // soft hyphen
+                                          {0x61c, 0x61c},    // Arabic letter mark
+                                          {0x180e, 0x180e},  // Mongolian vowel separator
+                                          {0x200b, 0x200b},  // zero width space
+                                          {0x200e, 0x200f},  // left-to-right, right-to-left mark
+                                          {0x2028, 0x202e},  // line ends, embeddings, overrides
+                                          {0x2060, 0x206f},  // word joiner, isolates
+                                          {0xfeff, 0xfeff},  // byte order mark
+                                          {0xfff9, 0xfffb},  // annotations
+                                          {0xe0000, 0xe0fff}}};  // tags
+  for (const Range& range : hidden) {
+    if (code >= range.first && code <= range.last) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// `most` bytes of the result, and what `keep` names as it is.
+std::string escape(std::string_view text, size_t most, std::string_view keep) {
+  std::string result;
+  while (!text.empty()) {
+    if (result.size() >= most) {
+      return result + "...";
+    }
+    const Character character = first_character(text);
+    const size_t size = character.size == 0 ? 1 : character.size;
+    if (keep.find(text[0]) != std::string_view::npos ||
+        (character.size > 0 && is_printable(character.code))) {
+      result += text.substr(0, size);
+    } else if (character.size > 1) {
+      result += character.code > 0xffff ? fmt::format("\\U{:08x}", character.code)
+                                        : fmt::format("\\u{:04x}", character.code);
+    } else {
+      result += fmt::format("\\x{:02x}", static_cast<uint8_t>(text[0]));
+    }
+    text.remove_prefix(size);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string escaped(std::string_view text) {
+  return escape(text, std::string_view::npos, "");
+}
+
+std::string excerpt(std::string_view text) {
+  return escape(text, 80, "");
+}
+
+Error::Error(const std::string& message)
+    : std::runtime_error(escape(message, std::string_view::npos, "\n")) {}
 
 std::string Site::to_string() const {
   if (file == nullptr) {

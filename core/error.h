@@ -6,8 +6,16 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace warptape {
+
+// What a file or a user has named (a path, a tensor, a class, an option's value), as it may stand
+// in a message or on a terminal. UTF-8 stays. Bytes that are none, and control bytes, become \x1b;
+// characters that nobody sees or that turn the line around become \u202e.
+std::string escaped(std::string_view text);
+// The same of a text that may be long: 80 bytes and "..." at most, for what a file holds.
+std::string excerpt(std::string_view text);
 
 // A place in the caller's source.
 struct Site {
@@ -22,7 +30,9 @@ struct Site {
 };
 
 struct Error : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  // Escapes the message once more, but for its line ends: whoever wrote it, it reaches what()
+  // whole, and a terminal harmless.
+  explicit Error(const std::string& message);
 };
 struct ShapeError : Error {
   using Error::Error;

@@ -192,14 +192,14 @@ int set_requires_grad(Module& module, const std::string& pattern, bool on, const
     }
   }
   check<ValueError>(matched > 0, site, "[{}] pattern \"{}\" matches no parameter of {}", who,
-                    pattern, module.type_name());
+                    escaped(pattern), escaped(module.type_name()));
   return matched;
 }
 
 // "(name): Type(settings)" per line; modules with children span lines.
 struct Print : Visitor {
   void on_module(const std::string& name, Module& module) override {
-    out += std::string(indent, ' ') + "(" + name + "): ";
+    out += std::string(indent, ' ') + "(" + escaped(name) + "): ";
     print(module);
   }
   void on_weight(const std::string&, Weight& weight) override {
@@ -214,11 +214,11 @@ struct Print : Visitor {
     descend(module);
     indent -= 2;
     const std::string children = std::exchange(out, before);
-    std::string settings = module.settings() + reparametrizations;
+    std::string settings = escaped(module.settings()) + reparametrizations;
     if (module.settings().empty() && !reparametrizations.empty()) {
       settings = reparametrizations.substr(2);
     }
-    out += module.type_name() + "(" + (children.empty() ? settings : "");
+    out += escaped(module.type_name()) + "(" + (children.empty() ? settings : "");
     if (!children.empty()) {
       const std::string own =
           settings.empty() ? "" : std::string(indent + 2, ' ') + settings + "\n";

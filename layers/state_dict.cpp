@@ -1,7 +1,11 @@
 #include "layers/state_dict.h"
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
+#include <set>
+#include <string_view>
 
 #include "core/primitives.h"
 #include "kernels/weight_norm/weight_norm.h"
@@ -10,13 +14,62 @@
 namespace warptape {
 namespace {
 
+using Names = std::vector<std::string>;
+
+constexpr std::array<std::string_view, 5> wrappers{
+    "module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"};
+
+// A key without the parts that wrappers add, and those parts. The last part is a parameter's own
+// name.
+struct Unwrapped {
+  std::string key;
+  Names parts;
+};
+
+Unwrapped unwrap(const std::string& key) {
+  Unwrapped result;
+  size_t begin = 0;
+  for (size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.', begin)) {
+    const std::string part = key.substr(begin, dot - begin);
+    if (std::find(wrappers.begin(), wrappers.end(), part) == wrappers.end()) {
+      result.key += part + ".";
+    } else {
+      result.parts.push_back(part);
+    }
+    begin = dot + 1;
+  }
+  result.key += key.substr(begin);
+  return result;
+}
+
+// Whether different keys are still different without what wrappers add.
+bool stay_different(const Names& keys) {
+  const std::set<std::string> before(keys.begin(), keys.end());
+  std::set<std::string> after;
+  for (const std::string& key : before) {
+    after.insert(unwrap(key).key);
+  }
+  return after.size() == before.size();
+}
+
+Names keys_of(const StateDict& state) {
+  Names keys;
+  for (const auto& [key, tensor] : state) {
+    keys.push_back(key);
+  }
+  return keys;
+}
+
 // Walks a module and decides for each of its fields what to do with which tensors; the assignments
 // are carried out only if nothing was wrong.
 class Loader : public Visitor {
  public:
-  explicit Loader(const StateDict& state) {
+  Loader(Module& module, const StateDict& state)
+      : unwraps_(stay_different(keys_of(state)) && stay_different(keys_of(state_dict(module)))) {
     for (const auto& [key, tensor] : state) {
-      tensors_.emplace(key, tensor);
+      if (!tensors_.emplace(name_of(key), Entry{key, tensor}).second) {
+        repeated_ += fmt::format("\n  twice: {}", excerpt(key));
+      }
     }
   }
 
@@ -50,38 +103,61 @@ class Loader : public Visitor {
     }
   }
 
-  void finish(const Module& module, const Site& site) {
+  Names finish(const Module& module, const Site& site) {
     std::string problems = missing_;
-    for (const auto& [key, tensor] : tensors_) {
-      if (!used_.count(key)) {
-        problems += fmt::format("\n  unexpected: {} {}", key, tensor.shape());
+    for (const auto& [name, entry] : tensors_) {
+      if (!entry.used) {
+        problems += fmt::format("\n  unexpected: {} {}", excerpt(entry.key), entry.tensor.shape());
       }
     }
-    problems += mis_shaped_;
+    problems += repeated_ + mis_shaped_;
     check<ValueError>(problems.empty(), site, "[load_state_dict] does not fit {}:{}",
-                      module.type_name(), problems);
+                      escaped(module.type_name()), problems);
     for (const auto& assign : assignments_) {
       assign();
     }
+    return removed_;
   }
 
  private:
-  bool has(const std::string& key) const { return tensors_.count(key) > 0; }
+  struct Entry {
+    std::string key;  // as the dict has it
+    Tensor tensor;
+    bool used = false;
+  };
+
+  // What a key of the dict and a key of the module have in common where they belong together.
+  std::string name_of(const std::string& key) const { return unwraps_ ? unwrap(key).key : key; }
+
+  bool has(const std::string& key) const { return tensors_.count(name_of(key)) > 0; }
 
   // The tensor of this key if it is there and has the shape; else the problem is noted.
   const Tensor* take(const std::string& key, const Shape& wanted) {
-    const auto found = tensors_.find(key);
+    const auto found = tensors_.find(name_of(key));
     if (found == tensors_.end()) {
-      missing_ += fmt::format("\n  missing: {} {}", key, wanted);
+      missing_ += fmt::format("\n  missing: {} {}", excerpt(key), wanted);
       return nullptr;
     }
-    used_[key] = true;
-    if (!(found->second.shape() == wanted)) {
-      mis_shaped_ +=
-          fmt::format("\n  mis-shaped: {}: got {}, wanted {}", key, found->second.shape(), wanted);
+    Entry& entry = found->second;
+    entry.used = true;
+    note_removed(entry.key, key);
+    if (!(entry.tensor.shape() == wanted)) {
+      mis_shaped_ += fmt::format("\n  mis-shaped: {}: got {}, wanted {}", excerpt(entry.key),
+                                 entry.tensor.shape(), wanted);
       return nullptr;
     }
-    return &found->second;
+    return &entry.tensor;
+  }
+
+  void note_removed(const std::string& key, const std::string& own) {
+    if (key == own) {
+      return;
+    }
+    for (const std::string& part : unwrap(key).parts) {
+      if (std::find(removed_.begin(), removed_.end(), part) == removed_.end()) {
+        removed_.push_back(part);
+      }
+    }
   }
 
   void load_pair(Weight& weight, const std::string& key_g, const std::string& key_v) {
@@ -104,10 +180,12 @@ class Loader : public Visitor {
     });
   }
 
-  std::map<std::string, Tensor> tensors_;
-  std::map<std::string, bool> used_;
+  bool unwraps_;
+  std::map<std::string, Entry> tensors_;  // by name_of their keys
+  Names removed_;
   std::string prefix_;
   std::string missing_;
+  std::string repeated_;
   std::string mis_shaped_;
   std::vector<std::function<void()>> assignments_;
 };
@@ -122,11 +200,22 @@ StateDict state_dict(Module& module) {
   return result;
 }
 
-void load_state_dict(Module& module, const StateDict& state, const Site& site) {
+StateDict without_wrappers(const StateDict& state) {
+  if (!stay_different(keys_of(state))) {
+    return state;
+  }
+  StateDict result;
+  for (const auto& [key, tensor] : state) {
+    result.emplace_back(unwrap(key).key, tensor);
+  }
+  return result;
+}
+
+std::vector<std::string> load_state_dict(Module& module, const StateDict& state, const Site& site) {
   named_parameters(module);  // refuses names that are there twice
-  Loader loader(state);
+  Loader loader(module, state);
   loader.descend(module);
-  loader.finish(module, site);
+  return loader.finish(module, site);
 }
 
 }  // namespace warptape

@@ -21,8 +21,17 @@ StateDict state_dict(Module& module);
 //   NAME                                                            plain
 //   NAME_g, NAME_v                                                  torch.nn.utils.weight_norm
 //   parametrizations.NAME.original0, parametrizations.NAME.original1  its newer form
-// Throws ValueError that lists all missing, unexpected and mis-shaped keys; nothing is changed
-// then.
-void load_state_dict(Module& module, const StateDict& state, const Site& site = Site::here());
+// Keys may have gone through PyTorch's wrappers, see without_wrappers; returns the parts that they
+// had added ("module", "_orig_mod"), empty for a dict whose keys are the module's.
+// Throws ValueError that lists all missing, unexpected, repeated and mis-shaped keys; nothing is
+// changed then.
+std::vector<std::string> load_state_dict(Module& module, const StateDict& state,
+                                         const Site& site = Site::here());
+
+// The dict with the keys of the wrapped model, without what wrappers put in front of a name or into
+// it, once or more: "module" (DataParallel, DistributedDataParallel, AveragedModel), "_orig_mod"
+// (torch.compile), "_forward_module" (Lightning Fabric), "_fsdp_wrapped_module" and
+// "_checkpoint_wrapped_module". As it is where two keys would become one.
+StateDict without_wrappers(const StateDict& state);
 
 }  // namespace warptape

@@ -90,29 +90,41 @@ Tensor SimpleCNN::forward(const Operand& x) {
                             fc2.weight.operand(site), fc2.bias);
 }
 
-SimpleCNN::Options SimpleCNN::options_for(const StateDict& state) {
-  Options options;
+SimpleCNN::Told SimpleCNN::told_by(const StateDict& checkpoint) {
+  const StateDict state = without_wrappers(checkpoint);
+  Told told;
   // Only shapes that can be this model's count: a size that the file has no data for would make a
   // model far larger than the file.
   const Tensor* filters = find_weight(state, "conv1", 4);
   if (filters != nullptr && filters->size(0) == channels1 && filters->size(2) == 3 &&
       filters->size(3) == 3) {
-    options.input_channels = filters->size(1);
-    options.dtype = filters->dtype() == float64 ? float64 : float32;
+    told.input_channels = filters->size(1);
+    told.dtype = filters->dtype() == float64 ? float64 : float32;
   }
   const Tensor* head = find_weight(state, "fc2", 2);
   if (head != nullptr && head->size(1) == hidden) {
-    options.num_classes = head->size(0);
+    told.num_classes = head->size(0);
   }
   const Tensor* features = find_weight(state, "fc1", 2);
   if (features != nullptr && features->size(0) == hidden) {
     const auto side = static_cast<int64_t>(
         std::llround(std::sqrt(static_cast<double>(features->size(1)) / channels2)));
     if (side >= 1 && side <= 1024 && channels2 * side * side == features->size(1)) {
-      options.image_size = 4 * side;
+      told.image_size = 4 * side;
     }
   }
-  options.weight_norm = find(state, "conv1.weight") == nullptr;
+  told.weight_norm = find(state, "conv1.weight") == nullptr;
+  return told;
+}
+
+SimpleCNN::Options SimpleCNN::options_for(const StateDict& state) {
+  const Told told = told_by(state);
+  Options options;
+  options.input_channels = told.input_channels.value_or(options.input_channels);
+  options.num_classes = told.num_classes.value_or(options.num_classes);
+  options.image_size = told.image_size.value_or(options.image_size);
+  options.dtype = told.dtype.value_or(options.dtype);
+  options.weight_norm = told.weight_norm;
   return options;
 }
 

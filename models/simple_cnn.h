@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include "layers/conv2d.h"
 #include "layers/linear.h"
 #include "layers/max_pool2d.h"
@@ -30,9 +32,18 @@ class SimpleCNN : public Module {
   std::string type_name() const override { return "SimpleCNN"; }
   const Options& options() const { return options_; }
 
-  // The options with which a checkpoint's tensors fit: channels, classes, dtype, whether the
-  // convolutions are weight-normalised, and the smallest image size (up to 3 more gives the same
-  // shapes). What the checkpoint does not tell keeps its default: load_state_dict then says what is
+  // What a checkpoint's tensors tell about the model that they fit. Of the image size it is the
+  // smallest: up to 3 more gives the same shapes.
+  struct Told {
+    std::optional<int64_t> input_channels;
+    std::optional<int64_t> num_classes;
+    std::optional<int64_t> image_size;
+    std::optional<DType> dtype;
+    bool weight_norm = true;
+  };
+  static Told told_by(const StateDict& state);
+
+  // The same with defaults for what the checkpoint does not tell: load_state_dict then says what is
   // wrong.
   static Options options_for(const StateDict& state);
 

@@ -17,6 +17,7 @@
 #include "kernels/vendor/choice.h"
 #include "models/simple_cnn.h"
 #include "tools/commands.h"
+#include "tools/numbers.h"
 #include "training/optimizer.h"
 #include "training/scalar_reader.h"
 
@@ -147,7 +148,7 @@ int bench_step(const BenchOptions& options) {
                                   {"by_ours", served.by_ours},
                                   {"library", library_of(served.product.kind)}});
     }
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}", to_text(json));
     return 0;
   }
   fmt::print("{} training step, batch {}x3x32x32, {}, SGD with momentum, on {}\n", options.model,
@@ -180,15 +181,13 @@ void add_bench_command(CLI::App& program) {
   bench->require_subcommand(1);
   CLI::App* step = bench->add_subcommand("step", "Time whole training steps on random images");
   auto options = std::make_shared<BenchOptions>();
-  const auto count = CLI::Range(int64_t{1}, int64_t{1} << 20);
+  const auto up_to_a_million = whole_number(1, 1 << 20);
   step->add_option("model", options->model, "simple_cnn")
       ->required()
       ->check(CLI::IsMember({"simple_cnn"}));
-  step->add_option("--batch-size", options->batch_size)->capture_default_str()->check(count);
-  step->add_option("--steps", options->steps, "Timed steps")->capture_default_str()->check(count);
-  step->add_option("--warmup", options->warmup, "Steps before them")
-      ->capture_default_str()
-      ->check(count);
+  add_number_with_default(*step, "--batch-size", options->batch_size, up_to_a_million);
+  add_number_with_default(*step, "--steps", options->steps, up_to_a_million, "Timed steps");
+  add_number_with_default(*step, "--warmup", options->warmup, up_to_a_million, "Steps before them");
   step->add_flag("--json", options->json, "Print a JSON object");
   step->add_flag(
       "--profile", options->profile,

@@ -15,6 +15,7 @@
 #include "tools/commands.h"
 #include "tools/kernel_cases.h"
 #include "tools/kernel_timer.h"
+#include "tools/numbers.h"
 #include "tools/product_cases.h"
 
 namespace warptape::tools {
@@ -275,13 +276,17 @@ void bench_kernels(const BenchKernelsOptions& options) {
     time_copy(report, timer, bytes);
     time_ops(report, timer, options);
     time_products(report, timer, options);
+    check<ValueError>(report.rows.size() > 1,
+                      "[bench kernels] --only: got \"{}\", which is in no "
+                      "name of a row",
+                      escaped(options.only));
     const gpu::Properties properties = gpu::properties();
     print(report, properties, gpu::is_emulated());
     if (!options.json.empty()) {
       std::ofstream file(options.json);
-      file << to_json(report, properties, gpu::is_emulated()).dump(2) << "\n";
+      file << to_text(to_json(report, properties, gpu::is_emulated()));
       file.close();
-      check<FileError>(file.good(), "{}: cannot be written", options.json);
+      check<FileError>(file.good(), "{}: cannot be written", escaped(options.json));
     }
   }
 }
@@ -307,13 +312,13 @@ void add_bench_kernels_command(CLI::App& bench) {
       ->check(CLI::IsMember({"auto", "cuda"}));
   command->add_option("--only", options->only, "Rows whose name has this in it")
       ->check(not_empty());
-  command->add_option("--repeats", options->repeats, "Timed runs per figure")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 10000));
+  CLI::Option* repeats = add_number_with_default(*command, "--repeats", options->repeats,
+                                                 whole_number(1, 10000), "Timed runs per figure");
   command->add_option("--json", options->json, "Write a JSON object to FILE")
       ->type_name("FILE")
       ->check(not_empty());
-  command->add_flag("--quick", options->quick, "Small shapes, once: to see that it runs");
+  command->add_flag("--quick", options->quick, "Small shapes, once: to see that it runs")
+      ->excludes(repeats);
   command->footer(footer);
   command->callback([options] { bench_kernels(*options); });
 }

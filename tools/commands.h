@@ -3,6 +3,7 @@
 // the exit status.
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "core/device/device.h"
 #include "kernels/common/gpu_libraries.h"
@@ -29,6 +30,10 @@ void add_machine_options(CLI::App& command, MachineOptions& options);
 // For paths: refuses "", which a script passes for a variable that is not set.
 CLI::Validator not_empty();
 
+// A readable JSON text for files and terminals, in ASCII: what a path or a name has in it is
+// escaped.
+std::string to_text(const nlohmann::ordered_json& json);
+
 // Sets the number of threads and what the GPU's libraries may do, and returns the device;
 // DeviceError where it is not there.
 Device apply(const MachineOptions& options);
@@ -39,7 +44,8 @@ std::string describe_device(Device device);
 // Whether so much data may be kept on this GPU; never on the CPU, where it is anyway.
 bool fits_on_device(Device device, int64_t bytes);
 
-// load_state_dict with the checkpoint's path in front of its message.
+// load_state_dict with the checkpoint's path in front of its message. Prints a line where it took
+// something off the keys.
 void load_checkpoint(const std::string& path, const StateDict& tensors, Module& model);
 
 // How products round: "tf32" where --tf32 has an effect, else "float32".

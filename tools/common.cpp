@@ -1,10 +1,13 @@
 // What the sub-commands share.
 
+#include <nlohmann/json.hpp>
+
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "tools/commands.h"
+#include "tools/numbers.h"
 
 namespace warptape::tools {
 namespace {
@@ -28,7 +31,7 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
                   "cpu, cuda, or auto: a GPU if there is one, else the CPU")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  command.add_option("--threads", options.threads, "CPU threads [all]")->check(CLI::Range(1, 1024));
+  add_number(command, "--threads", options.threads, whole_number(1, 1024), "CPU threads [all]");
   command
       .add_option(
           "--gpu-libraries", options.gpu_libraries,
@@ -40,6 +43,10 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
                    "On a GPU let these libraries round factors to TF32: faster, 3 decimal digits");
 }
 
+std::string to_text(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
 CLI::Validator not_empty() {
   return CLI::Validator(
       [](std::string& text) { return text.empty() ? "got an empty path" : std::string(); }, "");
@@ -49,21 +56,25 @@ Device apply(const MachineOptions& options) {
   if (options.threads > 0) {
     set_num_threads(options.threads);
   }
-  if (options.device == "cpu") {
-    check<ValueError>(options.gpu_libraries.empty(),
-                      "--gpu-libraries {}: got --device cpu, wanted a GPU", options.gpu_libraries);
-    check<ValueError>(!options.tf32, "--tf32: got --device cpu, wanted a GPU");
-  }
   // Asked for in any case, so that a bad value in the environment never passes.
   const GpuLibraries from_environment = gpu_libraries();
   set_gpu_libraries(options.gpu_libraries.empty()
                         ? from_environment
                         : parse_gpu_libraries("--gpu-libraries", options.gpu_libraries));
+  check<ValueError>(!options.tf32 || gpu_libraries() != GpuLibraries::Off,
+                    "--tf32: got GPU libraries off, wanted them on, as they round so");
   set_tf32(options.tf32);
   const Device device = parse_device(options.device != "auto" ? options.device
                                      : has_real_gpu()         ? "cuda"
                                                               : "cpu");
   backend(device);  // throws where it is not there
+  if (device == cpu) {
+    const char* got =
+        options.device == "cpu" ? "--device cpu" : "--device auto, which found no GPU";
+    check<ValueError>(options.gpu_libraries.empty(), "--gpu-libraries {}: got {}, wanted a GPU",
+                      options.gpu_libraries, got);
+    check<ValueError>(!options.tf32, "--tf32: got {}, wanted a GPU", got);
+  }
   return device;
 }
 
@@ -88,9 +99,13 @@ bool fits_on_device(Device device, int64_t bytes) {
 
 void load_checkpoint(const std::string& path, const StateDict& tensors, Module& model) {
   try {
-    load_state_dict(model, tensors, {});
+    const std::vector<std::string> removed = load_state_dict(model, tensors, {});
+    if (!removed.empty()) {
+      fmt::print("{}: took \"{}.\" off its keys, as PyTorch's wrappers add\n", escaped(path),
+                 fmt::join(removed, ".\" and \""));
+    }
   } catch (const ValueError& error) {
-    throw ValueError(path + ": " + error.what());
+    throw ValueError(escaped(path) + ": " + error.what());
   }
 }
 

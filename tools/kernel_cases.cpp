@@ -300,7 +300,8 @@ const KernelCase& find_kernel_case(const std::string& name) {
     }
     names += (names.empty() ? "" : ", ") + kernel_case.name;
   }
-  throw ValueError(fmt::format("[kernel] name: got \"{}\", wanted one of {}", name, names));
+  throw ValueError(
+      fmt::format("[kernel] name: got \"{}\", wanted one of {}", escaped(name), names));
 }
 
 int64_t KernelRun::moved_bytes() const {

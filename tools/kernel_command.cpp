@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,21 +10,10 @@
 #include "tools/commands.h"
 #include "tools/kernel_cases.h"
 #include "tools/kernel_report.h"
+#include "tools/numbers.h"
 
 namespace warptape::tools {
 namespace {
-
-// CLI11's own names a range of 309 digits, and 010 is 8 to it.
-const CLI::Validator positive_whole = CLI::Validator(
-    [](std::string& text) {
-      int64_t value = 0;
-      const char* end = text.data() + text.size();
-      const auto [stop, error] = std::from_chars(text.data(), end, value);
-      return error == std::errc() && stop == end && value > 0 && text.front() != '0'
-                 ? std::string()
-                 : "got " + text + ", wanted a whole number above 0";
-    },
-    "");
 
 struct KernelOptions {
   std::string name;
@@ -45,13 +33,13 @@ void list_cases() {
 
 void write_json(const std::string& path, const nlohmann::ordered_json& json) {
   if (path == "-") {
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}", to_text(json));
     return;
   }
   std::ofstream file(path);
-  file << json.dump(2) << "\n";
+  file << to_text(json);
   file.close();
-  check<FileError>(file.good(), "{}: cannot be written", path);
+  check<FileError>(file.good(), "{}: cannot be written", escaped(path));
 }
 
 // The reports lie in the build that made this program.
@@ -102,21 +90,24 @@ void add_kernel_command(CLI::App& program) {
   for (const KernelCase& kernel_case : kernel_cases()) {
     names.push_back(kernel_case.name);
   }
-  command->add_option("name", options->name, "What to run: see --list")
-      ->check(CLI::IsMember(names).description(""));
-  command->add_option("--shape", options->shape, "Sizes, as in 64,576 [1 MB or more]")
-      ->delimiter(',')
-      ->check(positive_whole);
-  command->add_option("--dtype", options->dtype)
-      ->capture_default_str()
-      ->check(CLI::IsMember({"float32", "float64"}));
-  command->add_option("--json", options->json, "Write a JSON object to FILE, or - for the output")
-      ->type_name("FILE")
-      ->check(not_empty());
-  command->add_option("--ptxas", options->ptxas, "Folder of ptxas's reports [the build's]")
-      ->type_name("DIR")
-      ->check(CLI::ExistingDirectory);
-  command->add_flag("--list", options->list, "Print what there is to run, with default shapes");
+  CLI::Option* name = command->add_option("name", options->name, "What to run: see --list");
+  name->check(CLI::IsMember(names).description(""));
+  const NumberRule<int64_t> size{"a whole number above 0", [](int64_t value) { return value > 0; }};
+  CLI::Option* shape =
+      add_number(*command, "--shape", options->shape, size, "Sizes, as in 64,576 [1 MB or more]");
+  CLI::Option* dtype = command->add_option("--dtype", options->dtype);
+  dtype->capture_default_str()->check(CLI::IsMember({"float32", "float64"}));
+  CLI::Option* json = command->add_option("--json", options->json,
+                                          "Write a JSON object to FILE, or - for the output");
+  json->type_name("FILE")->check(not_empty());
+  CLI::Option* ptxas =
+      command->add_option("--ptxas", options->ptxas, "Folder of ptxas's reports [the build's]");
+  ptxas->type_name("DIR")->check(CLI::ExistingDirectory);
+  CLI::Option* list =
+      command->add_flag("--list", options->list, "Print what there is to run, with default shapes");
+  for (CLI::Option* other : {name, shape, dtype, json, ptxas}) {
+    list->excludes(other);
+  }
   command->footer(footer);
   command->callback([options] {
     if (options->list) {

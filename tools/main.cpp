@@ -5,11 +5,51 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <string>
+#include <string_view>
 
 #include "core/error.h"
 #include "tools/commands.h"
+#include "tools/terminal.h"
+
+namespace {
+
+// Wrong usage, in one line: CLI11 repeats what was typed.
+int refuse_usage(const std::string& message) {
+  std::fprintf(stderr, "warptape: %s\nRun with --help for more information.\n",
+               warptape::escaped(message).c_str());
+  return 2;
+}
+
+// To CLI11 "--seed= 5" is the same as "--seed 5", and "--seed=" takes the word that follows.
+void check_values(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--") {
+      return;
+    }
+    if (word.starts_with("--") && word.find('=') == word.size() - 1) {
+      throw CLI::ArgumentMismatch(std::string(word) + " got nothing, wanted a value");
+    }
+  }
+}
+
+// A flag has no value: --tf32=0 would be read as a number, by CLI11's rules.
+void refuse_flag_values(CLI::App& command) {
+  for (CLI::Option* option : command.get_options()) {
+    if (option->get_expected_max() == 0) {
+      option->disable_flag_override();
+    }
+  }
+  for (CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; })) {
+    refuse_flag_values(*sub);
+  }
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
+  warptape::tools::open_standard_streams();
   CLI::App program("Warptape: train, use and measure deep learning models.");
   program.name("warptape");
   program.set_version_flag("--version", "warptape " + warptape::tools::version());
@@ -28,18 +68,19 @@ int main(int argc, char** argv) {
   warptape::tools::add_bench_command(program);
   warptape::tools::add_kernel_command(program);
   warptape::tools::add_info_command(program);
+  refuse_flag_values(program);
   // A file-size limit then shows as a failed write, which has a message and leaves nothing
   // half-written.
   std::signal(SIGXFSZ, SIG_IGN);
   try {
+    check_values(argc, argv);
     program.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version
     return program.exit(success);
   } catch (const CLI::RuntimeError& status) {  // a command's own exit status
     return status.get_exit_code();
   } catch (const CLI::ParseError& error) {
-    program.exit(error);
-    return 2;
+    return refuse_usage(error.what());
   } catch (const warptape::Error& error) {
     std::fprintf(stderr, "warptape: %s\n", error.what());
     return 1;
@@ -47,7 +88,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "warptape: out of memory\n");
     return 1;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "warptape: unexpected: %s\n", error.what());
+    std::fprintf(stderr, "warptape: unexpected: %s\n", warptape::escaped(error.what()).c_str());
     return 1;
   }
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

@@ -30,7 +30,8 @@ struct PredictOptions {
 };
 
 // The model of a checkpoint for images of this height and width.
-SimpleCNN load_model(const std::string& path, int64_t height, int64_t width, Device device) {
+SimpleCNN load_model(const PredictOptions& predict, int64_t height, int64_t width, Device device) {
+  const std::string& path = predict.checkpoint;
   const NamedTensors checkpoint = load_safetensors(path);
   SimpleCNN::Options options = SimpleCNN::options_for(checkpoint.tensors);
   // The checkpoint's shapes leave the image size open by up to three pixels: the images tell.
@@ -38,6 +39,9 @@ SimpleCNN load_model(const std::string& path, int64_t height, int64_t width, Dev
     options.image_size = height;
   }
   SimpleCNN model(options);
+  check<ValueError>(!predict.machine.tf32 || options.dtype == float32,
+                    "[predict] --tf32: got a {} checkpoint in {}, wanted float32",
+                    to_string(options.dtype), escaped(path));
   load_checkpoint(path, checkpoint.tensors, model);
   model.to(device);
   model.eval();
@@ -46,10 +50,10 @@ SimpleCNN load_model(const std::string& path, int64_t height, int64_t width, Dev
 
 Tensor load_images(const std::string& path) {
   Tensor images = load_npy(path);
-  check<ValueError>(images.rank() == 4, "[predict] {}: got shape {}, wanted (N, C, H, W)", path,
-                    images.shape());
+  check<ValueError>(images.rank() == 4, "[predict] {}: got shape {}, wanted (N, C, H, W)",
+                    escaped(path), images.shape());
   check<ValueError>(is_floating(images.dtype()),
-                    "[predict] {}: got {}, wanted normalised float32 (or float64)", path,
+                    "[predict] {}: got {}, wanted normalised float32 (or float64)", escaped(path),
                     to_string(images.dtype()));
   return images;
 }
@@ -57,15 +61,22 @@ Tensor load_images(const std::string& path) {
 void check_images(const PredictOptions& options, const std::string& source, const Shape& images,
                   const SimpleCNN::Options& fitted) {
   const Shape wanted{images[0], fitted.input_channels, fitted.image_size, fitted.image_size};
+  const int64_t smallest = fitted.image_size / 4 * 4;
   check<ValueError>(images == wanted,
-                    "[predict] {}: got images {}, the checkpoint {} takes (N, {}, {}, {})", source,
-                    images, options.checkpoint, fitted.input_channels, fitted.image_size,
-                    fitted.image_size);
+                    "[predict] {}: got images {}, the checkpoint {} takes (N, {}, S, S), S from {} "
+                    "to {}",
+                    escaped(source), images, escaped(options.checkpoint), fitted.input_channels,
+                    smallest, smallest + 3);
+}
+
+void save_logits(const std::string& path, const Tensor& logits) {
+  save_npy(path, logits);
+  fmt::print("{}: logits {}, {}\n", escaped(path), logits.shape(), to_string(logits.dtype()));
 }
 
 void predict_array(const PredictOptions& options, Device device) {
   const Tensor images = load_images(options.input);
-  SimpleCNN model = load_model(options.checkpoint, images.size(2), images.size(3), device);
+  SimpleCNN model = load_model(options, images.size(2), images.size(3), device);
   const SimpleCNN::Options& fitted = model.options();
   check_images(options, options.input, images.shape(), fitted);
   const int64_t count = images.size(0);
@@ -76,14 +87,17 @@ void predict_array(const PredictOptions& options, Device device) {
     const Tensor batch = images.slice(begin, end).to(device);
     primitives::copy(model(primitives::cast(batch, fitted.dtype)).to(cpu), part);
   }
-  save_npy(options.output, logits);
-  fmt::print("{}: logits {}, {}\n", options.output, logits.shape(), to_string(logits.dtype()));
+  save_logits(options.output, logits);
 }
 
-// What the training run wrote down about its images, of `channels` channels.
-ImageTransform run_transform(const std::string& checkpoint, int64_t channels) {
-  const auto folder = std::filesystem::path(checkpoint).parent_path();
-  const std::string path = (folder / "config.json").string();
+// Where the training run wrote down what it did.
+std::string config_path(const PredictOptions& options) {
+  return (std::filesystem::path(options.checkpoint).parent_path() / "config.json").string();
+}
+
+// What it wrote about its images.
+ImageTransform run_transform(const std::string& path) {
+  const std::string shown = escaped(path);
   const std::string text = read_file(path, 1 << 20, "predict");
   ImageTransform transform;
   try {
@@ -95,37 +109,36 @@ ImageTransform run_transform(const std::string& checkpoint, int64_t channels) {
     config.at("std").get_to(transform.std);
   } catch (const std::exception& error) {
     throw FileError(
-        fmt::format("[predict] {}: wanted image_size, mean and std of the training run: {}", path,
-                    error.what()));
+        fmt::format("[predict] {}: wanted image_size, mean and std of the training run: {}", shown,
+                    excerpt(error.what())));
   }
-  const auto count = static_cast<size_t>(channels);
   check<FileError>(transform.image_size >= 4 && transform.image_size <= 4096,
-                   "[predict] {}: image_size: got {}, wanted 4 to 4096", path,
+                   "[predict] {}: image_size: got {}, wanted 4 to 4096", shown,
                    transform.image_size);
-  check<FileError>(transform.mean.size() == count && transform.std.size() == count,
-                   "[predict] {}: mean and std: got {} and {} numbers, wanted {} (one per channel)",
-                   path, transform.mean.size(), transform.std.size(), count);
   check<FileError>(
       std::all_of(transform.std.begin(), transform.std.end(), [](double v) { return v > 0; }),
-      "[predict] {}: std: wanted numbers above 0", path);
+      "[predict] {}: std: wanted numbers above 0", shown);
   return transform;
 }
 
+void check_channels(const std::string& path, const ImageTransform& transform, int64_t channels) {
+  const auto count = static_cast<size_t>(channels);
+  check<FileError>(transform.mean.size() == count && transform.std.size() == count,
+                   "[predict] {}: mean and std: got {} and {} numbers, wanted {} (one per channel)",
+                   escaped(path), transform.mean.size(), transform.std.size(), count);
+}
+
 void predict_folder(const PredictOptions& options, Device device) {
-  const int64_t channels =
-      SimpleCNN::options_for(load_safetensors(options.checkpoint).tensors).input_channels;
-  ImageTransform transform = run_transform(options.checkpoint, channels);
-  const ImageData data = load_image_data(options.data);
-  SimpleCNN model =
-      load_model(options.checkpoint, transform.image_size, transform.image_size, device);
+  const std::string config = config_path(options);
+  ImageTransform transform = run_transform(config);
+  SimpleCNN model = load_model(options, transform.image_size, transform.image_size, device);
   const SimpleCNN::Options& fitted = model.options();
+  check_channels(config, transform, fitted.input_channels);
+  const ImageData data = load_image_data(options.data, fitted.num_classes);
   const int64_t count = data.test.labels.numel();
   check_images(options, options.data,
                {count, data.test.images.size(1), transform.image_size, transform.image_size},
                fitted);
-  check<ValueError>(data.classes <= fitted.num_classes,
-                    "[predict] {}: labels up to {}, the checkpoint {} has {} classes", options.data,
-                    data.classes - 1, options.checkpoint, fitted.num_classes);
   transform.dtype = fitted.dtype;
   std::vector<int64_t> all(static_cast<size_t>(count));
   std::iota(all.begin(), all.end(), int64_t{0});
@@ -133,7 +146,7 @@ void predict_folder(const PredictOptions& options, Device device) {
   ImageLoader loader(fits ? to(data.test, device) : data.test, all, transform,
                      {.batch_size = batch_size, .device = device});
   const Evaluation result = evaluate(model, loader);
-  fmt::print("{}: {} test images, accuracy {:.2f} %, loss {:.4f}\n", options.data, count,
+  fmt::print("{}: {} test images, accuracy {:.2f} %, loss {:.4f}\n", escaped(options.data), count,
              100 * result.accuracy, result.loss);
   if (!options.output.empty()) {
     Tensor logits = Tensor::empty({count, fitted.num_classes}, fitted.dtype);
@@ -145,12 +158,38 @@ void predict_folder(const PredictOptions& options, Device device) {
       primitives::copy(model(batch->images).to(cpu), part);
       begin = end;
     }
-    save_npy(options.output, logits);
-    fmt::print("{}: logits {}, {}\n", options.output, logits.shape(), to_string(logits.dtype()));
+    save_logits(options.output, logits);
+  }
+}
+
+// The files that the prediction reads.
+std::vector<std::string> inputs_of(const PredictOptions& options) {
+  if (options.data.empty()) {
+    return {options.checkpoint, options.input};
+  }
+  std::vector<std::string> files = image_data_files(options.data);
+  files.push_back(options.checkpoint);
+  files.push_back(config_path(options));
+  return files;
+}
+
+// Under whatever name: the same file through a link would be gone, or be another than its link.
+void check_output(const PredictOptions& options) {
+  if (options.output.empty()) {
+    return;
+  }
+  for (const std::string& input : inputs_of(options)) {
+    std::error_code error;
+    const bool is_input = std::filesystem::equivalent(options.output, input, error);
+    check<ValueError>(error || !is_input,
+                      "[predict] --output {}: got {}, which the prediction reads; wanted another "
+                      "file",
+                      escaped(options.output), escaped(input));
   }
 }
 
 void predict(const PredictOptions& options) {
+  check_output(options);
   const Device device = apply(options.machine);
   if (options.data.empty()) {
     predict_array(options, device);

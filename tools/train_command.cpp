@@ -23,7 +23,7 @@
 namespace warptape::tools {
 namespace {
 
-volatile std::sig_atomic_t interrupted = 0;
+volatile std::sig_atomic_t stopped_by = 0;  // the signal
 
 // The shipped digits: beside the source that this program was built from, or under the current
 // folder.
@@ -92,16 +92,21 @@ SimpleCNN make_model(const TrainOptions& options, const ImageData& data, DType d
     return SimpleCNN(model_options);
   }
   const NamedTensors checkpoint = load_safetensors(options.init);
-  const SimpleCNN::Options stored = SimpleCNN::options_for(checkpoint.tensors);
+  // Where the checkpoint does not tell, loading it says what is wrong.
+  const SimpleCNN::Told stored = SimpleCNN::told_by(checkpoint.tensors);
+  const int64_t channels = stored.input_channels.value_or(model_options.input_channels);
   check<ValueError>(
-      stored.input_channels == model_options.input_channels,
+      channels == model_options.input_channels,
       "[train] {}: the checkpoint takes images of {} channels, the data in {} have {}",
-      options.init, stored.input_channels, options.data, model_options.input_channels);
+      escaped(options.init), channels, escaped(options.data), model_options.input_channels);
+  model_options.num_classes = stored.num_classes.value_or(data.classes);
+  check<ValueError>(!options.classes || model_options.num_classes == *options.classes,
+                    "[train] {}: the checkpoint has {} classes, wanted {} (--classes)",
+                    escaped(options.init), model_options.num_classes, options.classes.value_or(0));
   check<ValueError>(
-      stored.num_classes >= data.classes,
+      model_options.num_classes >= data.classes,
       "[train] {}: the checkpoint has {} classes, the data in {} have labels up to {}",
-      options.init, stored.num_classes, options.data, data.classes - 1);
-  model_options.num_classes = stored.num_classes;
+      escaped(options.init), model_options.num_classes, escaped(options.data), data.classes - 1);
   SimpleCNN model(model_options);
   load_checkpoint(options.init, checkpoint.tensors, model);
   return model;
@@ -140,14 +145,14 @@ Json describe(const TrainOptions& o, const ImageData& data, const Split& parts,
   json["shuffle"] = !o.no_shuffle;
   json["optimizer"] = o.optimizer;
   json["lr"] = o.lr;
-  json["momentum"] = o.momentum;
+  json["momentum"] = momentum(o);
   json["nesterov"] = o.nesterov;
   json["weight_decay"] = weight_decay(o);
   json["schedule"] = o.schedule;
   json["warmup_steps"] = o.warmup_steps;
-  json["step_epochs"] = o.step_epochs;
-  json["gamma"] = o.gamma;
-  json["min_lr"] = o.min_lr;
+  json["step_epochs"] = step_epochs(o);
+  json["gamma"] = gamma(o);
+  json["min_lr"] = min_lr(o);
   json["clip_norm"] = or_null(o.clip_norm > 0, o.clip_norm);
   json["dtype"] = o.dtype;
   json["seed"] = o.seed;
@@ -172,7 +177,7 @@ void print_header(const TrainOptions& o, const ImageData& data, const Split& par
       "{}: {} training, {}{} test images of {}x{}x{}, {} classes ({})\n", data.kind,
       parts.train.size(),
       parts.validation.empty() ? "" : fmt::format("{} validation, ", parts.validation.size()),
-      data.test.labels.numel(), shape[1], shape[2], shape[3], data.classes, o.data);
+      data.test.labels.numel(), shape[1], shape[2], shape[3], data.classes, escaped(o.data));
   const bool by_onednn = device == cpu && o.dtype == "float32" && onednn_is_built_in();
   fmt::print("{}\n{} parameters, {}, on {}{}\n", to_string(model), count_parameters(model), o.dtype,
              describe_device(device), by_onednn ? ", oneDNN " + onednn_version() : "");
@@ -189,19 +194,32 @@ void place_data(TrainOptions& options, ImageData& data, Device device) {
   }
 }
 
-void check_combinations(const TrainOptions& o) {
-  check<ValueError>(!o.machine.tf32 || o.dtype == "float32",
-                    "[train] --tf32: got --dtype {}, wanted float32", o.dtype);
-  check<ValueError>(o.machine.device != "cpu" || o.data_on_device != "on",
-                    "[train] --data-on-device on: got --device cpu, wanted a GPU");
+// The first of these signals ends the run in order, a second one at once.
+void stop_on_signals() {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction action {};
+    ::sigaction(number, nullptr, &action);
+    if (number == SIGHUP && action.sa_handler == SIG_IGN) {
+      continue;  // nohup
+    }
+    std::signal(number, [](int received) {
+      stopped_by = received;
+      for (const int one : {SIGINT, SIGTERM, SIGHUP}) {
+        std::signal(one, SIG_DFL);
+      }
+    });
+  }
 }
 
 int train(TrainOptions options) {
   check_combinations(options);
   const Device device = apply(options.machine);
+  check<ValueError>(device != cpu || options.data_on_device == "auto",
+                    "[train] --data-on-device {}: got --device {}, wanted a GPU",
+                    options.data_on_device, options.machine.device);
   options.machine.device = to_string(device);
   options.data = options.data.empty() ? default_data() : options.data;
-  ImageData data = load_image_data(options.data);
+  ImageData data = load_image_data(options.data, options.classes);
   const Split parts = split(data.train.labels.numel(), options.validation, options.seed);
   const ImageTransform transform = make_transform(options, data.train, parts.train);
 
@@ -225,19 +243,15 @@ int train(TrainOptions options) {
                     "[train] --drop-last leaves no batch: {} training images, batch size {}",
                     train_loader.size(), options.batch_size);
 
+  const ScheduleOptions schedule = make_schedule(options, train_loader.batches_per_epoch());
   const bool with_validation = !parts.validation.empty();
-  RunFolder run(options.out.empty() ? RunFolder::default_path(options.model) : options.out,
-                describe(options, data, parts, transform, model)
-                        .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
-                    "\n",
-                with_validation);
+  RunFolder run(options.out.empty() ? RunFolder::make_default(options.model) : options.out,
+                to_text(describe(options, data, parts, transform, model)), with_validation);
   print_header(options, data, parts, model, device);
   Progress progress(options.epochs, train_loader.batches_per_epoch(), with_validation);
 
-  TrainingOptions training{.epochs = options.epochs,
-                           .max_steps = {},
-                           .clip_norm = {},
-                           .schedule = make_schedule(options, train_loader.batches_per_epoch())};
+  TrainingOptions training{
+      .epochs = options.epochs, .max_steps = {}, .clip_norm = {}, .schedule = schedule};
   if (options.max_steps > 0) {
     training.max_steps = options.max_steps;
   }
@@ -252,12 +266,8 @@ int train(TrainOptions options) {
   callbacks.on_epoch = [&](const EpochMetrics& epoch) {
     progress.on_epoch(epoch, run.add_epoch(epoch, model));
   };
-  // The first Ctrl-C ends the run in order, a second one at once.
-  std::signal(SIGINT, [](int) {
-    interrupted = 1;
-    std::signal(SIGINT, SIG_DFL);
-  });
-  callbacks.should_stop = [] { return interrupted != 0; };
+  stop_on_signals();
+  callbacks.should_stop = [] { return stopped_by != 0; };
 
   const TrainingData loaders{train_loader, test_loader,
                              with_validation ? &validation_loader : nullptr};
@@ -265,8 +275,8 @@ int train(TrainOptions options) {
   fmt::print(
       "best: epoch {}, test accuracy {:.2f} %, test loss {:.4f}\n{}: metrics.csv, steps.csv, "
       "config.json, last.safetensors, best.safetensors\n",
-      best.epoch, 100 * best.test.accuracy, best.test.loss, run.path());
-  return interrupted != 0 ? 130 : 0;
+      best.epoch, 100 * best.test.accuracy, best.test.loss, escaped(run.path()));
+  return stopped_by != 0 ? 128 + stopped_by : 0;
 }
 
 }  // namespace

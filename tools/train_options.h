@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tools/commands.h"
+#include "tools/numbers.h"
 #include "training/optimizer.h"
 #include "training/schedule.h"
 
@@ -17,6 +18,7 @@ struct TrainOptions {
   int64_t image_size = 32;
   std::vector<double> mean;
   std::vector<double> std;
+  std::optional<int64_t> classes;
   double validation = 0;
   int64_t epochs = 15;
   int64_t max_steps = 0;  // 0: no limit
@@ -24,14 +26,14 @@ struct TrainOptions {
   bool drop_last = false;
   std::string optimizer = "adam";
   double lr = 1e-3;
-  double momentum = 0;
+  std::optional<double> momentum;
   bool nesterov = false;
   std::optional<double> weight_decay;
   std::string schedule = "constant";
   int64_t warmup_steps = 0;
-  int64_t step_epochs = 5;
-  double gamma = 0.1;
-  double min_lr = 0;
+  std::optional<int64_t> step_epochs;
+  std::optional<double> gamma;
+  std::optional<double> min_lr;
   double clip_norm = 0;  // 0: no clipping
   std::string dtype = "float32";
   uint64_t seed = 0;
@@ -45,8 +47,18 @@ struct TrainOptions {
 
 void add_options(CLI::App& command, TrainOptions& options);
 
-double weight_decay(const TrainOptions& options);  // given, or the optimizer's default
+// ValueError for options of which one says that another does not apply.
+void check_combinations(const TrainOptions& options);
+
+// What is given, or the default.
+double weight_decay(const TrainOptions& options);
+double momentum(const TrainOptions& options);
+int64_t step_epochs(const TrainOptions& options);
+double gamma(const TrainOptions& options);
+double min_lr(const TrainOptions& options);
+
 std::unique_ptr<Optimizer> make_optimizer(const TrainOptions& options, ParameterStates parameters);
+// ValueError where the run is over before the schedule has an effect.
 ScheduleOptions make_schedule(const TrainOptions& options, int64_t steps_per_epoch);
 
 }  // namespace warptape::tools

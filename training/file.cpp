@@ -37,7 +37,7 @@ const char* kind_of(mode_t mode) {
 }
 
 [[noreturn]] void fail_write(const char* who, const std::string& path, const std::string& message) {
-  throw FileError(fmt::format("[{}] {}: {}", who, path, message));
+  throw FileError(fmt::format("[{}] {}: {}", who, escaped(path), message));
 }
 
 [[noreturn]] void fail_errno(const char* who, const std::string& path, const char* step) {
@@ -51,7 +51,15 @@ struct Target {
   std::optional<mode_t> mode;  // of the present file, if there is one
 };
 
+// The system would take the path up to the zero byte.
+bool has_zero_byte(const std::string& path) {
+  return path.find('\0') != std::string::npos;
+}
+
 Target find_target(const char* who, const std::string& path) {
+  if (has_zero_byte(path)) {
+    fail_write(who, path, "got a zero byte in the path, wanted none");
+  }
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) {
     return {path, std::nullopt};  // creating the temporary says why, if that is a reason to fail
@@ -165,24 +173,8 @@ class TemporaryFile : public OutputFile {
 
 }  // namespace
 
-std::string printable(std::string_view text) {
-  constexpr size_t most = 80;
-  std::string result;
-  for (const char character : text) {
-    if (result.size() >= most) {
-      return result + "...";
-    }
-    const auto byte = static_cast<unsigned char>(character);
-    if (byte >= 0x20 && byte < 0x7f) {
-      result += character;
-    } else {
-      result += fmt::format("\\x{:02x}", byte);
-    }
-  }
-  return result;
-}
-
 InputFile::InputFile(std::string path, const char* who) : path_(std::move(path)), who_(who) {
+  require(!has_zero_byte(path_), "got a zero byte in the path, wanted none");
   // Without O_NONBLOCK the open of a FIFO would wait for its writer.
   const int descriptor = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (descriptor < 0) {
@@ -235,7 +227,7 @@ std::string InputFile::read_bytes(uint64_t offset, uint64_t count) const {
 }
 
 void InputFile::fail(const std::string& message) const {
-  throw FileError(fmt::format("[{}] {}: {}", who_, path_, message));
+  throw FileError(fmt::format("[{}] {}: {}", who_, escaped(path_), message));
 }
 
 std::string read_file(const std::string& path, uint64_t max_bytes, const char* who) {

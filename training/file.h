@@ -14,10 +14,6 @@
 
 namespace warptape {
 
-// Text from a file as it may stand in a message: at most 80 characters, the unprintable ones
-// escaped.
-std::string printable(std::string_view text);
-
 // A regular file, open for reading. Directories, FIFOs and devices are refused, without waiting.
 class InputFile {
  public:

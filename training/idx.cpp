@@ -79,7 +79,7 @@ ImageSet read_set(const InputFile& images_file, const InputFile& labels_file) {
   ImageSet set{read_images(images_file), read_labels(labels_file)};
   labels_file.require(set.labels.size(0) == set.images.size(0),
                       "number of labels: got {}, wanted {} as there are images in {}",
-                      set.labels.size(0), set.images.size(0), images_file.path());
+                      set.labels.size(0), set.images.size(0), escaped(images_file.path()));
   return set;
 }
 
@@ -88,19 +88,18 @@ int64_t count_classes(const Tensor& labels) {
   return std::max<int64_t>(2, *std::max_element(values, values + labels.numel()) + 1);
 }
 
-void check_labels(const InputFile& file, const Tensor& labels, int64_t classes) {
+void check_labels(const InputFile& file, const Tensor& labels, int64_t classes, const char* why) {
   const int64_t* values = labels.data<int64_t>();
   for (int64_t i = 0; i < labels.numel(); ++i) {
     file.require(values[i] < classes,
-                 "label of record {} (counted from 0): got {}, wanted at most {}, the largest in "
-                 "training",
-                 i, values[i], classes - 1);
+                 "label of record {} (counted from 0): got {}, wanted at most {}, {}", i, values[i],
+                 classes - 1, why);
   }
 }
 
 }  // namespace
 
-ImageData load_idx(const IdxPaths& paths) {
+ImageData load_idx(const IdxPaths& paths, std::optional<int64_t> classes) {
   const InputFile train_images(paths.train_images, who);
   const InputFile train_labels(paths.train_labels, who);
   const InputFile test_images(paths.test_images, who);
@@ -113,9 +112,13 @@ ImageData load_idx(const IdxPaths& paths) {
   const Shape& test = data.test.images.shape();
   test_images.require(train[2] == test[2] && train[3] == test[3],
                       "image size: got {} x {}, wanted {} x {} as in {}", test[2], test[3],
-                      train[2], train[3], train_images.path());
-  data.classes = count_classes(data.train.labels);
-  check_labels(test_labels, data.test.labels, data.classes);
+                      train[2], train[3], escaped(train_images.path()));
+  data.classes = classes.value_or(count_classes(data.train.labels));
+  const char* why = classes ? "as there are so many classes"
+                            : "the largest in training, unless the number of classes is given "
+                              "(--classes)";
+  check_labels(train_labels, data.train.labels, data.classes, why);
+  check_labels(test_labels, data.test.labels, data.classes, why);
   return data;
 }
 

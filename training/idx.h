@@ -13,6 +13,6 @@ struct IdxPaths {
 };
 
 // The IDX format: 00 00, element type, rank, big-endian u32 sizes, elements.
-ImageData load_idx(const IdxPaths& paths);
+ImageData load_idx(const IdxPaths& paths, std::optional<int64_t> classes = {});
 
 }  // namespace warptape

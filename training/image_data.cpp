@@ -23,7 +23,7 @@ constexpr const char* looked_for =
     "train.bin with test.bin (CIFAR-100)";
 
 [[noreturn]] void fail(const fs::path& path, const std::string& message) {
-  throw FileError(fmt::format("[load_image_data] {}: {}", path.string(), message));
+  throw FileError(fmt::format("[load_image_data] {}: {}", escaped(path.string()), message));
 }
 
 // What one folder holds, by name.
@@ -149,7 +149,7 @@ void add_found(const Listing& listing, std::vector<Found>& all) {
   std::vector<std::string> names = listing.names;
   const bool is_cut = names.size() > most;
   names.resize(std::min(names.size(), most));
-  std::transform(names.begin(), names.end(), names.begin(), printable);
+  std::transform(names.begin(), names.end(), names.begin(), excerpt);
   fail(listing.folder,
        fmt::format("no image data in it or in a folder in it: got {}{}, wanted {}",
                    names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", ")),
@@ -172,9 +172,9 @@ Found find(const fs::path& folder) {
     fail_nothing_found(listing);
   }
   if (all.size() > 1) {
-    fail(folder,
-         fmt::format("got {} in {} and {} in {}, wanted one data set: name its folder", all[0].kind,
-                     all[0].folder.string(), all[1].kind, all[1].folder.string()));
+    fail(folder, fmt::format("got {} in {} and {} in {}, wanted one data set: name its folder",
+                             all[0].kind, escaped(all[0].folder.string()), all[1].kind,
+                             escaped(all[1].folder.string())));
   }
   return all[0];
 }
@@ -191,27 +191,51 @@ void check_complete(const Found& found) {
   }
 }
 
+ImageData load_found(const Found& found, std::optional<int64_t> classes) {
+  if (found.kind == "IDX") {
+    return load_idx({found.path("train-images-idx3-ubyte"), found.path("train-labels-idx1-ubyte"),
+                     found.path("t10k-images-idx3-ubyte"), found.path("t10k-labels-idx1-ubyte")},
+                    classes);
+  }
+  const bool is_cifar10 = found.kind == "CIFAR-10";
+  const CifarFormat& format = is_cifar10 ? cifar10_format() : cifar100_format();
+  const int64_t least = format.classes.back();
+  if (classes && *classes < least) {
+    fail(found.folder,
+         fmt::format("got {} classes, {} has labels up to {}", *classes, found.kind, least - 1));
+  }
+  std::vector<std::string> train;
+  for (const std::string& name : found.parts.at(is_cifar10 ? "data_batch_1.bin" : "train.bin")) {
+    train.push_back((found.folder / name).string());
+  }
+  ImageData data =
+      load_cifar(format, train, found.path(is_cifar10 ? "test_batch.bin" : "test.bin"));
+  data.classes = classes.value_or(least);
+  return data;
+}
+
 }  // namespace
 
 ImageSet to(const ImageSet& set, Device device) {
   return {set.images.to(device), set.labels.to(device)};
 }
 
-ImageData load_image_data(const std::string& folder) {
+std::vector<std::string> image_data_files(const std::string& folder) {
   const Found found = find(folder);
   check_complete(found);
-  if (found.kind == "IDX") {
-    return load_idx({found.path("train-images-idx3-ubyte"), found.path("train-labels-idx1-ubyte"),
-                     found.path("t10k-images-idx3-ubyte"), found.path("t10k-labels-idx1-ubyte")});
+  std::vector<std::string> files;
+  for (const auto& [part, names] : found.parts) {
+    for (const std::string& name : names) {
+      files.push_back((found.folder / name).string());
+    }
   }
-  if (found.kind == "CIFAR-100") {
-    return load_cifar(cifar100_format(), {found.path("train.bin")}, found.path("test.bin"));
-  }
-  std::vector<std::string> batches;
-  for (const std::string& name : found.parts.at("data_batch_1.bin")) {
-    batches.push_back((found.folder / name).string());
-  }
-  return load_cifar(cifar10_format(), batches, found.path("test_batch.bin"));
+  return files;
+}
+
+ImageData load_image_data(const std::string& folder, std::optional<int64_t> classes) {
+  const Found found = find(folder);
+  check_complete(found);
+  return load_found(found, classes);
 }
 
 }  // namespace warptape

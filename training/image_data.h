@@ -2,7 +2,9 @@
 // Image sets for classification, as they are published: MNIST's IDX files and the binary versions
 // of CIFAR-10 and CIFAR-100. Nothing is downloaded or unpacked here.
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "core/tensor.h"
 
@@ -28,7 +30,12 @@ struct ImageData {
 //              train-images.idx3-ubyte); the classes are the largest training label + 1, at least 2
 //   CIFAR-10   data_batch_1.bin and on, in the order of their numbers, and test_batch.bin
 //   CIFAR-100  train.bin and test.bin; the fine labels
+// `classes` replaces these numbers, for labels that no training image has; all labels have to be
+// below it, and CIFAR's numbers are the least.
 // Throws FileError for no such files, for two kinds of them, for missing parts and for any damage.
-ImageData load_image_data(const std::string& folder);
+ImageData load_image_data(const std::string& folder, std::optional<int64_t> classes = {});
+
+// The files that it would read.
+std::vector<std::string> image_data_files(const std::string& folder);
 
 }  // namespace warptape

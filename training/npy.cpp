@@ -4,9 +4,11 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "training/file.h"
+#include "training/half.h"
 #include "training/npy_header.h"
 
 namespace warptape {
@@ -30,14 +32,17 @@ Elements elements_of(const InputFile& file, const std::string& descr) {
   if (ordered && (kind == "f4" || kind == "f8")) {
     return {kind == "f4" ? 4 : 8, big, false, kind == "f4" ? float32 : float64};
   }
+  if (ordered && kind == "f2") {
+    return {2, big, false, float32};
+  }
   if (ordered && (kind == "i4" || kind == "i8")) {
     return {kind == "i4" ? 4 : 8, big, false, int64};
   }
   if ((ordered || descr.starts_with('|')) && (kind == "u1" || kind == "b1")) {
     return {1, false, kind == "b1", uint8};
   }
-  file.fail(fmt::format("dtype: got '{}'{}, wanted f4, f8, i4, i8, u1 or b1 with < or > or |",
-                        printable(descr), kind.starts_with('O') ? " (Python objects)" : ""));
+  file.fail(fmt::format("dtype: got '{}'{}, wanted f2, f4, f8, i4, i8, u1 or b1 with < or > or |",
+                        excerpt(descr), kind.starts_with('O') ? " (Python objects)" : ""));
 }
 
 // Throws unless the data of the file is exactly what dtype and shape take. Sizes of 0 are left out
@@ -89,6 +94,18 @@ void from_fortran_order(const T* from, const Shape& shape, T* to) {
   }
 }
 
+// The element at `bytes`, which is narrower than T: float16 for float, int32 for int64_t.
+template <class T>
+T widened(const uint8_t* bytes) {
+  std::conditional_t<std::is_floating_point_v<T>, uint16_t, int32_t> value{};
+  std::memcpy(&value, bytes, sizeof(value));
+  if constexpr (std::is_floating_point_v<T>) {
+    return from_float16(value);
+  } else {
+    return static_cast<T>(value);
+  }
+}
+
 // The elements of the file, in its order. `to` has room for `count` of them.
 template <class T>
 void read_elements(const InputFile& file, const NpyHeader& header, const Elements& elements,
@@ -102,9 +119,7 @@ void read_elements(const InputFile& file, const NpyHeader& header, const Element
   }
   if (unused > 0) {
     for (int64_t i = 0; i < count; ++i) {
-      int32_t value = 0;
-      std::memcpy(&value, bytes + i * elements.size, sizeof(value));
-      to[i] = static_cast<T>(value);
+      to[i] = widened<T>(bytes + i * elements.size);
     }
   }
   if (elements.is_bool) {

@@ -8,8 +8,9 @@
 namespace warptape {
 
 // Versions 1 to 3, either byte order, C or Fortran order (the result is row-major in any case). f4,
-// f8, u1 and i8 keep their dtype, i4 becomes int64, b1 becomes uint8 of 0 and 1. Throws FileError
-// for any other dtype and for anything that is not wholly as the format wants it.
+// f8, u1 and i8 keep their dtype, f2 becomes float32, i4 becomes int64, b1 becomes uint8 of 0 and
+// 1. Throws FileError for any other dtype and for anything that is not wholly as the format wants
+// it.
 Tensor load_npy(const std::string& path);
 
 // Version 1, row-major, little-endian. Replaces the file in one step; FileError for the disk.

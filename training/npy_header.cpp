@@ -35,7 +35,7 @@ class HeaderParser {
  private:
   void parse_item() {
     const std::string key = parse_string();
-    file_.require(keys_.insert(key).second, "header: the key '{}' is there twice", printable(key));
+    file_.require(keys_.insert(key).second, "header: the key '{}' is there twice", excerpt(key));
     expect(':');
     if (key == "descr") {
       require(peek() != '[', "one dtype, not the list of a structured array,");
@@ -46,7 +46,7 @@ class HeaderParser {
       parse_shape();
     } else {
       file_.fail(fmt::format("header: got the key '{}', wanted descr, fortran_order and shape",
-                             printable(key)));
+                             excerpt(key)));
     }
   }
 
@@ -97,7 +97,7 @@ class HeaderParser {
              !__builtin_add_overflow(value, int64_t{digit}, &value);
     }
     require(position_ > begin, "an integer");
-    const std::string digits = printable(text_.substr(begin, position_ - begin));
+    const std::string digits = excerpt(text_.substr(begin, position_ - begin));
     file_.require(fits, "shape: got {}, wanted less than 2^63", digits);
     file_.require(!negative || value == 0, "shape: got -{}, wanted 0 or more", digits);
     if (position_ < text_.size() && text_[position_] == 'L') {  // Python 2 wrote long integers so
@@ -131,7 +131,7 @@ class HeaderParser {
   void require(bool condition, const std::string& wanted) {
     if (!condition) {
       const std::string got = position_ < text_.size()
-                                  ? fmt::format("\"{}\"", printable(text_.substr(position_, 20)))
+                                  ? fmt::format("\"{}\"", excerpt(text_.substr(position_, 20)))
                                   : "its end";
       file_.fail(
           fmt::format("header: got {} at its byte {}, wanted {} there", got, position_, wanted));
@@ -153,7 +153,7 @@ NpyHeader read_npy_header(const InputFile& file) {
   const std::string start = file.read_bytes(0, std::min<uint64_t>(file.size(), 12));
   file.require(start.compare(0, 6, "\x93NUMPY") == 0,
                "first bytes: got \"{}\", wanted \"\\x93NUMPY\" (is this a .npy file?)",
-               printable(start.substr(0, 6)));
+               excerpt(start.substr(0, 6)));
   const auto byte = [&](size_t i) { return static_cast<uint64_t>(static_cast<uint8_t>(start[i])); };
   const uint64_t major = byte(6);
   file.require(major >= 1 && major <= 3 && byte(7) == 0,

@@ -1,5 +1,9 @@
 #include "training/run_folder.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -15,32 +19,80 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void make_empty_folder(const std::string& path) {
-  std::error_code error;
-  if (fs::exists(path, error)) {
-    check<FileError>(fs::is_directory(path, error),
-                     "[run] {}: it exists and is not a folder; wanted a new one", path);
-    check<FileError>(
-        fs::is_empty(path, error),
-        "[run] {}: it exists and is not empty; a run is never overwritten, give another "
-        "--out",
-        path);
+[[noreturn]] void fail(const std::string& path, const std::string& message) {
+  throw FileError(fmt::format("[run] {}: {}", escaped(path), message));
+}
+
+void make_parents(const std::string& path) {
+  if (path.find('\0') != std::string::npos) {
+    fail(path, "got a zero byte in the path, wanted none");
   }
-  fs::create_directories(path, error);
-  check<FileError>(!error, "[run] {}: the folder cannot be made: {}", path, error.message());
+  const fs::path parent = fs::path(path).parent_path();
+  std::error_code error;
+  fs::create_directories(parent, error);
+  if (error && !parent.empty()) {
+    fail(path, "the folder cannot be made: " + error.message());
+  }
+}
+
+// Makes the folder, or does nothing where something of that name is there: one step, in which one
+// of many processes succeeds.
+bool make_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0777) == 0) {
+    return true;
+  }
+  if (errno != EEXIST) {
+    fail(path, fmt::format("the folder cannot be made: {}", std::strerror(errno)));
+  }
+  return false;
+}
+
+void make_empty_folder(const std::string& given) {
+  std::string path = given;
+  while (path.size() > 1 && path.back() == '/') {
+    path.pop_back();
+  }
+  make_parents(path);
+  if (make_folder(path)) {
+    return;
+  }
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    fail(given, "it exists and is not a folder; wanted a new one");
+  }
+  if (!fs::is_empty(path, error)) {
+    fail(given, "it exists and is not empty; a run is never overwritten, give another --out");
+  }
+}
+
+// Makes an empty file that is not there yet, by which one of two runs takes a folder that both
+// found empty.
+void claim(const std::string& path, const std::string& file) {
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor < 0 && errno == EEXIST) {
+    fail(path, "it exists and another run has just begun in it; give another --out");
+  }
+  if (descriptor < 0) {
+    fail(file, fmt::format("cannot be written: {}", std::strerror(errno)));
+  }
+  ::close(descriptor);
 }
 
 }  // namespace
 
-std::string RunFolder::default_path(const std::string& model) {
+std::string RunFolder::make_default(const std::string& model) {
   const std::time_t now = std::time(nullptr);
   std::tm local{};
   ::localtime_r(&now, &local);
   char text[32];
   std::strftime(text, sizeof(text), "%Y%m%d-%H%M%S", &local);
-  const std::string base = "runs/" + model + "-" + text;
+  return make_new("runs/" + model + "-" + text);
+}
+
+std::string RunFolder::make_new(const std::string& base) {
+  make_parents(base);
   std::string path = base;
-  for (int i = 2; fs::exists(path); ++i) {
+  for (int64_t i = 2; !make_folder(path); ++i) {
     path = fmt::format("{}-{}", base, i);
   }
   return path;
@@ -49,6 +101,7 @@ std::string RunFolder::default_path(const std::string& model) {
 RunFolder::RunFolder(const std::string& path, const std::string& config_json, bool with_validation)
     : path_(path) {
   make_empty_folder(path);
+  claim(path, path + "/steps.csv");
   write_file_atomically(path + "/config.json", config_json);
   steps_.open(path + "/steps.csv");
   steps_ << "step,loss,learning_rate,gradient_norm\n";
@@ -62,7 +115,7 @@ RunFolder::RunFolder(const std::string& path, const std::string& config_json, bo
 
 void RunFolder::check_written(std::ofstream& file, const char* name) {
   file.flush();
-  check<FileError>(file.good(), "[run] {}/{}: cannot be written: {}", path_, name,
+  check<FileError>(file.good(), "[run] {}/{}: cannot be written: {}", escaped(path_), name,
                    std::strerror(errno));
 }
 

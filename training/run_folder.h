@@ -11,12 +11,15 @@ namespace warptape {
 
 class RunFolder {
  public:
-  // Makes the folder, with its parents. FileError if it exists and is not empty: a run is never
-  // overwritten.
+  // Makes the folder, with its parents. FileError if it exists and is not empty, or if another run
+  // takes it at the same moment: a run is never overwritten.
   RunFolder(const std::string& path, const std::string& config_json, bool with_validation);
 
-  // "runs/simple_cnn-20261122-171500", with "-2" and so on if that is taken.
-  static std::string default_path(const std::string& model);
+  // Makes an empty folder that nobody else gets: "runs/simple_cnn-20261122-171500", with "-2" and
+  // so on if that is taken.
+  static std::string make_default(const std::string& model);
+  // The same for a path of one's own.
+  static std::string make_new(const std::string& base);
 
   void add_step(const StepMetrics& step);
   // Writes the row and last.safetensors, and best.safetensors if this is the best epoch so far;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "training/file.h"
+#include "training/half.h"
 #include "training/safetensors_header.h"
 
 namespace warptape {
@@ -37,24 +38,6 @@ DType dtype_from(const std::string& name) {
   return float32;  // F32, and F16 and BF16, which float32 holds exactly
 }
 
-float from_bfloat16(uint16_t bits) {
-  return std::bit_cast<float>(uint32_t{bits} << 16);
-}
-
-float from_float16(uint16_t bits) {
-  const uint32_t sign = (uint32_t{bits} & 0x8000U) << 16;
-  const uint32_t exponent = (bits >> 10) & 0x1fU;
-  const uint32_t mantissa = bits & 0x3ffU;
-  if (exponent == 0x1f) {  // infinity or NaN
-    return std::bit_cast<float>(sign | 0x7f800000U | mantissa << 13);
-  }
-  if (exponent == 0) {  // zero or subnormal: mantissa * 2^-24
-    const float value = static_cast<float>(mantissa) * 0x1p-24F;
-    return sign ? -value : value;
-  }
-  return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
-}
-
 Tensor load_entry(const InputFile& file, const SafetensorsEntry& entry, uint64_t data_start) {
   Tensor tensor = Tensor::empty(Shape(entry.shape), dtype_from(entry.dtype));
   const uint64_t begin = data_start + entry.range[0];
@@ -78,13 +61,14 @@ std::vector<const Named*> in_file_order(const std::vector<Named>& tensors) {
   std::set<std::string> names;
   for (const Named& named : tensors) {
     check<ValueError>(named.second.defined(),
-                      "[save_safetensors] tensor \"{}\": got an undefined tensor", named.first);
+                      "[save_safetensors] tensor \"{}\": got an undefined tensor",
+                      excerpt(named.first));
     check<ValueError>(
         named.first != "__metadata__",
         "[save_safetensors] name: got __metadata__, which the format keeps for itself");
     check<ValueError>(names.insert(named.first).second,
                       "[save_safetensors] names: got \"{}\" twice, wanted different ones",
-                      named.first);
+                      excerpt(named.first));
     order.push_back(&named);
   }
   std::sort(order.begin(), order.end(), [](const Named* a, const Named* b) {
@@ -100,7 +84,7 @@ std::string quoted(const std::string& text) {
     return nlohmann::json(text).dump();
   } catch (const nlohmann::json::exception&) {
     throw ValueError(
-        fmt::format("[save_safetensors] text: got \"{}\", wanted UTF-8", printable(text)));
+        fmt::format("[save_safetensors] text: got \"{}\", wanted UTF-8", excerpt(text)));
   }
 }
 

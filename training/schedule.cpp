@@ -57,7 +57,7 @@ ScheduleKind parse_schedule(const std::string& name) {
     return ScheduleKind::Step;
   }
   check<ValueError>(name == "cosine", "[schedule] got \"{}\", wanted constant, step or cosine",
-                    name);
+                    escaped(name));
   return ScheduleKind::Cosine;
 }
 

@@ -44,7 +44,7 @@ Device parse_device(const std::string& text) {
   if (text.size() == 6 && text.compare(0, 5, "cuda:") == 0 && text[5] >= '0' && text[5] <= '9') {
     return {DeviceType::CUDA, text[5] - '0'};
   }
-  throw ValueError(fmt::format("[device] got \"{}\", wanted cpu, cuda or cuda:N", text));
+  throw ValueError(fmt::format("[device] got \"{}\", wanted cpu, cuda or cuda:N", escaped(text)));
 }
 
 bool is_available(DeviceType type) {

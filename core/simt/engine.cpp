@@ -6,6 +6,7 @@
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -34,7 +35,8 @@ std::string text_from_environment(const char* name) {
   return text == nullptr ? "" : text;
 }
 
-uint64_t number_from_environment(const char* name, uint64_t otherwise) {
+uint64_t number_from_environment(const char* name, uint64_t otherwise,
+                                 uint64_t most = std::numeric_limits<uint64_t>::max()) {
   const std::string text = text_from_environment(name);
   if (text.empty()) {
     return otherwise;
@@ -42,15 +44,17 @@ uint64_t number_from_environment(const char* name, uint64_t otherwise) {
   uint64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, fault] = std::from_chars(text.data(), end, value);
-  check<ValueError>(fault == std::errc{} && stop == end, "[simt] {}: got \"{}\", wanted a number",
-                    name, text);
+  check<ValueError>(fault == std::errc{} && stop == end && value <= most,
+                    "[simt] {}: got \"{}\", wanted a decimal number of 0 to {}", name,
+                    escaped(text), most);
   return value;
 }
 
 Settings settings_from_environment() {
   Settings result;
   result.seed = number_from_environment("WARPTAPE_SIMT_SEED", result.seed);
-  result.workers = static_cast<unsigned>(number_from_environment("WARPTAPE_SIMT_THREADS", 0));
+  result.workers = static_cast<unsigned>(
+      number_from_environment("WARPTAPE_SIMT_THREADS", 0, std::numeric_limits<unsigned>::max()));
   result.deleted_barrier = text_from_environment("WARPTAPE_SIMT_DELETE_BARRIER");
   result.barrier_record = text_from_environment("WARPTAPE_SIMT_RECORD_BARRIERS");
   return result;

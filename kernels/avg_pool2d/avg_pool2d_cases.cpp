@@ -42,6 +42,11 @@ void avg_pool2d_cases(CaseTable& table) {
                             avg_pool2d(Tensor::zeros({1, 1, 4, 4}), {.stride = {1, -1}});
                           },
                           {"[avg_pool2d] stride", "(1, -1)"}});
+  table.errors.push_back({"kernel_size",
+                          [] {
+                            avg_pool2d(Tensor::zeros({1, 1, 4, 4}), {.kernel_size = {2, 0}});
+                          },
+                          {"[avg_pool2d] kernel_size: got (2, 0), wanted 1 or more"}});
   table.errors.push_back({"too_large",
                           [] {
                             avg_pool2d(Tensor::zeros({1, 1, 4, 4}), {.stride = int64_t{1} << 40});

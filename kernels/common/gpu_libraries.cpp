@@ -41,7 +41,7 @@ GpuLibraries parse_gpu_libraries(const std::string& what, const std::string& tex
     }
   }
   throw ValueError(
-      fmt::format("[gpu_libraries] {}: got \"{}\", wanted auto, on or off", what, text));
+      fmt::format("[gpu_libraries] {}: got \"{}\", wanted auto, on or off", what, escaped(text)));
 }
 
 int64_t gpu_library_calls() {

@@ -48,6 +48,9 @@ ConvGeometry make_geometry(const Operand& x, const Operand& weight, const Operan
   check<ShapeError>(weight.rank() == 4, x.site(),
                     "[conv2d] weight: got shape {}, wanted (O, C / groups, kH, kW)",
                     weight.shape());
+  check<ShapeError>(weight.size(2) >= 1 && weight.size(3) >= 1, x.site(),
+                    "[conv2d] kernel size: got ({}, {}) in weight {}, wanted 1 or more",
+                    weight.size(2), weight.size(3), weight.shape());
   check_options(x, weight, options);
   if (bias.defined()) {
     check_same_kind("conv2d", x, bias);

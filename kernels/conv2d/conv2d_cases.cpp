@@ -101,6 +101,17 @@ void conv2d_cases(CaseTable& table) {
                             conv2d(zeros({1, 1, 2, 5}), zeros({1, 1, 3, 3}));
                           },
                           {"[conv2d] input height", "got 2", "at least 3"}});
+  table.errors.push_back({"kernel_without_rows",
+                          [=] {
+                            conv2d(zeros({1, 1, 5, 5}), zeros({1, 1, 0, 3}));
+                          },
+                          {"[conv2d] kernel size: got (0, 3)", "wanted 1 or more"}});
+  table.errors.push_back(
+      {"kernel_without_columns",
+       [=] {
+         conv2d(zeros({1, 1, 5, 5}), zeros({1, 1, 3, 0}), Tensor(), {.padding = 2, .dilation = 3});
+       },
+       {"[conv2d] kernel size: got (3, 0)", "wanted 1 or more"}});
   table.errors.push_back(
       {"groups",
        [=] {

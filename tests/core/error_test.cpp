@@ -48,6 +48,57 @@ TEST(Error, CheckThatHoldsThrowsNothing) {
   EXPECT_NO_THROW(check<ShapeError>(true, Site::here(), "{}", 1));
 }
 
+TEST(Error, TextOfOthersIsEscaped) {
+  struct Case {
+    std::string text;
+    std::string wanted;
+  };
+  const std::vector<Case> cases = {
+      {"layers.0.weight \"x\" \\", "layers.0.weight \"x\" \\"},
+      {"caf\xc3\xa9 \xe6\xb0\xb4 \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe6\xb0\xb4 \xf0\x9f\x98\x80"},
+      {"a\x1b[1m\r\n\t\x7f", "a\\x1b[1m\\x0d\\x0a\\x09\\x7f"},
+      {std::string("a\0b", 3), "a\\x00b"},
+      {"\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0", "\\u0080\\u009b\\u009f\xc2\xa0"},
+      // Marks, embeddings, overrides and isolates of direction; line ends; what nobody sees.
+      {"\xd8\x9c\xe2\x80\x8e\xe2\x80\x8f", "\\u061c\\u200e\\u200f"},
+      {"\xe2\x80\xaa\xe2\x80\xae\xe2\x81\xa6\xe2\x81\xa9", "\\u202a\\u202e\\u2066\\u2069"},
+      {"\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\x8b\xef\xbb\xbf", "\\u2028\\u2029\\u200b\\ufeff"},
+      {"\xf3\xa0\x81\x81", "\\U000e0041"},
+      // No UTF-8: lone bytes, cut, too long a form, a surrogate, past the last character.
+      {"\xff\x80\xc3", "\\xff\\x80\\xc3"},
+      {"\xe6\xb0", "\\xe6\\xb0"},
+      {"\xe6\xb0x", "\\xe6\\xb0x"},
+      {"\xc0\x9b\xc1\xbf", "\\xc0\\x9b\\xc1\\xbf"},
+      {"\xe0\x82\x9b", "\\xe0\\x82\\x9b"},
+      {"\xf0\x80\x82\x9b", "\\xf0\\x80\\x82\\x9b"},
+      {"\xed\xa0\x80", "\\xed\\xa0\\x80"},
+      {"\xf4\x90\x80\x80\xf5", "\\xf4\\x90\\x80\\x80\\xf5"},
+  };
+  for (const Case& one : cases) {
+    EXPECT_EQ(escaped(one.text), one.wanted);
+    EXPECT_EQ(excerpt(one.text), one.wanted);
+    EXPECT_EQ(escaped(escaped(one.text)), one.wanted) << "once is enough";
+  }
+}
+
+TEST(Error, ExcerptsAreShort) {
+  EXPECT_EQ(excerpt(std::string(80, 'x')), std::string(80, 'x'));
+  EXPECT_EQ(excerpt(std::string(1000, 'x')), std::string(80, 'x') + "...");
+  EXPECT_EQ(escaped(std::string(1000, 'x')).size(), 1000U);
+  EXPECT_EQ(excerpt(std::string(79, 'x') + "\xc3\xa9y"), std::string(79, 'x') + "\xc3\xa9...");
+}
+
+TEST(Error, MessagesAreWholeAndHarmless) {
+  const std::string text = std::string("a\0b", 3) + "\x1b[2J\xff\n  next";
+  const auto fail = [&] { check<ValueError>(false, Site{"train.cpp", 5}, "[op] got {}", text); };
+  try {
+    fail();
+    FAIL() << "nothing was thrown";
+  } catch (const std::exception& error) {
+    EXPECT_STREQ(error.what(), "[op] got a\\x00b\\x1b[2J\\xff\n  next (at train.cpp:5)");
+  }
+}
+
 TEST(Error, EveryTypeIsAnError) {
   EXPECT_TRUE((std::is_base_of_v<Error, ShapeError>));
   EXPECT_TRUE((std::is_base_of_v<Error, DTypeError>));

@@ -130,6 +130,24 @@ TEST(ModulePrint, NestedTreesAsPyTorch) {
   EXPECT_EQ(out.str(), to_string(net));
 }
 
+TEST(ModulePrint, NamesAreEscaped) {
+  struct Named : Module {
+    Linear inner{1, 1};
+    void fields(Visitor& visit) override { visit("in\x1b[2J\n", inner); }
+    Tensor forward(const Operand& x) override { return inner(x); }
+    std::string type_name() const override { return "Na\x7fmed"; }
+    std::string settings() const override { return "s=\xc2\x9b"; }
+  };
+  Named module;
+  EXPECT_EQ(to_string(module),
+            "Na\\x7fmed(\n"
+            "  s=\\u009b\n"
+            "  (in\\x1b[2J\\x0a): Linear(in_features=1, out_features=1, bias=True)\n"
+            ")");
+  expect_throws<ValueError>([&] { freeze(module, "no\n"); },
+                            {"\"no\\x0a\" matches no parameter of Na\\x7fmed"});
+}
+
 TEST(ModulePrint, SettingsOfAModuleWithChildrenStandOnTheirOwnLine) {
   Scaled module;
   EXPECT_EQ(to_string(module),

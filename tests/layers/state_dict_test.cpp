@@ -221,6 +221,100 @@ TEST(StateDicts, AWeightInTwoFormsIsUnexpectedInOne) {
                             {"unexpected: fc1.weight (4, 3)"});
 }
 
+// The dict with something in front of every key.
+StateDict prefixed(const StateDict& state, const std::string& prefix) {
+  StateDict result;
+  for (const auto& [key, tensor] : state) {
+    result.emplace_back(prefix + key, tensor);
+  }
+  return result;
+}
+
+TEST(StateDicts, KeysMayHaveGoneThroughPyTorchsWrappers) {
+  using Names = std::vector<std::string>;
+  struct Case {
+    std::string prefix;
+    Names removed;
+  };
+  for (const Case& wrapped : {Case{"module.", {"module"}},
+                              {"_orig_mod.", {"_orig_mod"}},
+                              {"module.module.", {"module"}},
+                              {"module._orig_mod.", {"module", "_orig_mod"}},
+                              {"_orig_mod.module._orig_mod.", {"_orig_mod", "module"}},
+                              {"_fsdp_wrapped_module.", {"_fsdp_wrapped_module"}},
+                              {"_forward_module.module.", {"_forward_module", "module"}},
+                              {"", {}}}) {
+    SCOPED_TRACE(wrapped.prefix);
+    Net from = normed_net();
+    Net to = normed_net();
+    Net plain;
+    EXPECT_EQ(load_state_dict(to, prefixed(state_dict(from), wrapped.prefix)), wrapped.removed);
+    EXPECT_EQ(output(to), output(from));
+    EXPECT_EQ(load_state_dict(plain, prefixed(in_newer_form(from), wrapped.prefix)),
+              wrapped.removed);
+    expect_near(output(plain), output(from));
+  }
+}
+
+TEST(StateDicts, WrappersMayBeInsideOfAModel) {
+  Net from;
+  StateDict state;
+  for (const auto& [key, tensor] : state_dict(from)) {
+    const std::string wrapper =
+        key.starts_with("fc1") ? "_orig_mod." : "_checkpoint_wrapped_module.";
+    state.emplace_back("module." + key.substr(0, 4) + wrapper + key.substr(4), tensor);
+  }
+  Net to;
+  EXPECT_EQ(load_state_dict(to, state),
+            (std::vector<std::string>{"module", "_orig_mod", "_checkpoint_wrapped_module"}));
+  EXPECT_EQ(output(to), output(from));
+}
+
+TEST(StateDicts, NamesThatLookLikeWrappersAreTheModulesOwn) {
+  struct Holder : Module {
+    Linear module{Linear::Options{.in_features = 2, .out_features = 2, .dtype = float64}};
+    void fields(Visitor& visit) override { visit("module", module); }
+    Tensor forward(const Operand& x) override { return module(x); }
+  };
+  Holder from;
+  Holder to;
+  EXPECT_TRUE(load_state_dict(to, state_dict(from)).empty());
+  EXPECT_EQ(values(to.module.bias.value()), values(from.module.bias.value()));
+  Holder wrapped;
+  EXPECT_EQ(load_state_dict(wrapped, prefixed(state_dict(from), "module.")),
+            std::vector<std::string>{"module"});
+  EXPECT_EQ(values(wrapped.module.bias.value()), values(from.module.bias.value()));
+}
+
+TEST(StateDicts, KeysThatWouldBecomeOneAreLeftAlone) {
+  Net net;
+  StateDict state = state_dict(net);
+  state.emplace_back("module.fc1.bias", Tensor::ones({4}));
+  EXPECT_EQ(keys(without_wrappers(state)), keys(state));
+  expect_throws<ValueError>([&] { load_state_dict(net, state); },
+                            {"unexpected: module.fc1.bias (4,)"});
+}
+
+TEST(StateDicts, KeysThatAreThereTwiceAreRefused) {
+  Net net;
+  const Values before = output(net);
+  StateDict state = state_dict(net);
+  state.emplace_back("fc1.bias", Tensor::ones({4}));
+  expect_throws<ValueError>([&] { load_state_dict(net, state); }, {"twice: fc1.bias"});
+  EXPECT_EQ(output(net), before);
+}
+
+TEST(StateDicts, KeysInMessagesAreEscaped) {
+  Net net;
+  StateDict state = prefixed(state_dict(net), "module.");
+  state[0].first = std::string("a\0b\x1b[2J\n\xe2\x80\xae", 11);
+  state[1].second = Tensor::ones({7});
+  expect_throws<ValueError>(
+      [&] { load_state_dict(net, state); },
+      {"missing: fc1.weight (4, 3)\n  unexpected: a\\x00b\\x1b[2J\\x0a\\u202e "
+       "(4, 3)\n  mis-shaped: module.fc1.bias: got (7,)"});
+}
+
 TEST(StateDicts, AnEmptyDictNamesEveryKeyOfTheModule) {
   Net net;
   weight_norm(net.fc1);

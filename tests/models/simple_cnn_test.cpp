@@ -163,6 +163,30 @@ TEST(SimpleCNNs, OptionsUnderstandTheNewerNamesOfWeightNorm) {
   EXPECT_TRUE(found.weight_norm);
 }
 
+TEST(SimpleCNNs, OptionsSeeThroughPyTorchsWrappers) {
+  SimpleCNN model({.input_channels = 2, .num_classes = 4, .image_size = 8, .weight_norm = false});
+  StateDict state = state_dict(model);
+  for (auto& [key, tensor] : state) {
+    key = "module._orig_mod." + key;
+  }
+  const SimpleCNN::Told told = SimpleCNN::told_by(state);
+  EXPECT_EQ(told.input_channels, 2);
+  EXPECT_EQ(told.num_classes, 4);
+  EXPECT_EQ(told.image_size, 8);
+  EXPECT_EQ(told.dtype, float32);
+  EXPECT_FALSE(told.weight_norm);
+}
+
+TEST(SimpleCNNs, NothingIsToldThatIsNotInTheStateDict) {
+  const StateDict foreign{{"fc1.weight", Tensor::zeros({2, 100})},
+                          {"fc2.weight", Tensor::zeros({})},
+                          {"conv1.weight_v", Tensor::zeros({3})}};
+  for (const StateDict& state : {StateDict{}, foreign}) {
+    const SimpleCNN::Told told = SimpleCNN::told_by(state);
+    EXPECT_FALSE(told.input_channels || told.num_classes || told.image_size || told.dtype);
+  }
+}
+
 TEST(SimpleCNNs, OptionsOfAForeignStateDictKeepTheirDefaults) {
   const SimpleCNN::Options defaults;
   const StateDict foreign{{"fc1.weight", Tensor::zeros({2, 100})},

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,10 +14,10 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <system_error>
 #include <thread>
-
-#include "tests/temporary_folder.h"
+#include <utility>
 
 namespace warptape {
 namespace {
@@ -65,28 +67,97 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
   return result;
 }
 
-pid_t spawn(const Arguments& arguments, const std::string& folder, const TemporaryFolder& streams) {
+// What the child does to its descriptors before it becomes the program.
+class FileActions {
+ public:
+  FileActions() { throw_unless_zero(posix_spawn_file_actions_init(&actions_), "file_actions"); }
+  ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
+  FileActions(const FileActions&) = delete;
+  FileActions& operator=(const FileActions&) = delete;
+
+  void open(int descriptor, const std::string& path) {
+    const int flags = descriptor == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY;
+    posix_spawn_file_actions_addopen(&actions_, descriptor, path.c_str(), flags, 0600);
+  }
+  void close(int descriptor) { posix_spawn_file_actions_addclose(&actions_, descriptor); }
+  void change_folder(const std::string& path) {
+    posix_spawn_file_actions_addchdir_np(&actions_, path.c_str());
+  }
+  const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+};
+
+// Standard input is empty; where the two others go is in `out` and `err`.
+pid_t spawn(const Arguments& arguments, const std::string& folder, const std::string& out,
+            const std::string& err, const std::vector<int>& closed = {}) {
   std::vector<std::string> words = Arguments{WARPTAPE_PROGRAM} + arguments;
   std::vector<std::string> environment = make_environment(arguments);
-  posix_spawn_file_actions_t actions;
-  throw_unless_zero(posix_spawn_file_actions_init(&actions), "posix_spawn_file_actions_init");
-  const int flags = O_WRONLY | O_CREAT | O_TRUNC;
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, streams.path("out").c_str(), flags, 0600);
-  posix_spawn_file_actions_addopen(&actions, 2, streams.path("err").c_str(), flags, 0600);
+  FileActions actions;
+  actions.open(0, "/dev/null");
+  actions.open(1, out);
+  actions.open(2, err);
+  for (const int descriptor : closed) {
+    actions.close(descriptor);
+  }
   if (!folder.empty()) {
-    posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
+    actions.change_folder(folder);
   }
   pid_t child = 0;
-  const int code = posix_spawn(&child, WARPTAPE_PROGRAM, &actions, nullptr,
-                               pointers_to(words).data(), pointers_to(environment).data());
-  posix_spawn_file_actions_destroy(&actions);
-  throw_unless_zero(code, WARPTAPE_PROGRAM);
+  throw_unless_zero(posix_spawn(&child, WARPTAPE_PROGRAM, actions.get(), nullptr,
+                                pointers_to(words).data(), pointers_to(environment).data()),
+                    WARPTAPE_PROGRAM);
   return child;
 }
 
-// waitpid's status; the child is killed at the time limit.
-int wait_for(pid_t child) {
+// A terminal as a program sees it. What is written to it comes out of `master` unchanged.
+class PseudoTerminal {
+ public:
+  explicit PseudoTerminal(unsigned short columns) : master_(posix_openpt(O_RDWR | O_NOCTTY)) {
+    if (master_ < 0 || grantpt(master_) != 0 || unlockpt(master_) != 0) {
+      throw std::system_error(errno, std::generic_category(), "posix_openpt");
+    }
+    path_ = ptsname(master_);
+    // Held open, so that what the program has written is not lost with it.
+    slave_ = ::open(path_.c_str(), O_RDWR | O_NOCTTY);
+    termios mode{};
+    tcgetattr(slave_, &mode);
+    cfmakeraw(&mode);
+    tcsetattr(slave_, TCSANOW, &mode);
+    winsize size{};
+    size.ws_col = columns;
+    size.ws_row = 24;
+    ioctl(slave_, TIOCSWINSZ, &size);
+    fcntl(master_, F_SETFL, O_NONBLOCK);
+  }
+  ~PseudoTerminal() {
+    ::close(slave_);
+    ::close(master_);
+  }
+  PseudoTerminal(const PseudoTerminal&) = delete;
+  PseudoTerminal& operator=(const PseudoTerminal&) = delete;
+
+  const std::string& path() const { return path_; }
+  // What is there.
+  std::string read() const {
+    std::string text;
+    char buffer[4096];
+    for (ssize_t got = 0; (got = ::read(master_, buffer, sizeof(buffer))) > 0;) {
+      text.append(buffer, static_cast<size_t>(got));
+    }
+    return text;
+  }
+
+ private:
+  int master_;
+  int slave_ = -1;
+  std::string path_;
+};
+
+// waitpid's status; the child is killed at the time limit. `meanwhile` is called now and then.
+int wait_for(
+    pid_t child, const std::function<void()>& meanwhile = [] {}) {
   const auto deadline = std::chrono::steady_clock::now() + time_limit;
   int status = 0;
   while (true) {
@@ -100,8 +171,25 @@ int wait_for(pid_t child) {
     if (std::chrono::steady_clock::now() > deadline) {
       kill(child, SIGKILL);
     }
+    meanwhile();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+}
+
+CommandResult result_of(const Arguments& arguments, int ended, const std::string& out,
+                        const std::string& err) {
+  CommandResult result;
+  result.status = WIFEXITED(ended) ? WEXITSTATUS(ended) : -1;
+  result.out = out;
+  result.err = err;
+  EXPECT_TRUE(WIFEXITED(ended)) << joined(arguments) << "\nended by signal "
+                                << (WIFSIGNALED(ended) ? WTERMSIG(ended) : 0) << "\n"
+                                << result.err;
+  for (const char* report : {"AddressSanitizer", "LeakSanitizer", "runtime error:"}) {
+    EXPECT_EQ(result.err.find(report), std::string::npos) << joined(arguments) << "\n"
+                                                          << result.err;
+  }
+  return result;
 }
 
 void expect_parts(const std::string& message, const std::vector<std::string>& parts) {
@@ -112,21 +200,41 @@ void expect_parts(const std::string& message, const std::vector<std::string>& pa
 
 }  // namespace
 
-CommandResult run_program(const Arguments& arguments, const std::string& folder) {
-  const TemporaryFolder streams;
-  const int ended = wait_for(spawn(arguments, folder, streams));
-  CommandResult result;
-  result.status = WIFEXITED(ended) ? WEXITSTATUS(ended) : -1;
-  result.out = streams.read("out");
-  result.err = streams.read("err");
-  EXPECT_TRUE(WIFEXITED(ended)) << joined(arguments) << "\nended by signal "
-                                << (WIFSIGNALED(ended) ? WTERMSIG(ended) : 0) << "\n"
-                                << result.err;
-  for (const char* report : {"AddressSanitizer", "LeakSanitizer", "runtime error:"}) {
-    EXPECT_EQ(result.err.find(report), std::string::npos) << joined(arguments) << "\n"
-                                                          << result.err;
+RunningProgram::RunningProgram(const Arguments& arguments, const std::string& folder,
+                               const std::vector<int>& closed)
+    : arguments_(arguments),
+      streams_(std::make_unique<TemporaryFolder>()),
+      child_(spawn(arguments, folder, streams_->path("out"), streams_->path("err"), closed)) {}
+
+RunningProgram::~RunningProgram() {
+  if (child_ != 0) {
+    kill(child_, SIGKILL);
+    wait_for(child_);
   }
-  return result;
+}
+
+void RunningProgram::send(int signal) const {
+  kill(child_, signal);
+}
+
+CommandResult RunningProgram::wait() {
+  const int ended = wait_for(std::exchange(child_, 0));
+  return result_of(arguments_, ended, streams_->read("out"), streams_->read("err"));
+}
+
+CommandResult run_program(const Arguments& arguments, const std::string& folder) {
+  return RunningProgram(arguments, folder).wait();
+}
+
+CommandResult run_on_terminal(const Arguments& arguments, unsigned short columns,
+                              const std::string& folder) {
+  const TemporaryFolder streams;
+  const PseudoTerminal terminal(columns);
+  std::string out;
+  const auto read = [&] { out += terminal.read(); };
+  const int ended = wait_for(spawn(arguments, folder, terminal.path(), streams.path("err")), read);
+  read();
+  return result_of(arguments, ended, out, streams.read("err"));
 }
 
 CommandResult expect_runs(const Arguments& arguments, const std::string& folder) {

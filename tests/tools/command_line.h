@@ -1,10 +1,15 @@
 #pragma once
 // Runs the built `warptape` program as a person does.
 
+#include <sys/types.h>
+
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "tests/temporary_folder.h"
 
 namespace warptape {
 
@@ -20,7 +25,31 @@ struct CommandResult {
 // time limit and a sanitizer's report are test failures.
 CommandResult run_program(const Arguments& arguments, const std::string& folder = "");
 
-// The same; another exit status than 0 is a test failure.
+// The program while it runs. The destructor kills what has not been waited for.
+class RunningProgram {
+ public:
+  // Descriptors in `closed` are closed for it.
+  explicit RunningProgram(const Arguments& arguments, const std::string& folder = "",
+                          const std::vector<int>& closed = {});
+  ~RunningProgram();
+  RunningProgram(const RunningProgram&) = delete;
+  RunningProgram& operator=(const RunningProgram&) = delete;
+
+  void send(int signal) const;
+  CommandResult wait();  // as run_program; to be called once
+
+ private:
+  Arguments arguments_;
+  std::unique_ptr<TemporaryFolder> streams_;
+  pid_t child_;  // 0 once it has ended
+};
+
+// Runs the program with a terminal of so many columns as its standard output. What it writes there
+// comes back byte for byte.
+CommandResult run_on_terminal(const Arguments& arguments, unsigned short columns,
+                              const std::string& folder = "");
+
+// The same as run_program; another exit status than 0 is a test failure.
 CommandResult expect_runs(const Arguments& arguments, const std::string& folder = "");
 
 // Expects exit status 1, nothing on standard output, and on standard error one message of the

@@ -29,10 +29,14 @@ TEST(KernelCommand, RefusesWrongUsage) {
   expect_usage_error({"kernel"}, {"name", "--list"});
   expect_usage_error({"kernel", "nothing"}, {"nothing", "weight_norm"});
   expect_usage_error(weight_norm + Arguments{"--dtype", "int64"}, {"--dtype", "int64"});
-  for (const std::string bad : {"0", "-1", "a", "1.5", "1e3", "010", "99999999999999999999"}) {
+  for (const std::string bad : {"0", "-1", "a", "1.5", "1e3", "0x4", "", "99999999999999999999"}) {
     expect_usage_error({"kernel", "exp", "--shape", "4," + bad},
-                       {"--shape: got " + bad + ", wanted a whole number above 0\n"});
+                       {"--shape: got \"" + bad + "\", wanted a whole number above 0"});
   }
+  expect_usage_error({"kernel", "exp", "--shape", "4,,4"}, {"--shape: got \"\""});
+  expect_usage_error({"kernel", "exp", "--list"}, {"--list", "name"});
+  expect_usage_error({"kernel", "--list", "--shape", "4"}, {"--list", "--shape"});
+  expect_usage_error({"kernel", "--list", "--json", "-"}, {"--list", "--json"});
 }
 
 TEST(KernelCommand, PrintsTheProfileOrSaysWhichBuildCan) {

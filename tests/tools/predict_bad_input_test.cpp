@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "core/device/device.h"
 #include "tests/tools/command_line.h"
 #include "tests/tools/tiny_data.h"
@@ -172,14 +174,17 @@ TEST(PredictBadInput, RefusesBadImages) {
       {npy("|O", "(2, 3, 8, 8)", bytes * 2), {"'|O'", "Python objects"}},
       {npy("<i8", "(2, 3, 8, 8)", bytes * 2), {"got int64", "wanted normalised float32"}},
       {npy("|u1", "(2, 3, 8, 8)", bytes / 4), {"got uint8", "wanted normalised float32"}},
-      {npy("<f2", "(2, 3, 8, 8)", bytes / 2), {"'<f2'", "f4"}},
+      {npy("<f2", "(2, 3, 8, 9)", bytes / 2), {"got 768 bytes", "wanted 864"}},
       {npy("<f4", "(3, 8, 8)", bytes / 2), {"got shape (3, 8, 8)", "wanted (N, C, H, W)"}},
       {npy("<f4", "(384,)", bytes), {"got shape (384,)", "wanted (N, C, H, W)"}},
       {npy("<f4", "()", 4), {"got shape ()", "wanted (N, C, H, W)"}},
-      {npy("<f4", "(6, 1, 8, 8)", bytes), {"got images (6, 1, 8, 8)", "takes (N, 3, 8, 8)"}},
-      {npy("<f4", "(2, 3, 16, 4)", bytes), {"got images (2, 3, 16, 4)", "takes (N, 3, 8, 8)"}},
-      {npy("<f4", "(2, 3, 32, 32)", 16 * bytes), {"(2, 3, 32, 32)", "takes (N, 3, 8, 8)"}},
-      {npy("<f4", "(2, 3, 7, 7)", 1176), {"(2, 3, 7, 7)", "takes (N, 3, 8, 8)"}},
+      {npy("<f4", "(6, 1, 8, 8)", bytes),
+       {"got images (6, 1, 8, 8)", "takes (N, 3, S, S), S from 8 to 11"}},
+      {npy("<f4", "(2, 3, 16, 4)", bytes),
+       {"got images (2, 3, 16, 4)", "takes (N, 3, S, S), S from 8 to 11"}},
+      {npy("<f4", "(2, 3, 32, 32)", 16 * bytes),
+       {"(2, 3, 32, 32)", "takes (N, 3, S, S), S from 8 to 11"}},
+      {npy("<f4", "(2, 3, 7, 7)", 1176), {"(2, 3, 7, 7)", "takes (N, 3, S, S), S from 8 to 11"}},
       {npy("<f4", "(9223372036854775807, 3, 8, 8)", 4), {"overflows"}},
       {npy("<f4", "(1000000000, 3, 8, 8)", 4), {"got 4 bytes", "wanted 768000000000"}},
       {npy("<f4", "(-2, 3, 8, 8)", bytes), {"got -2", "0 or more"}},
@@ -217,9 +222,9 @@ TEST(PredictBadInput, RefusesFoldersThatDoNotFit) {
   folder.write("config.json", valid);
   refuse("missing", {folder.path("missing"), "No such file"});
   write_tiny_idx(folder, "idx");
-  refuse("idx", {folder.path("idx"), "(6, 1, 8, 8)", "takes (N, 3, 8, 8)"});
+  refuse("idx", {folder.path("idx"), "(6, 1, 8, 8)", "takes (N, 3, S, S), S from 8 to 11"});
   write_tiny_cifar100(folder, "hundred");
-  refuse("hundred", {folder.path("hundred"), "10 classes", "99"});
+  refuse("hundred", {folder.path("hundred"), "got 10 classes", "99"});
   folder.write("ten/test_batch.bin", cifar10_records({3}) + "x");
   refuse("ten", {folder.path("ten/test_batch.bin"), "got 3074 bytes", "3073"});
 }
@@ -234,6 +239,48 @@ TEST(PredictBadInput, RefusesOutputsThatCannotBeWritten) {
                  {folder.path(output)});
   }
   EXPECT_EQ(folder.names(), before);
+}
+
+TEST(PredictBadInput, RefusesToWriteOverWhatItReads) {
+  const PredictFailure failure;
+  const TemporaryFolder& folder = failure.folder();
+  namespace fs = std::filesystem;
+  fs::create_symlink(folder.path("good.safetensors"), folder.path("link"));
+  fs::create_hard_link(folder.path("good.safetensors"), folder.path("hard"));
+  fs::create_symlink(folder.path("good.npy"), folder.path("images"));
+  fs::create_directory(folder.path("sub"));
+  const std::string checkpoint = folder.read("good.safetensors");
+  const std::string input = folder.read("good.npy");
+  for (const std::string output :
+       {"good.safetensors", "./good.safetensors", "sub/../good.safetensors", "link", "hard",
+        "good.npy", "images", "sub//../images"}) {
+    expect_fails(predict_arguments(folder.path("good.safetensors"), folder.path("good.npy"),
+                                   folder.path(output)),
+                 {"--output " + folder.path(output), "which the prediction reads"});
+  }
+  EXPECT_TRUE(folder.read("good.safetensors") == checkpoint);
+  EXPECT_TRUE(folder.read("good.npy") == input);
+  // Read through a link, written by its own name.
+  expect_fails(
+      predict_arguments(folder.path("link"), folder.path("images"), folder.path("good.npy")),
+      {"--output"});
+  write_tiny_cifar10(folder, "ten");
+  folder.write("config.json", R"({"image_size": 8, "mean": [0, 0, 0], "std": [1, 1, 1]})");
+  folder.write("ten/y.npy", "earlier output");
+  const auto arguments = [&](const std::string& output) {
+    return Arguments{"predict",      "simple_cnn",
+                     "--checkpoint", folder.path("good.safetensors"),
+                     "--data",       folder.path("ten"),
+                     "--output",     folder.path(output),
+                     "--threads",    "1"};
+  };
+  for (const std::string output : {"config.json", "ten/test_batch.bin", "ten/data_batch_1.bin",
+                                   "good.safetensors", "ten/../hard"}) {
+    const std::string before = folder.read(output);
+    expect_fails(arguments(output), {"--output " + folder.path(output)});
+    EXPECT_TRUE(folder.read(output) == before) << output;
+  }
+  expect_runs(arguments("ten/y.npy"));
 }
 
 TEST(PredictBadInput, RefusesADeviceThatIsNotThere) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -135,6 +136,40 @@ TEST(PredictCommand, TakesChannelsClassesAndImageSizeFromTheCheckpoint) {
     load_state_dict(model, load_safetensors(checkpoint).tensors);
     const Tensor wanted = model(load_npy(folder.path("x.npy")));
     EXPECT_LT(relative_difference(as_doubles(logits), as_doubles(wanted)), 1e-5);
+  }
+}
+
+// float16 of a number that it holds exactly and normally.
+uint16_t half_of(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const uint32_t exponent = (bits >> 23) & 0xffU;
+  return static_cast<uint16_t>((bits >> 16 & 0x8000U) |
+                               (exponent == 0 ? 0 : (exponent - 112) << 10) |
+                               (bits >> 13 & 0x3ffU));
+}
+
+TEST(PredictCommand, TakesFloat16Images) {
+  const TemporaryFolder folder;
+  const std::string checkpoint = write_state(folder, "c.safetensors", tiny_state());
+  std::vector<float> values;
+  for (int i = 0; i < 2 * 3 * 8 * 8; ++i) {
+    values.push_back(static_cast<float>(i % 37 - 18) / 8);
+  }
+  save_npy(folder.path("wide.npy"), tensor(values, {2, 3, 8, 8}));
+  expect_runs(predict_arguments(checkpoint, folder.path("wide.npy"), folder.path("y.npy")));
+  const std::string wanted = folder.read("y.npy");
+  for (const bool big : {false, true}) {
+    std::string bytes = bytes_of_file(folder.path("wide.npy")).substr(0, 128);
+    bytes.replace(bytes.find("<f4"), 3, big ? ">f2" : "<f2");
+    for (const float value : values) {
+      const uint16_t half = half_of(value);
+      const char low = static_cast<char>(half & 0xff);
+      const char high = static_cast<char>(half >> 8);
+      bytes += big ? std::string{high, low} : std::string{low, high};
+    }
+    const std::string input = folder.write("narrow.npy", bytes);
+    expect_runs(predict_arguments(checkpoint, input, folder.path("y.npy")));
+    EXPECT_TRUE(folder.read("y.npy") == wanted);
   }
 }
 

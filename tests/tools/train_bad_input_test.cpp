@@ -171,6 +171,70 @@ TEST(TrainBadInput, RefusesOptionsThatDoNotFitTheData) {
   expect_refused(folder, {"--validation", "16 of 16"}, {"--validation", "0.99"});
   expect_refused(folder, {"--drop-last", "16", "17"}, {"--drop-last", "--batch-size", "17"});
   expect_refused(folder, {"nesterov", "momentum"}, {"--optimizer", "sgd", "--nesterov"});
+  // 16 images in batches of 64: one step in an epoch.
+  expect_refused(folder, {"--warmup-steps 16: the run has 15 steps"}, {"--warmup-steps", "16"});
+  expect_refused(folder, {"--warmup-steps 5: the run has 4 steps"},
+                 {"--warmup-steps", "5", "--epochs", "4"});
+  expect_refused(folder, {"--warmup-steps 3: the run has 2 steps"},
+                 {"--warmup-steps", "3", "--max-steps", "2", "--batch-size", "4"});
+  expect_refused(folder, {"got 9 classes", "labels up to 9"}, {"--classes", "9"});
+}
+
+TEST(TrainBadInput, RefusesOptionsThatDoNotApply) {
+  const TemporaryFolder folder;
+  write_tiny_cifar10(folder);
+  struct Case {
+    Arguments arguments;
+    std::string message;
+  };
+  const std::vector<Case> cases = {
+      {{"--momentum", "0.9"}, "--momentum: got --optimizer adam, wanted sgd"},
+      {{"--momentum", "0"}, "--momentum: got --optimizer adam, wanted sgd"},
+      {{"--optimizer", "adamw", "--momentum", "0.9"}, "--momentum: got --optimizer adamw"},
+      {{"--nesterov"}, "--nesterov: got --optimizer adam, wanted sgd"},
+      {{"--optimizer", "adamw", "--nesterov"}, "--nesterov: got --optimizer adamw"},
+      {{"--optimizer", "sgd", "--nesterov", "--momentum", "0"}, "--nesterov: got no --momentum"},
+      {{"--gamma", "0.5"}, "--gamma: got --schedule constant, wanted step"},
+      {{"--schedule", "cosine", "--gamma", "0.5"}, "--gamma: got --schedule cosine"},
+      {{"--step-epochs", "2"}, "--step-epochs: got --schedule constant, wanted step"},
+      {{"--schedule", "cosine", "--step-epochs", "2"}, "--step-epochs: got --schedule cosine"},
+      {{"--min-lr", "0"}, "--min-lr: got --schedule constant, wanted cosine"},
+      {{"--schedule", "step", "--min-lr", "0"}, "--min-lr: got --schedule step"},
+      {{"--schedule", "cosine", "--lr", "0.1", "--min-lr", "0.2"}, "--min-lr 0.2: got --lr 0.1"},
+      {{"--schedule", "step", "--step-epochs", "15"}, "wanted fewer than --epochs 15"},
+      {{"--schedule", "step", "--epochs", "5"}, "got 5 epochs between drops"},
+      {{"--data-on-device", "off", "--device", "cpu"}, "--data-on-device off: got --device cpu"},
+      {{"--tf32", "--gpu-libraries", "off"}, "--tf32: got GPU libraries off"},
+  };
+  for (const Case& one : cases) {
+    expect_refused(folder, {one.message}, one.arguments);
+  }
+  if (!is_available(DeviceType::CUDA)) {  // an emulated one, too, is not found by itself
+    expect_refused(folder, {"--tf32: got --device auto, which found no GPU"}, {"--tf32"});
+  }
+}
+
+TEST(TrainBadInput, ClaimsNothingAboutForeignCheckpoints) {
+  const TemporaryFolder folder;
+  write_tiny_idx(folder);
+  const auto refuse = [&](const StateDict& state, const Parts& parts) {
+    write_state(folder, "init.safetensors", state);
+    const CommandResult result = run_program({"train", "simple_cnn", "--data", folder.path("data"),
+                                              "--out", folder.path("run"), "--image-size", "8",
+                                              "--init", folder.path("init.safetensors")});
+    EXPECT_EQ(result.status, 1);
+    EXPECT_EQ(result.err.find("channels"), std::string::npos) << result.err;
+    EXPECT_EQ(result.err.find("classes"), std::string::npos) << result.err;
+    for (const std::string& part : parts) {
+      EXPECT_NE(result.err.find(part), std::string::npos) << result.err << "\nlacks " << part;
+    }
+  };
+  refuse({{"w", Tensor::zeros({1})}}, {"missing: conv1.weight_g", "unexpected: w (1,)"});
+  StateDict unknown;
+  for (const auto& [key, tensor] : tiny_state()) {
+    unknown.emplace_back("net." + key, tensor);
+  }
+  refuse(unknown, {"missing: conv1.weight_g", "unexpected: net.conv1.weight_g"});
 }
 
 TEST(TrainBadInput, RefusesOptionsThatExcludeEachOther) {
@@ -182,7 +246,7 @@ TEST(TrainBadInput, RefusesOptionsThatExcludeEachOther) {
     expect_refused(folder, {fmt::format("--gpu-libraries {}: got --device cpu", value)},
                    on_cpu + Arguments{"--gpu-libraries", value});
   }
-  expect_refused(folder, {"--data-on-device on: got --device cpu"},
+  expect_refused(folder, {"--data-on-device on: got --device cpu, wanted a GPU"},
                  on_cpu + Arguments{"--data-on-device", "on"});
   for (const char* device : {"auto", "cuda"}) {
     expect_refused(folder, {"--tf32: got --dtype float64, wanted float32"},

@@ -6,7 +6,9 @@
 #include <ctime>
 #include <filesystem>
 #include <iomanip>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "tests/tools/command_line.h"
@@ -280,6 +282,33 @@ TEST(TrainCommand, IsAFunctionOfTheSeed) {
   const Arguments split = {"--no-shuffle", "--validation", "0.25"};
   EXPECT_NE(with_seed("5", split).metrics.column("validation_loss"),
             with_seed("6", split).metrics.column("validation_loss"));
+}
+
+TEST(TrainCommand, RunsThatStartAtOnceHaveFoldersOfTheirOwn) {
+  constexpr int many = 32;
+  const TemporaryFolder folder;
+  const std::string data = write_tiny_cifar10(folder, "data", 6, 1);
+  std::vector<std::unique_ptr<RunningProgram>> runs;
+  for (int i = 0; i < many; ++i) {
+    runs.push_back(std::make_unique<RunningProgram>(
+        Arguments{"train", "simple_cnn", "--data", data, "--image-size", "4", "--max-steps", "1",
+                  "--threads", "1", "--seed", std::to_string(i)},
+        folder.path()));
+  }
+  for (const auto& run : runs) {
+    const CommandResult result = run->wait();
+    EXPECT_EQ(result.status, 0) << result.err;
+  }
+  std::set<int> seeds;
+  const std::vector<std::string> names = names_in(folder.path("runs"));
+  EXPECT_EQ(names.size(), size_t{many});
+  for (const std::string& name : names) {
+    EXPECT_EQ(names_in(folder.path("runs/" + name)), run_files);
+    EXPECT_EQ(parse_table(folder.read("runs/" + name + "/steps.csv")).rows.size(), 1U);
+    seeds.insert(
+        nlohmann::json::parse(folder.read("runs/" + name + "/config.json")).at("seed").get<int>());
+  }
+  EXPECT_EQ(seeds.size(), size_t{many});
 }
 
 TEST(TrainCommand, WritesIntoAnEmptyFolderAndNoOther) {

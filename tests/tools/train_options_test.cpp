@@ -278,6 +278,63 @@ TEST(TrainOptions, InitTakesEveryNamingOfTheWeights) {
   }
 }
 
+TEST(TrainOptions, InitMayComeFromPyTorchsWrappers) {
+  const TemporaryFolder folder;
+  write_tiny_cifar10(folder);
+  const StateDict state = tiny_state();
+  StateDict wrapped;
+  for (const auto& [key, tensor] : with_naming(state, Naming::Parametrizations, Naming::Pair)) {
+    wrapped.emplace_back("module._orig_mod." + key, tensor);
+  }
+  const std::string init = write_state(folder, "init.safetensors", wrapped);
+  const std::string note = init + R"(: took "module." and "_orig_mod." off its keys)";
+  const CommandResult trained = expect_runs(
+      {"train", "simple_cnn", "--data", folder.path("data"), "--out", folder.path("run"), "--init",
+       init, "--image-size", "8", "--optimizer", "sgd", "--lr", "0", "--max-steps", "1"});
+  EXPECT_NE(trained.out.find(note), std::string::npos) << trained.out;
+  EXPECT_EQ(last_weights(folder.path("run")),
+            read_weights(write_state(folder, "plain.safetensors", state)));
+  save_npy(folder.path("x.npy"), tiny_images(3));
+  const auto predict = [&](const std::string& checkpoint) {
+    return expect_runs({"predict", "simple_cnn", "--checkpoint", checkpoint, "--input",
+                        folder.path("x.npy"), "--output", folder.path("y.npy")})
+        .out;
+  };
+  EXPECT_NE(predict(init).find(note), std::string::npos);
+  const std::vector<double> logits = as_doubles(load_npy(folder.path("y.npy")));
+  EXPECT_EQ(predict(folder.path("plain.safetensors")).find("took"), std::string::npos);
+  EXPECT_EQ(as_doubles(load_npy(folder.path("y.npy"))), logits);
+}
+
+TEST(TrainOptions, ClassesMayBeMoreThanTheTrainingLabelsShow) {
+  const TemporaryFolder folder;
+  write_tiny_idx(folder);
+  folder.write("data/t10k-labels-idx1-ubyte", idx_labels_file({0, 1, 2, 0, 1, 6}));
+  const auto arguments = [&](const std::string& out) {
+    return Arguments{"train",        "simple_cnn",
+                     "--data",       folder.path("data"),
+                     "--out",        folder.path(out),
+                     "--image-size", "8",
+                     "--epochs",     "1",
+                     "--threads",    "1"};
+  };
+  expect_fails(arguments("none"), {"t10k-labels", "record 5", "got 6", "--classes"});
+  expect_fails(arguments("none") + Arguments{"--classes", "6"}, {"got 6, wanted at most 5"});
+  expect_runs(arguments("run") + Arguments{"--classes", "7"});
+  EXPECT_EQ(nlohmann::json::parse(folder.read("run/config.json")).at("num_classes"), 7);
+  const std::string best = folder.path("run/best.safetensors");
+  EXPECT_EQ(read_weights(best).at("fc2.bias").size(), 7U);
+  // What the checkpoint has classes for, predict takes.
+  const std::string out = expect_runs({"predict", "simple_cnn", "--checkpoint", best, "--data",
+                                       folder.path("data"), "--output", folder.path("y.npy")})
+                              .out;
+  EXPECT_NE(out.find("6 test images"), std::string::npos) << out;
+  EXPECT_EQ(load_npy(folder.path("y.npy")).shape(), (Shape{6, 7}));
+  expect_runs(arguments("next") + Arguments{"--classes", "7", "--init", best});
+  expect_fails(arguments("none") + Arguments{"--classes", "8", "--init", best},
+               {"the checkpoint has 7 classes, wanted 8 (--classes)"});
+}
+
 TEST(TrainOptions, InitMayHaveMoreClassesThanTheDataAndAnotherDtype) {
   const TemporaryFolder folder;
   SimpleCNN::Options options = tiny_model;

@@ -217,10 +217,22 @@ TEST(File, RefusesTargetsThatAreNoFile) {
   EXPECT_EQ(folder.names(), (Parts{"fifo", "file"}));
 }
 
-TEST(File, PrintableTextIsShortAndPlain) {
-  EXPECT_EQ(printable("layers.0.weight"), "layers.0.weight");
-  EXPECT_EQ(printable("a\x1b[1m\n\xff"), "a\\x1b[1m\\x0a\\xff");
-  EXPECT_EQ(printable(std::string(1000, 'x')), std::string(80, 'x') + "...");
+TEST(File, PathsInMessagesAreEscaped) {
+  const TemporaryFolder folder;
+  const std::string name = "a\x1b[1m\n\xff";
+  const std::string shown = folder.path("a\\x1b[1m\\x0a\\xff") + ": ";
+  expect_file_error([&] { InputFile(folder.path(name)); }, {shown, "No such file"});
+  expect_file_error([&] { write_file_atomically(folder.path(name + "/x"), "new"); },
+                    {folder.path("a\\x1b[1m\\x0a\\xff/x: "), "No such file"});
+}
+
+TEST(File, PathsWithAZeroByteAreRefused) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("a", "old") + std::string("\0b", 2);
+  const Parts parts = {folder.path("a\\x00b: "), "zero byte"};
+  expect_file_error([&] { read_file(file, 100); }, parts);
+  expect_file_error([&] { write_file_atomically(file, "new"); }, parts);
+  EXPECT_EQ(folder.read("a"), "old");
 }
 
 }  // namespace

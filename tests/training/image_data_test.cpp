@@ -1,5 +1,6 @@
 #include "training/image_data.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/training/bad_files.h"
@@ -109,6 +110,38 @@ TEST(ImageData, LoadsIdxWithDotsAndOneClass) {
   folder.write("raw/t10k-labels.idx1-ubyte", idx_labels("\1"));
   EXPECT_EQ(load_image_data(folder.path()).classes, 2);
   EXPECT_EQ(load_image_data(folder.path("raw")).classes, 2);
+}
+
+TEST(ImageData, ClassesMayBeMoreThanTheTrainingLabelsShow) {
+  const TemporaryFolder idx;
+  write_idx(idx);
+  idx.write("t10k-labels-idx1-ubyte", idx_labels("\1\3"));
+  EXPECT_EQ(load_image_data(idx.path(), 4).classes, 4);
+  EXPECT_EQ(load_image_data(idx.path(), 7).classes, 7);
+  EXPECT_EQ(load_image_data(idx.path(), 7).test.labels.to_vector<int64_t>(),
+            (std::vector<int64_t>{1, 3}));
+  const auto refused = [](const TemporaryFolder& folder, int64_t classes, const Parts& parts) {
+    expect_file_error([&] { load_image_data(folder.path(), classes); }, parts);
+  };
+  refused(idx, 3, {"t10k-labels", "record 1", "got 3", "at most 2"});
+  refused(idx, 2, {"train-labels", "record 1", "got 2", "at most 1"});
+  const TemporaryFolder ten;
+  write_cifar10(ten);
+  EXPECT_EQ(load_image_data(ten.path(), 12).classes, 12);
+  refused(ten, 9, {ten.path(), "got 9 classes", "CIFAR-10", "up to 9"});
+  const TemporaryFolder hundred;
+  write_cifar100(hundred);
+  refused(hundred, 10, {"got 10 classes", "CIFAR-100", "up to 99"});
+}
+
+TEST(ImageData, NamesTheFilesThatItReads) {
+  const TemporaryFolder folder;
+  write_cifar10(folder);
+  folder.write("notes.txt", "");
+  std::vector<std::string> files = image_data_files(folder.path());
+  std::sort(files.begin(), files.end());
+  EXPECT_EQ(files, (std::vector<std::string>{folder.path("data_batch_1.bin"),
+                                             folder.path("test_batch.bin")}));
 }
 
 TEST(ImageData, LoadsCifar10InTheOrderOfTheNumbers) {
@@ -225,7 +258,9 @@ TEST(ImageData, RefusesBadIdxFiles) {
       {train_labels, idx_labels("\1\1\1") + "x", {"got 12 bytes", "wanted 11"}},
       {train_labels, idx_labels("\1\1"), {"got 2", "wanted 3", "train-images-idx3-ubyte"}},
       {"t10k-images-idx3-ubyte", idx_images(2, 3, 3), {"got 3 x 3", "wanted 2 x 3", train_images}},
-      {"t10k-labels-idx1-ubyte", idx_labels("\1\3"), {"record 1", "got 3", "at most 2"}},
+      {"t10k-labels-idx1-ubyte",
+       idx_labels("\1\3"),
+       {"record 1", "got 3", "at most 2", "--classes"}},
   };
   for (const Case& bad : cases) {
     expect_refused_with(write_idx, bad.name, bad.bytes, bad.parts);

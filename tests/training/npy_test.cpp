@@ -72,6 +72,33 @@ TEST(Npy, LoadsEveryDtype) {
   expect_loads<uint8_t>(npy(dict("|b1", "(3,)"), std::string("\x00\x01\x02", 3)), {3}, {0, 1, 1});
 }
 
+TEST(Npy, WidensFloat16) {
+  // One, -2, the largest, the smallest subnormal and the largest one, the smallest normal number,
+  // zeros, infinities, NaN.
+  const std::vector<uint16_t> halves = {0x3c00, 0xc000, 0x7bff, 0x0001, 0x83ff, 0x0400,
+                                        0x0000, 0x8000, 0x7c00, 0xfc00, 0x7e01};
+  const std::vector<float> wanted = {1,        -2, 65504, 0x1p-24F, -0x1.ff8p-15F,
+                                     0x1p-14F, 0,  -0.0F, INFINITY, -INFINITY};
+  for (const bool big : {false, true}) {
+    const Tensor tensor = load(npy(dict(big ? ">f2" : "<f2", "(11,)"), raw(halves, big)));
+    EXPECT_EQ(tensor.dtype(), float32);
+    const std::vector<float> values = tensor.to_vector<float>();
+    ASSERT_EQ(values.size(), halves.size());
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      EXPECT_EQ(values[i], wanted[i]) << i;
+      EXPECT_EQ(std::signbit(values[i]), std::signbit(wanted[i])) << i;
+    }
+    EXPECT_TRUE(std::isnan(values.back()));
+  }
+  const std::vector<uint16_t> columns = {0x3c00, 0x4200, 0x4000, 0x4400};  // 1, 3, 2, 4
+  for (const bool big : {false, true}) {
+    expect_loads<float>(npy(dict(big ? ">f2" : "<f2", "(2, 2)", "True"), raw(columns, big)), {2, 2},
+                        {1, 2, 3, 4});
+  }
+  expect_loads<float>(npy(dict("<f2", "(0, 3)"), ""), {0, 3}, {});
+  expect_refused(npy(dict("<f2", "(2,)"), "123"), {"got 3 bytes", "wanted 4"});
+}
+
 TEST(Npy, LoadsEveryVersionAndShape) {
   const std::string data = raw<float>({1, 2, 3, 4, 5, 6});
   for (const char version : {'\1', '\2', '\3'}) {
@@ -147,7 +174,7 @@ TEST(Npy, RefusesBadDicts) {
 }
 
 TEST(Npy, RefusesOtherDtypesByName) {
-  for (const std::string descr : {"|O", "<f2", "<c8", "<U3", "|S4", "<u4", "<i2", "|i1", "<M8[ns]",
+  for (const std::string descr : {"|O", "|f2", "<c8", "<U3", "|S4", "<u4", "<i2", "|i1", "<M8[ns]",
                                   "|V8", "f4", "=f4", "|f4", "<", "", "<f44"}) {
     expect_refused(npy(dict(descr, "(1,)"), "12345678"), {"dtype: got '" + descr + "'", "f4, f8"});
   }

@@ -133,13 +133,14 @@ TEST(Safetensors, RefusesBadJson) {
       {"[]", {"got an array", "an object"}},
       {"7", {"got 7", "an object"}},
       {"\"text\"", {"the string \"text\""}},
-      {"null", {"got null"}},
+      {"null", {"got null", "an object"}},
       {"{\"w\":3}", {"\"w\"", "got 3", "an object"}},
       {"{\"w\":{}}", {"\"w\"", "no dtype"}},
       {"{\"w\":{\"dtype\":\"U8\",\"shape\":[1]}}", {"\"w\"", "no data_offsets"}},
       {object({tensor, tensor}), {"\"w\"", "twice"}},
       {"{\"w\":{\"dtype\":\"U8\",\"dtype\":\"U8\"}}", {"\"w\"", "\"dtype\"", "twice"}},
-      {"{\"w\":{\"other\":1}}", {"\"w\"", "\"other\"", "data_offsets"}},
+      {"{\"w\":{\"other\":1}}", {"\"w\"", "no dtype"}},
+      {"{\"w\":{\"dtype\":-0}}", {"\"w\", dtype", "got -0", "a string"}},
       {"{\"w\":{\"dtype\":1}}", {"\"w\", dtype", "got 1", "a string"}},
       {"{\"w\":{\"shape\":\"U8\"}}", {"\"w\", shape", "\"U8\"", "an array"}},
       {"{\"w\":{\"shape\":{}}}", {"\"w\", shape", "an object"}},
@@ -151,6 +152,14 @@ TEST(Safetensors, RefusesBadJson) {
       {"{\"__metadata__\":{\"k\":{}}}", {"\"k\"", "an object", "a string"}},
       {"{\"__metadata__\":{\"k\":\"\",\"k\":\"\"}}", {"\"k\"", "twice"}},
       {"{\"__metadata__\":{},\"__metadata__\":{}}", {"__metadata__", "twice"}},
+      {"{\"__metadata__\":null,\"__metadata__\":{}}", {"__metadata__", "twice"}},
+      {"{\"__metadata__\":false}", {"__metadata__", "got false", "an object"}},
+      {"{\"__metadata__\":{\"k\":null}}", {"\"k\"", "got null", "a string"}},
+      {"{\"w\":null}", {"\"w\"", "got null", "an object"}},
+      {"\xef\xbb\xbf{}", {"byte order mark"}},
+      {"{\"w\":{\"more\":[{\"a\":1}],\"dtype\":\"U8\",\"shape\":[1]}}", {"no data_offsets"}},
+      {"{\"w\":{\"more\":" + std::string(5000, '['), {"\"more\"", "levels"}},
+      {"{\"w\":{\"shape\":null}}", {"\"w\", shape", "got null"}},
       {std::string(5000, '['), {"got an array"}},
       {std::string(5000, '[') + std::string(5000, ']'), {"got an array"}},
   };
@@ -161,8 +170,35 @@ TEST(Safetensors, RefusesBadJson) {
   for (int i = 0; i < 5000; ++i) {
     deep += "{\"a\":";
   }
-  expect_refused(file_of(deep), {"\"a\"", "wanted dtype"});
+  expect_refused(file_of(deep), {"\"a\"", "levels"});
   expect_refused(file_of("{\"w\":{\"shape\":" + std::string(5000, '[')), {"got an array"});
+}
+
+TEST(Safetensors, ReadsWhatTheReferenceReads) {
+  const TemporaryFolder folder;
+  const auto load = [&](const std::string& json) {
+    return load_safetensors(folder.write("x", file_of(json, "x")));
+  };
+  const std::string w = one("U8", "[1]", "[0,1]");
+  const std::string more = R"("w":{"dtype":"U8","more":{"a":[1,-2,3e9,null,true,{"shape":"x"}]},)"
+                           R"("shape":[1],"more":"again","data_offsets":[0,1],"last":[]})";
+  for (const std::string& json :
+       {object({R"("__metadata__":null)", w}), object({w, R"("__metadata__":null)"}),
+        object({R"("__metadata__":{})", w}), object({R"("__met\u0061data__":null)", w}),
+        object({more}), " \n" + object({w}), object({w}) + "  \t\r\n"}) {
+    SCOPED_TRACE(json);
+    const NamedTensors loaded = load(json);
+    ASSERT_EQ(loaded.tensors.size(), 1U);
+    EXPECT_EQ(loaded.tensors[0].first, "w");
+    EXPECT_EQ(loaded.tensors[0].second.to_vector<uint8_t>(), std::vector<uint8_t>{'x'});
+    EXPECT_TRUE(loaded.metadata.empty());
+  }
+}
+
+TEST(Safetensors, NamesInMessagesAreWholeAndHarmless) {
+  const std::string name = R"(a\u0000b\u001b[1m\nc\u202e)";
+  expect_refused(file_of(object({one("I32", "[1]", "[0,4]", name)}), "1234"),
+                 {R"("a\x00b\x1b[1m\x0ac\u202e": dtype: got I32, wanted F32)"});
 }
 
 TEST(Safetensors, RefusesBadShapes) {
@@ -172,6 +208,7 @@ TEST(Safetensors, RefusesBadShapes) {
   };
   for (const Case& bad :
        std::vector<Case>{{"[-1]", {"got -1", "0 or more"}},
+                         {"[-0]", {"got -0", "0 or more"}},
                          {"[1.5]", {"got 1.5"}},
                          {"[8e0]", {"got 8e0"}},
                          {"[9223372036854775808]", {"got 9223372036854775808"}},

@@ -17,7 +17,7 @@ Order order_from_environment() {
   check<ValueError>(name == "late" || name == "immediate" || name == "random",
                     "[emulated device] WARPTAPE_SIMT_QUEUE: got \"{}\", wanted late, immediate or "
                     "random",
-                    name);
+                    escaped(name));
   return name == "late" ? Order::Late : name == "immediate" ? Order::Immediate : Order::Random;
 }
 

@@ -1,9 +1,10 @@
 // The current stream, and what follows a launch.
 
 #include <cstdlib>
-#include <cstring>
+#include <string>
 
 #include "core/device/gpu/parts.h"
+#include "core/error.h"
 
 namespace warptape::gpu {
 namespace {
@@ -22,7 +23,10 @@ StreamHandle shared_stream() {
 void finish_launch(StreamHandle stream) {
   static const bool synchronizes = [] {
     const char* text = std::getenv("WARPTAPE_SYNC");
-    return text != nullptr && std::strcmp(text, "1") == 0;
+    const std::string value = text == nullptr || *text == '\0' ? "0" : text;
+    check<ValueError>(value == "0" || value == "1",
+                      "[device] WARPTAPE_SYNC: got \"{}\", wanted 0 or 1", escaped(value));
+    return value == "1";
   }();
   if (synchronizes && !is_capturing()) {
     synchronize(stream);
