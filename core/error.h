@@ -23,6 +23,19 @@ struct Site {
 
 struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
+  const char* what() const noexcept override;
+
+  // The path of the layer in which the error arose, such as "layers.2.fc1", stands before the rule:
+  // "[linear] layers.2.fc1: ...". Modules put it together while the error leaves them, one after
+  // the other; `module` is the one that it left last.
+  void set_layer(const void* module, std::string path);
+  const void* module() const { return module_; }
+  const std::string& layer() const { return layer_; }
+
+ private:
+  const void* module_ = nullptr;
+  std::string layer_;
+  std::string message_;  // with the layer's path; empty: there is none
 };
 struct ShapeError : Error {
   using Error::Error;

@@ -3,23 +3,36 @@
 // requires_grad}. Copying a Parameter copies the state deeply (so copying a module does), moving
 // keeps it (optimizers and tapes hold the state), tie() shares it.
 
+#include <iosfwd>
 #include <memory>
 
 #include "core/tensor.h"
 
 namespace warptape {
 
-struct ParameterState {
+struct ParameterState : std::enable_shared_from_this<ParameterState> {
+  ParameterState();
+  ~ParameterState();
+  ParameterState(const ParameterState&) = delete;
+  ParameterState& operator=(const ParameterState&) = delete;
+
+  // Takes the tensor for the value, sharing its storage; the way in for every new value.
+  void set_value(const Tensor& tensor);
+
+  const uint64_t id;  // from 1, never used twice; the value carries it
   Tensor value;
   Tensor grad;  // allocated at its first use; keeps its address until the parameter moves
   bool grad_is_empty = true;
   bool requires_grad = true;
 };
 
+// The parameter whose value this is, sharing its storage; null where there is none any more.
+std::shared_ptr<ParameterState> find_parameter(const Tensor& value);
+
 class Parameter {
  public:
   Parameter() : state_(std::make_shared<ParameterState>()) {}
-  explicit Parameter(const Tensor& value);  // shares the storage
+  explicit Parameter(const Tensor& value);  // shares the storage, as a constant
   Parameter(const Parameter& other);
   Parameter& operator=(const Parameter& other);
   Parameter(Parameter&&) noexcept = default;
@@ -27,6 +40,8 @@ class Parameter {
   ~Parameter() = default;
 
   bool defined() const { return state_ && state_->value.defined(); }
+  // As an operand it is the parameter itself, so that ops on it are recorded; detach() makes a
+  // constant of it.
   const Tensor& value() const { return state_->value; }
 
   // Copies the elements in, from any device, cast to the parameter's dtype; ShapeError if the shape
@@ -48,5 +63,7 @@ class Parameter {
  private:
   std::shared_ptr<ParameterState> state_;
 };
+
+std::ostream& operator<<(std::ostream& out, const Parameter& parameter);  // its value
 
 }  // namespace warptape

@@ -63,7 +63,7 @@ void Module::train(bool on) {
 
 void Module::to(Device device) {
   for (const auto& state : parameters(*this)) {
-    state->value = state->value.to(device);
+    state->set_value(state->value.detach().to(device));
     if (state->grad.defined()) {
       state->grad = state->grad.to(device);
     }

@@ -41,8 +41,8 @@ class Weight {
 
   // What a layer hands to its op; site is the caller's line.
   Operand operand(const Site& site);
-  // The weight's elements, not recorded.
-  Tensor value();
+  // The weight, recorded on the innermost tape if there is one; detach() makes a constant of it.
+  Tensor value(const Site& site = Site::here());
   const Shape& shape() const { return shape_; }
 
   // Copies the elements in; of a reparametrised weight, through to what it is computed from.
