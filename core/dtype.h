@@ -2,6 +2,7 @@
 // Element types and how a run-time type becomes a compile-time one.
 
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <type_traits>
 
@@ -46,6 +47,8 @@ constexpr const char* to_string(DType dtype) {
   }
   return "?";
 }
+
+std::ostream& operator<<(std::ostream& out, DType dtype);
 
 // The DType of a C++ element type.
 template <class T>

@@ -33,6 +33,19 @@ struct Error : std::runtime_error {
   // Escapes the message once more, but for its line ends: whoever wrote it, it reaches what()
   // whole, and a terminal harmless.
   explicit Error(const std::string& message);
+  const char* what() const noexcept override;
+
+  // The path of the layer in which the error arose, such as "layers.2.fc1", stands before the rule:
+  // "[linear] layers.2.fc1: ...". Modules put it together while the error leaves them, one after
+  // the other; `module` is the one that it left last.
+  void set_layer(const void* module, std::string path);
+  const void* module() const { return module_; }
+  const std::string& layer() const { return layer_; }
+
+ private:
+  const void* module_ = nullptr;
+  std::string layer_;
+  std::string message_;  // with the layer's path; empty: there is none
 };
 struct ShapeError : Error {
   using Error::Error;

@@ -3,7 +3,8 @@
 namespace warptape {
 
 void check_defined(const char* op, const Operand& x) {
-  check<Error>(x.defined(), x.site(), "[{}] got an undefined tensor", op);
+  check<Error>(x.defined(), x.site(), "[{}] got an undefined tensor: it was never given elements",
+               op);
 }
 
 void check_floating(const char* op, const Operand& x) {
@@ -25,6 +26,13 @@ void check_same_kind(const char* op, const Operand& a, const Operand& b) {
   check<DeviceError>(a.device() == b.device(), a.site(),
                      "[{}] devices: got {} and {}, wanted one device", op, to_string(a.device()),
                      to_string(b.device()));
+}
+
+void check_countable(const char* op, const char* what, const Shape& shape, DType dtype,
+                     const Site& site) {
+  check<ShapeError>(shape.is_countable(size_of(dtype)), site,
+                    "[{}] {}: got shape {} of {}, wanted fewer than 2^63 bytes", op, what, shape,
+                    to_string(dtype));
 }
 
 }  // namespace warptape

@@ -1,36 +1,33 @@
 #pragma once
-// Operand: what an op takes. Made implicitly from a Tensor or a Parameter, it captures the caller's
-// line, which errors, anomaly mode and Tape::dot() name. A layer's forward takes Operands and
-// passes them on, so that the line is the user's.
+// Operand: what an op takes, a tensor that knows the caller's line and whether it is a parameter.
+// Made implicitly from a Tensor or a Parameter; errors, anomaly mode and Tape::dot() name the line.
+// A layer's forward takes Operands and passes them on, so that the line is the user's:
+//   Tensor y = x;                     // x as a tensor, on the tape as x is
+//   return deep_ ? fc(x) : Tensor(x); // both branches need one type
 
 #include "core/parameter.h"
 #include "core/tensor.h"
 
 namespace warptape {
 
-class Operand {
+class Operand : public Tensor {
  public:
+  // The value of a parameter is that parameter: what Parameter::value() returned is recorded too.
   Operand(const Tensor& tensor, const char* file = __builtin_FILE(), int line = __builtin_LINE())
-      : tensor_(tensor), site_{file, line} {}
+      : Tensor(tensor), site_{file, line} {
+    if (parameter_id() != 0) {
+      parameter_ = find_parameter(tensor);
+    }
+  }
   Operand(const Parameter& parameter, const char* file = __builtin_FILE(),
           int line = __builtin_LINE())
-      : tensor_(parameter.value()), parameter_(parameter.state()), site_{file, line} {}
+      : Tensor(parameter.value()), parameter_(parameter.state()), site_{file, line} {}
 
-  const Tensor& tensor() const { return tensor_; }
+  const Tensor& tensor() const { return *this; }
   const std::shared_ptr<ParameterState>& parameter() const { return parameter_; }  // or null
   const Site& site() const { return site_; }
 
-  bool defined() const { return tensor_.defined(); }
-  const Shape& shape() const { return tensor_.shape(); }
-  int rank() const { return tensor_.rank(); }
-  int64_t size(int dim) const { return tensor_.size(dim); }
-  int64_t numel() const { return tensor_.numel(); }
-  DType dtype() const { return tensor_.dtype(); }
-  Device device() const { return tensor_.device(); }
-  MemoryFormat memory_format() const { return tensor_.memory_format(); }
-
  private:
-  Tensor tensor_;
   std::shared_ptr<ParameterState> parameter_;
   Site site_;
 };
@@ -40,5 +37,9 @@ void check_defined(const char* op, const Operand& x);
 void check_floating(const char* op, const Operand& x);  // defined, float32 or float64
 void check_rank(const char* op, const Operand& x, int rank, const char* wanted);
 void check_same_kind(const char* op, const Operand& a, const Operand& b);  // dtype and device
+// That a tensor of this shape, called `what`, can be counted: sizes come from options and
+// broadcasts too.
+void check_countable(const char* op, const char* what, const Shape& shape, DType dtype,
+                     const Site& site);
 
 }  // namespace warptape

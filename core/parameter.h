@@ -4,6 +4,7 @@
 // keeps it (optimizers and tapes hold the state), tie() shares it. Assigning one copies the
 // elements into the state that is there.
 
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,7 +13,16 @@
 
 namespace warptape {
 
-struct ParameterState {
+struct ParameterState : std::enable_shared_from_this<ParameterState> {
+  ParameterState();
+  ~ParameterState();
+  ParameterState(const ParameterState&) = delete;
+  ParameterState& operator=(const ParameterState&) = delete;
+
+  // Takes the tensor for the value, sharing its storage; the way in for every new value.
+  void set_value(const Tensor& tensor);
+
+  const uint64_t id;  // from 1, never used twice; the value carries it
   Tensor value;
   Tensor grad;  // allocated at its first use; keeps its address until the parameter moves
   bool grad_is_empty = true;
@@ -22,10 +32,13 @@ struct ParameterState {
   bool awaits_step = false;  // it is in the list of fresh gradients (core/fresh_gradients.h)
 };
 
+// The parameter whose value this is, sharing its storage; null where there is none any more.
+std::shared_ptr<ParameterState> find_parameter(const Tensor& value);
+
 class Parameter {
  public:
   Parameter() : state_(std::make_shared<ParameterState>()) {}
-  explicit Parameter(const Tensor& value);  // shares the storage
+  explicit Parameter(const Tensor& value);  // shares the storage, as a constant
   Parameter(const Parameter& other);
   // Copies other's elements into this parameter, which stays the same one to optimizers and to what
   // is tied to it. Only where they cannot hold them (another shape or dtype, or one of both is
@@ -36,6 +49,8 @@ class Parameter {
   ~Parameter() = default;
 
   bool defined() const { return state_ && state_->value.defined(); }
+  // As an operand it is the parameter itself, so that ops on it are recorded; detach() makes a
+  // constant of it.
   const Tensor& value() const;
 
   // Copies the elements in, from any device, cast to the parameter's dtype; ShapeError if the shape
@@ -62,5 +77,7 @@ class Parameter {
 // For whoever is about to copy an object that has these parameters, each by the copy constructor:
 // those of them that are tied to each other have copies that are tied to each other.
 void expect_copies(const std::vector<const Parameter*>& parameters);
+
+std::ostream& operator<<(std::ostream& out, const Parameter& parameter);  // its value
 
 }  // namespace warptape

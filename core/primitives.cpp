@@ -96,16 +96,21 @@ void add(const Tensor& from, Tensor& to) {
 
 Tensor relayout(const Tensor& tensor, MemoryFormat format) {
   if (tensor.memory_format() == normalized(format, tensor.rank())) {
-    return tensor.detach();
+    Tensor same = tensor;
+    same.cut_from(tensor, "primitives::relayout");
+    return same;
   }
   Tensor result = Tensor::empty(tensor.shape(), tensor.dtype(), tensor.device(), format);
   copy(tensor, result);
+  result.cut_from(tensor, "primitives::relayout");
   return result;
 }
 
 Tensor cast(const Tensor& tensor, DType dtype) {
   if (tensor.dtype() == dtype) {
-    return tensor.detach();
+    Tensor same = tensor;
+    same.cut_from(tensor, "primitives::cast");
+    return same;
   }
   Tensor result = Tensor::empty(tensor.shape(), dtype, tensor.device(), tensor.memory_format());
   dispatch_all(tensor.dtype(), [&]<class From>() {
@@ -128,6 +133,7 @@ Tensor cast(const Tensor& tensor, DType dtype) {
           });
     });
   });
+  result.cut_from(tensor, "primitives::cast");
   return result;
 }
 

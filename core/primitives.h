@@ -1,6 +1,7 @@
 #pragma once
 // The only arithmetic that core knows: what the tape itself needs. Nothing here is recorded on a
-// tape; the differentiable ops live in kernels/.
+// tape: it is for what computes, behind an op. Tensor::to and Tensor::clone are recorded, and the
+// differentiable ops live in kernels/.
 
 #include "core/tensor.h"
 
@@ -14,7 +15,8 @@ void copy(const Tensor& from, Tensor& to);
 // to <- to + from, floating dtypes; same shape and dtype, any formats.
 void add(const Tensor& from, Tensor& to);
 
-// The same elements in another memory format; shares the storage if the format is the same.
+// The same elements in another memory format; shares the storage if the format is the same. An op
+// that takes the result for an operand, or that of cast, gets an error from backward.
 Tensor relayout(const Tensor& tensor, MemoryFormat format);
 
 // The same elements as another dtype (C++ conversion); shares the storage if the dtype is the same.

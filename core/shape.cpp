@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/checked_size.h"
+
 namespace warptape {
 
 Shape::Shape(std::span<const int64_t> sizes) {
@@ -18,12 +20,38 @@ void Shape::append(int64_t size) {
 }
 
 int64_t Shape::numel() const {
-  int64_t count = 1;
+  CheckedSize count = 1;
+  bool empty = false;
+  bool negative = false;
   for (int64_t size : *this) {
-    check<ShapeError>(!__builtin_mul_overflow(count, size, &count),
-                      "[Shape] {}: the number of elements overflows 64 bits", *this);
+    empty = empty || size == 0;
+    negative = negative || size < 0;
+    count = count * (size == 0 ? 1 : size);
   }
-  return count;
+  check<ShapeError>(!negative, "[Shape] sizes: got {}, wanted 0 or more", *this);
+  check<ShapeError>(count.fits(), "[Shape] {}: the number of elements overflows 64 bits", *this);
+  return empty ? 0 : count.value();
+}
+
+bool Shape::is_countable(int64_t unit) const {
+  CheckedSize count = unit;
+  bool negative = false;
+  for (int64_t size : *this) {
+    negative = negative || size < 0;
+    count = count * (size == 0 ? 1 : size);
+  }
+  return count.fits() && !negative;
+}
+
+void Shape::refuse_dim(int dim) const {
+  check<ShapeError>(rank_ > 0, "[Shape] dim: got {} of a scalar, which has no dimensions", dim);
+  throw ShapeError(fmt::format("[Shape] dim: got {}, wanted {} to {} in shape {}", dim, -rank_,
+                               rank_ - 1, *this));
+}
+
+int64_t CheckedStrides::operator[](int dim) const {
+  const int index = normalized_dim(dim, rank_, "strides", {});
+  return strides_[static_cast<size_t>(index)];
 }
 
 bool Shape::operator==(const Shape& other) const {
@@ -54,6 +82,8 @@ Strides strides_of(const Shape& shape, MemoryFormat format) {
 }
 
 int normalized_dim(int dim, int rank, const char* op, const Site& site) {
+  check<ShapeError>(rank > 0, site, "[{}] dim: got {} of a scalar, which has no dimensions", op,
+                    dim);
   check<ShapeError>(dim >= -rank && dim < rank, site, "[{}] dim: got {}, wanted {} to {}", op, dim,
                     -rank, rank - 1);
   return dim < 0 ? dim + rank : dim;
@@ -71,6 +101,10 @@ Shape broadcast_shapes(const Shape& a, const Shape& b, const char* op, const Sit
                       "[{}] shapes must broadcast: got {} and {}", op, a, b);
     result.append(size_a == 1 ? size_b : size_a);
   }
+  check<ShapeError>(result.is_countable(), site,
+                    "[{}] shapes: got {} and {}, which broadcast to {}, whose number of elements "
+                    "overflows 64 bits",
+                    op, a, b, result);
   return result;
 }
 

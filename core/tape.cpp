@@ -37,7 +37,7 @@ LiveTapes& live_tapes() {
 
 // Whether the tensor belongs to `innermost` (null: no tape is open on this thread).
 bool is_on(const Operand& operand, const Tape* innermost) {
-  const uint64_t id = operand.tensor().tape_handle().tape;
+  const uint64_t id = operand.tape_handle().tape;
   if (id == 0) {
     return false;
   }
@@ -54,13 +54,29 @@ bool wants_gradient(const Operand& operand) {
   return operand.defined() && operand.parameter() && operand.parameter()->requires_grad;
 }
 
+// What became of a tensor that an op recorded and whose gradient cannot be passed on; nothing for
+// all others, constants among them.
+std::string what_became_of(const Operand& operand, const Tape& tape) {
+  const TapeHandle& handle = operand.tape_handle();
+  if (handle.tape != 0 && handle.tape != tape.id() && !handle.watched) {
+    return "was recorded by a tape that is closed or gone";
+  }
+  const Cut& cut = operand.cut();
+  if (cut.by != nullptr && !cut.meant && cut.tape == tape.id()) {
+    return fmt::format("{} cut off from this tape, as it is not recorded", cut.by);
+  }
+  return {};
+}
+
 }  // namespace
 
 const Tensor& Saved::get() const {
-  check<TapeError>(tensor_.version() == version_,
-                   "[backward] a tensor of shape {} that this op saved was written to since: "
-                   "version {}, saved at {}",
-                   tensor_.shape(), tensor_.version(), version_);
+  if (tensor_.defined()) {  // one that an op left out has not changed
+    check<TapeError>(tensor_.version() == version_,
+                     "[backward] a tensor of shape {} that this op saved was written to since: "
+                     "version {}, saved at {}",
+                     tensor_.shape(), tensor_.version(), version_);
+  }
   return tensor_;
 }
 
@@ -91,19 +107,35 @@ Tape* Tape::recording(std::span<const Operand* const> inputs) {
   Tape* innermost = open_tapes.empty() ? nullptr : open_tapes.back();
   bool wanted = false;
   for (const Operand* input : inputs) {
-    wanted = is_on(*input, innermost) || (innermost != nullptr && wants_gradient(*input)) || wanted;
+    wanted = is_on(*input, innermost) || wanted;
+    if (innermost == nullptr) {
+      continue;
+    }
+    wanted = wanted || wants_gradient(*input);
+    // Rare: nearly all operands are on the tape, parameters or plain constants.
+    if (input->cut().by != nullptr || input->tape_handle().tape != 0) {
+      wanted = wanted || !what_became_of(*input, *innermost).empty();
+      const Cut& cut = input->cut();
+      if (cut.by != nullptr && (cut.tape == 0 || cut.tape == innermost->id())) {
+        innermost->seen_cut_ = {cut.by, input->site()};
+      }
+    }
   }
   return wanted ? innermost : nullptr;
 }
 
 void Tape::record(const char* op, std::span<const Operand* const> inputs,
                   std::span<Tensor* const> outputs, BackwardFunction backward) {
-  Record record{op, {}, {}, {}, std::move(backward)};
+  Record record{op, {}, {}, {}, std::move(backward), {}};
   for (const Operand* input : inputs) {
     if (record.site.file == nullptr) {
       record.site = input->site();
     }
     record.inputs.push_back(slot_of(*input));
+    if (record.lost.empty() && record.inputs.back() < 0) {
+      record.lost = what_became_of(*input, *this);
+      has_lost_ = has_lost_ || !record.lost.empty();
+    }
   }
   for (Tensor* output : outputs) {
     const int32_t slot = add_slot(*output, nullptr);
@@ -128,7 +160,7 @@ int32_t Tape::find_slot(const Operand& operand) const {
     const auto found = parameter_slots_.find(operand.parameter().get());
     return found == parameter_slots_.end() ? -1 : found->second;
   }
-  const TapeHandle& handle = operand.tensor().tape_handle();
+  const TapeHandle& handle = operand.tape_handle();
   return handle.tape == id_ ? handle.slot : -1;
 }
 
@@ -145,7 +177,7 @@ void Tape::watch(Tensor& x) {
   check_open("watch", {});
   check<DTypeError>(is_floating(x.dtype()), "[watch] dtype: got {}, wanted float32 or float64",
                     to_string(x.dtype()));
-  x.set_tape_handle({id_, add_slot(x, nullptr)});
+  x.set_tape_handle({id_, add_slot(x, nullptr), true});
   slots_.back().leaf = true;
 }
 
@@ -154,6 +186,53 @@ Tensor Tape::gradient(const Tensor& x) const {
   check<TapeError>(handle.tape == id_ && slot(handle.slot).leaf,
                    "[gradient] got a tensor that this tape does not watch");
   return slot(handle.slot).grad;
+}
+
+int32_t Tape::slot_to_walk_from(const char* what, const Operand& y) const {
+  const int32_t from = find_slot(y);
+  check<TapeError>(from >= 0, y.site(), "[{}] got a tensor that {}", what,
+                   from >= 0 ? std::string() : why_not_here(y));
+  return from;
+}
+
+std::string Tape::why_not_here(const Operand& y) const {
+  const uint64_t tape = y.tape_handle().tape;
+  if (tape != 0) {
+    return live_tapes().contains(tape) ? "belongs to another live tape"
+                                       : "was recorded by a tape that is closed or gone";
+  }
+  if (y.cut().by != nullptr && y.cut().tape == id_) {
+    return fmt::format("{} cut off from this tape", y.cut().by);
+  }
+  std::string why = "does not depend on any parameter or watched tensor of this tape";
+  if (seen_cut_.by != nullptr) {
+    why += fmt::format("; {} cut off a tensor that an op took{}", seen_cut_.by, at(seen_cut_.site));
+  }
+  return why;
+}
+
+void Tape::check_nothing_lost(int32_t from) const {
+  if (!has_lost_) {
+    return;
+  }
+  std::vector<bool> used(slots_.size());
+  used[static_cast<size_t>(from)] = true;
+  for (size_t i = records_.size(); i-- > 0;) {
+    const Record& record = records_[i];
+    if (std::none_of(record.outputs.begin(), record.outputs.end(),
+                     [&](int32_t output) { return used[static_cast<size_t>(output)]; })) {
+      continue;
+    }
+    check<TapeError>(record.lost.empty(), record.site,
+                     "[backward] {} took a tensor that {}: what lies below it would get no "
+                     "gradient; use detach() to take it as a constant",
+                     record.op, record.lost);
+    for (int32_t input : record.inputs) {
+      if (input >= 0) {
+        used[static_cast<size_t>(input)] = true;
+      }
+    }
+  }
 }
 
 void Tape::check_open(const char* what, const Site& site) const {
@@ -165,10 +244,10 @@ void Tape::check_open(const char* what, const Site& site) const {
 }
 
 void Tape::backward(const Operand& y, BackwardOptions options) {
-  check<ShapeError>(y.defined() && y.numel() == 1, y.site(),
+  check_floating("backward", y);
+  check<ShapeError>(y.numel() == 1, y.site(),
                     "[backward] got a tensor of shape {}, wanted one element, or a seed gradient",
                     y.shape());
-  check_floating("backward", y);
   backward_from(y, nullptr, options);
 }
 
@@ -178,11 +257,8 @@ void Tape::backward(const Operand& y, const Tensor& seed, BackwardOptions option
 
 void Tape::backward_from(const Operand& y, const Tensor* seed, BackwardOptions options) {
   check_open("backward", y.site());
-  const int32_t from = find_slot(y);
-  check<TapeError>(
-      from >= 0, y.site(),
-      "[backward] got a tensor that does not depend on any parameter or watched tensor "
-      "of this tape");
+  const int32_t from = slot_to_walk_from("backward", y);
+  check_nothing_lost(from);
   for (Slot& slot : slots_) {
     slot.wanted = true;
   }
@@ -192,17 +268,20 @@ void Tape::backward_from(const Operand& y, const Tensor* seed, BackwardOptions o
 std::vector<Tensor> Tape::gradients(const Operand& y, const std::vector<Operand>& xs,
                                     GradientsOptions options) {
   check_open("gradients", y.site());
-  check<ShapeError>(y.defined() && y.numel() == 1, y.site(),
+  check_floating("gradients", y);
+  check<ShapeError>(y.numel() == 1, y.site(),
                     "[gradients] got a tensor of shape {}, wanted one element", y.shape());
-  const int32_t from = find_slot(y);
-  check<TapeError>(from >= 0, y.site(),
-                   "[gradients] got a tensor that does not depend on this tape");
-  check<NotDifferentiable>(!options.create_graph || records_.empty(), y.site(),
-                           "[gradients] create_graph: {} has no differentiable backward",
-                           records_.empty() ? "" : records_.back().op);
+  const int32_t from = slot_to_walk_from("gradients", y);
+  check<NotDifferentiable>(!options.create_graph, y.site(),
+                           "[gradients] create_graph: no op has a differentiable backward yet, so "
+                           "gradients of gradients cannot be recorded");
+  check_nothing_lost(from);
   std::vector<int32_t> wanted;
   for (const Operand& x : xs) {
     wanted.push_back(find_slot(x));
+    const bool constant = x.tape_handle().tape == 0 && x.cut().by == nullptr;
+    check<TapeError>(wanted.back() >= 0 || x.parameter() || constant, x.site(),
+                     "[gradients] x {}: got a tensor that {}", wanted.size() - 1, why_not_here(x));
   }
   // A slot's gradient is wanted if it is one of the xs or if an x reaches it; records are in order.
   for (Slot& slot : slots_) {

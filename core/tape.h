@@ -6,8 +6,10 @@
 //   tape.backward(loss);          // writes into empty parameter gradients, adds to others
 //
 // No tape, no recording. A tape belongs to the thread that made it, and tapes nest: the innermost
-// open one records. A tensor of a dead or closed tape is a constant; of a live one that is not this
-// thread's innermost, an error.
+// open one records. A tensor of a live tape that is not this thread's innermost is an error to
+// every op. So is, to backward, one that a dead or closed tape recorded: an op on a tape took it,
+// and what lies below it would get no gradient. detach() makes a constant of either. Without an
+// open tape all tensors are constants.
 
 #include <functional>
 #include <optional>
@@ -48,11 +50,13 @@ class Tape;
 // those of its inputs. Inputs are counted as they were recorded; nothing is zero-filled beforehand.
 class Backward {
  public:
-  // Whether anybody wants the gradient of this input. What nobody wants must not be computed.
+  // Whether anybody wants the gradient of this input. What nobody wants must not be computed: the
+  // functions below that take an input throw TapeError then, and all for an input or output that
+  // was not recorded.
   bool needs(int input) const;
 
   bool has_grad(int output = 0) const;       // false: that output had no influence
-  const Tensor& grad(int output = 0) const;  // in the output's memory format
+  const Tensor& grad(int output = 0) const;  // in the output's memory format; TapeError if none
   Tensor take_grad(int output = 0);          // the same, given up by the tape: can be given on
   // True if that gradient is the tape's own seed of ones: the output is the loss.
   bool grad_is_one(int output = 0) const;
@@ -70,6 +74,8 @@ class Backward {
   friend class Tape;
   Backward(Tape& tape, size_t record, bool keeps) : tape_(tape), record_(record), keeps_(keeps) {}
   int32_t slot_of_input(int input) const;
+  int32_t wanted_slot(const char* what, int input) const;
+  int32_t slot_of_output(int output) const;
   void finish();  // adds what was written to scratch
 
   Tape& tape_;
@@ -155,6 +161,12 @@ class Tape {
     std::vector<int32_t> inputs;  // slots; -1 for a constant
     std::vector<int32_t> outputs;
     BackwardFunction backward;
+    std::string lost;  // what became of an input whose gradient cannot be passed on
+  };
+  // The last tensor that an op took and that had been cut off from this tape or a parameter.
+  struct SeenCut {
+    const char* by = nullptr;
+    Site site;
   };
 
   int32_t find_slot(const Operand& operand) const;  // -1 if it is not on this tape
@@ -172,6 +184,9 @@ class Tape {
   void walk_records(int32_t from, const Tensor* seed, const Site& site, bool keep);
   void note_gradients(const Record& record);  // for optimizers
   void check_anomaly(const Record& record);
+  int32_t slot_to_walk_from(const char* what, const Operand& y) const;
+  std::string why_not_here(const Operand& y) const;
+  void check_nothing_lost(int32_t from) const;
   void check_open(const char* what, const Site& site) const;
   void close();
 
@@ -183,6 +198,8 @@ class Tape {
   int32_t one_slot_ = -1;
   std::vector<Record> records_;
   std::vector<Slot> slots_;
+  SeenCut seen_cut_;
+  bool has_lost_ = false;  // some record has
   std::unordered_map<const ParameterState*, int32_t> parameter_slots_;
 };
 

@@ -135,7 +135,26 @@ void Tape::check_anomaly(const Record& record) {
 }
 
 int32_t Backward::slot_of_input(int input) const {
-  return tape_.records_[record_].inputs[static_cast<size_t>(input)];
+  const Tape::Record& record = tape_.records_[record_];
+  check<TapeError>(input >= 0 && static_cast<size_t>(input) < record.inputs.size(),
+                   "[backward] input: got {}, wanted 0 to {}, as many as {} recorded", input,
+                   static_cast<int64_t>(record.inputs.size()) - 1, record.op);
+  return record.inputs[static_cast<size_t>(input)];
+}
+
+int32_t Backward::wanted_slot(const char* what, int input) const {
+  check<TapeError>(needs(input),
+                   "[backward] {}({}): nobody wants this gradient; ask needs({}) first", what,
+                   input, input);
+  return slot_of_input(input);
+}
+
+int32_t Backward::slot_of_output(int output) const {
+  const Tape::Record& record = tape_.records_[record_];
+  check<TapeError>(output >= 0 && static_cast<size_t>(output) < record.outputs.size(),
+                   "[backward] output: got {}, wanted 0 to {}, as many as {} recorded", output,
+                   static_cast<int64_t>(record.outputs.size()) - 1, record.op);
+  return record.outputs[static_cast<size_t>(output)];
 }
 
 bool Backward::needs(int input) const {
@@ -144,25 +163,26 @@ bool Backward::needs(int input) const {
 }
 
 bool Backward::has_grad(int output) const {
-  return tape_.slot(tape_.records_[record_].outputs[static_cast<size_t>(output)]).grad.defined();
+  return tape_.slot(slot_of_output(output)).grad.defined();
 }
 
 const Tensor& Backward::grad(int output) const {
-  return tape_.slot(tape_.records_[record_].outputs[static_cast<size_t>(output)]).grad;
+  check<TapeError>(has_grad(output), "[backward] output {} has no gradient; ask has_grad({}) first",
+                   output, output);
+  return tape_.slot(slot_of_output(output)).grad;
 }
 
 bool Backward::grad_is_one(int output) const {
-  return has_grad(output) &&
-         tape_.records_[record_].outputs[static_cast<size_t>(output)] == tape_.one_slot_;
+  return has_grad(output) && slot_of_output(output) == tape_.one_slot_;
 }
 
 Tensor Backward::take_grad(int output) {
-  Tape::Slot& slot = tape_.slot(tape_.records_[record_].outputs[static_cast<size_t>(output)]);
+  Tape::Slot& slot = tape_.slot(slot_of_output(output));
   return slot.leaf ? slot.grad : std::move(slot.grad);
 }
 
 GradientTarget Backward::into(int input) {
-  const int32_t slot = slot_of_input(input);
+  const int32_t slot = wanted_slot("into", input);
   // The same tensor as two inputs of one op: the second buffer is scratch, because a fused backward
   // may write both at once.
   if (std::find(handed_out_.begin(), handed_out_.end(), slot) != handed_out_.end()) {
@@ -173,7 +193,7 @@ GradientTarget Backward::into(int input) {
 }
 
 Tensor Backward::overwrite(int input) {
-  const int32_t index = slot_of_input(input);
+  const int32_t index = wanted_slot("overwrite", input);
   const Tape::Slot& slot = tape_.slot(index);
   const bool fresh = std::find(handed_out_.begin(), handed_out_.end(), index) == handed_out_.end();
   if (fresh && !tape_.holds_gradient(slot)) {
@@ -184,7 +204,7 @@ Tensor Backward::overwrite(int input) {
 }
 
 void Backward::give(int input, Tensor gradient) {
-  const int32_t slot = slot_of_input(input);
+  const int32_t slot = wanted_slot("give", input);
   if (std::find(handed_out_.begin(), handed_out_.end(), slot) != handed_out_.end()) {
     scratch_.emplace_back(slot, std::move(gradient));  // the buffer may not be written yet
     return;

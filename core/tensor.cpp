@@ -24,14 +24,13 @@ bool OffsetAllocations::are_on() {
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device, MemoryFormat format) {
   // Sizes come from files and options too: refuse what cannot be counted before allocating it.
-  int64_t bytes = size_of(dtype);
-  for (int64_t size : shape) {
-    check<ShapeError>(!__builtin_mul_overflow(bytes, size, &bytes),
-                      "[Tensor] shape {}: the size in bytes overflows 64 bits", shape);
-  }
+  const int64_t count = shape.numel();
+  check<ShapeError>(shape.is_countable(size_of(dtype)),
+                    "[Tensor] shape {} of {}: the size in bytes overflows 64 bits", shape,
+                    to_string(dtype));
   Tensor result;
   result.offset_ = OffsetAllocations::are_on() && dtype != uint8 ? 1 : 0;
-  const int64_t all_bytes = bytes + result.offset_ * size_of(dtype);
+  const int64_t all_bytes = (count + result.offset_) * size_of(dtype);
   result.storage_ = Storage::allocate(static_cast<size_t>(all_bytes), device);
   result.shape_ = shape;
   result.dtype_ = dtype;
@@ -68,25 +67,29 @@ void Tensor::to_host(void* values, DType dtype) const {
   backend(device()).copy_to_host(values, raw_data(), static_cast<size_t>(bytes()));
 }
 
-Device Tensor::device() const {
-  return storage_ ? storage_->device() : cpu;
+void Tensor::refuse_undefined(const char* asked, const Site& site) {
+  throw Error(
+      fmt::format("[{}] of an undefined tensor: it was never given elements{}", asked, at(site)));
 }
 
 double Tensor::item(const Site& site) const {
-  check<ShapeError>(defined() && numel() == 1, site,
+  if (!defined()) {
+    refuse_undefined("item", site);
+  }
+  check<ShapeError>(numel() == 1, site,
                     "[item] elements: got a tensor of shape {}, wanted one element", shape_);
   return dispatch_all(dtype_, [&]<class T>() { return static_cast<double>(to_vector<T>()[0]); });
 }
 
 const void* Tensor::checked_data(DType wanted) const {
-  check<Error>(defined(), "[Tensor] data of an undefined tensor");
+  known("data");
   check<DTypeError>(wanted == dtype_, "[Tensor] data: asked for {}, the tensor holds {}",
                     to_string(wanted), to_string(dtype_));
   return raw_data();
 }
 
 const void* Tensor::raw_data() const {
-  return static_cast<const char*>(storage_->data()) + offset_ * size_of(dtype_);
+  return static_cast<const char*>(known("data").storage_->data()) + offset_ * size_of(dtype_);
 }
 
 void* Tensor::mutable_raw_data() {
@@ -100,50 +103,35 @@ void Tensor::bump_version() const {
   }
 }
 
+void Tensor::set_tape_handle(TapeHandle handle) {
+  tape_handle_ = handle;
+  cut_ = {};
+}
+
+void Tensor::set_parameter_id(uint64_t id) {
+  parameter_id_ = id;
+  tape_handle_ = {};
+  cut_ = {};
+}
+
+void Tensor::cut_from(const Tensor& from, const char* by, bool meant) {
+  const bool had_gradient = from.tape_handle_.tape != 0 || from.parameter_id_ != 0;
+  cut_ = had_gradient ? Cut{by, meant, from.tape_handle_.tape} : from.cut_;
+  tape_handle_ = {};
+  parameter_id_ = 0;
+}
+
 Tensor Tensor::detach() const {
   Tensor result = *this;
+  result.cut_from(*this, "detach()", true);
+  return result;
+}
+
+Tensor Tensor::constant() const {
+  Tensor result = *this;
   result.tape_handle_ = {};
-  return result;
-}
-
-Tensor Tensor::clone() const {
-  Tensor result = empty_like(*this);
-  primitives::copy(*this, result);
-  return result;
-}
-
-Tensor Tensor::to(Device device) const {
-  check<Error>(defined(), "[to] of an undefined tensor");
-  if (device == this->device()) {
-    return detach();
-  }
-  Tensor result = empty(shape_, dtype_, device, format_);
-  const auto count = static_cast<size_t>(bytes());
-  if (device == cpu) {
-    backend(this->device()).copy_to_host(result.mutable_raw_data(), raw_data(), count);
-  } else {
-    backend(device).copy_from_host(result.mutable_raw_data(), raw_data(), count);
-  }
-  return result;
-}
-
-Tensor Tensor::view(const Shape& shape) const {
-  check<ShapeError>(shape.numel() == numel(), "[view] elements: got shape {}, wanted {} as in {}",
-                    shape, numel(), shape_);
-  check<ShapeError>(format_ == MemoryFormat::RowMajor,
-                    "[view] memory format: got {}, wanted row_major", to_string(format_));
-  Tensor result = detach();
-  result.shape_ = shape;
-  return result;
-}
-
-Tensor Tensor::slice(int64_t begin, int64_t end) const {
-  check<ShapeError>(rank() > 0 && 0 <= begin && begin <= end && end <= shape_[0],
-                    "[slice] range: got [{}, {}), wanted a part of dimension 0 of {}", begin, end,
-                    shape_);
-  Tensor result = detach();
-  result.offset_ += begin * strides()[0];
-  result.shape_[0] = end - begin;
+  result.parameter_id_ = 0;
+  result.cut_ = {};
   return result;
 }
 

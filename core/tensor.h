@@ -17,6 +17,14 @@ namespace warptape {
 struct TapeHandle {
   uint64_t tape = 0;
   int32_t slot = -1;
+  bool watched = false;  // a leaf, rather than what an op gave
+};
+
+// What made a constant of a tensor that had a gradient to pass on.
+struct Cut {
+  const char* by = nullptr;  // "detach()"
+  bool meant = false;        // otherwise backward refuses what an op made of the tensor
+  uint64_t tape = 0;         // from which it cut; 0: from a parameter
 };
 
 class Tensor {
@@ -42,7 +50,8 @@ class Tensor {
     return from_host(values.data(), static_cast<int64_t>(values.size()), dtype_of<T>(), shape,
                      device);
   }
-  // Elements in logical (row-major) order, whatever the memory format. T must match the dtype.
+  // Elements in logical (row-major) order, whatever the memory format and device. T must match the
+  // dtype.
   template <class T>
   std::vector<T> to_vector() const {
     std::vector<T> values(static_cast<size_t>(numel()));
@@ -50,22 +59,25 @@ class Tensor {
     return values;
   }
 
+  // All of these, and everything below but detach(), throw Error if the tensor is undefined.
   bool defined() const { return storage_ != nullptr; }
-  const Shape& shape() const { return shape_; }
-  int rank() const { return shape_.rank(); }
-  int64_t size(int dim) const { return shape_[dim < 0 ? dim + rank() : dim]; }
-  int64_t numel() const { return shape_.numel(); }
-  DType dtype() const { return dtype_; }
-  Device device() const;
-  MemoryFormat memory_format() const { return format_; }
-  Strides strides() const { return strides_of(shape_, format_); }
-  int64_t bytes() const { return numel() * size_of(dtype_); }
+  const Shape& shape() const { return known("shape").shape_; }
+  int rank() const { return known("rank").shape_.rank(); }
+  // dim counts from the end when negative; ShapeError outside [-rank, rank).
+  int64_t size(int dim) const { return known("size").shape_[dim]; }
+  int64_t numel() const { return known("numel").shape_.numel(); }
+  DType dtype() const { return known("dtype").dtype_; }
+  Device device() const { return known("device").storage_->device(); }
+  MemoryFormat memory_format() const { return known("memory_format").format_; }
+  CheckedStrides strides() const { return {known("strides").shape_, format_}; }
+  int64_t stride(int dim) const { return strides()[dim]; }
+  int64_t bytes() const { return known("bytes").shape_.numel() * size_of(dtype_); }
 
   // The element of a one-element tensor, as double (ShapeError otherwise).
   double item(const Site& site = Site::here()) const;
 
-  // Elements in memory order. T must match the dtype. mutable_data() bumps the version: whoever
-  // saved this tensor for a backward pass will refuse to use it.
+  // Elements in memory order, on the tensor's device. T must match the dtype. mutable_data() bumps
+  // the version: whoever saved this tensor for a backward pass will refuse to use it.
   template <class T>
   const T* data() const {
     return static_cast<const T*>(checked_data(dtype_of<T>()));
@@ -83,25 +95,47 @@ class Tensor {
   void bump_version() const;
 
   Tensor detach() const;  // the same elements, a constant to every tape
-  Tensor clone() const;   // new storage, same format; not recorded
-  // The same elements on another device, in the same format; shares the storage if the device is
-  // the same. Not recorded.
-  Tensor to(Device device) const;
-  Tensor view(const Shape& shape) const;           // zero-copy, row-major only; not recorded
-  Tensor slice(int64_t begin, int64_t end) const;  // zero-copy part of dimension 0; not recorded
+
+  // Recorded, as ops are, where this tensor is on the innermost tape or is a parameter's value.
+  Tensor clone(const Site& site = Site::here()) const;  // new storage, same format
+  // The same elements on another device, as another dtype (C++ conversion), in another format; this
+  // tensor itself where nothing changes. What becomes integers is a constant.
+  Tensor to(Device device, const Site& site = Site::here()) const;
+  Tensor to(DType dtype, const Site& site = Site::here()) const;
+  Tensor to(MemoryFormat format, const Site& site = Site::here()) const;
+  // Zero-copy, of row-major tensors only: the elements in another shape.
+  Tensor view(const Shape& shape, const Site& site = Site::here()) const;
+  // Zero-copy: the elements begin, ..., end - 1 of dimension 0.
+  Tensor slice(int64_t begin, int64_t end, const Site& site = Site::here()) const;
 
   bool shares_storage_with(const Tensor& other) const { return storage_ == other.storage_; }
   // True if no other tensor holds the storage.
   bool is_sole_owner() const { return storage_.use_count() == 1; }
 
+  // What follows is for tapes, parameters and primitives.
   const TapeHandle& tape_handle() const { return tape_handle_; }
-  void set_tape_handle(TapeHandle handle) { tape_handle_ = handle; }
+  void set_tape_handle(TapeHandle handle);
+  // The parameter whose value this tensor is (ParameterState::id), or 0.
+  uint64_t parameter_id() const { return parameter_id_; }
+  void set_parameter_id(uint64_t id);
+  const Cut& cut() const { return cut_; }
+  // For functions that are not recorded: makes this result of theirs a constant that remembers what
+  // `from` had.
+  void cut_from(const Tensor& from, const char* by, bool meant = false);
 
  private:
   static Tensor from_host(const void* values, int64_t count, DType dtype, const Shape& shape,
                           Device device);
   void to_host(void* values, DType dtype) const;
   const void* checked_data(DType wanted) const;
+  const Tensor& known(const char* asked) const {
+    if (!defined()) [[unlikely]] {
+      refuse_undefined(asked, {});
+    }
+    return *this;
+  }
+  [[noreturn]] static void refuse_undefined(const char* asked, const Site& site);
+  Tensor constant() const;  // the same elements, on no tape and of no parameter
 
   std::shared_ptr<Storage> storage_;
   int64_t offset_ = 0;  // in elements
@@ -109,6 +143,8 @@ class Tensor {
   DType dtype_ = float32;
   MemoryFormat format_ = MemoryFormat::RowMajor;
   TapeHandle tape_handle_;
+  uint64_t parameter_id_ = 0;
+  Cut cut_;
 };
 
 // A row-major tensor from its elements: tensor<float>({1, 2, 3, 4}, {2, 2}).

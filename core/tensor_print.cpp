@@ -152,4 +152,20 @@ std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {
   return out << to_string(tensor);
 }
 
+std::ostream& operator<<(std::ostream& out, const Shape& shape) {
+  return out << shape.to_string();
+}
+
+std::ostream& operator<<(std::ostream& out, DType dtype) {
+  return out << to_string(dtype);
+}
+
+std::ostream& operator<<(std::ostream& out, MemoryFormat format) {
+  return out << to_string(format);
+}
+
+std::ostream& operator<<(std::ostream& out, Device device) {
+  return out << to_string(device);
+}
+
 }  // namespace warptape

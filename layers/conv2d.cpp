@@ -16,9 +16,10 @@ Conv2d::Conv2d(Options options, const Site& site) : options_(options) {
       options.in_channels % options.groups == 0 && options.out_channels % options.groups == 0, site,
       "[Conv2d] groups: got {}, wanted a divisor of {} input and {} output channels",
       options.groups, options.in_channels, options.out_channels);
-  weight = Weight(Tensor::empty({options.out_channels, options.in_channels / options.groups,
-                                 options.kernel_size.height, options.kernel_size.width},
-                                options.dtype));
+  const Shape filters{options.out_channels, options.in_channels / options.groups,
+                      options.kernel_size.height, options.kernel_size.width};
+  check_countable("Conv2d", "weight", filters, options.dtype, site);
+  weight = Weight(Tensor::empty(filters, options.dtype));
   if (options.bias) {
     bias = Parameter(Tensor::empty({options.out_channels}, options.dtype));
   }

@@ -10,6 +10,8 @@ Linear::Linear(Options options, const Site& site) : options_(options) {
                     "[Linear] in_features: got {}, wanted 1 or more", options.in_features);
   check<ValueError>(options.out_features >= 1, site,
                     "[Linear] out_features: got {}, wanted 1 or more", options.out_features);
+  check_countable("Linear", "weight", {options.out_features, options.in_features}, options.dtype,
+                  site);
   weight = Weight(Tensor::empty({options.out_features, options.in_features}, options.dtype));
   if (options.bias) {
     bias = Parameter(Tensor::empty({options.out_features}, options.dtype));

@@ -98,6 +98,47 @@ std::string Module::settings() const {
   return {};
 }
 
+namespace {
+
+// Where a module stands below another: "blocks.0.fc".
+struct FindPath : Visitor {
+  explicit FindPath(const void* wanted) : wanted(wanted) {}
+  void on_module(const std::string& name, Module& module) override {
+    if (!found.empty()) {
+      return;
+    }
+    const std::string outer = std::exchange(path, path.empty() ? name : path + "." + name);
+    if (&module == wanted) {
+      found = path;
+    } else {
+      module.fields(*this);
+    }
+    path = outer;
+  }
+  const void* wanted;
+  std::string path;
+  std::string found;
+};
+
+}  // namespace
+
+Tensor Module::operator()(const Operand& x) {
+  try {
+    return forward(x);
+  } catch (Error& error) {
+    // The error says which module it left last, here a part of this one.
+    std::string path = error.layer();
+    if (error.module() != nullptr && error.module() != this) {
+      FindPath find(error.module());
+      fields(find);
+      const bool both = !find.found.empty() && !path.empty();
+      path = find.found + (both ? "." : "") + path;
+    }
+    error.set_layer(this, path);
+    throw;
+  }
+}
+
 std::string Module::type_name() const {
   int status = 0;
   char* demangled = abi::__cxa_demangle(typeid(*this).name(), nullptr, nullptr, &status);
@@ -119,7 +160,7 @@ void Module::train(bool on) {
 
 void Module::to(Device device) {
   for (const auto& state : parameters(*this)) {
-    state->value = state->value.to(device);
+    state->set_value(state->value.detach().to(device));
     if (state->grad.defined()) {
       state->grad = state->grad.to(device);
     }
@@ -172,9 +213,9 @@ std::vector<std::shared_ptr<ParameterState>> parameters(Module& module) {
   return states;
 }
 
-int64_t count_parameters(Module& module) {
+int64_t count_parameters(const Module& module) {
   int64_t count = 0;
-  for (const auto& state : parameters(module)) {
+  for (const auto& state : parameters(to_list(module))) {
     count += state->value.numel();
   }
   return count;
@@ -242,13 +283,13 @@ int unfreeze(Module& module, const std::string& pattern, const Site& site) {
   return set_requires_grad(module, pattern, true, "unfreeze", site);
 }
 
-std::string to_string(Module& module) {
+std::string to_string(const Module& module) {
   Print print;
-  print.print(module);
+  print.print(to_list(module));
   return print.out;
 }
 
-std::ostream& operator<<(std::ostream& out, Module& module) {
+std::ostream& operator<<(std::ostream& out, const Module& module) {
   return out << to_string(module);
 }
 

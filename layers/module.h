@@ -25,7 +25,9 @@
 // mode (evaluate() does). Threads that train at once need a copy of the model each.
 
 #include <iosfwd>
+#include <iterator>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "core/operand.h"
@@ -35,6 +37,11 @@ namespace warptape {
 class Module;
 class Weight;
 
+template <class Field>
+inline constexpr bool is_one_field = std::is_same_v<Field, Weight> ||
+                                     std::is_same_v<Field, Parameter> ||
+                                     (std::is_base_of_v<Module, Field> && !std::is_const_v<Field>);
+
 // Meets the fields of a module in their order. What a visitor does not override does nothing,
 // except that a Weight falls apart into its parameters. on_module goes down by descend().
 class Visitor {
@@ -43,6 +50,10 @@ class Visitor {
   Visitor& operator()(const std::string& name, Module& module);
   Visitor& operator()(const std::string& name, Parameter& parameter);  // undefined ones are skipped
   Visitor& operator()(const std::string& name, Weight& weight);
+  // What a pointer or a std::optional holds, if it holds something; a range of fields (std::vector)
+  // as a list with the names "0", "1", ...
+  template <class Field>
+  requires(!is_one_field<Field>) Visitor& operator()(const std::string& name, Field& field);
 
   // Meets the fields of `module`. ValueError if two of them have one name.
   void descend(Module& module);
@@ -66,7 +77,8 @@ class Module {
   virtual void fields(Visitor& visit);
   // Passes the operand on to the first op, so that errors name the caller's line.
   virtual Tensor forward(const Operand& x) = 0;
-  Tensor operator()(const Operand& x) { return forward(x); }
+  // forward(x); errors name the path of the module, by the fields of the module that called it.
+  Tensor operator()(const Operand& x);
 
   virtual std::string type_name() const;  // "Conv2d"; the class's name unless overridden
   virtual std::string settings() const;   // what stands between the parentheses when printed
@@ -91,11 +103,62 @@ class Module {
   bool training_ = true;
 };
 
+// A range of fields, to a visitor: torch.nn.ModuleList or ParameterList.
+template <class Range>
+class FieldList final : public Module {
+ public:
+  explicit FieldList(Range& range) : range_(range) {}
+  void fields(Visitor& visit) override {
+    size_t index = 0;
+    for (auto& field : range_) {
+      visit(std::to_string(index++), field);
+    }
+  }
+  Tensor forward(const Operand& x) override {
+    throw Error("[" + type_name() + "] it has no forward" + at(x.site()));
+  }
+  std::string type_name() const override {
+    using Field = std::remove_cvref_t<decltype(*std::begin(range_))>;
+    return std::is_same_v<Field, Parameter> ? "ParameterList" : "ModuleList";
+  }
+
+ private:
+  Range& range_;
+};
+
+template <class Field>
+requires(!is_one_field<Field>) Visitor& Visitor::operator()(const std::string& name, Field& field) {
+  constexpr bool is_range = requires {
+    std::begin(field) != std::end(field);
+  };
+  constexpr bool is_pointer = requires {
+    *field;
+    static_cast<bool>(field);
+  };
+  static_assert(is_range || is_pointer,
+                "visit(name, field): a field is a Module, a Parameter or a Weight, not const, or a "
+                "pointer to one, or a range of them");
+  if constexpr (is_range) {
+    FieldList<Field> list(field);
+    on_module(name, list);
+  } else if constexpr (is_pointer) {
+    if (field) {
+      (*this)(name, *field);
+    }
+  }
+  return *this;
+}
+
 // A parameter with its path from the root: "conv1.weight_v".
 struct NamedParameter {
   std::string name;
   Parameter* parameter;
 };
+
+// For what lists a module to read it: fields() lists for all, and is therefore not const.
+inline Module& to_list(const Module& module) {
+  return const_cast<Module&>(module);
+}
 
 // In the order of fields. A parameter that is tied to another appears under every name. ValueError
 // if two have one name.
@@ -105,7 +168,11 @@ std::vector<NamedParameter> named_parameters(Module& module);
 // take. Notes its first name in each, for messages.
 std::vector<std::shared_ptr<ParameterState>> parameters(Module& module);
 
-int64_t count_parameters(Module& module);  // elements
+// What lists a module to change it takes no const one.
+std::vector<NamedParameter> named_parameters(const Module& module) = delete;
+std::vector<std::shared_ptr<ParameterState>> parameters(const Module& module) = delete;
+
+int64_t count_parameters(const Module& module);  // elements
 
 // Sets requires_grad of the parameters whose name matches a shell pattern ("fc1.*"). ValueError if
 // none does. Returns how many did.
@@ -113,7 +180,7 @@ int freeze(Module& module, const std::string& pattern, const Site& site = Site::
 int unfreeze(Module& module, const std::string& pattern, const Site& site = Site::here());
 
 // The nested tree as PyTorch prints it.
-std::string to_string(Module& module);
-std::ostream& operator<<(std::ostream& out, Module& module);
+std::string to_string(const Module& module);
+std::ostream& operator<<(std::ostream& out, const Module& module);
 
 }  // namespace warptape

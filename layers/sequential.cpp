@@ -23,6 +23,12 @@ Sequential& Sequential::operator=(const Sequential& other) {
   return *this;
 }
 
+Module& Sequential::operator[](size_t index) {
+  check<ValueError>(index < items_.size(), "[Sequential] index: got {}, wanted one of {} modules",
+                    index, items_.size());
+  return items_[index]->module();
+}
+
 void Sequential::fields(Visitor& visit) {
   for (size_t i = 0; i < items_.size(); ++i) {
     visit(std::to_string(i), items_[i]->module());

@@ -30,7 +30,7 @@ class Sequential : public Module {
     return *this;
   }
   size_t size() const { return items_.size(); }
-  Module& operator[](size_t index) { return items_.at(index)->module(); }
+  Module& operator[](size_t index);  // ValueError if there is none
 
   void fields(Visitor& visit) override;
   Tensor forward(const Operand& x) override;

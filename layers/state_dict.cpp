@@ -192,10 +192,10 @@ class Loader : public Visitor {
 
 }  // namespace
 
-StateDict state_dict(Module& module) {
+StateDict state_dict(const Module& module) {
   StateDict result;
-  for (const NamedParameter& named : named_parameters(module)) {
-    result.emplace_back(named.name, named.parameter->value());
+  for (const NamedParameter& named : named_parameters(to_list(module))) {
+    result.emplace_back(named.name, named.parameter->value().detach());
   }
   return result;
 }

@@ -12,8 +12,8 @@ namespace warptape {
 using StateDict = std::vector<std::pair<std::string, Tensor>>;
 
 // Keys are PyTorch's ("conv1.weight_g"), in the order of fields. The tensors share the parameters'
-// storage: clone() what has to stay as it is.
-StateDict state_dict(Module& module);
+// storage, as constants: clone() what has to stay as it is.
+StateDict state_dict(const Module& module);
 
 // Copies the tensors in, from any device, cast to the parameters' dtype. A weight is taken from
 // whichever of these the dict holds, and brought into the form that the layer has (split, or

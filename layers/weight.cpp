@@ -42,8 +42,8 @@ Operand Weight::operand(const Site& site) {
              : Operand(plain_, site.file, site.line);
 }
 
-Tensor Weight::value() {
-  return operand({}).tensor().detach();
+Tensor Weight::value(const Site& site) {
+  return operand(site).tensor();
 }
 
 void Weight::assign(const Tensor& value, const Site& site) {
@@ -61,7 +61,7 @@ void Weight::reparametrize(std::unique_ptr<Reparametrization> by, const char* wh
   check<ValueError>(!by_, site, "[{}] this weight has a reparametrization already: {}", who,
                     by_ ? by_->settings() : "");
   check<ValueError>(plain_.defined(), site, "[{}] this weight is undefined", who);
-  by->split(plain_.value());
+  by->split(plain_.value().detach());
   by->set_requires_grad(plain_.requires_grad());
   if (!plain_.state()->name.empty()) {
     Rename rename;
@@ -73,7 +73,7 @@ void Weight::reparametrize(std::unique_ptr<Reparametrization> by, const char* wh
 
 void Weight::remove_reparametrization(const char* who, const Site& site) {
   check<ValueError>(by_ != nullptr, site, "[{}] this weight has no reparametrization", who);
-  Parameter plain(value().clone());
+  Parameter plain(value().detach().clone());
   plain.set_requires_grad(by_->requires_grad());
   by_ = nullptr;
   plain_ = std::move(plain);

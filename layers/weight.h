@@ -47,8 +47,8 @@ class Weight {
 
   // What a layer hands to its op; site is the caller's line.
   Operand operand(const Site& site);
-  // The weight's elements, not recorded.
-  Tensor value();
+  // The weight, recorded on the innermost tape if there is one; detach() makes a constant of it.
+  Tensor value(const Site& site = Site::here());
   const Shape& shape() const { return shape_; }
   bool defined() const { return by_ != nullptr || plain_.defined(); }
 

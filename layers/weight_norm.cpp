@@ -30,7 +30,8 @@ void refresh_weight_norm(Module& model, const Site& site) {
   weight_norm_together(uses.found);
 }
 
-WeightNorm::WeightNorm(const Tensor& weight) : g_(norm_per_channel(weight)), v_(weight.clone()) {}
+WeightNorm::WeightNorm(const Tensor& weight)
+    : g_(norm_per_channel(weight)), v_(weight.detach().clone()) {}
 
 std::unique_ptr<Reparametrization> WeightNorm::clone() const {
   return std::make_unique<WeightNorm>(*this);  // parameters copy deeply, the cache starts anew

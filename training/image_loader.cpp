@@ -55,6 +55,8 @@ ImageLoader::ImageLoader(const ImageSet& images, std::vector<int64_t> indices,
                          const ImageTransform& transform, ImageLoaderOptions options)
     : indices_(std::move(indices)), options_(options) {
   check_arguments(images, indices_, transform, options_);
+  // A batch that is larger than all images is as large as it is said to be only to drop_last.
+  options_.batch_size = std::min(options_.batch_size, size() + 1);
   source_ = make_source(images, transform, options_);
 }
 

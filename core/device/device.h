@@ -4,6 +4,7 @@
 // one stream and runs at once. How an op picks its kernel is in on_device.h.
 
 #include <cstddef>
+#include <iosfwd>
 #include <string>
 
 struct CUstream_st;  // CUDA's, or the emulated device's
@@ -21,6 +22,7 @@ struct Device {
 inline constexpr Device cpu{};
 
 std::string to_string(Device device);  // "cpu", "cuda:0"
+std::ostream& operator<<(std::ostream& out, Device device);
 
 // "cpu", "cuda" or "cuda:1"; throws ValueError on anything else.
 Device parse_device(const std::string& text);

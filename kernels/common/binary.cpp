@@ -10,6 +10,7 @@ Tensor binary_op(const char* name, const Operand& a, const Operand& b,
   check_same_kind(name, a, b);
   const profile::Range range(name);
   const Shape shape = broadcast_shapes(a.shape(), b.shape(), name, a.site());
+  check_countable(name, "output", shape, a.dtype(), a.site());
   const MemoryFormat format = a.rank() >= b.rank() ? a.memory_format() : b.memory_format();
   Tensor y = Tensor::empty(shape, a.dtype(), a.device(), format);
   kernels.forward(name, a.tensor(), b.tensor(), y);

@@ -1,7 +1,9 @@
 #include "kernels/common/pool_geometry.h"
 
+#include <algorithm>
 #include <limits>
 
+#include "core/checked_size.h"
 #include "core/parallel.h"
 
 namespace warptape {
@@ -48,6 +50,9 @@ PoolGeometry make_pool_geometry(const char* op, const Operand& x, Pair kernel_si
                       "[{}] options and image: got {}, wanted at most {}", op, number,
                       PoolGeometry::largest);
   }
+  check<ValueError>(kernel_size.height <= std::numeric_limits<int>::max() / kernel_size.width, site,
+                    "[{}] kernel_size: got {}, wanted fewer than 2^31 elements", op,
+                    kernel_size.to_string());
   const PoolGeometry geometry{x.size(0),
                               x.size(1),
                               x.size(2),
@@ -65,12 +70,16 @@ PoolGeometry make_pool_geometry(const char* op, const Operand& x, Pair kernel_si
   check<ShapeError>(pixels == 0 || geometry.channels <= std::numeric_limits<int>::max() / pixels,
                     site, "[{}] image: got shape {}, wanted fewer than 2^31 elements", op,
                     x.shape());
+  check_countable(op, "output",
+                  {geometry.batch, geometry.channels, geometry.out_height, geometry.out_width},
+                  x.dtype(), site);
   return geometry;
 }
 
 int64_t pool_line_grain(const PoolGeometry& g) {
-  const int64_t line_cost = g.out_width * g.channels * g.kernel.height * g.kernel.width;
-  return default_grain / (line_cost + 1) + 1;
+  const CheckedSize line_cost =
+      CheckedSize(g.out_width) * g.channels * g.kernel.height * g.kernel.width;
+  return default_grain / std::max<int64_t>(line_cost.capped(), 1) + 1;
 }
 
 }  // namespace warptape

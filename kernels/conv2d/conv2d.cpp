@@ -1,5 +1,9 @@
 #include "kernels/conv2d/conv2d.h"
 
+#include <algorithm>
+#include <utility>
+
+#include "core/checked_size.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"
@@ -23,10 +27,22 @@ void check_options(const Operand& x, const Operand& weight, const Conv2dOptions&
   check<ValueError>(groups >= 1 && x.size(1) % groups == 0 && weight.size(0) % groups == 0, site,
                     "[conv2d] groups: got {}, wanted a divisor of {} input and {} output channels",
                     groups, x.size(1), weight.size(0));
-  check<ShapeError>(x.size(1) == weight.size(1) * groups, site,
+  const CheckedSize wanted = CheckedSize(weight.size(1)) * groups;
+  check<ShapeError>(wanted.fits() && x.size(1) == wanted.value(), site,
                     "[conv2d] input channels: got {} in shape {}, wanted {} for weight {}{}",
-                    x.size(1), x.shape(), weight.size(1) * groups, weight.shape(),
+                    x.size(1), x.shape(), wanted.capped(), weight.shape(),
                     groups == 1 ? "" : fmt::format(" in {} groups", groups));
+  // Kernels count pixels in 32 bits; up to here no sum of sizes can overflow those, or 64.
+  constexpr int64_t largest = int64_t{1} << 28;
+  for (const auto& [what, number] :
+       {std::pair("stride", std::max(options.stride.height, options.stride.width)),
+        std::pair("padding", std::max(options.padding.height, options.padding.width)),
+        std::pair("dilation", std::max(options.dilation.height, options.dilation.width)),
+        std::pair("kernel size", std::max(weight.size(2), weight.size(3))),
+        std::pair("image size", std::max(x.size(2), x.size(3)))}) {
+    check<ValueError>(number <= largest, site, "[conv2d] {}: got {}, wanted at most {}", what,
+                      number, largest);
+  }
 }
 
 int64_t output_size(const Operand& x, int dim, int64_t kernel, int64_t stride, int64_t padding,
@@ -63,6 +79,8 @@ ConvGeometry make_geometry(const Operand& x, const Operand& weight, const Operan
                              options.dilation.height);
   g.out_width = output_size(x, 3, g.kernel_width, options.stride.width, options.padding.width,
                             options.dilation.width);
+  check_countable("conv2d", "output", {g.batch, g.out_channels, g.out_height, g.out_width},
+                  x.dtype(), x.site());
   return g;
 }
 

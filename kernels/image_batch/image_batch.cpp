@@ -1,6 +1,7 @@
 #include "kernels/image_batch/image_batch.h"
 
 #include "core/device/on_device.h"
+#include "core/operand.h"
 #include "core/profile.h"
 #include "kernels/image_batch/image_batch_kernels.h"
 
@@ -60,6 +61,8 @@ ImageBatch image_batch(const Tensor& images, const Tensor& labels, const Tensor&
   const profile::Range range("image_batch");
   const int64_t size = transform.image_size;
   const Device device = images.device();
+  check_countable("image_batch", "output", {indices.size(0), images.size(1), size, size},
+                  transform.dtype, {});
   ImageBatch batch;
   batch.images = Tensor::empty({indices.size(0), images.size(1), size, size}, transform.dtype,
                                device, MemoryFormat::ChannelsLast);

@@ -43,7 +43,7 @@ void check_linear(const char* name, const Operand& x, const Shape& inputs, const
   check<ShapeError>(weight.rank() == 2, site,
                     "[{}] weight: got shape {}, wanted (out_features, in_features)", name,
                     weight.shape());
-  check<ShapeError>(inputs.rank() >= 1 && inputs[inputs.rank() - 1] == weight.size(1), site,
+  check<ShapeError>(inputs.rank() >= 1 && inputs[-1] == weight.size(1), site,
                     "[{}] input features: got shape {}, wanted (..., {}) for weight {}", name,
                     inputs, weight.size(1), weight.shape());
   if (bias.defined()) {
@@ -58,7 +58,8 @@ Tensor linear(const Operand& x, const Operand& weight, const Operand& bias) {
   const profile::Range range("linear");
   const Tensor rows = primitives::relayout(x.tensor(), MemoryFormat::RowMajor);
   Shape shape = x.shape();
-  shape[x.rank() - 1] = weight.size(0);
+  shape[-1] = weight.size(0);
+  check_countable("linear", "output", shape, x.dtype(), x.site());
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
   on_device(
       "linear", x.device(), [&] { linear_forward_cpu(rows, weight.tensor(), bias.tensor(), y); },

@@ -41,6 +41,7 @@ MatmulProduct make_product(const Operand& a, const Operand& b, const MatmulOptio
        broadcast_strides(batch_b, row_major, output)});
   output.append(product.m);
   output.append(product.n);
+  check_countable("matmul", "output", output, a.dtype(), a.site());
   return product;
 }
 

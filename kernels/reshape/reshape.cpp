@@ -1,5 +1,6 @@
 #include "kernels/reshape/reshape.h"
 
+#include "core/checked_size.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 
@@ -7,7 +8,8 @@ namespace warptape {
 namespace {
 
 Shape resolve_sizes(const Operand& x, const std::vector<int64_t>& sizes) {
-  int64_t known = 1;
+  CheckedSize known = 1;
+  bool empty = false;
   int inferred = -1;
   for (size_t i = 0; i < sizes.size(); ++i) {
     if (sizes[i] == -1) {
@@ -17,20 +19,24 @@ Shape resolve_sizes(const Operand& x, const std::vector<int64_t>& sizes) {
     } else {
       check<ShapeError>(sizes[i] >= 0, x.site(), "[reshape] size: got {}, wanted 0 or more, or -1",
                         sizes[i]);
-      check<ShapeError>(!__builtin_mul_overflow(known, sizes[i], &known), x.site(),
-                        "[reshape] sizes: their product overflows 64 bits");
+      empty = empty || sizes[i] == 0;
+      known = known * (sizes[i] == 0 ? 1 : sizes[i]);
     }
   }
+  check<ShapeError>(known.fits(), x.site(),
+                    "[reshape] sizes: got {}, whose product overflows 64 bits",
+                    fmt::join(sizes, ", "));
   std::vector<int64_t> resolved = sizes;
+  const int64_t count = empty ? 0 : known.value();
   if (inferred >= 0) {
-    check<ShapeError>(known > 0 && x.numel() % known == 0, x.site(),
+    check<ShapeError>(!empty && x.numel() % count == 0, x.site(),
                       "[reshape] elements: got {} in shape {}, wanted a multiple of {}", x.numel(),
-                      x.shape(), known);
-    resolved[static_cast<size_t>(inferred)] = x.numel() / known;
+                      x.shape(), count);
+    resolved[static_cast<size_t>(inferred)] = x.numel() / count;
   } else {
-    check<ShapeError>(known == x.numel(), x.site(),
+    check<ShapeError>(count == x.numel(), x.site(),
                       "[reshape] elements: got {} in shape {}, wanted {}", x.numel(), x.shape(),
-                      known);
+                      count);
   }
   return Shape(resolved);
 }
@@ -45,7 +51,8 @@ Tensor reshape(const Operand& x, const std::vector<int64_t>& sizes) {
     tape->record("reshape", {&x}, {&y}, [shape = x.shape()](Backward& context) {
       if (context.needs(0)) {
         // The gradient of a row-major output is row-major; the tape brings it into x's format.
-        context.give(0, context.take_grad().view(shape));
+        Tensor dx = context.take_grad().view(shape);
+        context.give(0, std::move(dx));
       }
     });
   }

@@ -226,6 +226,7 @@ Tensor norm_per_channel(const Tensor& v) {
   on_device(
       "norm_per_channel", v.device(), [&] { norm_per_channel_cpu(rows, norm); },
       [&] { norm_per_channel_cuda(rows, norm); });
+  norm.cut_from(v, "norm_per_channel");
   return norm;
 }
 

@@ -50,7 +50,7 @@ struct WeightNormUse {
 void weight_norm_together(std::span<const WeightNormUse> weights);
 
 // The norm of every row of v in the shape that g has: weight_norm(v, norm_per_channel(v)) equals v.
-// Not recorded.
+// Not recorded: backward refuses what an op makes of it.
 Tensor norm_per_channel(const Tensor& v);
 
 }  // namespace warptape

@@ -8,7 +8,7 @@ namespace warptape {
 
 // An op named "hand_made" whose output is a copy of its first input.
 inline Tensor hand_made(std::initializer_list<const Operand*> inputs, BackwardFunction backward) {
-  Tensor y = (*inputs.begin())->tensor().clone();
+  Tensor y = (*inputs.begin())->detach().clone();
   if (Tape* tape = Tape::recording(inputs)) {
     tape->record("hand_made", inputs, {&y}, std::move(backward));
   }

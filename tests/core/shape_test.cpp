@@ -1,5 +1,10 @@
 #include "core/shape.h"
 
+#include <climits>
+#include <sstream>
+
+#include "core/device/device.h"
+#include "core/dtype.h"
 #include "tests/core/expect_throws.h"
 
 namespace warptape {
@@ -44,6 +49,53 @@ TEST(Shapes, SizesCanBeReadWrittenAndAppended) {
   EXPECT_EQ(shape, Shape({2, 9, 4}));
 }
 
+TEST(Shapes, DimensionsCountFromTheEndWhenNegative) {
+  Shape shape{2, 3};
+  EXPECT_EQ(shape[-1], 3);
+  EXPECT_EQ(shape[-2], 2);
+  shape[-1] = 5;
+  EXPECT_EQ(shape, Shape({2, 5}));
+}
+
+TEST(Shapes, DimensionsOutOfRangeAreErrors) {
+  Shape shape{2, 3};
+  const Shape constant{2, 3};
+  for (const int dim : {2, -3, 8, -8, 1000, INT_MAX, INT_MIN}) {
+    const std::vector<std::string> parts{"got " + std::to_string(dim), "-2 to 1", "(2, 3)"};
+    expect_throws<ShapeError>([&] { shape[dim] = 1; }, parts);
+    expect_throws<ShapeError>([&] { (void)constant[dim]; }, parts);
+  }
+  expect_throws<ShapeError>([] { (void)Shape()[0]; }, {"scalar"});
+  EXPECT_EQ(shape, constant);
+}
+
+TEST(Shapes, SizesWrittenBelowZeroAreRefusedWhenUsed) {
+  Shape shape{2, 3};
+  shape[0] = -2;
+  expect_throws<ShapeError>([&] { (void)shape.numel(); }, {"(-2, 3)"});
+  EXPECT_FALSE(shape.is_countable());
+}
+
+// Zeros do not hide what cannot be counted: strides are products of the other sizes.
+TEST(Shapes, CountOnlyWhatFitsIn64Bits) {
+  constexpr int64_t huge = int64_t{1} << 40;
+  for (const Shape& shape : {Shape{huge, huge}, Shape{0, huge, huge}, Shape{huge, huge, 0}}) {
+    EXPECT_FALSE(shape.is_countable());
+    expect_throws<ShapeError>([&] { (void)shape.numel(); }, {"overflows 64 bits"});
+  }
+  EXPECT_TRUE((Shape{0, huge}.is_countable(8)));
+  EXPECT_FALSE((Shape{0, huge}.is_countable(huge)));
+  EXPECT_EQ((Shape{huge, 0}.numel()), 0);
+  EXPECT_EQ((Shape{INT64_MAX}.numel()), INT64_MAX);
+  EXPECT_FALSE((Shape{INT64_MAX}.is_countable(2)));
+}
+
+TEST(Shapes, StreamAsTheyPrint) {
+  std::ostringstream out;
+  out << Shape{2, 3} << ' ' << float64 << ' ' << MemoryFormat::ChannelsLast << ' ' << cpu;
+  EXPECT_EQ(out.str(), "(2, 3) float64 channels_last cpu");
+}
+
 TEST(Shapes, RefuseNegativeSizes) {
   expect_throws<ShapeError>([] { Shape({2, -1}); }, {"[Shape] size", "-1"});
 }
@@ -86,6 +138,16 @@ TEST(Strides, OfChannelsLastSequences) {
   EXPECT_EQ(strides[2], 3);
 }
 
+TEST(Strides, OfATensorAreCheckedAgainstItsRank) {
+  const CheckedStrides strides({2, 3, 4}, MemoryFormat::RowMajor);
+  EXPECT_EQ(strides.rank(), 3);
+  EXPECT_EQ(strides[0], 12);
+  EXPECT_EQ(strides[-1], 1);
+  for (const int dim : {3, 7, 8, -4, INT_MAX, INT_MIN}) {
+    expect_throws<ShapeError>([&] { (void)strides[dim]; }, {"[strides]", "-3 to 2"});
+  }
+}
+
 TEST(Strides, OfAMatrixAreTheSameInBothFormats) {
   EXPECT_EQ(strides_of({4, 5}, MemoryFormat::ChannelsLast),
             strides_of({4, 5}, MemoryFormat::RowMajor));
@@ -103,7 +165,8 @@ TEST(Dims, OutOfRangeAreErrorsWithOpRangeAndPlace) {
         [&] { normalized_dim(dim, 3, "sum", Site::here()); },
         {"[sum] dim: got " + std::to_string(dim), "-3 to 2", "shape_test.cpp"});
   }
-  expect_throws<ShapeError>([] { normalized_dim(0, 0, "sum", {}); }, {"[sum] dim: got 0"});
+  expect_throws<ShapeError>([] { normalized_dim(0, 0, "sum", {}); },
+                            {"[sum] dim: got 0", "scalar"});
 }
 
 TEST(Broadcast, AlignsAtTheLastDimension) {

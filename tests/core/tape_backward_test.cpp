@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "core/storage.h"
 #include "kernels/ops.h"
+#include "tests/core/expect_throws.h"
 #include "tests/core/hand_made_op.h"
 
 namespace warptape {
@@ -47,8 +49,8 @@ TEST(TapeBackward, OutputsWithoutInfluenceHaveNoGradient) {
   const Parameter a(of({1, 2}));
   Tape tape;
   const Operand x = a;
-  Tensor used = a.value().clone();
-  Tensor unused = a.value().clone();
+  Tensor used = a.value().detach().clone();
+  Tensor unused = a.value().detach().clone();
   std::vector<bool> has_grad;
   tape.record("two_outputs", {&x}, {&unused, &used}, [&](Backward& context) {
     has_grad = {context.has_grad(0), context.has_grad(1)};
@@ -186,6 +188,83 @@ TEST(TapeBackward, KeepsSaysWhetherItMayRunAgain) {
   tape.backward(y, {.keep = true});
   tape.backward(y);
   EXPECT_EQ(keeps, (std::vector<bool>{true, false}));
+}
+
+TEST(TapeBackward, AskingForWhatIsNotThereIsAnError) {
+  const Parameter a(of({1}));
+  const Tensor constant = of({2});
+  const auto backward_that = [&](const BackwardFunction& body) {
+    const Operand x = a;
+    const Operand c = constant;
+    Tape tape;
+    tape.backward(hand_made({&x, &c}, body));
+  };
+  const auto expect_refused = [&](const std::vector<std::string>& parts,
+                                  const BackwardFunction& body) {
+    expect_throws<TapeError>([&] { backward_that(body); }, parts);
+  };
+  for (const int input : {2, -1}) {
+    const std::string got = "input: got " + std::to_string(input) + ", wanted 0 to 1";
+    expect_refused({got, "hand_made"}, [&](Backward& context) { context.needs(input); });
+    expect_refused({got}, [&](Backward& context) { context.into(input); });
+    expect_refused({got}, [&](Backward& context) { context.overwrite(input); });
+    expect_refused({got}, [&](Backward& context) { context.give(input, of({1})); });
+  }
+  for (const int output : {1, -1}) {
+    const std::string got = "output: got " + std::to_string(output) + ", wanted 0 to 0";
+    expect_refused({got}, [&](Backward& context) { context.has_grad(output); });
+    expect_refused({got}, [&](Backward& context) { context.grad(output); });
+    expect_refused({got}, [&](Backward& context) { context.take_grad(output); });
+    expect_refused({got}, [&](Backward& context) { context.grad_is_one(output); });
+  }
+  expect_refused({"into(1)", "needs(1)"}, [](Backward& context) { context.into(1); });
+  expect_refused({"overwrite(1)"}, [](Backward& context) { context.overwrite(1); });
+  expect_refused({"give(1)"}, [](Backward& context) { context.give(1, of({1})); });
+  expect_refused({"has_grad(0)"}, [](Backward& context) {
+    (void)context.take_grad();
+    (void)context.grad();
+  });
+}
+
+TEST(TapeBackward, ATakenGradientOfALeafStaysThere) {
+  Tape tape;
+  Tensor x = of({1, 2});
+  tape.watch(x);
+  // Walked last: it adds to the gradient of x, in which nothing of the leaf's may lie.
+  const Tensor later = mul(x, 10);
+  const Tensor leaf = hand_made(x, [](Backward& context) { context.give(0, context.take_grad()); });
+  const std::vector<Tensor> found = tape.gradients(sum(add(mul(leaf, 3), later)), {leaf, x});
+  ASSERT_TRUE(found[0].defined());
+  EXPECT_EQ(found[0].to_vector<float>(), (Values{3, 3}));
+  EXPECT_EQ(found[1].to_vector<float>(), (Values{13, 13}));
+}
+
+// What a record saved is freed when the walk has passed it, so that the memory of a backward pass
+// does not stand on top of all of the forward's.
+TEST(TapeBackward, SavedTensorsAreFreedOnTheWay) {
+  constexpr int64_t count = int64_t{1} << 16;
+  constexpr size_t bytes = count * sizeof(float);
+  constexpr size_t ops = 16;
+  const Parameter a(Tensor::full({count}, 0.001));
+  size_t live_at_the_end = 0;
+  const size_t before = memory_stats(cpu).live_bytes;
+  Tape tape;
+  Tensor y = hand_made(a, [&](Backward& context) {
+    live_at_the_end = memory_stats(cpu).live_bytes;
+    const Tensor room = Tensor::empty({static_cast<int64_t>(ops) * count});
+    pass_on(context, 0);
+  });
+  for (size_t i = 0; i < ops; ++i) {
+    y = exp(mul(y, 0.5));  // saves what it returns
+  }
+  y = sum(y);
+  const size_t forward = memory_stats(cpu).live_bytes - before;
+  EXPECT_GE(forward, ops * bytes);
+  reset_peak_memory(cpu);
+  tape.backward(y);
+  EXPECT_LT(live_at_the_end - before, 4 * bytes);
+  // The room that the first op wants lies where the others' tensors were.
+  EXPECT_LT(memory_stats(cpu).peak_bytes - before, forward + 4 * bytes);
 }
 
 TEST(TapeBackward, OverwriteIsAddedAfterwardsWhereSomethingIsThere) {

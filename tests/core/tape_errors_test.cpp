@@ -26,7 +26,7 @@ TEST(TapeErrors, BackwardOfSeveralElementsNeedsASeed) {
   expect_throws<ShapeError>([&] { tape.backward(y); }, {"[backward]", "(2,)", here(line)});
   EXPECT_FALSE(tape.is_closed());
   expect_throws<ShapeError>([&] { tape.gradients(y, {a}); }, {"[gradients]", "(2,)"});
-  expect_throws<ShapeError>([&] { tape.backward(Tensor()); }, {"[backward]"});
+  expect_throws<Error>([&] { tape.backward(Tensor()); }, {"[backward]", "undefined"});
 }
 
 TEST(TapeErrors, SeedsNeedTheShapeAndDtypeOfTheTensor) {
@@ -52,7 +52,7 @@ TEST(TapeErrors, LossesThatDoNotDependOnTheTape) {
   expect_throws<TapeError>([&] { tape.backward(constant); },
                            {"[backward]", "does not depend", here(line)});
   expect_throws<TapeError>([&] { tape.gradients(constant, {a}); }, {"[gradients]"});
-  expect_throws<TapeError>([&] { tape.backward(sum(mul(a, a)).detach()); }, {"does not depend"});
+  expect_throws<TapeError>([&] { tape.backward(sum(mul(a, a)).detach()); }, {"detach() cut off"});
 }
 
 TEST(TapeErrors, AClosedTapeCannotBeUsedAgain) {
@@ -185,13 +185,16 @@ TEST(TapeErrors, WithoutAnomalyModeInfinitiesFlow) {
   EXPECT_TRUE(std::isinf(a.grad().to_vector<float>()[0]));
 }
 
-TEST(TapeErrors, CreateGraphSaysWhichOpCannot) {
+TEST(TapeErrors, CreateGraphSaysThatNoOpCan) {
   const Parameter a = two(1, 2);
   Tape tape;
   const Tensor loss = sum(mul(a, a));
   expect_throws<NotDifferentiable>(
       [&] { tape.gradients(loss, {a}, {.create_graph = true}); },
-      {"create_graph", "has no differentiable backward", "sum", "tape_errors_test.cpp"});
+      {"create_graph", "no op has a differentiable backward", "tape_errors_test.cpp"});
+  Tensor x = Tensor::ones({});
+  tape.watch(x);  // not even one without an op
+  EXPECT_THROW(tape.gradients(x, {x}, {.create_graph = true}), NotDifferentiable);
   EXPECT_NO_THROW(tape.gradients(loss, {a}));
 }
 
@@ -203,8 +206,6 @@ TEST(TapeErrors, AThrowingBackwardLeavesNoOpenTape) {
   EXPECT_TRUE(tape.is_closed());
   EXPECT_EQ(mul(a, a).tape_handle().tape, 0U);
   Tape next;
-  const Tensor constant = mul(y, y);
-  EXPECT_EQ(constant.tape_handle().tape, 0U);
   next.backward(sum(mul(a, a)));
   EXPECT_TRUE(a.grad().defined());
 }

@@ -201,30 +201,6 @@ TEST(Tape, BackwardOfTwoLossesOnOneKeptTapeAdds) {
   EXPECT_EQ(grad_of(a), (Values{4 + 12}));
 }
 
-TEST(Tape, TensorsOfADeadTapeAreConstants) {
-  const Parameter a = parameter({2});
-  Tensor y;
-  {
-    const Tape tape;
-    y = mul(a, a);
-    EXPECT_NE(y.tape_handle().tape, 0U);
-  }
-  EXPECT_EQ(mul(y, y).tape_handle().tape, 0U);
-  Tape tape;
-  tape.backward(mul(y, a));
-  EXPECT_EQ(grad_of(a), (Values{4}));
-}
-
-TEST(Tape, TensorsOfAClosedTapeAreConstants) {
-  const Parameter a = parameter({2});
-  Tape closed;
-  const Tensor y = mul(a, a);
-  closed.backward(y);
-  Tape tape;
-  tape.backward(mul(y, a));
-  EXPECT_EQ(grad_of(a), (Values{4 + 4}));
-}
-
 TEST(Tape, TheInnermostOneRecords) {
   const Parameter a = parameter({2});
   Tape outer;

@@ -1,7 +1,9 @@
 #include "core/tensor.h"
 
+#include <climits>
 #include <numeric>
 
+#include "core/operand.h"
 #include "core/primitives.h"
 #include "tests/core/expect_throws.h"
 
@@ -25,6 +27,54 @@ TEST(Tensors, UndefinedUnlessMade) {
   EXPECT_FALSE(undefined.defined());
   EXPECT_EQ(undefined.version(), 0U);
   expect_throws<Error>([&] { undefined.data<float>(); }, {"undefined"});
+}
+
+TEST(Tensors, UndefinedOnesSaySoWhateverIsAsked) {
+  Tensor x;
+  const auto refused = [](const char* asked, const auto& ask) {
+    SCOPED_TRACE(asked);
+    expect_throws<Error>(ask, {asked, "undefined"});
+  };
+  refused("[item]", [&] { (void)x.item(); });
+  refused("[shape]", [&] { (void)x.shape(); });
+  refused("[rank]", [&] { (void)x.rank(); });
+  refused("[size]", [&] { (void)x.size(0); });
+  refused("[numel]", [&] { (void)x.numel(); });
+  refused("[dtype]", [&] { (void)x.dtype(); });
+  refused("[device]", [&] { (void)x.device(); });
+  refused("[memory_format]", [&] { (void)x.memory_format(); });
+  refused("[strides]", [&] { (void)x.strides(); });
+  refused("[strides]", [&] { (void)x.stride(0); });
+  refused("[bytes]", [&] { (void)x.bytes(); });
+  refused("[data]", [&] { (void)x.data<float>(); });
+  refused("[data]", [&] { (void)x.mutable_data<float>(); });
+  refused("[data]", [&] { (void)x.raw_data(); });
+  refused("[data]", [&] { (void)x.mutable_raw_data(); });
+  refused("", [&] { (void)x.to_vector<float>(); });
+  refused("", [&] { (void)Tensor::empty_like(x); });
+  refused("", [&] { primitives::fill(x, 0); });
+  refused("", [&] { primitives::copy(Tensor::ones({1}), x); });
+  refused("", [&] { primitives::add(x, x); });
+  refused("", [&] { (void)primitives::relayout(x, MemoryFormat::RowMajor); });
+  refused("", [&] { (void)primitives::cast(x, float64); });
+  refused("", [&] { (void)primitives::all_finite(x); });
+  EXPECT_FALSE(x.detach().defined());
+  EXPECT_EQ(to_string(x), "tensor(undefined)");
+}
+
+TEST(Tensors, DimensionsOutOfRangeAreErrors) {
+  const Tensor x = Tensor::zeros({3, 4});
+  for (const int dim : {2, -3, 5, -5, 8, INT_MAX, INT_MIN}) {
+    expect_throws<ShapeError>([&] { (void)x.size(dim); }, {"-2 to 1", "(3, 4)"});
+    expect_throws<ShapeError>([&] { (void)x.shape()[dim]; }, {"-2 to 1"});
+    expect_throws<ShapeError>([&] { (void)x.stride(dim); }, {"-2 to 1"});
+    expect_throws<ShapeError>([&] { (void)x.strides()[dim]; }, {"-2 to 1"});
+    expect_throws<ShapeError>([&] { (void)Operand(x).size(dim); }, {"-2 to 1"});
+  }
+  EXPECT_EQ(x.stride(0), 4);
+  EXPECT_EQ(x.stride(-1), 1);
+  expect_throws<ShapeError>([] { (void)Tensor::zeros({}).size(0); }, {"scalar"});
+  expect_throws<ShapeError>([] { (void)Tensor::zeros({}).size(-1); }, {"scalar"});
 }
 
 TEST(Tensors, KeepWhatAVectorHolds) {
@@ -99,7 +149,6 @@ TEST(Tensors, ItemOfSeveralElementsNamesTheCallersLine) {
   const int line = __LINE__ + 1;
   expect_throws<ShapeError>([&] { (void)x.item(); },
                             {"[item]", "(2, 2)", "tensor_test.cpp:" + std::to_string(line)});
-  expect_throws<ShapeError>([] { (void)Tensor().item(); }, {"[item]"});
 }
 
 TEST(Tensors, CopiesShareTheStorage) {
@@ -215,6 +264,28 @@ TEST(Tensors, VectorsOfAnotherCountAreErrors) {
 TEST(Tensors, ShapesWhoseBytesOverflowAreErrors) {
   expect_throws<ShapeError>([] { Tensor::empty({huge, huge}); }, {"overflow", "4294967296"});
   expect_throws<ShapeError>([] { Tensor::empty({huge, huge / 4}, float64); }, {"overflow"});
+}
+
+TEST(Tensors, ShapesThatCannotBeCountedAreErrorsWithoutElementsToo) {
+  constexpr int64_t wide = int64_t{1} << 40;
+  expect_throws<ShapeError>([] { Tensor::empty({wide, wide}); }, {"overflow", "(1099511627776, "});
+  expect_throws<ShapeError>([] { Tensor::empty({0, wide, wide}); }, {"overflow"});
+  expect_throws<ShapeError>([] { Tensor::empty({INT64_MAX}); }, {"overflow"});
+  expect_throws<ShapeError>([] { Tensor::empty({INT64_MAX, 0}); }, {"overflow"});
+  Shape negative{2, 3};
+  negative[1] = -3;
+  expect_throws<ShapeError>([&] { Tensor::empty(negative); }, {"(2, -3)"});
+  negative[0] = -2;  // whose product is positive
+  expect_throws<ShapeError>([&] { Tensor::empty(negative); }, {"(-2, -3)"});
+  expect_throws<ShapeError>([&] { Tensor::ones({6}).view(negative); }, {"(-2, -3)"});
+}
+
+TEST(Tensors, SlicesAtTheEndsOf64BitsAreErrors) {
+  const Tensor x = Tensor::ones({3, 2});
+  for (const int64_t end : {int64_t{-1}, int64_t{4}, INT64_MAX, INT64_MIN, INT64_MAX / 2}) {
+    expect_throws<ShapeError>([&] { (void)x.slice(0, end); }, {"[slice]"});
+    expect_throws<ShapeError>([&] { (void)x.slice(end, 3); }, {"[slice]"});
+  }
 }
 
 TEST(Tensors, ShapesWhoseElementsOverflowAreErrorsForViewsAndVectorsToo) {

@@ -211,6 +211,26 @@ TEST(WeightNorms, EveryTapeGetsItsOwnRecord) {
   EXPECT_NE(values(v_of(layer).grad()), values(gradients[0]));
 }
 
+// The record of the former w must not serve the new one.
+TEST(WeightNorms, AWriteInMidTapeIsRecordedAnew) {
+  Linear layer = normed_linear(3, 2);
+  const Tensor x = randn({2, 3}, float64);
+  const Tensor v = randn({2, 3}, float64);
+  Tape tape;
+  (void)layer(x);
+  v_of(layer).assign(v);
+  tape.backward(sum(exp(layer(x))));
+  const Tensor dv = v_of(layer).grad().clone();
+  const Tensor dg = g_of(layer).grad().clone();
+  for (const NamedParameter& named : named_parameters(layer)) {
+    named.parameter->zero_grad();
+  }
+  Tape fresh;
+  fresh.backward(sum(exp(layer(x))));
+  EXPECT_EQ(values(v_of(layer).grad()), values(dv));
+  EXPECT_EQ(values(g_of(layer).grad()), values(dg));
+}
+
 TEST(WeightNorms, ATapeInsideATapeDoesNotDisturbIt) {
   Linear layer = normed_linear(3, 2);
   const Tensor x = randn({2, 3}, float64);

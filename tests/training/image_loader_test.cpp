@@ -102,6 +102,19 @@ TEST(ImageLoader, DropsTheLastBatchWhenAsked) {
   EXPECT_EQ(loader.batches_per_epoch(), 2);
 }
 
+TEST(ImageLoader, TakesBatchSizesFarBeyondTheImages) {
+  for (const int64_t batch_size : {int64_t{8}, INT64_MAX / 2, INT64_MAX}) {
+    std::vector<int64_t> sizes;
+    ImageLoader whole(numbered_images(7), all_indices(7), plain, {.batch_size = batch_size});
+    EXPECT_EQ(whole.batches_per_epoch(), 1);
+    EXPECT_EQ(labels_of_epoch(whole, 0, sizes), all_indices(7));
+    ImageLoader none(numbered_images(7), all_indices(7), plain,
+                     {.batch_size = batch_size, .drop_last = true});
+    EXPECT_EQ(none.batches_per_epoch(), 0);
+    EXPECT_TRUE(labels_of_epoch(none, 0, sizes).empty());
+  }
+}
+
 TEST(ImageLoader, ShufflesBySeedAndEpochWhateverThePrefetch) {
   const ImageSet set = numbered_images(50);
   const std::vector<int64_t> part = {3, 5, 8, 13, 21, 34, 40, 41, 42};

@@ -24,12 +24,12 @@ class MatrixPlan : public GpuTest {
  protected:
   void SetUp() override {
     GpuTest::SetUp();
-    set_gpu_libraries(false);
+    set_gpu_libraries(GpuLibraries::Off);
   }
-  void TearDown() override { set_gpu_libraries(libraries_were_on_); }
+  void TearDown() override { set_gpu_libraries(libraries_before_); }
 
  private:
-  const bool libraries_were_on_ = gpu_libraries_are_on();
+  const GpuLibraries libraries_before_ = gpu_libraries();
 };
 
 using Plans = std::vector<std::string>;

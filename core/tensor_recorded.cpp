@@ -1,0 +1,118 @@
+// What core itself records: views of a tensor, and copies in another place, dtype or format.
+
+#include "core/primitives.h"
+#include "core/tape.h"
+
+namespace warptape {
+namespace {
+
+// Records y = op(x) where a tape wants it; give(gradient of y) returns that of x. The gradient is
+// handed over by value, so that the tape can move what give makes of it.
+template <class Give>
+Tensor recorded(const char* op, const Operand& x, Tensor y, const Give& give) {
+  if (Tape* tape = Tape::recording({&x})) {
+    tape->record(op, {&x}, {&y}, [give](Backward& context) {
+      if (context.needs(0)) {
+        Tensor dx = give(context.take_grad());
+        context.give(0, std::move(dx));
+      }
+    });
+  }
+  return y;
+}
+
+void slice_backward(Backward& context, int64_t begin, int64_t end) {
+  if (!context.needs(0)) {
+    return;
+  }
+  GradientTarget dx = context.into(0);
+  Tensor part = dx.buffer.slice(begin, end);
+  if (dx.mode == WriteMode::Accumulate) {
+    primitives::add(context.grad(), part);
+    return;
+  }
+  primitives::fill(dx.buffer, 0);
+  primitives::copy(context.grad(), part);
+}
+
+}  // namespace
+
+Tensor Tensor::clone(const Site& site) const {
+  const Operand x(*this, site.file, site.line);
+  check_defined("clone", x);
+  Tensor copy = empty_like(*this);
+  primitives::copy(*this, copy);
+  return recorded("clone", x, std::move(copy), [](Tensor dy) { return dy; });
+}
+
+Tensor Tensor::to(Device device, const Site& site) const {
+  const Operand x(*this, site.file, site.line);
+  check_defined("to", x);
+  const Device from = this->device();
+  if (device == from) {
+    return *this;
+  }
+  Tensor result = empty(shape_, dtype_, device, format_);
+  const auto count = static_cast<size_t>(bytes());
+  if (device == cpu) {
+    backend(from).copy_to_host(result.mutable_raw_data(), raw_data(), count);
+  } else {
+    backend(device).copy_from_host(result.mutable_raw_data(), raw_data(), count);
+  }
+  return recorded("to", x, std::move(result), [from](const Tensor& dy) { return dy.to(from); });
+}
+
+Tensor Tensor::to(DType dtype, const Site& site) const {
+  const Operand x(*this, site.file, site.line);
+  check_defined("to", x);
+  const DType from = dtype_;
+  if (dtype == from) {
+    return *this;
+  }
+  Tensor result = primitives::cast(*this, dtype);
+  if (!is_floating(dtype) || !is_floating(from)) {
+    return result;
+  }
+  return recorded("to", x, std::move(result), [from](const Tensor& dy) { return dy.to(from); });
+}
+
+Tensor Tensor::to(MemoryFormat format, const Site& site) const {
+  const Operand x(*this, site.file, site.line);
+  check_defined("to", x);
+  if (normalized(format, rank()) == format_) {
+    return *this;
+  }
+  // The tape brings the gradient into x's format.
+  return recorded("to", x, primitives::relayout(*this, format), [](Tensor dy) { return dy; });
+}
+
+Tensor Tensor::view(const Shape& shape, const Site& site) const {
+  const Operand x(*this, site.file, site.line);
+  check_defined("view", x);
+  check<ShapeError>(shape.numel() == numel(), site,
+                    "[view] elements: got shape {}, wanted {} as in {}", shape, numel(), shape_);
+  check<ShapeError>(format_ == MemoryFormat::RowMajor, site,
+                    "[view] memory format: got {}, wanted row_major", to_string(format_));
+  Tensor result = constant();
+  result.shape_ = shape;
+  return recorded("view", x, std::move(result),
+                  [from = shape_](const Tensor& dy) { return dy.view(from); });
+}
+
+Tensor Tensor::slice(int64_t begin, int64_t end, const Site& site) const {
+  const Operand x(*this, site.file, site.line);
+  check_defined("slice", x);
+  check<ShapeError>(rank() > 0 && 0 <= begin && begin <= end && end <= shape_[0], site,
+                    "[slice] range: got [{}, {}), wanted a part of dimension 0 of {}", begin, end,
+                    shape_);
+  Tensor part = constant();
+  part.offset_ += begin * strides()[0];
+  part.shape_[0] = end - begin;
+  if (Tape* tape = Tape::recording({&x})) {
+    tape->record("slice", {&x}, {&part},
+                 [begin, end](Backward& context) { slice_backward(context, begin, end); });
+  }
+  return part;
+}
+
+}  // namespace warptape

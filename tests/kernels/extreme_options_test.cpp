@@ -1,0 +1,227 @@
+// Options and shapes at the ends of 64 bits: every op takes them for what they are, or refuses them
+// by an error that names the op. None may overflow.
+
+#include <gtest/gtest.h>
+
+#include <climits>
+#include <functional>
+
+#include "core/random.h"
+#include "core/tape.h"
+#include "kernels/ops.h"
+#include "layers/conv2d.h"
+#include "layers/linear.h"
+#include "models/simple_cnn.h"
+#include "tests/core/expect_throws.h"
+
+namespace warptape {
+namespace {
+
+constexpr int64_t far_values[] = {0, -1, INT64_MAX, INT64_MIN, INT64_MAX / 2, INT64_MIN / 2};
+
+std::vector<Device> devices() {
+  return is_available(DeviceType::CUDA) ? std::vector<Device>{cpu, {DeviceType::CUDA, 0}}
+                                        : std::vector<Device>{cpu};
+}
+
+// Runs an op with one option at each of the values. Those that are not in `taken` must be refused
+// by an error that names the op.
+void sweep(const char* op, const char* option, const std::vector<int64_t>& taken,
+           const std::function<void(int64_t)>& run) {
+  for (const int64_t value : far_values) {
+    SCOPED_TRACE(fmt::format("{} of {} = {}", option, op, value));
+    const bool is_taken = std::find(taken.begin(), taken.end(), value) != taken.end();
+    try {
+      run(value);
+      EXPECT_TRUE(is_taken) << "it was taken";
+    } catch (const Error& error) {
+      EXPECT_FALSE(is_taken) << error.what();
+      EXPECT_EQ(std::string(error.what()).rfind(fmt::format("[{}] ", op), 0), 0U) << error.what();
+    }
+  }
+}
+
+TEST(ExtremeOptions, OfConvolutions) {
+  for (const Device device : devices()) {
+    const Tensor x = Tensor::ones({1, 2, 4, 4}, float32, device);
+    const Tensor w = Tensor::ones({2, 2, 2, 2}, float32, device);
+    const Tensor point = Tensor::ones({2, 2, 1, 1}, float32, device);
+    for (const Tensor& filters : {w, point}) {
+      const auto run = [&](Conv2dOptions options) { conv2d(x, filters, Tensor(), options); };
+      sweep("conv2d", "stride height", {}, [&](int64_t v) { run({.stride = {v, 1}}); });
+      sweep("conv2d", "stride width", {}, [&](int64_t v) { run({.stride = {1, v}}); });
+      sweep("conv2d", "padding height", {0}, [&](int64_t v) { run({.padding = {v, 1}}); });
+      sweep("conv2d", "padding width", {0}, [&](int64_t v) { run({.padding = {1, v}}); });
+      sweep("conv2d", "dilation height", {}, [&](int64_t v) { run({.dilation = {v, 1}}); });
+      sweep("conv2d", "dilation width", {}, [&](int64_t v) { run({.dilation = {1, v}}); });
+      sweep("conv2d", "groups", {}, [&](int64_t v) { run({.groups = v}); });
+      // Each for itself is small enough; together they wrap around in 64 bits, or in 32.
+      for (const int64_t v : {int64_t{1} << 62, int64_t{1} << 32, int64_t{1} << 31}) {
+        expect_throws<ValueError>([&] { run({.padding = v, .dilation = v}); }, {"[conv2d]"});
+      }
+    }
+    // The largest that are taken give what they should.
+    constexpr int64_t largest = int64_t{1} << 28;
+    const Tensor y = conv2d(x, point, Tensor(), {.stride = largest, .dilation = largest});
+    EXPECT_EQ(y.shape(), Shape({1, 2, 1, 1}));
+    EXPECT_EQ(y.to_vector<float>(), (std::vector<float>{2, 2}));
+    const Tensor padded = conv2d(x, point, Tensor(), {.stride = largest, .padding = largest});
+    EXPECT_EQ(padded.shape(), Shape({1, 2, 3, 3}));
+    EXPECT_EQ(padded.to_vector<float>(),
+              (std::vector<float>{0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0}));
+    expect_throws<ShapeError>([&] { conv2d(x, w, Tensor(), {.dilation = largest}); },
+                              {"[conv2d] input height", "268435457"});
+    Tape tape;
+    Tensor watched = x;
+    tape.watch(watched);
+    tape.backward(sum(conv2d(watched, point, Tensor(), {.stride = largest, .padding = largest})));
+    std::vector<float> wanted(32, 0);
+    wanted[0] = 2;
+    wanted[16] = 2;
+    EXPECT_EQ(tape.gradient(watched).to_vector<float>(), wanted);
+  }
+}
+
+TEST(ExtremeOptions, OfPools) {
+  for (const Device device : devices()) {
+    const Tensor x = Tensor::ones({1, 2, 4, 4}, float32, device);
+    const auto sweep_max = [&](const char* op, const auto& pool) {
+      using O = MaxPool2dOptions;
+      sweep(op, "kernel height", {}, [&](int64_t v) { pool(O{.kernel_size = {v, 2}}); });
+      sweep(op, "kernel width", {}, [&](int64_t v) { pool(O{.kernel_size = {2, v}}); });
+      sweep(op, "kernel", {}, [&](int64_t v) { pool(O{.kernel_size = v}); });
+      sweep(op, "stride height", {}, [&](int64_t v) { pool(O{.stride = {v, 1}}); });
+      sweep(op, "stride width", {}, [&](int64_t v) { pool(O{.stride = {1, v}}); });
+      sweep(op, "padding height", {0}, [&](int64_t v) { pool(O{.padding = {v, 0}}); });
+      sweep(op, "padding", {0}, [&](int64_t v) { pool(O{.padding = v, .ceil_mode = true}); });
+      sweep(op, "dilation height", {}, [&](int64_t v) { pool(O{.dilation = {v, 1}}); });
+      sweep(op, "dilation width", {}, [&](int64_t v) { pool(O{.dilation = {1, v}}); });
+      sweep(op, "kernel and padding", {},
+            [&](int64_t v) { pool(O{.kernel_size = v, .padding = v / 2, .ceil_mode = true}); });
+    };
+    sweep_max("max_pool2d", [&](MaxPool2dOptions o) { max_pool2d(x, o); });
+    sweep_max("relu_max_pool2d", [&](MaxPool2dOptions o) { relu_max_pool2d(x, o); });
+    using O = AvgPool2dOptions;
+    const auto pool = [&](O options) { avg_pool2d(x, options); };
+    sweep("avg_pool2d", "kernel", {}, [&](int64_t v) { pool({.kernel_size = {v, 2}}); });
+    sweep("avg_pool2d", "stride", {}, [&](int64_t v) { pool({.stride = {1, v}}); });
+    sweep("avg_pool2d", "padding", {0}, [&](int64_t v) { pool({.padding = {v, 0}}); });
+    // A window of more elements than 32 bits can count.
+    constexpr int64_t wide = int64_t{1} << 17;
+    expect_throws<ValueError>([&] { pool({.kernel_size = wide, .padding = wide / 2}); },
+                              {"[avg_pool2d] kernel_size", "2^31"});
+    EXPECT_EQ(avg_pool2d(x, {.kernel_size = 2, .stride = int64_t{1} << 28}).to_vector<float>(),
+              (std::vector<float>{1, 1}));
+  }
+}
+
+TEST(ExtremeOptions, OfShapes) {
+  const Tensor x = Tensor::ones({2, 3});
+  sweep("reshape", "the only size", {-1}, [&](int64_t v) { reshape(x, {v}); });
+  sweep("reshape", "a size beside another", {-1}, [&](int64_t v) { reshape(x, {v, 3}); });
+  sweep("reshape", "a size beside -1", {}, [&](int64_t v) { reshape(x, {v, -1}); });
+  sweep("reshape", "two sizes", {}, [&](int64_t v) { reshape(x, {v, v}); });
+  sweep("view", "size", {}, [&](int64_t v) {
+    // A shape itself takes no negative size.
+    x.view(v < 0 ? Shape{INT64_MAX} : Shape{v});
+  });
+  sweep("slice", "begin", {0}, [&](int64_t v) { x.slice(v, 2); });
+  sweep("slice", "end", {0}, [&](int64_t v) { x.slice(0, v); });
+  sweep("Shape", "size", {0, INT64_MAX, INT64_MAX / 2}, [&](int64_t v) { Shape{v}; });
+  sweep("Tensor", "size", {0},
+        [&](int64_t v) { Tensor::empty(v < 0 ? Shape{INT64_MAX} : Shape{v}); });
+  sweep("Tensor", "size beside 0", {0}, [&](int64_t v) {
+    Tensor::empty(v < 0 ? Shape{INT64_MAX, 0} : Shape{v, 0});
+  });
+}
+
+TEST(ExtremeOptions, OfDimensions) {
+  const Tensor x = Tensor::ones({2, 3});
+  const Tensor scalar = Tensor::ones({});
+  for (const int dim : {2, -3, INT_MAX, INT_MIN, INT_MAX / 2}) {
+    const std::vector<std::pair<const char*, std::function<void(const Tensor&)>>> ops{
+        {"sum", [&](const Tensor& t) { sum(t, {dim}); }},
+        {"mean", [&](const Tensor& t) { mean(t, {dim}); }},
+        {"max", [&](const Tensor& t) { max(t, {dim}); }},
+        {"argmax", [&](const Tensor& t) { argmax(t, dim); }},
+        {"softmax", [&](const Tensor& t) { softmax(t, dim); }},
+        {"log_softmax", [&](const Tensor& t) { log_softmax(t, dim); }},
+        {"transpose", [&](const Tensor& t) { transpose(t, 0, dim); }},
+        {"transpose", [&](const Tensor& t) { transpose(t, dim, 0); }}};
+    for (const auto& [op, run] : ops) {
+      const std::string name = fmt::format("[{}]", op);
+      expect_throws<ShapeError>([&] { run(x); }, {name, std::to_string(dim), "-2 to 1"});
+      expect_throws<ShapeError>([&] { run(scalar); }, {name, "scalar"});
+    }
+    expect_throws<ShapeError>([&] { flatten(x, dim, 1); }, {"[flatten]", "-2 to 1"});
+    expect_throws<ShapeError>([&] { flatten(x, 0, dim); }, {"[flatten]", "-2 to 1"});
+  }
+}
+
+TEST(ExtremeOptions, OfResultsThatCannotBeCounted) {
+  constexpr int64_t huge = int64_t{1} << 40;
+  const Tensor column = Tensor::empty({huge, 0});
+  const Tensor row = Tensor::empty({0, huge});
+  const std::string size = std::to_string(huge);
+  expect_throws<ShapeError>([&] { matmul(column, row); }, {"[matmul] output", size});
+  expect_throws<ShapeError>([&] { linear(column, column); }, {"[linear] output", size});
+  const Tensor wide = Tensor::empty({1, huge, 0});
+  const Tensor tall = Tensor::empty({huge, 1, 0});
+  expect_throws<ShapeError>([&] { add(wide, tall); }, {"[add]", size});
+  expect_throws<ShapeError>([&] { mul(wide, tall); }, {"[mul]", size});
+  expect_throws<ShapeError>([&] { sub(wide, tall); }, {"[sub]", size});
+  expect_throws<ShapeError>([&] { div(wide, tall); }, {"[div]", size});
+  expect_throws<ShapeError>(
+      [&] {
+        matmul(Tensor::empty({huge, 1, 0, 1}), Tensor::empty({1, huge, 1, 0}));
+      },
+      {"[matmul]", size});
+}
+
+TEST(ExtremeOptions, OfOpsOnImages) {
+  ImageTransform transform;
+  const Tensor images = Tensor::zeros({1, 1, 2, 2}, uint8);
+  const Tensor numbers = Tensor::zeros({1}, int64);
+  sweep("image_batch", "image_size", {}, [&](int64_t v) {
+    transform.image_size = v;
+    image_batch(images, numbers, numbers, transform);
+  });
+}
+
+TEST(ExtremeOptions, OfCrossEntropy) {
+  const Tensor logits = Tensor::zeros({2, 3});
+  for (const int64_t label : far_values) {
+    const Tensor labels = tensor<int64_t>({label, 1}, {2});
+    if (label != 0) {
+      expect_throws<ValueError>([&] { cross_entropy(logits, labels); },
+                                {"[cross_entropy]", std::to_string(label)});
+    }
+    const double loss = cross_entropy(logits, labels, {.ignore_index = label}).item();
+    EXPECT_NEAR(loss, std::log(3.0), 1e-6) << "ignore_index " << label;
+  }
+}
+
+TEST(ExtremeOptions, OfLayers) {
+  sweep("Linear", "in_features", {}, [](int64_t v) { Linear(v, 2); });
+  sweep("Linear", "out_features", {}, [](int64_t v) { Linear(2, v); });
+  sweep("Linear", "both", {}, [](int64_t v) { Linear(v, v); });
+  using O = Conv2d::Options;
+  sweep("Conv2d", "in_channels", {},
+        [](int64_t v) { Conv2d(O{.in_channels = v, .out_channels = 2, .kernel_size = 3}); });
+  sweep("Conv2d", "out_channels", {},
+        [](int64_t v) { Conv2d(O{.in_channels = 2, .out_channels = v, .kernel_size = 3}); });
+  sweep("Conv2d", "kernel_size", {}, [](int64_t v) {
+    Conv2d(O{.in_channels = 1, .out_channels = 1, .kernel_size = {v, 1}});
+  });
+  sweep("Conv2d", "groups", {}, [](int64_t v) {
+    Conv2d(O{.in_channels = 1, .out_channels = 1, .kernel_size = 1, .groups = v});
+  });
+  for (const int64_t v : far_values) {
+    EXPECT_THROW(SimpleCNN(SimpleCNN::Options{.input_channels = v}), Error);
+    EXPECT_THROW(SimpleCNN(SimpleCNN::Options{.num_classes = v}), Error);
+    EXPECT_THROW(SimpleCNN(SimpleCNN::Options{.image_size = v}), ValueError);
+  }
+}
+
+}  // namespace
+}  // namespace warptape
