@@ -51,7 +51,7 @@ struct Extents {
   int64_t length = 1;
   int64_t inner = 1;
 
-  int64_t count() const { return outer * inner; }  // of rows
+  WARPTAPE_HOST_DEVICE int64_t count() const { return outer * inner; }  // of rows
 };
 
 // - Team: rows are contiguous; `lanes` threads own one, a part of a warp, a warp or the block, and
