@@ -88,10 +88,10 @@ __device__ void append(typename Op::Accumulator& own, int64_t place, const In (&
 }
 
 // Loads of a thread that precede their use: 64 bytes, to cover their latency, but not more than
-// `most` of them.
+// `most` of them. Of several inputs 16 bytes, for want of registers.
 template <int E, class In, int N>
 constexpr int batch_of(int most) {
-  const int fitting = 64 / (E * N * static_cast<int>(sizeof(In)));
+  const int fitting = (N == 1 ? 64 : 16) / (E * N * static_cast<int>(sizeof(In)));
   return fitting < 1 ? 1 : fitting < most ? fitting : most;
 }
 

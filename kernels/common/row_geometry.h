@@ -146,8 +146,8 @@ void plan_team(Plan& plan, bool aligned, bool may_divide) {
   }
 }
 
-// A thread owns a row; a warp, where the rows are longer, or so few that they would leave most of
-// the GPU idle.
+// A thread owns a row, or a warp, where the rows are longer. Blocks take fewer rows where these
+// would leave most of the GPU idle, and warps own those that would not give every thread one.
 template <class T>
 void plan_staged(Plan& plan, int tensors) {
   const int64_t length = plan.extents.length;
@@ -157,11 +157,11 @@ void plan_staged(Plan& plan, int tensors) {
   plan.lanes = staged_lanes(length);
   plan.rows_per_block = std::min(staged_rows<T>(length, tensors), block_threads);
   if (divide_up(plan.extents.outer, plan.rows_per_block) < multiprocessors) {
-    constexpr int64_t sector = 32 / sizeof(T);
     const int64_t rows = divide_up(plan.extents.outer, resident_blocks / 2);
-    plan.lanes = 32;
+    plan.lanes = rows < 16 ? 32 : plan.lanes;
+    const int64_t step = plan.lanes == 1 ? 32 : 32 / int64_t{sizeof(T)};  // whole warps, or sectors
     plan.rows_per_block =
-        static_cast<int>(std::min<int64_t>(divide_up(rows, sector) * sector, plan.rows_per_block));
+        static_cast<int>(std::min<int64_t>(divide_up(rows, step) * step, plan.rows_per_block));
   }
   plan.shared_bytes = static_cast<size_t>(plan.rows_per_block * row_bytes);
   plan.items = divide_up(plan.extents.outer, plan.rows_per_block);

@@ -63,43 +63,49 @@ __device__ inline double unit(uint8_t pixel) {
   return std::fma(std::fma(-quotient, 255.0, value), reciprocal, quotient);
 }
 
-// E neighbouring elements of a row of the result: their channels, and where they take pixels from.
+// E neighbouring elements of a row of the result. Their channels and columns are counted up, and
+// their taps made, where they are needed: registers are short.
 template <int E>
 struct RowPack {
-  int channel[E];
-  bilinear::Tap column[E];
+  int first_channel;
+  int first_column;
 
-  __device__ RowPack(const ImageBatchShape& shape, int pack) {
-    int c = pack * E % shape.channels;
-    int x = pack * E / shape.channels;
+  __device__ RowPack(const ImageBatchShape& shape, int pack)
+      : first_channel(pack * E % shape.channels), first_column(pack * E / shape.channels) {}
+
+  // Calls body(e, channel, column).
+  template <class Body>
+  __device__ void for_each(const ImageBatchShape& shape, const Body& body) const {
+    int channel = first_channel;
+    int column = first_column;
 #pragma unroll
     for (int e = 0; e < E; ++e) {
-      channel[e] = c;
-      column[e] = bilinear::tap(x, shape.width, shape.column_scale);
-      const bool wraps = ++c == shape.channels;
-      c = wraps ? 0 : c;
-      x += wraps ? 1 : 0;
+      body(e, channel, column);
+      const bool wraps = ++channel == shape.channels;
+      channel = wraps ? 0 : channel;
+      column += wraps ? 1 : 0;
     }
   }
 
   // Row y of the pixels, resized along itself alone.
   template <class Pixel>
-  __device__ void along_row(const Pixel& pixel, int y, double (&values)[E]) const {
-#pragma unroll
-    for (int e = 0; e < E; ++e) {
-      values[e] = bilinear::mix(unit(pixel(channel[e], y, column[e].first)),
-                                unit(pixel(channel[e], y, column[e].second)), column[e].weight);
-    }
+  __device__ void along_row(const ImageBatchShape& shape, const Pixel& pixel, int y,
+                            double (&values)[E]) const {
+    for_each(shape, [&](int e, int channel, int column) {
+      const bilinear::Tap tap = bilinear::tap(column, shape.width, shape.column_scale);
+      values[e] = bilinear::mix(unit(pixel(channel, y, tap.first)),
+                                unit(pixel(channel, y, tap.second)), tap.weight);
+    });
   }
 
-  template <class T>
-  __device__ void store(const ImageBatchShape& shape, const double (&values)[E], T* to) const {
+  // value(e, channel, column), normalised.
+  template <class T, class Value>
+  __device__ void store(const ImageBatchShape& shape, const Value& value, T* to) const {
     simt::Pack<T, E> pack;
-#pragma unroll
-    for (int e = 0; e < E; ++e) {
+    for_each(shape, [&](int e, int channel, int column) {
       pack[e] = static_cast<T>(
-          bilinear::normalized(values[e], shape.mean[channel[e]], shape.std[channel[e]]));
-    }
+          bilinear::normalized(value(e, channel, column), shape.mean[channel], shape.std[channel]));
+    });
     simt::store_pack<E>(to, pack);
   }
 };
@@ -122,20 +128,16 @@ __device__ void resize_down(const ImageBatchShape& shape, const RowPack<E>& own,
           upper[e] = lower[e];
         }
       } else {
-        own.along_row(pixel, tap.first, upper);
+        own.along_row(shape, pixel, tap.first, upper);
       }
       upper_row = tap.first;
     }
     if (tap.second != lower_row) {
-      own.along_row(pixel, tap.second, lower);
+      own.along_row(shape, pixel, tap.second, lower);
       lower_row = tap.second;
     }
-    double values[E];
-#pragma unroll
-    for (int e = 0; e < E; ++e) {
-      values[e] = bilinear::mix(upper[e], lower[e], tap.weight);
-    }
-    own.store(shape, values, to);
+    own.store(
+        shape, [&](int e, int, int) { return bilinear::mix(upper[e], lower[e], tap.weight); }, to);
   }
 }
 
@@ -146,14 +148,18 @@ __device__ void make_band(const ImageBatchShape& shape, int first_row, int rows,
   const bool same_size = shape.height == shape.size && shape.width == shape.size;
   const int packs = shape.size * shape.channels / E;
   const int thread = static_cast<int>(threadIdx.x);
-  const int groups = packs < image_batch_threads ? image_batch_threads / packs : 1;
-  const int group = groups > 1 ? thread / packs : 0;
+  // Threads per row: a part of a warp, or whole warps.
+  int width = image_batch_threads;
+  while (width / 2 >= packs) {
+    width /= 2;
+  }
+  const int groups = image_batch_threads / width;
+  const int group = thread / width;
   const int per_group = (rows + groups - 1) / groups;
   const int begin = group * per_group;
   const int end = begin + per_group < rows ? begin + per_group : rows;
   const int64_t pitch = int64_t{packs} * E;
-  for (int pack = thread - group * packs; pack < packs && begin < end;
-       pack += image_batch_threads) {
+  for (int pack = thread % width; pack < packs && begin < end; pack += width) {
     const RowPack<E> own(shape, pack);
     T* own_to = to + begin * pitch + pack * E;
     if (!same_size) {
@@ -161,12 +167,8 @@ __device__ void make_band(const ImageBatchShape& shape, int first_row, int rows,
       continue;
     }
     for (int row = first_row + begin; row < first_row + end; ++row, own_to += pitch) {
-      double values[E];
-#pragma unroll
-      for (int e = 0; e < E; ++e) {
-        values[e] = unit(pixel(own.channel[e], row, own.column[e].first));
-      }
-      own.store(shape, values, own_to);
+      own.store(
+          shape, [&](int, int c, int x) { return unit(pixel(c, row, x)); }, own_to);
     }
   }
 }
