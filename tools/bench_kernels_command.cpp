@@ -71,11 +71,19 @@ int64_t buffer_bytes(bool quick) {
   return 0;
 }
 
-// The default shapes fit caches: 32 times as many rows do not, a few rows do for a quick look.
+// A few rows do for a quick look, and the default shape for an emulation, whose times mean nothing.
 Shape bench_shape(const KernelCase& kernel_case, bool quick) {
-  Shape shape = kernel_case.shape;
-  shape[0] = quick ? std::max<int64_t>(1, shape[0] / 128) : 32 * shape[0];
-  return shape;
+  if (quick) {
+    Shape shape = kernel_case.shape;
+    shape[0] = std::max<int64_t>(1, shape[0] / 128);
+    return shape;
+  }
+  if constexpr (has_gpu) {
+    if (!gpu::is_emulated()) {
+      return shape_of_bytes(kernel_case, bench_bytes);
+    }
+  }
+  return kernel_case.shape;
 }
 
 // The plans of what `run` queues, without running them.

@@ -1,5 +1,6 @@
 #include "tools/kernel_cases.h"
 
+#include <algorithm>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -290,6 +291,13 @@ const std::vector<KernelCase>& kernel_cases() {
       {"relayout", "row-major to channels-last", {8, 64, 32, 32}, prepare_relayout},
   };
   return cases;
+}
+
+Shape shape_of_bytes(const KernelCase& kernel_case, int64_t bytes) {
+  Shape shape = kernel_case.shape;
+  const int64_t row = bytes_of(shape, float32) / shape[0];
+  shape[0] = std::max(shape[0], (bytes + row - 1) / row);
+  return shape;
 }
 
 const KernelCase& find_kernel_case(const std::string& name) {

@@ -35,6 +35,12 @@ struct KernelCase {
 };
 
 const std::vector<KernelCase>& kernel_cases();
+
+// The case's default shape with so many rows that it has `bytes` or more in float32.
+Shape shape_of_bytes(const KernelCase& kernel_case, int64_t bytes);
+// What `warptape bench kernels` times on a GPU: several times what its caches hold.
+inline constexpr int64_t bench_bytes = int64_t{256} << 20;
+
 const KernelCase& find_kernel_case(const std::string& name);  // ValueError names those there are
 
 struct KernelRun {

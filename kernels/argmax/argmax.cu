@@ -1,25 +1,36 @@
 #include "kernels/argmax/argmax_cuda.h"
 
+#include <limits>
+
 #include "kernels/common/reduce.cuh"
 
 namespace warptape::cuda {
 namespace {
 
+// The place of minus infinity, from which all begin: behind every other.
+constexpr int64_t nowhere = std::numeric_limits<int64_t>::max();
+
 template <class T>
 struct Argmax {
   using Accumulator = Best<T>;
-  static WARPTAPE_HOST_DEVICE Accumulator identity() { return {T(0), -1}; }
+  static WARPTAPE_HOST_DEVICE Accumulator identity() {
+    return {-std::numeric_limits<T>::infinity(), nowhere};
+  }
   // A NaN wins; of equal ones the first.
   static WARPTAPE_HOST_DEVICE Accumulator combine(Accumulator a, Accumulator b) {
     const bool a_is_nan = !(a.value == a.value);
     const bool b_is_nan = !(b.value == b.value);
     const bool tie = a_is_nan ? b_is_nan : a.value == b.value;
     const bool b_is_larger = b_is_nan ? !a_is_nan : b.value > a.value;
-    const bool takes_b = a.index < 0 || (tie ? b.index < a.index : b_is_larger);
-    const bool b_counts = b.index >= 0;
-    return {b_counts && takes_b ? b.value : a.value, b_counts && takes_b ? b.index : a.index};
+    const bool takes_b = tie ? b.index < a.index : b_is_larger;
+    return {takes_b ? b.value : a.value, takes_b ? b.index : a.index};
   }
   static WARPTAPE_HOST_DEVICE Accumulator value_at(int64_t place, T x) { return {x, place}; }
+  // Equal ones come later, and minus infinity changes nothing.
+  static WARPTAPE_HOST_DEVICE void append(Accumulator& own, int64_t place, T x) {
+    const bool takes_x = !(x <= own.value) && own.value == own.value;
+    own = {takes_x ? x : own.value, takes_x ? place : own.index};
+  }
 };
 
 template <class T>
@@ -31,7 +42,7 @@ struct StoreIndex {
     visit(y);
   }
   WARPTAPE_HOST_DEVICE void operator()(int64_t at, const Best<T>& best) const {
-    y[at] = best.index;
+    y[at] = best.index == nowhere ? 0 : best.index;  // all are minus infinity
   }
 };
 

@@ -8,7 +8,7 @@ namespace warptape::cuda {
 template <class T>
 struct Best {
   T value;
-  int64_t index;  // -1: none yet
+  int64_t index;
 };
 
 // y = the place of the largest element, counted in the memory order of the reduced dimensions;

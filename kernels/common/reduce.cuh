@@ -5,7 +5,9 @@
 //   static Accumulator combine(Accumulator a, Accumulator b)    commutative
 //   static Accumulator value(In...)                             of the inputs' elements at one
 //   place, or value_at(int64_t place, In...): places are counted in the memory order of the reduced
-//   dimensions
+//   dimensions. It may have
+//   static void append(Accumulator&, int64_t place, In...)      the same as combining with
+//   value_at, where that is dearer; a thread's places come in ascending order
 // and a Store, a struct that is a kernel argument, is called with (offset in the output, result).
 // All orders are fixed, so that results have the same bits every time.
 
@@ -75,40 +77,57 @@ __device__ typename Op::Accumulator value_of([[maybe_unused]] int64_t place, con
   }
 }
 
-// Combines places first, first + step, ... of this block's chunk of the reduction. `at`: where the
-// inputs begin. Every element of a pack has an accumulator of its own, or all share one.
-template <class Op, int E, class In, int N, int Accumulators>
-__device__ void accumulate(const ReduceLayout<N>& layout, const Inputs<In, N>& in,
-                           const int64_t (&at)[N], int first, int step,
-                           typename Op::Accumulator (&acc)[Accumulators]) {
-  // The loads of this many places precede their use; registers are short where accumulators are
-  // many.
-  constexpr int batch = N == 1 && Accumulators < 4 ? 2 : 1;
+template <class Op, int N, class In, size_t... I>
+__device__ void append(typename Op::Accumulator& own, int64_t place, const In (&values)[N],
+                       std::index_sequence<I...> indices) {
+  if constexpr (requires { Op::append(own, place, values[I]...); }) {
+    Op::append(own, place, values[I]...);
+  } else {
+    own = Op::combine(own, value_of<Op>(place, values, indices));
+  }
+}
+
+// Loads of a thread that precede their use: 64 bytes, to cover their latency, but not more than
+// `most` of them. Of several inputs 16 bytes, for want of registers.
+template <int E, class In, int N>
+constexpr int batch_of(int most) {
+  const int fitting = (N == 1 ? 64 : 16) / (E * N * static_cast<int>(sizeof(In)));
+  return fitting < 1 ? 1 : fitting < most ? fitting : most;
+}
+
+// Combines places first, first + step, ... of this block's chunk of the reduction, `Batch` at a
+// time. `at`: where the inputs begin. Every element of a pack has an accumulator of its own, or all
+// share one. offset(index, from) adds to `from` what leads to a place.
+template <class Op, int E, int Batch, class In, int N, int Accumulators, class Offset>
+__device__ void accumulate_batches(const ReduceLayout<N>& layout, const Inputs<In, N>& in,
+                                   const int64_t (&at)[N], int first, int step,
+                                   typename Op::Accumulator (&acc)[Accumulators],
+                                   const Offset& offset) {
   const int64_t begin = blockIdx.y * layout.chunk_length;
   const int64_t rest = layout.length - begin;
   const int count = static_cast<int>(rest < layout.chunk_length ? rest : layout.chunk_length);
-  simt::Pack<In, E> values[N][batch] = {};
+  simt::Pack<In, E> values[N][Batch] = {};
 #pragma unroll
   for (int n = 0; n < N; ++n) {
     if (layout.constant[n] && first < count) {
       const auto value = elementwise::load_or_repeat<E>(in.data[n] + at[n], layout.repeats[n]);
 #pragma unroll
-      for (int k = 0; k < batch; ++k) {
+      for (int k = 0; k < Batch; ++k) {
         values[n][k] = value;
       }
     }
   }
-  for (int index = first; index < count; index += batch * step) {
+#pragma unroll 1
+  for (int index = first; index < count; index += Batch * step) {
 #pragma unroll
-    for (int k = 0; k < batch; ++k) {
+    for (int k = 0; k < Batch; ++k) {
       if (index + k * step < count) {
         int64_t from[N];
 #pragma unroll
         for (int n = 0; n < N; ++n) {
           from[n] = at[n];
         }
-        add_offsets(from, begin + index + k * step, layout.reduced_rank, layout.reduced_extent,
-                    layout.reduced_stride);
+        offset(begin + index + k * step, from);
 #pragma unroll
         for (int n = 0; n < N; ++n) {
           if (!layout.constant[n]) {
@@ -118,7 +137,7 @@ __device__ void accumulate(const ReduceLayout<N>& layout, const Inputs<In, N>& i
       }
     }
 #pragma unroll
-    for (int k = 0; k < batch; ++k) {
+    for (int k = 0; k < Batch; ++k) {
       if (index + k * step < count) {
 #pragma unroll
         for (int e = 0; e < E; ++e) {
@@ -127,23 +146,45 @@ __device__ void accumulate(const ReduceLayout<N>& layout, const Inputs<In, N>& i
           for (int n = 0; n < N; ++n) {
             arguments[n] = values[n][k][e];
           }
-          auto& own = acc[e % Accumulators];
           // The packs of rows lie along the reduction, those of columns across it.
           const int64_t step_index = begin + index + k * step;
           const int64_t place = Accumulators == 1 ? step_index * E + e : step_index;
-          own = Op::combine(own, value_of<Op>(place, arguments, std::make_index_sequence<N>()));
+          append<Op>(acc[e % Accumulators], place, arguments, std::make_index_sequence<N>());
         }
       }
     }
   }
 }
 
-template <class Op, class Store, int N>
-__device__ void finish(const ReduceLayout<N>& layout,
-                       const Destination<typename Op::Accumulator, Store>& to, int64_t output,
+template <class Op, int E, class In, int N, int Accumulators>
+__device__ void accumulate(const ReduceLayout<N>& layout, const Inputs<In, N>& in,
+                           const int64_t (&at)[N], int first, int step,
+                           typename Op::Accumulator (&acc)[Accumulators]) {
+  // Accumulators take registers, too.
+  constexpr bool is_large = Accumulators * sizeof(typename Op::Accumulator) > 32;
+  constexpr int batch = batch_of<E, In, N>(is_large ? 2 : 4);
+  if (layout.reduced_rank <= 1) {
+    accumulate_batches<Op, E, batch>(layout, in, at, first, step, acc,
+                                     [&](int64_t index, int64_t(&from)[N]) {
+#pragma unroll
+                                       for (int n = 0; n < N; ++n) {
+                                         from[n] += index * layout.reduced_stride[n][0];
+                                       }
+                                     });
+  } else {
+    accumulate_batches<Op, E, batch_of<E, In, N>(2)>(
+        layout, in, at, first, step, acc, [&](int64_t index, int64_t(&from)[N]) {
+          add_offsets(from, index, layout.reduced_rank, layout.reduced_extent,
+                      layout.reduced_stride);
+        });
+  }
+}
+
+template <class Op, class Store>
+__device__ void finish(const Destination<typename Op::Accumulator, Store>& to, int64_t output,
                        int64_t offset, typename Op::Accumulator result) {
   if (to.partials != nullptr) {
-    to.partials[blockIdx.y * layout.outputs + output] = result;
+    to.partials[output * gridDim.y + blockIdx.y] = result;
   } else {
     to.store(offset, result);
   }
@@ -168,7 +209,7 @@ __global__ void __launch_bounds__(block_threads, 4)
       if (lane < layout.rest && blockIdx.y == gridDim.y - 1) {
         const int64_t place = layout.length * E + lane;
         const In value[1] = {in.data[0][at[0] + place]};
-        acc[0] = Op::combine(acc[0], value_of<Op>(place, value, std::make_index_sequence<1>()));
+        append<Op>(acc[0], place, value, std::make_index_sequence<1>());
       }
     }
   }
@@ -176,7 +217,7 @@ __global__ void __launch_bounds__(block_threads, 4)
       lanes > 32 ? simt::block_reduce(acc[0], Op::identity(), Combine<Op>())
                  : simt::warp_reduce(acc[0], Combine<Op>(), static_cast<unsigned>(lanes));
   if (lane == 0 && row < layout.outputs) {
-    finish<Op>(layout, to, row, output_offset(layout, row), result);
+    finish<Op>(to, row, output_offset(layout, row), result);
   }
 }
 
@@ -235,7 +276,7 @@ __global__ void __launch_bounds__(block_threads, blocks_of_columns<typename Op::
   if (thread < width * E && own_column < layout.column_packs) {
     const int64_t pack = outer + own_column;
     const int e = thread % E;
-    finish<Op>(layout, to, pack * E + e, output_offset(layout, pack) + e * layout.output_step,
+    finish<Op>(to, pack * E + e, output_offset(layout, pack) + e * layout.output_step,
                shared[e][thread / E]);
   }
 }
@@ -249,7 +290,7 @@ struct OddRows : rows::NothingPerBlock {
   static constexpr int inputs = 1;
   struct Row {
     typename Op::Accumulator state;
-    int64_t row;
+    int64_t row = 0;
   };
   using State = typename Op::Accumulator;
 

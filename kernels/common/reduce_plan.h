@@ -22,7 +22,7 @@ struct ReduceLoops {
 // the packs of a row. Columns: they are contiguous along the innermost kept dimension, and a block
 // takes `lanes` packs side by side, every thread one pack of some rows. The packed dimension and
 // its strides count packs. Where there are too few rows or columns to fill a GPU, the reduction is
-// divided into chunks, one block each, whose results a second launch combines.
+// divided into chunks, one block each, whose results a second launch combines, a row per output.
 template <int Inputs>
 struct ReduceLayout : elementwise::NoPointers {
   bool columns = false;
@@ -58,9 +58,13 @@ struct ReducePlan {
 
 namespace reduce_detail {
 
-inline constexpr int64_t enough_blocks = 1024;
 inline constexpr int block_threads = 256;
-inline constexpr int most_columns = 64;  // packs of a tile
+// What an H100 runs at once: 132 multiprocessors with four blocks each.
+inline constexpr int64_t multiprocessors = 132;
+inline constexpr int64_t resident_blocks = 4 * multiprocessors;
+// Packs that a thread takes at least, before the reduction is divided: a chunk pays for its launch.
+inline constexpr int64_t least_column_packs = 16;
+inline constexpr int64_t least_row_packs = 8;
 // Packs of more inputs do not fit into the registers that 32 resident warps leave to a thread.
 inline constexpr int most_packed_inputs = 2;
 
@@ -120,10 +124,10 @@ inline int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-// Chunks of at least `least`, so many that there are enough blocks.
+// Chunks of at least `least`, so many that the blocks fill the GPU.
 template <int Inputs>
 void set_chunks(ReduceLayout<Inputs>& layout, int64_t least) {
-  const int64_t wanted = enough_blocks / std::max<int64_t>(layout.blocks, 1);
+  const int64_t wanted = resident_blocks / std::max<int64_t>(layout.blocks, 1);
   const int64_t chunks =
       std::clamp<int64_t>(layout.length / least, 1, std::max<int64_t>(wanted, 1));
   layout.chunk_length = std::max<int64_t>(divide_up(layout.length, chunks), 1);
@@ -132,29 +136,44 @@ void set_chunks(ReduceLayout<Inputs>& layout, int64_t least) {
 
 template <int Inputs>
 void set_rows(ReduceLayout<Inputs>& layout) {
-  // At least four packs for every lane, so that the loads of a lane cover their latency.
+  // At least four packs for every lane, so that the loads of a lane cover their latency; fewer,
+  // where there are so few rows that they would leave most of the GPU idle.
   const int64_t packs = layout.length;
+  const auto blocks = [&](int lanes) { return divide_up(layout.outputs, block_threads / lanes); };
   layout.lanes = packs <= 32 ? 4 : packs <= 64 ? 8 : packs <= 128 ? 16 : packs <= 1024 ? 32 : 256;
-  layout.blocks = divide_up(layout.outputs, block_threads / layout.lanes);
+  while (layout.lanes < block_threads && blocks(layout.lanes) < multiprocessors) {
+    const int more = layout.lanes < 32 ? 2 * layout.lanes : block_threads;
+    if (more > packs) {
+      break;
+    }
+    layout.lanes = more;
+  }
+  layout.blocks = blocks(layout.lanes);
   layout.chunk_length = std::max<int64_t>(packs, 1);
   if (layout.lanes == block_threads) {
-    set_chunks(layout, 8 * block_threads);
+    set_chunks(layout, least_row_packs * block_threads);
   }
 }
 
+// pack_bytes: of what a thread reads at once.
 template <int Inputs>
-void set_columns(ReduceLayout<Inputs>& layout) {
+void set_columns(ReduceLayout<Inputs>& layout, int64_t pack_bytes) {
   const int inner = layout.kept_rank - 1;
   layout.column_packs = layout.kept_extent[inner];
-  layout.column_tiles = divide_up(layout.column_packs, most_columns);
+  // Lines of 128 bytes, or, where the last of these would hold little, sectors of 32.
+  const int64_t line = 128 / pack_bytes;
+  const int64_t sector = std::max<int64_t>(32 / pack_bytes, 1);
+  const int64_t fewest_tiles = std::max<int64_t>(divide_up(layout.column_packs, line), 1);
+  const int64_t even = divide_up(layout.column_packs, fewest_tiles);
   layout.lanes =
-      static_cast<int>(divide_up(layout.column_packs, std::max<int64_t>(layout.column_tiles, 1)));
+      static_cast<int>(fewest_tiles == 1 ? layout.column_packs : divide_up(even, sector) * sector);
+  layout.lanes = std::max(layout.lanes, 1);
+  layout.column_tiles = divide_up(layout.column_packs, layout.lanes);
   layout.blocks = layout.column_tiles;
   for (int d = 0; d < inner; ++d) {
     layout.blocks *= layout.kept_extent[d];
   }
-  // What a chunk leaves behind is little against what it reads.
-  set_chunks(layout, std::max<int64_t>(128, 8 * (block_threads / std::max(layout.lanes, 1))));
+  set_chunks(layout, least_column_packs * (block_threads / layout.lanes));
 }
 
 }  // namespace reduce_detail
@@ -183,7 +202,7 @@ ReduceLayout<Inputs> reduce_layout(const ReduceLoops<Inputs>& loops, int pack,
     layout.kept_extent[inner] /= layout.pack;
     layout.output_step = layout.output_stride[0][inner];
     layout.output_stride[0][inner] *= layout.pack;
-    set_columns(layout);
+    set_columns(layout, int64_t{16} / pack * layout.pack);
   } else {
     layout.rest = one_row ? static_cast<int>(layout.length % layout.pack) : 0;
     layout.length /= layout.pack;
@@ -204,7 +223,7 @@ ReducePlan<Inputs> reduce_plan(const ReduceLoops<Inputs>& loops, int pack,
     return plan;
   }
   plan.partials = plan.first.chunks * plan.first.outputs;
-  // The partial results lie chunk by chunk, in the order of the kept loop.
+  // The partial results lie output by output, in the order of the kept loop.
   ReduceLoops<1> partials;
   partials.kept.rank = std::max(loops.kept.rank, 1);
   partials.kept.extent = loops.kept.extent;
@@ -212,14 +231,14 @@ ReducePlan<Inputs> reduce_plan(const ReduceLoops<Inputs>& loops, int pack,
     partials.kept.extent[0] = 1;
   }
   partials.kept.stride[1] = loops.kept.stride[Inputs];
-  int64_t stride = 1;
+  int64_t stride = plan.first.chunks;
   for (int d = partials.kept.rank - 1; d >= 0; --d) {
     partials.kept.stride[0][static_cast<size_t>(d)] = stride;
     stride *= partials.kept.extent[static_cast<size_t>(d)];
   }
   partials.reduced.rank = 1;
   partials.reduced.extent[0] = plan.first.chunks;
-  partials.reduced.stride[0][0] = plan.first.outputs;
+  partials.reduced.stride[0][0] = 1;
   plan.second = reduce_layout<1>(partials, 1, {false});
   return plan;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 
 #include "core/elementwise_places.h"
 
@@ -50,7 +51,7 @@ struct Extents {
   int64_t length = 1;
   int64_t inner = 1;
 
-  int64_t count() const { return outer * inner; }  // of rows
+  WARPTAPE_HOST_DEVICE int64_t count() const { return outer * inner; }  // of rows
 };
 
 // - Team: rows are contiguous; `lanes` threads own one, a part of a warp, a warp or the block, and
@@ -58,10 +59,13 @@ struct Extents {
 // - Staged: contiguous rows too short and too odd for 16-byte accesses of their own. A block copies
 //   several at once to shared memory in 16-byte accesses; then a thread owns a row, or a warp.
 // - Columns: rows are `inner` elements apart from step to step. A warp is `lanes` threads wide
-// along
-//   the inner dimension, one pack of columns each, and 32 / lanes steps of the rows high; a block
-//   is `across` by `down` warps. Rows of more than column_steps per thread are read twice.
+//   along the inner dimension, one pack of columns each, and 32 / lanes steps of the rows high; a
+//   block is `across` by `down` warps. Rows of more than column_steps per thread are read twice.
 enum class Layout : int { Team, Staged, Columns };
+
+// Where rows are long and few, several blocks share one, a chunk of its length each: a first launch
+// leaves the state of every chunk, a second one combines them and gives the values.
+enum class Part : int { Whole, States, Values };
 
 // Elements of a row that a thread of a team holds, and steps that a thread of columns does, of each
 // tensor. Fewer than registers could hold: exponentials take some, too, those of doubles many.
@@ -69,6 +73,10 @@ template <class T>
 inline constexpr int team_items = sizeof(T) == 8 ? 2 : 8;
 template <class T>
 inline constexpr int column_steps = sizeof(T) == 8 ? 1 : 2;
+
+// What an H100 runs at once: 132 multiprocessors with 1024 threads each.
+inline constexpr int64_t multiprocessors = 132;
+inline constexpr int64_t resident_threads = multiprocessors * 1024;
 
 struct Plan : elementwise::NoPointers {
   Extents extents;
@@ -78,23 +86,43 @@ struct Plan : elementwise::NoPointers {
   int rows_per_block = 1;
   int across = 1;     // Columns
   int down = 1;       // Columns
-  int64_t tiles = 1;  // Columns: blocks along the inner dimension
+  int64_t tiles = 1;  // Columns: along the inner dimension
+  int64_t items = 0;  // groups of rows or of columns: what a block does, then perhaps a further one
   int64_t blocks = 0;
+  int64_t chunks = 1;  // of each row
+  int64_t chunk_length = 1;
   int threads = 256;
   size_t shared_bytes = 0;
+
+  // Of all rows' chunks, where a second launch combines them.
+  int64_t states() const { return chunks > 1 ? chunks * extents.count() : 0; }
 };
+
+// An Op that adds something up over the blocks wants no more of them than run at once.
+enum class Blocks { OnePerItem, AsRunAtOnce };
 
 namespace detail {
 
 inline constexpr int block_threads = 256;
+inline constexpr int64_t resident_blocks = resident_threads / block_threads;
+inline constexpr int64_t most_blocks = (int64_t{1} << 31) - 1;
 
 inline int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
+// Chunks of whole turns, at least `least` of them, so many that the items fill the GPU.
+inline void divide_rows(Plan& plan, int64_t turn, int64_t least) {
+  const int64_t turns = divide_up(plan.extents.length, turn);
+  const int64_t wanted = resident_blocks / std::max<int64_t>(plan.items, 1);
+  const int64_t chunks = std::clamp<int64_t>(turns / least, 1, std::max<int64_t>(wanted, 1));
+  plan.chunk_length = divide_up(turns, chunks) * turn;
+  plan.chunks = divide_up(plan.extents.length, plan.chunk_length);
+}
+
 // One pack per lane of rows that a warp can hold so, else as many as the registers hold.
 template <class T>
-void plan_team(Plan& plan, bool aligned) {
+void plan_team(Plan& plan, bool aligned, bool may_divide) {
   constexpr int64_t pack = 16 / sizeof(T);
   const int64_t length = plan.extents.length;
   plan.packed = aligned && (length % pack == 0 || length > longest_staged_row);
@@ -105,24 +133,42 @@ void plan_team(Plan& plan, bool aligned) {
   if (plan.packed && length % pack != 0) {
     plan.lanes = std::max(plan.lanes, 32);
   }
+  const bool divides = may_divide && length > int64_t{max_threads} * team_items<T> &&
+                       plan.extents.outer <= resident_blocks / 2;
+  if (divides) {
+    plan.lanes = block_threads;
+  }
   plan.threads = plan.lanes > 32 ? plan.lanes : block_threads;
   plan.rows_per_block = plan.threads / plan.lanes;
-  plan.blocks = divide_up(plan.extents.outer, plan.rows_per_block);
+  plan.items = divide_up(plan.extents.outer, plan.rows_per_block);
+  if (divides) {
+    divide_rows(plan, int64_t{plan.lanes} * team_items<T>, 2);
+  }
 }
 
+// A thread owns a row, or a warp, where the rows are longer. Blocks take fewer rows where these
+// would leave most of the GPU idle, and warps own those that would not give every thread one.
 template <class T>
 void plan_staged(Plan& plan, int tensors) {
-  const int64_t row_bytes = plan.extents.length * int64_t{sizeof(T)} * tensors;
+  const int64_t length = plan.extents.length;
+  const int64_t row_bytes = length * int64_t{sizeof(T)} * tensors;
   plan.layout = Layout::Staged;
   plan.packed = true;
-  plan.lanes = staged_lanes(plan.extents.length);
-  plan.rows_per_block = std::min(staged_rows<T>(plan.extents.length, tensors), block_threads);
+  plan.lanes = staged_lanes(length);
+  plan.rows_per_block = std::min(staged_rows<T>(length, tensors), block_threads);
+  if (divide_up(plan.extents.outer, plan.rows_per_block) < multiprocessors) {
+    const int64_t rows = divide_up(plan.extents.outer, resident_blocks / 2);
+    plan.lanes = rows < 16 ? 32 : plan.lanes;
+    const int64_t step = plan.lanes == 1 ? 32 : 32 / int64_t{sizeof(T)};  // whole warps, or sectors
+    plan.rows_per_block =
+        static_cast<int>(std::min<int64_t>(divide_up(rows, step) * step, plan.rows_per_block));
+  }
   plan.shared_bytes = static_cast<size_t>(plan.rows_per_block * row_bytes);
-  plan.blocks = divide_up(plan.extents.outer, plan.rows_per_block);
+  plan.items = divide_up(plan.extents.outer, plan.rows_per_block);
 }
 
 template <class T>
-void plan_columns(Plan& plan, bool aligned) {
+void plan_columns(Plan& plan, bool aligned, bool may_divide) {
   constexpr int64_t pack = 16 / sizeof(T);
   const auto& [outer, length, inner] = plan.extents;
   plan.layout = Layout::Columns;
@@ -139,26 +185,45 @@ void plan_columns(Plan& plan, bool aligned) {
   plan.across = std::min(8 / plan.down, power_of_two_from(divide_up(packs, plan.lanes)));
   plan.threads = 32 * plan.across * plan.down;
   plan.tiles = divide_up(packs, plan.lanes * plan.across);
-  plan.blocks = outer * plan.tiles;
+  plan.items = outer * plan.tiles;
+  if (may_divide && plan.items <= resident_blocks / 2) {
+    divide_rows(plan, int64_t{high} * plan.down * column_steps<T>, 4);
+  }
 }
 
 }  // namespace detail
 
-// tensors: how many are read. aligned: all of them and the output start at 16 bytes.
+// tensors: how many are read. aligned: all of them and the output start at 16 bytes. may_divide:
+// whether there may be chunks.
 template <class T>
-Plan make_plan(const Extents& extents, int tensors, bool aligned) {
+Plan make_plan(const Extents& extents, int tensors, bool aligned,
+               Blocks blocks = Blocks::OnePerItem, bool may_divide = true) {
   constexpr int64_t pack = 16 / sizeof(T);
   Plan plan;
   plan.extents = extents;
+  plan.chunk_length = extents.length;
   const int64_t length = extents.length;
   if (extents.inner > 1) {
-    detail::plan_columns<T>(plan, aligned);
+    detail::plan_columns<T>(plan, aligned, may_divide);
   } else if (aligned && length % pack != 0 && length <= longest_staged_row) {
     detail::plan_staged<T>(plan, tensors);
   } else {
-    detail::plan_team<T>(plan, aligned);
+    detail::plan_team<T>(plan, aligned, may_divide);
   }
+  const int64_t most =
+      blocks == Blocks::AsRunAtOnce ? resident_threads / plan.threads : detail::most_blocks;
+  plan.blocks = std::min(plan.items, most);
   return plan;
+}
+
+// The plan for tensors at these addresses; the last is the output, and may be nullptr.
+template <class T>
+Plan plan_of(const Extents& extents, std::initializer_list<const T*> tensors,
+             Blocks blocks = Blocks::OnePerItem) {
+  const bool aligned = std::all_of(tensors.begin(), tensors.end(), [](const T* tensor) {
+    return elementwise::misalignment(tensor) == 0;
+  });
+  return make_plan<T>(extents, static_cast<int>(tensors.size()) - 1, aligned, blocks);
 }
 
 }  // namespace warptape::rows

@@ -7,33 +7,27 @@
 
 namespace warptape::rows {
 
-template <class T, int N>
-Plan plan_of(const Extents& extents, const Inputs<T, N>& in, const T* out) {
-  bool aligned = simt::is_aligned16(out);
-  for (const T* data : in.data) {
-    aligned = aligned && simt::is_aligned16(data);
-  }
-  return make_plan<T>(extents, N, aligned);
-}
-
 template <class Op, class T>
-using Kernel = void (*)(const Plan, const Op, const Inputs<T, Op::inputs>, T*, bool);
+using Kernel = void (*)(const Plan __grid_constant__, const Op, const Inputs<T, Op::inputs>, T*,
+                        bool, const Chunks<Op>);
 
 template <class Op, class T>
 void launch_rows(const char* name, gpu::StreamHandle stream, const Plan& plan, Kernel<Op, T> kernel,
-                 const Op& op, const Inputs<T, Op::inputs>& in, T* out, bool add) {
+                 const Op& op, const Inputs<T, Op::inputs>& in, T* out, bool add,
+                 const Chunks<Op>& chunks) {
   launch(kernel,
-         {.grid = dim3(static_cast<unsigned>(plan.blocks)),
+         {.grid = dim3(static_cast<unsigned>(plan.blocks), static_cast<unsigned>(plan.chunks)),
           .block = dim3(static_cast<unsigned>(plan.threads)),
           .smem = plan.shared_bytes,
           .stream = stream,
           .name = name},
-         plan, op, in, out, add);
+         plan, op, in, out, add, chunks);
 }
 
+// states: device memory for plan.states() states of the Op.
 template <class Op, class T>
 void run(const char* name, gpu::StreamHandle stream, const Plan& plan, const Op& op,
-         const Inputs<T, Op::inputs>& in, T* out, bool add) {
+         const Inputs<T, Op::inputs>& in, T* out, bool add, State<Op>* states) {
   constexpr int E = simt::pack_size<T>;
   Kernel<Op, T> kernel = staged_kernel<Op, T>;
   if (plan.layout == Layout::Team) {
@@ -41,19 +35,25 @@ void run(const char* name, gpu::StreamHandle stream, const Plan& plan, const Op&
   } else if (plan.layout == Layout::Columns) {
     kernel = plan.packed ? columns_kernel<E, Op, T> : columns_kernel<1, Op, T>;
   }
-  launch_rows(name, stream, plan, kernel, op, in, out, add);
+  if (plan.chunks == 1) {
+    launch_rows(name, stream, plan, kernel, op, in, out, add, Chunks<Op>{});
+    return;
+  }
+  T* const none = nullptr;
+  launch_rows(name, stream, plan, kernel, op, in, none, false, Chunks<Op>{Part::States, states});
+  launch_rows(name, stream, plan, kernel, op, in, out, add, Chunks<Op>{Part::Values, states});
 }
 
 // For contiguous rows in aligned tensors, and Ops that write all that is wanted themselves.
 template <class Op, class T>
 void run_aligned(const char* name, gpu::StreamHandle stream, const Extents& extents, const Op& op,
                  const Inputs<T, Op::inputs>& in) {
-  const Plan plan = make_plan<T>(extents, Op::inputs, true);
+  const Plan plan = make_plan<T>(extents, Op::inputs, true, Blocks::OnePerItem, false);
   Kernel<Op, T> kernel = staged_kernel<Op, T>;
   if (plan.layout == Layout::Team) {
     kernel = team_kernel<simt::pack_size<T>, Op, T>;
   }
-  launch_rows<Op, T>(name, stream, plan, kernel, op, in, nullptr, false);
+  launch_rows<Op, T>(name, stream, plan, kernel, op, in, nullptr, false, Chunks<Op>{});
 }
 
 }  // namespace warptape::rows

@@ -41,31 +41,37 @@ __device__ void combine_columns(const Plan& plan, typename Op::Row (&own)[E]) {
   }
 }
 
+// A block's columns, or its chunk of them. Chunks leave their states side by side, as the columns
+// lie.
 template <int E, class Op, class T>
-__global__ void __launch_bounds__(detail::block_threads, 4)
-    columns_kernel(const Plan plan, const Op op, const Inputs<T, Op::inputs> in, T* out, bool add) {
+__device__ void do_columns(const Plan& plan, const Op& op, const Inputs<T, Op::inputs>& in, T* out,
+                           bool add, const Chunks<Op>& chunks, int64_t item,
+                           typename Op::Block& block) {
   constexpr int N = Op::inputs;
   constexpr int steps = column_steps<T>;
-  const int64_t length = plan.extents.length;
   const int64_t inner = plan.extents.inner;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int height = 32 / plan.lanes * plan.down;
   const int own_step = warp / plan.across * (32 / plan.lanes) + lane / plan.lanes;
-  const int64_t outer = blockIdx.x / plan.tiles;
+  const int64_t outer = item / plan.tiles;
   const int64_t pack =
-      (blockIdx.x % plan.tiles * plan.across + warp % plan.across) * plan.lanes + lane % plan.lanes;
+      (item % plan.tiles * plan.across + warp % plan.across) * plan.lanes + lane % plan.lanes;
   const bool owns = pack < inner / E;
-  const int64_t start = outer * length * inner + pack * E;
-  const int64_t chunk = int64_t{height} * steps;
+  const int64_t start = outer * plan.extents.length * inner + pack * E;
+  const int64_t first_row = outer * inner + pack * E;
+  const int64_t begin = blockIdx.y * plan.chunk_length;
+  const int64_t rest = plan.extents.length - begin;
+  const int64_t end = begin + (rest < plan.chunk_length ? rest : plan.chunk_length);
+  const int64_t turn = int64_t{height} * steps;
 
   simt::Pack<T, E> packs[N][steps];
-  // Calls body(k, index) for the steps of this thread in the chunk at `first`.
+  // Calls body(k, index) for the steps of this thread in the turn at `first`.
   const auto each_step = [&](int64_t first, const auto& body) {
 #pragma unroll
     for (int k = 0; k < steps; ++k) {
       const int64_t index = first + own_step + k * height;
-      if (index < length) {
+      if (index < end) {
         body(k, index);
       }
     }
@@ -85,19 +91,29 @@ __global__ void __launch_bounds__(detail::block_threads, 4)
     }
   };
 
-  typename Op::Block block = op.prepare();
   typename Op::Row own[E];
 #pragma unroll
   for (int e = 0; e < E; ++e) {
     own[e].state = Op::identity();
   }
+  const bool leads = own_step == 0 && blockIdx.y == 0 && chunks.part != Part::States;
   if (owns) {
 #pragma unroll
     for (int e = 0; e < E; ++e) {
-      op.begin(outer * inner + pack * E + e, own_step == 0, own[e]);
+      op.begin(first_row + e, leads, own[e]);
     }
+  }
+  if (owns && chunks.part == Part::Values) {
+    for (int64_t c = own_step; c < plan.chunks; c += height) {
+      const State<Op>* states = chunks.states + c * plan.extents.count() + first_row;
+#pragma unroll
+      for (int e = 0; e < E; ++e) {
+        own[e].state = Op::combine(own[e].state, states[e]);
+      }
+    }
+  } else if (owns) {
 #pragma unroll 1
-    for (int64_t first = 0; first < length; first += chunk) {
+    for (int64_t first = begin; first < end; first += turn) {
       load(first);
 #pragma unroll
       for (int e = 0; e < E; ++e) {
@@ -112,14 +128,23 @@ __global__ void __launch_bounds__(detail::block_threads, 4)
     }
   }
   combine_columns<E, Op>(plan, own);
-  if (owns) {
+  if (owns && chunks.part == Part::States) {
+    if (own_step == 0) {
+      State<Op>* states = chunks.states + blockIdx.y * plan.extents.count() + first_row;
+#pragma unroll
+      for (int e = 0; e < E; ++e) {
+        states[e] = own[e].state;
+      }
+    }
+  } else if (owns) {
 #pragma unroll
     for (int e = 0; e < E; ++e) {
-      op.complete(own[e], block, own_step == 0);
+      op.complete(own[e], block, leads);
     }
+    const bool is_loaded = chunks.part == Part::Whole && end - begin <= turn;
 #pragma unroll 1
-    for (int64_t first = 0; out != nullptr && first < length; first += chunk) {
-      if (length > chunk) {
+    for (int64_t first = begin; out != nullptr && first < end; first += turn) {
+      if (!is_loaded) {
         load(first);
       }
       each_step(first, [&](int k, int64_t index) {
@@ -138,7 +163,21 @@ __global__ void __launch_bounds__(detail::block_threads, 4)
       });
     }
   }
-  op.finish(block);
+}
+
+template <int E, class Op, class T>
+__global__ void __launch_bounds__(detail::block_threads, 4)
+    columns_kernel(const Plan __grid_constant__ plan, const Op op, const Inputs<T, Op::inputs> in,
+                   T* out, bool add, const Chunks<Op> chunks) {
+  typename Op::Block block = op.prepare();
+#pragma unroll 1
+  for (int64_t item = blockIdx.x; item < plan.items; item += gridDim.x) {
+    do_columns<E, Op>(plan, op, in, out, add, chunks, item, block);
+    if (item + gridDim.x < plan.items) {
+      __syncthreads();  // the states in shared memory have been read
+    }
+  }
+  op.finish(block, chunks.part);
 }
 
 }  // namespace warptape::rows

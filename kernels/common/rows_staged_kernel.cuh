@@ -15,13 +15,12 @@ __device__ void values_at(const Pack (&packs)[N], int j, T (&values)[N]) {
   }
 }
 
-// Blocks of an SM: with doubles, so few that they stay in registers.
 template <class Op, class T>
-__global__ void __launch_bounds__(detail::block_threads, sizeof(T) > 4 ? 3 : 4)
-    staged_kernel(const Plan plan, const Op op, const Inputs<T, Op::inputs> in, T* out, bool add) {
+__device__ void do_staged(const Plan& plan, const Op& op, const Inputs<T, Op::inputs>& in, T* out,
+                          bool add, int64_t item, typename Op::Block& block) {
   constexpr int N = Op::inputs;
   const auto length = static_cast<int>(plan.extents.length);
-  const int64_t first = int64_t{blockIdx.x} * plan.rows_per_block;
+  const int64_t first = item * plan.rows_per_block;
   const int64_t left = plan.extents.outer - first;
   const int rows = left < plan.rows_per_block ? static_cast<int>(left) : plan.rows_per_block;
   T* staged[N];
@@ -30,7 +29,6 @@ __global__ void __launch_bounds__(detail::block_threads, sizeof(T) > 4 ? 3 : 4)
     staged[n] = simt::dynamic_shared<T>() + n * plan.rows_per_block * length;
     stage_in(staged[n], in.data[n] + first * length, rows * length);
   }
-  typename Op::Block block = op.prepare();
   __syncthreads();
   // A thread owns a row, or a warp several, one after the other.
   const int lanes = plan.lanes;
@@ -83,7 +81,22 @@ __global__ void __launch_bounds__(detail::block_threads, sizeof(T) > 4 ? 3 : 4)
     __syncthreads();
     stage_out(out + first * length, staged[0], rows * length, add);
   }
-  op.finish(block);
+}
+
+// Blocks of an SM: with doubles, so few that they stay in registers.
+template <class Op, class T>
+__global__ void __launch_bounds__(detail::block_threads, sizeof(T) > 4 ? 3 : 4)
+    staged_kernel(const Plan __grid_constant__ plan, const Op op, const Inputs<T, Op::inputs> in,
+                  T* out, bool add, const Chunks<Op> chunks) {
+  typename Op::Block block = op.prepare();
+#pragma unroll 1
+  for (int64_t item = blockIdx.x; item < plan.items; item += gridDim.x) {
+    do_staged(plan, op, in, out, add, item, block);
+    if (item + gridDim.x < plan.items) {
+      __syncthreads();  // shared memory has been read
+    }
+  }
+  op.finish(block, chunks.part);
 }
 
 }  // namespace warptape::rows

@@ -65,38 +65,46 @@ __device__ void store_parts(const Op& op, const typename Op::Row& own,
       });
 }
 
-// Loops over chunks are not unrolled: most have one turn, and registers are short.
+// Turns are not unrolled: most rows have one, and registers are short.
 // out: nullptr if only what the Op itself writes is wanted. Here and below.
 template <int E, class Op, class T>
-__global__ void __launch_bounds__(max_threads)
-    team_kernel(const Plan plan, const Op op, const Inputs<T, Op::inputs> in, T* out, bool add) {
+__device__ void do_team(const Plan& plan, const Op& op, const Inputs<T, Op::inputs>& in, T* out,
+                        bool add, const Chunks<Op>& chunks, int64_t item,
+                        typename Op::Block& block) {
   const int lanes = plan.lanes;
   const int lane = static_cast<int>(threadIdx.x) % lanes;
-  const int64_t row =
-      int64_t{blockIdx.x} * plan.rows_per_block + static_cast<int>(threadIdx.x) / lanes;
+  const int64_t row = item * plan.rows_per_block + static_cast<int>(threadIdx.x) / lanes;
   const bool owns = row < plan.extents.outer;
   const int64_t length = plan.extents.length;
+  const int64_t begin = blockIdx.y * plan.chunk_length;
+  const int64_t end = length - begin < plan.chunk_length ? length : begin + plan.chunk_length;
   constexpr int items = team_items<T>;
-  const int chunk = lanes * items;
+  const int turn = lanes * items;
   RowPart<T, E, items> parts[Op::inputs] = {};
   RowPlace place = {};
   const auto load = [&](int64_t first) {
-    const int64_t rest = length - first;
+    const int64_t rest = end - first;
     place = place_of_row<T, E>(row * length + first,
-                               static_cast<int>(rest < chunk ? rest : int64_t{chunk}), lane, lanes);
+                               static_cast<int>(rest < turn ? rest : int64_t{turn}), lane, lanes);
 #pragma unroll
     for (int n = 0; n < Op::inputs; ++n) {
       parts[n].load(in.data[n], place);
     }
   };
 
-  typename Op::Block block = op.prepare();
   typename Op::Row own;
   own.state = Op::identity();
+  const bool leads = lane == 0 && blockIdx.y == 0 && chunks.part != Part::States;
   if (owns) {
-    op.begin(row, lane == 0, own);
+    op.begin(row, leads, own);
+  }
+  if (owns && chunks.part == Part::Values) {
+    for (int64_t c = lane; c < plan.chunks; c += lanes) {
+      own.state = Op::combine(own.state, chunks.states[row * plan.chunks + c]);
+    }
+  } else if (owns) {
 #pragma unroll 1
-    for (int64_t first = 0; first < length; first += chunk) {
+    for (int64_t first = begin; first < end; first += turn) {
       load(first);
       op.add(own, block, [&](const auto& visit) { visit_parts(parts, place, first, visit); });
     }
@@ -104,17 +112,36 @@ __global__ void __launch_bounds__(max_threads)
   const CombineStates<Op> combine;
   own.state = lanes > 32 ? simt::block_reduce(own.state, Op::identity(), combine)
                          : simt::warp_reduce(own.state, combine, static_cast<unsigned>(lanes));
-  if (owns) {
-    op.complete(own, block, lane == 0);
+  if (owns && chunks.part == Part::States) {
+    if (lane == 0) {
+      chunks.states[row * plan.chunks + blockIdx.y] = own.state;
+    }
+  } else if (owns) {
+    op.complete(own, block, leads);
+    const bool is_loaded = chunks.part == Part::Whole && end - begin <= turn;
 #pragma unroll 1
-    for (int64_t first = 0; out != nullptr && first < length; first += chunk) {
-      if (length > chunk) {
+    for (int64_t first = begin; out != nullptr && first < end; first += turn) {
+      if (!is_loaded) {
         load(first);
       }
       store_parts(op, own, block, parts, place, first, out, add);
     }
   }
-  op.finish(block);
+}
+
+template <int E, class Op, class T>
+__global__ void __launch_bounds__(max_threads)
+    team_kernel(const Plan __grid_constant__ plan, const Op op, const Inputs<T, Op::inputs> in,
+                T* out, bool add, const Chunks<Op> chunks) {
+  typename Op::Block block = op.prepare();
+#pragma unroll 1
+  for (int64_t item = blockIdx.x; item < plan.items; item += gridDim.x) {
+    do_team<E, Op>(plan, op, in, out, add, chunks, item, block);
+    if (plan.lanes > 32 && item + gridDim.x < plan.items) {
+      __syncthreads();  // the states in shared memory have been read
+    }
+  }
+  op.finish(block, chunks.part);
 }
 
 }  // namespace warptape::rows

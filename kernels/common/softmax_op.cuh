@@ -57,19 +57,21 @@ struct SoftmaxGradient : rows::NothingPerBlock {
 
 template <class Functor, class T>
 void SoftmaxCuda<Functor, T>::forward(const char* name, gpu::StreamHandle stream,
-                                      const rows::Extents& extents, const T* x, T* y) {
-  const rows::Inputs<T, 1> in{{x}};
-  rows::run(name, stream, rows::plan_of(extents, in, y), SoftmaxForward<Functor, T>{}, in, y,
-            false);
+                                      const rows::Plan& plan, const T* x, T* y, void* states) {
+  using Op = SoftmaxForward<Functor, T>;
+  static_assert(sizeof(rows::State<Op>) <= softmax_state_bytes);
+  rows::run(name, stream, plan, Op{}, rows::Inputs<T, 1>{{x}}, y, false,
+            static_cast<rows::State<Op>*>(states));
 }
 
 template <class Functor, class T>
 void SoftmaxCuda<Functor, T>::backward(const char* name, gpu::StreamHandle stream,
-                                       const rows::Extents& extents, const T* dy, const T* y,
-                                       bool accumulate, T* dx) {
-  const rows::Inputs<T, 2> in{{dy, y}};
-  rows::run(name, stream, rows::plan_of(extents, in, dx), SoftmaxGradient<Functor, T>{}, in, dx,
-            accumulate);
+                                       const rows::Plan& plan, const T* dy, const T* y,
+                                       bool accumulate, T* dx, void* states) {
+  using Op = SoftmaxGradient<Functor, T>;
+  static_assert(sizeof(rows::State<Op>) <= softmax_state_bytes);
+  rows::run(name, stream, plan, Op{}, rows::Inputs<T, 2>{{dy, y}}, dx, accumulate,
+            static_cast<rows::State<Op>*>(states));
 }
 
 }  // namespace warptape

@@ -32,14 +32,22 @@ struct SoftmaxKernels {
 // Checks, allocates, runs and records. The output has the shape and the format of x.
 Tensor softmax_op(const char* name, const Operand& x, int dim, const SoftmaxKernels& kernels);
 
+// Workspace for the states of chunks.
+inline Tensor softmax_states(const rows::Plan& plan, Device device) {
+  return Tensor::empty({plan.states() * softmax_state_bytes}, uint8, device);
+}
+
 template <class Functor>
 void softmax_forward(const char* name, const Tensor& x, int dim, Tensor& y) {
   on_device(
       name, x.device(), [&] { SoftmaxCpu<Functor>::forward(x, dim, y); },
       [&] {
         dispatch_floating(x.dtype(), [&]<class T>() {
-          SoftmaxCuda<Functor, T>::forward(name, gpu::current_stream(), extents_along(x, dim),
-                                           x.data<T>(), y.mutable_data<T>());
+          T* const to = y.mutable_data<T>();
+          const rows::Plan plan = rows::plan_of<T>(extents_along(x, dim), {x.data<T>(), to});
+          Tensor states = softmax_states(plan, x.device());
+          SoftmaxCuda<Functor, T>::forward(name, gpu::current_stream(), plan, x.data<T>(), to,
+                                           states.mutable_data<uint8_t>());
         });
       });
 }
@@ -51,9 +59,13 @@ void softmax_backward(const char* name, const Tensor& dy, const Tensor& y, int d
       name, dy.device(), [&] { SoftmaxCpu<Functor>::backward(dy, y, dim, dx); },
       [&] {
         dispatch_floating(y.dtype(), [&]<class T>() {
-          SoftmaxCuda<Functor, T>::backward(
-              name, gpu::current_stream(), extents_along(y, dim), dy.data<T>(), y.data<T>(),
-              dx.mode == WriteMode::Accumulate, dx.buffer.mutable_data<T>());
+          T* const to = dx.buffer.mutable_data<T>();
+          const rows::Plan plan =
+              rows::plan_of<T>(extents_along(y, dim), {dy.data<T>(), y.data<T>(), to});
+          Tensor states = softmax_states(plan, y.device());
+          SoftmaxCuda<Functor, T>::backward(name, gpu::current_stream(), plan, dy.data<T>(),
+                                            y.data<T>(), dx.mode == WriteMode::Accumulate, to,
+                                            states.mutable_data<uint8_t>());
         });
       });
 }

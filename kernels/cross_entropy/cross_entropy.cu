@@ -14,11 +14,6 @@ struct Multiply : elementwise::NoPointers {
 
 }  // namespace
 
-template <class T>
-rows::Plan cross_entropy_plan(const rows::Extents& extents, const T* logits, const T* gradient) {
-  return rows::plan_of(extents, rows::Inputs<T, 1>{{logits}}, gradient);
-}
-
 void count_labels(gpu::StreamHandle stream, const int64_t* labels, int64_t count,
                   int64_t ignore_index, CrossEntropyCounters* counters) {
   constexpr int64_t per_block = 4096;
@@ -33,11 +28,13 @@ void count_labels(gpu::StreamHandle stream, const int64_t* labels, int64_t count
 template <class T>
 void cross_entropy(gpu::StreamHandle stream, const rows::Plan& plan,
                    const CrossEntropySettings& settings, const T* logits, const int64_t* labels,
-                   gpu::ErrorReport* report, CrossEntropyCounters* counters, double* partials,
-                   T* loss, T* gradient) {
-  const cross_entropy_detail::CrossEntropy<T> op{settings, labels,   report,
-                                                 counters, partials, loss};
-  rows::run("cross_entropy", stream, plan, op, rows::Inputs<T, 1>{{logits}}, gradient, false);
+                   gpu::ErrorReport* report, const CrossEntropyWorkspace& workspace, T* loss,
+                   T* gradient) {
+  using Op = cross_entropy_detail::CrossEntropy<T>;
+  const Op op{settings, labels, report, workspace.counters, workspace.partials, loss};
+  static_assert(sizeof(rows::State<Op>) <= CrossEntropyWorkspace::state_bytes);
+  rows::run("cross_entropy", stream, plan, op, rows::Inputs<T, 1>{{logits}}, gradient, false,
+            static_cast<rows::State<Op>*>(workspace.states));
 }
 
 template <class T>
@@ -49,14 +46,12 @@ void scale_gradient(gpu::StreamHandle stream, int64_t n, const T* dy, const T* g
                    elementwise::Inputs<T, 2>{{dy, gradient}});
 }
 
-template rows::Plan cross_entropy_plan(const rows::Extents&, const float*, const float*);
-template rows::Plan cross_entropy_plan(const rows::Extents&, const double*, const double*);
 template void cross_entropy(gpu::StreamHandle, const rows::Plan&, const CrossEntropySettings&,
-                            const float*, const int64_t*, gpu::ErrorReport*, CrossEntropyCounters*,
-                            double*, float*, float*);
+                            const float*, const int64_t*, gpu::ErrorReport*,
+                            const CrossEntropyWorkspace&, float*, float*);
 template void cross_entropy(gpu::StreamHandle, const rows::Plan&, const CrossEntropySettings&,
-                            const double*, const int64_t*, gpu::ErrorReport*, CrossEntropyCounters*,
-                            double*, double*, double*);
+                            const double*, const int64_t*, gpu::ErrorReport*,
+                            const CrossEntropyWorkspace&, double*, double*);
 template void scale_gradient(gpu::StreamHandle, int64_t, const float*, const float*, float*, bool);
 template void scale_gradient(gpu::StreamHandle, int64_t, const double*, const double*, double*,
                              bool);

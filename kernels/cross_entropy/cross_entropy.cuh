@@ -116,19 +116,31 @@ struct CrossEntropy {
                                                            : block.of_spread);
   }
 
-  __device__ void finish(const Block& block) const {
+  // A row that is divided leaves its logits' terms in the first launch, behind the sums of the
+  // second.
+  __device__ void finish(const Block& block, rows::Part part) const {
     WARPTAPE_SHARED(bool, is_last, [1]);
+    const unsigned blocks = gridDim.x * gridDim.y;
+    const unsigned own = blockIdx.y * gridDim.x + blockIdx.x;
     const double sum = simt::block_sum(block.loss);
+    if (part == rows::Part::States) {
+      if (threadIdx.x == 0) {
+        partials[blocks + own] = sum;
+      }
+      return;
+    }
     if (threadIdx.x == 0) {
-      partials[blockIdx.x] = sum;
-      is_last[0] = gridDim.x == 1 || simt::arrive_is_last(&counters->arrivals, gridDim.x);
+      partials[own] = sum;
+      is_last[0] = blocks == 1 || simt::arrive_is_last(&counters->arrivals, blocks);
     }
     __syncthreads();
     if (!is_last[0]) {
       return;
     }
+    const unsigned count = part == rows::Part::Values ? 2 * blocks : blocks;
     double total = 0;
-    for (int64_t i = threadIdx.x; i < gridDim.x; i += blockDim.x) {
+#pragma unroll 4
+    for (unsigned i = threadIdx.x; i < count; i += blockDim.x) {
       total += partials[i];
     }
     total = simt::block_sum(total);

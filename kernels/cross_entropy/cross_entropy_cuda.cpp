@@ -41,15 +41,18 @@ void run(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& 
       logits.numel() > 0 ? extents_along(logits, 1) : rows::Extents{.outer = count, .length = 0};
   dispatch_floating(logits.dtype(), [&]<class T>() {
     T* to = gradient.defined() ? gradient.mutable_data<T>() : nullptr;
-    const rows::Plan plan = cuda::cross_entropy_plan(extents, logits.data<T>(), to);
+    const rows::Plan plan =
+        rows::plan_of<T>(extents, {logits.data<T>(), to}, rows::Blocks::AsRunAtOnce);
     constexpr auto counter_words =
         static_cast<int64_t>(sizeof(cuda::CrossEntropyCounters) / sizeof(int64_t));
     Tensor counter_memory = Tensor::empty({counter_words}, int64, logits.device());
-    Tensor partials = Tensor::empty({plan.blocks}, float64, logits.device());
+    using Workspace = cuda::CrossEntropyWorkspace;
+    Tensor partials = Tensor::empty({Workspace::partial_sums(plan)}, float64, logits.device());
+    Tensor states = Tensor::empty({plan.states() * Workspace::state_bytes}, uint8, logits.device());
     auto* counters =
         reinterpret_cast<cuda::CrossEntropyCounters*>(counter_memory.mutable_data<int64_t>());
     const bool counts_first = mean && count > cuda::most_counted_by_blocks;
-    if (plan.blocks > 1 || counts_first) {
+    if (plan.blocks * plan.chunks > 1 || counts_first) {
       gpu::fill_bytes(counters, 0, sizeof *counters, stream);
     }
     if (counts_first) {
@@ -62,8 +65,9 @@ void run(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& 
                          .smoothing = options.label_smoothing,
                          .mean = mean,
                          .bad_label = bad_label_code(extents.length, options.ignore_index)},
-                        logits.data<T>(), labels.data<int64_t>(), gpu::report_word(), counters,
-                        partials.mutable_data<double>(), loss.mutable_data<T>(), to);
+                        logits.data<T>(), labels.data<int64_t>(), gpu::report_word(),
+                        {counters, partials.mutable_data<double>(), states.mutable_data<uint8_t>()},
+                        loss.mutable_data<T>(), to);
   });
 }
 

@@ -23,20 +23,29 @@ struct CrossEntropySettings {
 // More labels are counted by a kernel of their own, not by each block.
 inline constexpr int64_t most_counted_by_blocks = 4096;
 
-template <class T>
-rows::Plan cross_entropy_plan(const rows::Extents& extents, const T* logits, const T* gradient);
+// Device memory that a call needs.
+struct CrossEntropyWorkspace {
+  static constexpr int64_t state_bytes = 16;
+
+  CrossEntropyCounters* counters;  // zeroed, and counted where the blocks do not
+  double* partials;                // partial_sums(plan)
+  void* states;                    // plan.states() of state_bytes
+
+  static int64_t partial_sums(const rows::Plan& plan) {
+    return plan.blocks * plan.chunks * (plan.chunks > 1 ? 2 : 1);
+  }
+};
 
 // counters->counted += labels that are not ignored.
 void count_labels(gpu::StreamHandle stream, const int64_t* labels, int64_t count,
                   int64_t ignore_index, CrossEntropyCounters* counters);
 
-// The loss and, unless gradient is nullptr, its gradient. partials: plan.blocks elements of
-// workspace. counters: zeroed, and counted where there are more than most_counted_by_blocks labels.
+// The loss and, unless gradient is nullptr, its gradient.
 template <class T>
 void cross_entropy(gpu::StreamHandle stream, const rows::Plan& plan,
                    const CrossEntropySettings& settings, const T* logits, const int64_t* labels,
-                   gpu::ErrorReport* report, CrossEntropyCounters* counters, double* partials,
-                   T* loss, T* gradient);
+                   gpu::ErrorReport* report, const CrossEntropyWorkspace& workspace, T* loss,
+                   T* gradient);
 
 // to = dy * gradient, or to += that; n elements, dy is one.
 template <class T>

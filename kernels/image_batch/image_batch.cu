@@ -52,10 +52,7 @@ void image_batch(gpu::StreamHandle stream, const ImageBatchShape& shape, const u
   constexpr int E = simt::pack_size<T>;
   const ImageBands bands = bands_of(shape);
   const int64_t row = int64_t{shape.size} * shape.channels;
-  // Every band begins at a pack, and the last one ends there.
-  const bool packs =
-      bands.rows * row % E == 0 && shape.size * row % E == 0 && simt::is_aligned16(to);
-  if (packs) {
+  if (row % E == 0 && simt::is_aligned16(to)) {
     launch_bands<T, E>(stream, shape, bands, images, labels, indices, to, to_labels, report);
   } else {
     launch_bands<T, 1>(stream, shape, bands, images, labels, indices, to, to_labels, report);

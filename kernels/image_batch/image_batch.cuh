@@ -4,6 +4,8 @@
 // side by side in the result. Bands of images that are shrunk a lot need more pixels than fit, but
 // few of them often: they are read where they are.
 
+#include <cmath>
+
 #include "core/device/launch.h"
 #include "core/device/report.cuh"
 #include "core/simt/packs.cuh"
@@ -52,38 +54,122 @@ __device__ inline void stage_rows(const ImageBatchShape& shape, const uint8_t* i
   __syncthreads();
 }
 
-// Pixels come from pixel(channel, row, column).
+// pixel / 255, as division rounds it: the remainder of the product with the reciprocal corrects it,
+// for all 256 of them.
+__device__ inline double unit(uint8_t pixel) {
+  constexpr double reciprocal = 1 / 255.0;
+  const auto value = static_cast<double>(pixel);
+  const double quotient = value * reciprocal;
+  return std::fma(std::fma(-quotient, 255.0, value), reciprocal, quotient);
+}
+
+// E neighbouring elements of a row of the result. Their channels and columns are counted up, and
+// their taps made, where they are needed: registers are short.
+template <int E>
+struct RowPack {
+  int first_channel;
+  int first_column;
+
+  __device__ RowPack(const ImageBatchShape& shape, int pack)
+      : first_channel(pack * E % shape.channels), first_column(pack * E / shape.channels) {}
+
+  // Calls body(e, channel, column).
+  template <class Body>
+  __device__ void for_each(const ImageBatchShape& shape, const Body& body) const {
+    int channel = first_channel;
+    int column = first_column;
+#pragma unroll
+    for (int e = 0; e < E; ++e) {
+      body(e, channel, column);
+      const bool wraps = ++channel == shape.channels;
+      channel = wraps ? 0 : channel;
+      column += wraps ? 1 : 0;
+    }
+  }
+
+  // Row y of the pixels, resized along itself alone.
+  template <class Pixel>
+  __device__ void along_row(const ImageBatchShape& shape, const Pixel& pixel, int y,
+                            double (&values)[E]) const {
+    for_each(shape, [&](int e, int channel, int column) {
+      const bilinear::Tap tap = bilinear::tap(column, shape.width, shape.column_scale);
+      values[e] = bilinear::mix(unit(pixel(channel, y, tap.first)),
+                                unit(pixel(channel, y, tap.second)), tap.weight);
+    });
+  }
+
+  // value(e, channel, column), normalised.
+  template <class T, class Value>
+  __device__ void store(const ImageBatchShape& shape, const Value& value, T* to) const {
+    simt::Pack<T, E> pack;
+    for_each(shape, [&](int e, int channel, int column) {
+      pack[e] = static_cast<T>(
+          bilinear::normalized(value(e, channel, column), shape.mean[channel], shape.std[channel]));
+    });
+    simt::store_pack<E>(to, pack);
+  }
+};
+
+// Rows begin to end - 1 of the result, one pack of each. Where neighbours take the same rows of
+// pixels, those are resized once.
+template <class T, int E, class Pixel>
+__device__ void resize_down(const ImageBatchShape& shape, const RowPack<E>& own, int begin, int end,
+                            const Pixel& pixel, T* to, int64_t pitch) {
+  double upper[E] = {};
+  double lower[E] = {};
+  int upper_row = -1;
+  int lower_row = -1;
+  for (int row = begin; row < end; ++row, to += pitch) {
+    const bilinear::Tap tap = bilinear::tap(row, shape.height, shape.row_scale);
+    if (tap.first != upper_row) {
+      if (tap.first == lower_row) {
+#pragma unroll
+        for (int e = 0; e < E; ++e) {
+          upper[e] = lower[e];
+        }
+      } else {
+        own.along_row(shape, pixel, tap.first, upper);
+      }
+      upper_row = tap.first;
+    }
+    if (tap.second != lower_row) {
+      own.along_row(shape, pixel, tap.second, lower);
+      lower_row = tap.second;
+    }
+    own.store(
+        shape, [&](int e, int, int) { return bilinear::mix(upper[e], lower[e], tap.weight); }, to);
+  }
+}
+
+// Pixels come from pixel(channel, row, column). A thread owns a pack of neighbouring rows.
 template <class T, int E, class Pixel>
 __device__ void make_band(const ImageBatchShape& shape, int first_row, int rows, const Pixel& pixel,
                           T* to) {
   const bool same_size = shape.height == shape.size && shape.width == shape.size;
-  const auto elements = static_cast<unsigned>(rows * shape.size * shape.channels);
-  for (unsigned i = threadIdx.x * E; i < elements; i += image_batch_threads * E) {
-    int c = static_cast<int>(i % static_cast<unsigned>(shape.channels));
-    const unsigned at = i / static_cast<unsigned>(shape.channels);
-    int column = static_cast<int>(at % static_cast<unsigned>(shape.size));
-    int row = first_row + static_cast<int>(at / static_cast<unsigned>(shape.size));
-    simt::Pack<T, E> pack;
-#pragma unroll
-    for (int e = 0; e < E; ++e) {
-      double value = 0;
-      if (same_size) {
-        value = pixel(c, row, column) / 255.0;
-      } else {
-        value = bilinear::sample(bilinear::tap(row, shape.height, shape.row_scale),
-                                 bilinear::tap(column, shape.width, shape.column_scale),
-                                 [&](int y, int x) { return pixel(c, y, x); });
-      }
-      pack[e] = static_cast<T>(bilinear::normalized(value, shape.mean[c], shape.std[c]));
-      if (++c == shape.channels) {
-        c = 0;
-        if (++column == shape.size) {
-          column = 0;
-          ++row;
-        }
-      }
+  const int packs = shape.size * shape.channels / E;
+  const int thread = static_cast<int>(threadIdx.x);
+  // Threads per row: a part of a warp, or whole warps.
+  int width = image_batch_threads;
+  while (width / 2 >= packs) {
+    width /= 2;
+  }
+  const int groups = image_batch_threads / width;
+  const int group = thread / width;
+  const int per_group = (rows + groups - 1) / groups;
+  const int begin = group * per_group;
+  const int end = begin + per_group < rows ? begin + per_group : rows;
+  const int64_t pitch = int64_t{packs} * E;
+  for (int pack = thread % width; pack < packs && begin < end; pack += width) {
+    const RowPack<E> own(shape, pack);
+    T* own_to = to + begin * pitch + pack * E;
+    if (!same_size) {
+      resize_down(shape, own, first_row + begin, first_row + end, pixel, own_to, pitch);
+      continue;
     }
-    simt::store_pack<E>(to + i, pack);
+    for (int row = first_row + begin; row < first_row + end; ++row, own_to += pitch) {
+      own.store(
+          shape, [&](int, int c, int x) { return unit(pixel(c, row, x)); }, own_to);
+    }
   }
 }
 

@@ -9,14 +9,14 @@ namespace {
 
 using namespace optimizer_detail;
 
-template <class T>
-unsigned chunks_of(int64_t numel) {
-  return static_cast<unsigned>((numel + chunk<T> - 1) / chunk<T>);
+unsigned chunks_of(int64_t numel, int64_t chunk) {
+  return static_cast<unsigned>((numel + chunk - 1) / chunk);
 }
 
-// Calls run(table) with as many tables as the entries fill; empty tensors take no part.
-template <class T, class Entry, class Run>
-void for_each_table(std::span<const Entry> entries, const Run& run) {
+// Calls run(table) with as many tables as the entries fill; empty tensors take no part. chunk:
+// elements per block.
+template <class Entry, class Run>
+void for_each_table(std::span<const Entry> entries, int64_t chunk, const Run& run) {
   Table<Entry> table;
   const auto flush = [&] {
     if (table.count > 0) {
@@ -27,7 +27,7 @@ void for_each_table(std::span<const Entry> entries, const Run& run) {
   };
   for (const Entry& entry : entries) {
     if (entry.numel > 0) {
-      table.add(entry, chunks_of<T>(entry.numel));
+      table.add(entry, chunks_of(entry.numel, chunk));
     }
     if (table.is_full()) {
       flush();
@@ -43,7 +43,7 @@ void launch_optimizer_step(std::span<const UpdateEntry<T>> entries,
                            const typename Rule<T>::Constants& constants,
                            const double* learning_rate, unsigned long long* arrivals,
                            gpu::StreamHandle stream) {
-  for_each_table<T>(entries, [&](const Table<UpdateEntry<T>>& table) {
+  for_each_table(entries, chunk<T>, [&](const Table<UpdateEntry<T>>& table) {
     launch(&optimizer_step<T, Rule>,
            {.grid = table.blocks, .block = threads, .stream = stream, .name = "optimizer_step"},
            table, constants, learning_rate, arrivals);
@@ -51,14 +51,14 @@ void launch_optimizer_step(std::span<const UpdateEntry<T>> entries,
 }
 
 int64_t count_of_chunk_norms(int64_t numel, int64_t element_bytes) {
-  return element_bytes == 4 ? chunks_of<float>(numel) : chunks_of<double>(numel);
+  return chunks_of(numel, element_bytes == 4 ? sum_chunk<float> : sum_chunk<double>);
 }
 
 template <class T>
 int64_t launch_chunk_norms(std::span<const SpanEntry<const T>> entries, double* partial,
                            gpu::StreamHandle stream) {
   int64_t written = 0;
-  for_each_table<T>(entries, [&](const Table<SpanEntry<const T>>& table) {
+  for_each_table(entries, sum_chunk<T>, [&](const Table<SpanEntry<const T>>& table) {
     launch(&chunk_norms<T>,
            {.grid = table.blocks, .block = threads, .stream = stream, .name = "chunk_norms"}, table,
            partial + written);
@@ -77,7 +77,7 @@ void launch_clip_factor(const double* partial, int64_t count, double max_norm, d
 template <class T>
 void launch_scale(std::span<const SpanEntry<T>> entries, const double* result,
                   gpu::StreamHandle stream) {
-  for_each_table<T>(entries, [&](const Table<SpanEntry<T>>& table) {
+  for_each_table(entries, chunk<T>, [&](const Table<SpanEntry<T>>& table) {
     launch(&scale<T>, {.grid = table.blocks, .block = threads, .stream = stream, .name = "scale"},
            table, result);
   });

@@ -13,9 +13,11 @@ namespace warptape::optimizer_detail {
 inline constexpr int threads = 256;
 inline constexpr int packs_per_thread = 4;
 
-// Elements of a tensor that one block owns.
+// Elements of a tensor that one block owns. Sums take more: what a block leaves is read once more.
 template <class T>
 inline constexpr int64_t chunk = int64_t{threads} * packs_per_thread* simt::pack_size<T>;
+template <class T>
+inline constexpr int64_t sum_chunk = 4 * chunk<T>;
 
 template <class Entry>
 using Table = LaunchTable<Entry, 256>;
@@ -152,20 +154,38 @@ __device__ double norm_of_block(const SumsOfSquares& own) {
 template <class T>
 __global__ void __launch_bounds__(threads)
     chunk_norms(const Table<SpanEntry<const T>> __grid_constant__ table, double* partial) {
+  constexpr int pack = simt::pack_size<T>;
   const int index = table.entry_of(blockIdx.x);
   const SpanEntry<const T>& entry = table.entries[index];
+  const int64_t begin = int64_t{blockIdx.x - table.first_block[index]} * sum_chunk<T>;
+  const int64_t left = entry.numel - begin;
+  const auto count = static_cast<int>(left < sum_chunk<T> ? left : sum_chunk<T>);
+  const T* const values = entry.values + begin;
+  const int packs = simt::is_aligned16(entry.values) ? count / pack : 0;
+  const auto thread = static_cast<int>(threadIdx.x);
   constexpr bool scaled = squares_need_scaling<T>;
   SumsOfSquares sums{};
-  visit_chunk<T>(
-      blockIdx.x - table.first_block[index], entry.numel, simt::is_aligned16(entry.values),
-      [&](int64_t at) {
-        const simt::Pack16<T> values = simt::load16(entry.values + at);
+  // The loads of a batch precede their use.
+#pragma unroll 1
+  for (int first = thread; first < packs; first += threads * packs_per_thread) {
+    simt::Pack16<T> batch[packs_per_thread] = {};
 #pragma unroll
-        for (int j = 0; j < simt::pack_size<T>; ++j) {
-          sums.template add<scaled>(static_cast<double>(values[j]));
-        }
-      },
-      [&](int64_t at) { sums.template add<scaled>(static_cast<double>(entry.values[at])); });
+    for (int k = 0; k < packs_per_thread; ++k) {
+      if (first + k * threads < packs) {
+        batch[k] = simt::load16(values + (first + k * threads) * pack);
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < packs_per_thread; ++k) {
+#pragma unroll
+      for (int j = 0; j < pack; ++j) {
+        sums.template add<scaled>(static_cast<double>(batch[k][j]));
+      }
+    }
+  }
+  for (int i = packs * pack + thread; i < count; i += threads) {
+    sums.template add<scaled>(static_cast<double>(values[i]));
+  }
   const double norm = norm_of_block<scaled>(sums);
   if (threadIdx.x == 0) {
     partial[blockIdx.x] = norm;
@@ -176,6 +196,7 @@ __global__ void __launch_bounds__(threads)
 __global__ void __launch_bounds__(threads)
     clip_factor_of_norms(const double* partial, int64_t count, double max_norm, double* result) {
   SumsOfSquares sums{};
+#pragma unroll 4
   for (int64_t i = threadIdx.x; i < count; i += threads) {
     sums.add<true>(partial[i]);
   }

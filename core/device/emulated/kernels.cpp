@@ -1,6 +1,7 @@
 // Kernels on the emulated device, its settings and what it says of itself.
 
 #include <thread>
+#include <utility>
 
 #include "core/device/emulated/machine.h"
 #include "core/device/gpu/parts.h"
@@ -23,6 +24,14 @@ void queue_kernel(const simt::Grid& grid, StreamHandle handle, std::vector<Acces
                                                   fmt::format("argument {}", access.argument)));
       }
     }
+    if (machine().dry_launches) {
+      DryLaunch launch{operation.name, grid.grid, grid.block, grid.function};
+      for (const DeviceUse& use : operation.uses) {
+        launch.largest_bytes =
+            std::max(launch.largest_bytes, machine().arena.find(use.pointer)->bytes);
+      }
+      machine().dry_launches->push_back(std::move(launch));
+    }
     std::vector<Arena::Place> written;
     for (const Opening& opening : machine().openings_of(operation.uses)) {
       if (opening.mode == AccessMode::Write) {
@@ -38,6 +47,24 @@ void queue_kernel(const simt::Grid& grid, StreamHandle handle, std::vector<Acces
     machine().submit(stream, std::move(operation));
   }
   parts::finish_launch(handle);
+}
+
+DryRun::DryRun() {
+  std::lock_guard lock(machine().mutex);
+  machine().wait_for_all();
+  check<DeviceError>(!machine().dry_launches, "[DryRun] got a second one at once, wanted one");
+  machine().dry_launches.emplace();
+}
+
+DryRun::~DryRun() {
+  std::lock_guard lock(machine().mutex);
+  machine().scheduler.finish_all();
+  machine().dry_launches.reset();
+}
+
+std::vector<DryLaunch> DryRun::take_launches() {
+  std::lock_guard lock(machine().mutex);
+  return std::exchange(*machine().dry_launches, {});
 }
 
 MemoryRange memory_range() {

@@ -153,8 +153,13 @@ void Machine::queue(CUstream_st& stream, const Operation& operation, bool manage
   const uint64_t step = clock.advance(stream.lane);
   note(operation, stream.lane, step);
   auto work = std::make_shared<Work>();
-  work->run =
-      operation.host ? pinned.queue(operation, {operation.name, stream.lane, step}) : operation.run;
+  if (operation.host) {
+    work->run = pinned.queue(operation, {operation.name, stream.lane, step});
+  } else if (!dry_launches || manages_memory) {
+    work->run = operation.run;
+  } else {
+    work->run = [] {};
+  }
   work->openings = openings_of(operation.uses);
   work->after = std::move(stream.point.works);
   work->manages_memory = manages_memory;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/device/emulated/capture.h"
+#include "core/device/emulated/dry_run.h"
 #include "core/device/emulated/pinned.h"
 #include "core/device/emulated/scheduler.h"
 
@@ -19,6 +20,7 @@ class Machine {
   Arena arena;
   PinnedMemory pinned;
   Scheduler scheduler;
+  std::optional<std::vector<DryLaunch>> dry_launches;  // noted while a DryRun lives
 
   // Throws what a synchronisation has found before: faults stick.
   void check_healthy() const;

@@ -26,7 +26,11 @@ void* Machine::allocate(size_t bytes, CUstream_st& stream) {
     return nullptr;
   }
   const Arena::Place place = Arena::place_of(*block);
-  submit_memory(stream, *block, "allocate", [place] { Arena::make(place); });
+  submit_memory(stream, *block, "allocate", [place, is_dry = dry_launches.has_value()] {
+    if (!is_dry) {
+      Arena::make(place);
+    }
+  });
   return block->data();
 }
 

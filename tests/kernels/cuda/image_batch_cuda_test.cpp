@@ -46,12 +46,21 @@ void expect_same_bits(const Shape& shape, int64_t size) {
 }
 
 TEST_F(ImageBatchCuda, HasTheBitsOfTheCpu) {
-  for (const Shape& shape : {Shape{4, 3, 16, 16}, {2, 1, 28, 28}, {3, 2, 9, 31}}) {
+  // Of the last two, one side alone is the wanted one.
+  for (const Shape& shape :
+       {Shape{4, 3, 16, 16}, {2, 1, 28, 28}, {3, 2, 9, 31}, {2, 1, 16, 9}, {2, 3, 9, 16}}) {
     for (int64_t size : {16, 28, 37}) {
       expect_same_bits<float>(shape, size);
       expect_same_bits<double>(shape, size);
     }
   }
+}
+
+// Rows wider than a block, bands that begin within an image, and pixels of all 256 values.
+TEST_F(ImageBatchCuda, HasTheBitsOfTheCpuForWideImages) {
+  expect_same_bits<float>({2, 3, 20, 24}, 350);
+  expect_same_bits<float>({2, 16, 20, 24}, 65);
+  expect_same_bits<float>({1, 1, 64, 64}, 64);
 }
 
 TEST_F(ImageBatchCuda, ReportsAnIndexThatNoImageHas) {

@@ -137,6 +137,29 @@ TEST_F(OptimizerCuda, AModelTakesOneLaunchPerDtype) {
   }
 }
 
+// 256 tensors fill a table; a block sums 16,384 floats or 8,192 doubles.
+TEST_F(OptimizerCuda, GradientsOfMoreTensorsThanATableHoldsAreClipped) {
+  Twins twins;
+  for (int64_t i = 0; i < 600; ++i) {
+    twins.add(1 + i % 7, i % 2 == 0 ? float32 : float64);
+  }
+  for (const int64_t count : {8193, 16384, 16385, 40001}) {
+    twins.add(count, float32);
+    twins.add(count, float64);
+  }
+  twins.set_gradients(twins.host.size());
+  const double host = clip_grad_norm(Twins::states(twins.host), 0.5);
+  const double device = clip_grad_norm(Twins::states(twins.device), 0.5);
+  EXPECT_NEAR(device / host, 1, 1e-14);
+  for (size_t i = 0; i < twins.host.size(); ++i) {
+    if (twins.host[i].value().dtype() == float64) {
+      expect_close<double>(twins.device[i].state()->grad, twins.host[i].state()->grad, 1e-14);
+    } else {
+      expect_close<float>(twins.device[i].state()->grad, twins.host[i].state()->grad, 1e-6);
+    }
+  }
+}
+
 TEST_F(OptimizerCuda, GradientsAreClippedAsOnTheCpu) {
   for (double max_norm : {0.5, 1e6}) {  // clipped, and left as they are
     Twins twins = some_parameters();

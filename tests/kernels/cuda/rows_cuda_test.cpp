@@ -110,6 +110,25 @@ TEST_F(RowsCuda, SoftmaxAcrossMemory) {
   }
 }
 
+// A few long rows, each of several blocks, in both directions and from any address.
+TEST_F(RowsCuda, SoftmaxInChunks) {
+  for (const Shape& shape : {Shape{2, 20000}, {2, 20001}, {1100, 3}, {2, 2100, 8}}) {
+    SCOPED_TRACE(shape.to_string());
+    const int dim = shape.rank() == 3 ? 1 : shape[0] > shape[1] ? 0 : 1;
+    const Tensor x = normal(shape, float32);
+    const rows::Extents extents{shape.rank() == 3 ? 2
+                                : dim == 0        ? 1
+                                                  : shape[0],
+                                shape[dim],
+                                dim == 1 && shape.rank() == 2 ? 1 : shape[shape.rank() - 1]};
+    EXPECT_GT(rows::make_plan<float>(extents, 1, true).chunks, 1);
+    const Op op = [dim](const Operand& in) { return softmax(in, dim); };
+    expect_like_cpu(op, x);
+    expect_like_cpu([dim](const Operand& in) { return log_softmax(in, dim); }, x);
+    expect_near(op(unaligned(x.to(cuda))), op(x), 2e-6);
+  }
+}
+
 TEST_F(RowsCuda, SoftmaxOfUnalignedTensors) {
   for (const Shape& shape : {Shape{3, 12}, Shape{2, 70}, Shape{9, 10}}) {
     for (int dim : {0, 1}) {
@@ -182,6 +201,8 @@ TEST_F(RowsCuda, ArgmaxInChunks) {
     EXPECT_EQ(argmax(x.to(cuda), dim).to_vector<int64_t>(), argmax(x, dim).to_vector<int64_t>());
   }
   EXPECT_EQ(argmax(x.to(cuda)).to_vector<int64_t>(), argmax(x).to_vector<int64_t>());
+  EXPECT_EQ(argmax(Tensor::full({20000}, -infinity, float32, cuda)).to_vector<int64_t>(),
+            std::vector<int64_t>{0});
 }
 
 TEST_F(RowsCuda, DropoutDrawsTheCpusMask) {
@@ -251,8 +272,46 @@ TEST_F(CrossEntropyCuda, OfAllGeometries) {
   }
 }
 
-TEST_F(CrossEntropyCuda, OfManyLabelsCountsThemFirst) {
-  expect_loss_like_cpu(normal({4099, 3}, float64), labels_for({4099}, 3), {.ignore_index = 1});
+// Up to 4096 labels are counted by each block, more by a launch before.
+TEST_F(CrossEntropyCuda, CountsFewLabelsAndMany) {
+  for (const int64_t rows : {4095, 4096, 4097, 4099}) {
+    SCOPED_TRACE(rows);
+    expect_loss_like_cpu(normal({rows, 3}, float64), labels_for({rows}, 3), {.ignore_index = 1});
+  }
+}
+
+TEST_F(CrossEntropyCuda, OfFewRowsWithManyClassesInChunks) {
+  for (const CrossEntropyOptions& options : {CrossEntropyOptions{},
+                                             {.label_smoothing = 0.1},
+                                             {.reduction = Reduction::Sum},
+                                             {.ignore_index = 7, .label_smoothing = 0.2}}) {
+    expect_loss_like_cpu(normal({3, 20001}, float32), labels_for({3}, 20001), options);
+    expect_loss_like_cpu(normal({2, 700, 3}, float64), labels_for({2, 3}, 700), options);
+  }
+}
+
+// Blocks go on to further rows where there are more than run at once.
+TEST_F(CrossEntropyCuda, OfMoreRowsThanBlocks) {
+  expect_loss_like_cpu(normal({1100, 520}, float32), labels_for({1100}, 520), {});
+  expect_loss_like_cpu(normal({2200, 33}, float64), labels_for({2200}, 33), {});
+}
+
+// What a stream has queued waits for no other: the op queues on the stream that is current now.
+TEST_F(CrossEntropyCuda, OnSeveralStreams) {
+  const Tensor logits = normal({50, 12}, float64);
+  const Tensor labels = labels_for({50}, 12);
+  const double wanted = cross_entropy(logits, labels).item();
+  for (int i = 0; i < 3; ++i) {
+    const gpu::Stream stream;
+    const gpu::StreamScope scope(stream);
+    Tensor x = logits.to(cuda);
+    Tape tape;
+    tape.watch(x);
+    const Tensor loss = cross_entropy(x, labels.to(cuda));
+    tape.backward(mul(loss, loss));
+    EXPECT_NEAR(loss.item(), wanted, 1e-13);
+    EXPECT_TRUE(std::isfinite(tape.gradient(x).to_vector<double>()[0]));
+  }
 }
 
 TEST_F(CrossEntropyCuda, OfNothing) {
