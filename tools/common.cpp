@@ -61,8 +61,6 @@ Device apply(const MachineOptions& options) {
   set_gpu_libraries(options.gpu_libraries.empty()
                         ? from_environment
                         : parse_gpu_libraries("--gpu-libraries", options.gpu_libraries));
-  check<ValueError>(!options.tf32 || gpu_libraries() != GpuLibraries::Off,
-                    "--tf32: got GPU libraries off, wanted them on, as they round so");
   set_tf32(options.tf32);
   const Device device = parse_device(options.device != "auto" ? options.device
                                      : has_real_gpu()         ? "cuda"

@@ -189,6 +189,9 @@ void check_output(const PredictOptions& options) {
 }
 
 void predict(const PredictOptions& options) {
+  check<ValueError>(
+      !options.machine.tf32 || options.machine.gpu_libraries != "off",
+      "[predict] --tf32: got --gpu-libraries off, wanted the libraries that round so");
   check_output(options);
   const Device device = apply(options.machine);
   if (options.data.empty()) {

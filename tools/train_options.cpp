@@ -113,6 +113,8 @@ void check_combinations(const TrainOptions& o) {
   only_with(o.gamma.has_value(), "--gamma", "--schedule", o.schedule, "step");
   only_with(o.min_lr.has_value(), "--min-lr", "--schedule", o.schedule, "cosine");
   only_with(o.machine.tf32, "--tf32", "--dtype", o.dtype, "float32");
+  check<ValueError>(!o.machine.tf32 || o.machine.gpu_libraries != "off",
+                    "[train] --tf32: got --gpu-libraries off, wanted the libraries that round so");
   check<ValueError>(!o.nesterov || momentum(o) > 0,
                     "[train] --nesterov: got no --momentum, wanted one above 0");
   check<ValueError>(min_lr(o) <= o.lr, "[train] --min-lr {}: got --lr {}, wanted at least as much",

@@ -283,6 +283,21 @@ TEST(PredictBadInput, RefusesToWriteOverWhatItReads) {
   expect_runs(arguments("ten/y.npy"));
 }
 
+TEST(PredictBadInput, RefusesTf32WithoutEffect) {
+  const PredictFailure failure;
+  const TemporaryFolder& folder = failure.folder();
+  const auto refuse = [&](const Arguments& more, const std::string& part) {
+    expect_fails(predict_arguments(folder.path("good.safetensors"), folder.path("good.npy"),
+                                   folder.path("Y.npy")) +
+                     Arguments{"--tf32"} + more,
+                 {part});
+  };
+  refuse({"--gpu-libraries", "off"}, "--tf32: got --gpu-libraries off");
+  refuse({"--device", "cpu"}, "--tf32: got --device cpu");
+  refuse({}, "--tf32: got --device auto, which found no GPU");
+  EXPECT_EQ(folder.read("Y.npy"), "earlier output");
+}
+
 TEST(PredictBadInput, RefusesADeviceThatIsNotThere) {
   if (is_available(DeviceType::CUDA)) {
     GTEST_SKIP() << "it is there";
