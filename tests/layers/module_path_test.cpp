@@ -151,7 +151,7 @@ std::vector<std::string> names_of(Module& module) {
   return names;
 }
 
-TEST(ModuleFields, RangesAreListsAndPointersWhatTheyHold) {
+TEST(FieldKinds, RangesAreListsAndPointersWhatTheyHold) {
   struct Small : Module {
     void fields(Visitor& visit) override {
       visit("layers", layers)("owned", owned)("gains", gains)("maybe", maybe)("weights", weights);
@@ -182,7 +182,7 @@ TEST(ModuleFields, RangesAreListsAndPointersWhatTheyHold) {
       << to_string(net);
 }
 
-TEST(ModuleFields, OfConstModulesCanBeRead) {
+TEST(FieldKinds, OfConstModulesCanBeRead) {
   const Linear layer(3, 2);
   EXPECT_EQ(state_dict(layer).size(), 2U);
   EXPECT_EQ(count_parameters(layer), 8);
@@ -192,7 +192,7 @@ TEST(ModuleFields, OfConstModulesCanBeRead) {
   EXPECT_NE(out.str().find("Linear("), std::string::npos);
 }
 
-TEST(ModuleFields, StateDictsHoldConstants) {
+TEST(FieldKinds, StateDictsHoldConstants) {
   const Linear layer(3, 2);
   const Tape tape;
   for (const auto& [name, tensor] : state_dict(layer)) {
@@ -200,7 +200,7 @@ TEST(ModuleFields, StateDictsHoldConstants) {
   }
 }
 
-TEST(ModuleFields, ParametersStream) {
+TEST(FieldKinds, ParametersStream) {
   std::ostringstream out;
   out << Parameter(Tensor::ones({2}));
   EXPECT_EQ(out.str(), "tensor([1., 1.])");
