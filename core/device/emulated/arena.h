@@ -19,6 +19,7 @@ struct Block {
   size_t bytes = 0;     // as asked for
   uint64_t id = 0;      // of the allocation; 0: free
   bool ordered = true;  // false: kernels use atomics on it, so that streams may share it
+  bool dry = false;     // allocated during a DryRun: its memory is never touched
 
   // The last write, and the reads since.
   Use write;
@@ -48,14 +49,17 @@ class Arena {
   const Block* find(const void* pointer) const;
 
   // What queued work does when it comes to an allocation or its end, by which time the block may
-  // already be somebody else's: hence the copy. The memory is filled with 0xFF both times: NaN in
-  // every float type.
+  // already be somebody else's: hence the copy. The memory is filled with 0xFF both times, NaN in
+  // every float type, unless it is dry.
   struct Place {
     char* begin;
     size_t size;
     size_t bytes;
+    bool dry = false;
   };
-  static Place place_of(const Block& block) { return {block.begin, block.size, block.bytes}; }
+  static Place place_of(const Block& block) {
+    return {block.begin, block.size, block.bytes, block.dry};
+  }
   static void make(const Place& place);
   static void unmake(const Place& place);
 

@@ -25,12 +25,9 @@ void* Machine::allocate(size_t bytes, CUstream_st& stream) {
   if (block == nullptr) {
     return nullptr;
   }
-  const Arena::Place place = Arena::place_of(*block);
-  submit_memory(stream, *block, "allocate", [place, is_dry = dry_launches.has_value()] {
-    if (!is_dry) {
-      Arena::make(place);
-    }
-  });
+  block->dry = dry_launches.has_value();
+  submit_memory(stream, *block, "allocate",
+                [place = Arena::place_of(*block)] { Arena::make(place); });
   return block->data();
 }
 
@@ -41,6 +38,7 @@ void* Machine::allocate_unordered(size_t bytes) {
     return nullptr;
   }
   block->ordered = false;
+  block->dry = false;
   const OpenMemory open(Arena::place_of(*block));
   Arena::make(Arena::place_of(*block));
   std::memset(block->data(), 0, bytes);
