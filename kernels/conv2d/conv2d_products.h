@@ -80,7 +80,8 @@ matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filter
 
 // Along one dimension, the pixels of x at `residue`, residue + stride, ... all meet the same taps:
 // first_tap, first_tap + tap_step, ... Tap number t of pixel number i meets pixel i + offset +
-// t * dilation of y.
+// t * dilation of y. There may be no tap: then first_tap is 0, for the address of a tap has to lie
+// within the filters even where nobody reads it.
 struct ResidueClass {
   int64_t pixels = 0;
   int64_t first_tap = 0;
@@ -94,14 +95,15 @@ inline ResidueClass residue_class(int64_t residue, int64_t size, int64_t kernel,
   ResidueClass result;
   result.pixels = size > residue ? (size - residue + stride - 1) / stride : 0;
   result.tap_step = stride / std::gcd(stride, dilation);
-  while (result.first_tap < std::min(result.tap_step, kernel) &&
-         (residue + padding - result.first_tap * dilation) % stride != 0) {
-    ++result.first_tap;
-  }
-  if (result.first_tap < std::min(result.tap_step, kernel)) {
-    result.taps = (kernel - result.first_tap + result.tap_step - 1) / result.tap_step;
-    result.offset = (residue + padding - result.first_tap * dilation) / stride;
-    result.dilation = -result.tap_step * dilation / stride;
+  for (int64_t tap = 0; tap < std::min(result.tap_step, kernel); ++tap) {
+    const int64_t distance = residue + padding - tap * dilation;
+    if (distance % stride == 0) {
+      result.first_tap = tap;
+      result.taps = (kernel - tap + result.tap_step - 1) / result.tap_step;
+      result.offset = distance / stride;
+      result.dilation = -result.tap_step * dilation / stride;
+      break;
+    }
   }
   return result;
 }

@@ -84,6 +84,10 @@ TEST_F(MatrixCore, StridesPaddingsAndDilations) {
   check_all_types({1, 8, 9, 9, 8, 2, {.stride = 2, .dilation = 2}});
   check_all_types({1, 8, 3, 3, 8, 3, {.stride = 5, .padding = 1}});
   check_all_types({1, 2, 6, 5, 3, {6, 5}, {.padding = {5, 4}}});
+  // None of some residue in a filter that is smaller than the step from tap to tap.
+  check_all_types(
+      {3, 2, 5, 13, 1, {3, 2}, {.stride = {5, 3}, .padding = {2, 3}, .dilation = {1, 2}}});
+  check_all_types({1, 1, 7, 7, 1, 1, {.stride = 7}});
 }
 
 TEST_F(MatrixCore, Groups) {
