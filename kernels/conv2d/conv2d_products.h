@@ -24,11 +24,8 @@ inline matrix::TapGeometry taps_of(const ConvGeometry& g) {
   check<ValueError>(g.height * g.width * g.in_channels < int64_t{1} << 31, Site(),
                     "[conv2d] elements of an image on cuda: got {}, wanted less than 2^31",
                     g.height * g.width * g.in_channels);
-  matrix::TapGeometry taps;
-  taps.height = int_of(g.height);
-  taps.width = int_of(g.width);
-  taps.pixel_pitch = int_of(g.in_channels);
-  taps.image_pitch = g.height * g.width * g.in_channels;
+  matrix::TapGeometry taps =
+      matrix::TapGeometry::of_images(int_of(g.height), int_of(g.width), int_of(g.in_channels));
   taps.stride_y = int_of(o.stride.height);
   taps.stride_x = int_of(o.stride.width);
   taps.dilation_y = int_of(o.dilation.height);
@@ -125,10 +122,8 @@ matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* fi
   product.a.rows = radix_of("conv2d", g.batch, ys.pixels, xs.pixels);
   product.a.depth = radix_of("conv2d", ys.taps, xs.taps, g.out_per_group());
   auto& taps = product.a.taps;
-  taps.height = int_of(g.out_height);
-  taps.width = int_of(g.out_width);
-  taps.pixel_pitch = int_of(g.out_channels);
-  taps.image_pitch = g.out_height * g.out_width * g.out_channels;
+  taps = matrix::TapGeometry::of_images(int_of(g.out_height), int_of(g.out_width),
+                                        int_of(g.out_channels));
   taps.dilation_y = int_of(ys.dilation);
   taps.dilation_x = int_of(xs.dilation);
   taps.offset_y = int_of(ys.offset);

@@ -3,14 +3,12 @@
 
 #include "core/simt/packs.cuh"
 #include "kernels/conv2d/depthwise.h"
+#include "kernels/matrix/split_sum.cuh"
 
 namespace warptape::depthwise {
 
 using cuda::DepthwiseGeometry;
-
-inline constexpr int block_threads = 256;
-inline constexpr int most_lanes =
-    32;  // packs of channels that a block of the weight gradient takes
+using matrix::block_threads;
 
 // A thread owns a pack of y.
 template <int E, class T>
@@ -155,17 +153,12 @@ __global__ void __launch_bounds__(block_threads, 4)
 // dfilters (O, taps) from the chunks' sums (taps, O).
 template <class T>
 __global__ void __launch_bounds__(block_threads, 4)
-    finish_weight_grad_kernel(int outputs, int taps, int chunks, const T* partials, T* dfilters) {
-  const int64_t index = int64_t{blockIdx.x} * block_threads + threadIdx.x;
-  const int64_t count = int64_t{outputs} * taps;
-  if (index >= count) {
-    return;
+    finish_weight_grad_kernel(int outputs, int taps, int chunks, int sharers, const T* partials,
+                              T* dfilters) {
+  const matrix::SplitSum<T> sum(partials, int64_t{outputs} * taps, chunks, sharers);
+  if (sum.is_mine()) {
+    dfilters[sum.index() % outputs * taps + sum.index() / outputs] = sum.value();
   }
-  T sum = 0;
-  for (int chunk = 0; chunk < chunks; ++chunk) {
-    sum += partials[chunk * count + index];
-  }
-  dfilters[index % outputs * taps + index / outputs] = sum;
 }
 
 }  // namespace warptape::depthwise

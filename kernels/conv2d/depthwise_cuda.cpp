@@ -2,6 +2,7 @@
 
 #include "core/primitives_cuda.h"
 #include "core/strided.h"
+#include "kernels/common/plan_notes.h"
 #include "kernels/conv2d/depthwise.h"
 #include "kernels/matrix/run_product.h"
 
@@ -29,6 +30,10 @@ Tensor channels_innermost(const Tensor& weight, const ConvGeometry& g) {
   return filters;
 }
 
+bool is_skipped(const cuda::DepthwisePlan& plan) {
+  return PlanNotes::take("conv2d", [&] { return to_string(plan); });
+}
+
 }  // namespace
 
 bool is_depthwise(const ConvGeometry& g) {
@@ -37,20 +42,31 @@ bool is_depthwise(const ConvGeometry& g) {
 
 void depthwise_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
                             const ConvGeometry& geometry, Tensor& y) {
+  const cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
   dispatch_floating(x.dtype(), [&]<class T>() {
     const Tensor filters = channels_innermost<T>(weight, geometry);
-    cuda::depthwise_forward(gpu::current_stream(), depthwise_geometry(geometry), x.data<T>(),
-                            filters.data<T>(), bias.defined() ? bias.data<T>() : nullptr,
-                            y.mutable_data<T>());
+    const T* bias_data = bias.defined() ? bias.data<T>() : nullptr;
+    T* to = y.mutable_data<T>();
+    const auto plan =
+        cuda::plan_depthwise_forward<T>(g, x.data<T>(), filters.data<T>(), bias_data, to);
+    if (!is_skipped(plan)) {
+      cuda::depthwise_forward(gpu::current_stream(), plan, g, x.data<T>(), filters.data<T>(),
+                              bias_data, to);
+    }
   });
 }
 
 void depthwise_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                               Tensor& dx) {
+  const cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     const Tensor filters = channels_innermost<T>(weight, geometry);
-    cuda::depthwise_data_grad(gpu::current_stream(), depthwise_geometry(geometry), dy.data<T>(),
-                              filters.data<T>(), dx.mutable_data<T>());
+    T* to = dx.mutable_data<T>();
+    const auto plan = cuda::plan_depthwise_data_grad<T>(g, dy.data<T>(), filters.data<T>(), to);
+    if (!is_skipped(plan)) {
+      cuda::depthwise_data_grad(gpu::current_stream(), plan, g, dy.data<T>(), filters.data<T>(),
+                                to);
+    }
   });
 }
 
@@ -58,10 +74,12 @@ void depthwise_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeo
                                 Tensor& dweight) {
   const cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
   dispatch_floating(dy.dtype(), [&]<class T>() {
-    Tensor partials =
-        Tensor::empty({cuda::depthwise_chunks(g), dweight.numel()}, dy.dtype(), dy.device());
-    cuda::depthwise_weight_grad(gpu::current_stream(), g, dy.data<T>(), x.data<T>(),
-                                partials.mutable_data<T>(), dweight.mutable_data<T>());
+    const auto plan = cuda::plan_depthwise_weight_grad<T>(g, dy.data<T>(), x.data<T>());
+    if (!is_skipped(plan)) {
+      Tensor partials = Tensor::empty({plan.chunks, dweight.numel()}, dy.dtype(), dy.device());
+      cuda::depthwise_weight_grad(gpu::current_stream(), plan, g, dy.data<T>(), x.data<T>(),
+                                  partials.mutable_data<T>(), dweight.mutable_data<T>());
+    }
   });
 }
 

@@ -18,7 +18,7 @@ matrix::ImageView<T, true> rows_by_depth(const char* name, const GemmProblem& p,
   view.data = a;
   view.rows = {index_of(name, p.m), 1, 1};
   view.depth = matrix::radix_of(name, 1, 1, p.k);
-  view.taps.image_pitch = p.k;
+  view.taps = matrix::TapGeometry::of_images(1, 1, index_of(name, p.k));
   view.group_stride = p.stride_a;
   return view;
 }
@@ -84,7 +84,7 @@ void multiply_transposed(const char* name, const GemmProblem& p, const T* a, con
   product.b.data = b;
   product.b.rows = matrix::radix_of(name, 1, 1, p.n);
   product.b.depth = {index_of(name, p.k), 1, 1};
-  product.b.taps.image_pitch = p.n;
+  product.b.taps = matrix::TapGeometry::of_images(1, 1, index_of(name, p.n));
   product.b.group_stride = p.stride_b;
   product.out = out;
   matrix::run_product(name, product);

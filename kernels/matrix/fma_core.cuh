@@ -13,9 +13,10 @@ namespace warptape::matrix {
 template <class T, int GM, int GN>
 struct FmaTile {
   static constexpr int pack = simt::pack_size<T>;
-  static constexpr int rows = 16 * pack * GM;     // 4 warps of 4 threads
-  static constexpr int columns = 16 * pack * GN;  // 2 warps of 8 threads
-  static constexpr int depth = 8;
+  static constexpr int rows = fma_square * pack * GM;     // 4 warps of 4 threads
+  static constexpr int columns = fma_square * pack * GN;  // 2 warps of 8 threads
+  static constexpr int depth = fma_depth;
+  static constexpr TileSize size{rows, columns, depth};
   // The transposing stores of a warp meet every bank once.
   static constexpr int padding = 16 / static_cast<int>(sizeof(T));
   static constexpr int row_pitch = rows + padding;

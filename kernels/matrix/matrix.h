@@ -1,13 +1,12 @@
 #pragma once
 // The matrix core: one product with three ways of lying in memory, which serve GEMM and
-// convolutions, forward and both gradients. Geometry depends on sizes and addresses alone, so that
-// results have the same bits on every GPU.
+// convolutions, forward and both gradients.
 
-#include <algorithm>
 #include <type_traits>
 
 #include "core/device/gpu.h"
 #include "kernels/matrix/output.h"
+#include "kernels/matrix/plan.h"
 #include "kernels/matrix/views.h"
 
 namespace warptape::matrix {
@@ -15,40 +14,6 @@ namespace warptape::matrix {
 // What sums are made in.
 template <class T>
 using Accumulator = std::conditional_t<std::is_same_v<T, double>, double, float>;
-
-// How a product is spread over blocks.
-struct Plan {
-  bool packs = false;  // loads of 16 bytes
-  bool wide = false;   // tiles of 128 columns instead of 64
-  int tiles = 0;
-  int steps = 0;  // along the depth, per split
-  int splits = 1;
-  int64_t partials = 0;  // accumulators of workspace
-};
-
-struct TileSize {
-  int rows;
-  int columns;
-  int depth;
-};
-
-// Few tiles and a long depth: blocks share a tile, each a stretch of the depth that is not short.
-inline Plan make_plan(const TileSize& tile, int64_t rows, int64_t columns, int64_t depth,
-                      int64_t groups) {
-  constexpr int64_t enough_tiles = 256;
-  constexpr int64_t least_steps = 16;
-  const auto parts = [](int64_t n, int64_t size) { return (n + size - 1) / size; };
-  Plan plan;
-  const int64_t tiles = parts(rows, tile.rows) * parts(columns, tile.columns) * groups;
-  const int64_t steps = parts(depth, tile.depth);
-  const int64_t wanted = enough_tiles / std::max<int64_t>(tiles, 1);
-  const int64_t splits = std::clamp<int64_t>(steps / least_steps, 1, std::max<int64_t>(wanted, 1));
-  plan.tiles = static_cast<int>(tiles);
-  plan.steps = static_cast<int>(parts(steps, splits));
-  plan.splits = static_cast<int>(std::max<int64_t>(parts(steps, std::max(plan.steps, 1)), 1));
-  plan.partials = plan.splits > 1 ? plan.splits * groups * rows * columns : 0;
-  return plan;
-}
 
 // out = a b^T. Where packs lie: along the depth, or along the rows.
 template <class T, class Out, class ViewA, bool a_depth, class ViewB, bool b_depth>
@@ -78,10 +43,7 @@ struct WeightGrad : Product<T, Out, MatrixView<T>, false, ImageView<T, false>, f
 
 namespace warptape::cuda {
 
-template <class Product>
-matrix::Plan plan_product(const Product& product);
-
-// partials: plan.partials accumulators.
+// partials: plan.splits accumulators per result; unused by a plan without splits.
 template <class Product>
 void launch_product(const char* name, gpu::StreamHandle stream, const Product& product,
                     const matrix::Plan& plan, matrix::Accumulator<typename Product::In>* partials);

@@ -11,8 +11,8 @@
 namespace warptape::matrix {
 
 struct MmaTile {
-  static constexpr int rows = 128;  // and columns
-  static constexpr int depth = 32;
+  static constexpr int rows = mma_tile.rows;  // and columns
+  static constexpr int depth = mma_tile.depth;
   static constexpr int pack = 8;
   static constexpr int stages = 3;
   static constexpr int elements = rows * depth;

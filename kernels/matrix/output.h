@@ -28,6 +28,16 @@ struct Output {
     }
   }
 
+  // The first column of a row.
+  WARPTAPE_HOST_DEVICE T* at(int group, int row) const {
+    return data + group * group_stride + row_stride.offset(rows.split(row));
+  }
+  // The same among sums of a split depth, [split][group][row][column].
+  WARPTAPE_HOST_DEVICE int64_t partial_at(int split, int group, int row) const {
+    return ((int64_t{split} * groups + group) * rows.size() + row) * columns;
+  }
+  WARPTAPE_HOST_DEVICE int64_t results() const { return rows.size() * columns * groups; }
+
   template <class Accumulator>
   WARPTAPE_HOST_DEVICE T finish(Accumulator sum, int group, int column, const T* to) const {
     if (bias != nullptr) {

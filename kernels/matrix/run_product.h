@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/tensor.h"
+#include "kernels/common/plan_notes.h"
 #include "kernels/matrix/matrix.h"
 
 namespace warptape::matrix {
@@ -34,12 +35,17 @@ inline void check_filter_size(const char* op, int64_t elements) {
 
 template <class Product>
 void run_product(const char* name, const Product& product) {
-  if (product.out.rows.size() * product.out.columns * product.out.groups == 0) {
+  const int64_t results = product.out.results();
+  if (results == 0) {
     return;
   }
   using Sum = Accumulator<typename Product::In>;
-  const Plan plan = cuda::plan_product(product);
-  Tensor partials = Tensor::empty({plan.partials}, dtype_of<Sum>(), Device{DeviceType::CUDA});
+  const Plan plan = plan_product(product);
+  if (PlanNotes::take(name, [&] { return to_string(plan); })) {
+    return;
+  }
+  const int64_t sums = plan.splits > 1 ? plan.splits * results : 0;
+  Tensor partials = Tensor::empty({sums}, dtype_of<Sum>(), Device{DeviceType::CUDA});
   cuda::launch_product(name, gpu::current_stream(), product, plan, partials.mutable_data<Sum>());
 }
 

@@ -3,10 +3,10 @@
 
 #include "core/simt/packs.cuh"
 #include "kernels/matrix/output.h"
+#include "kernels/matrix/plan.h"
+#include "kernels/matrix/split_sum.cuh"
 
 namespace warptape::matrix {
-
-inline constexpr int block_threads = 256;
 
 // Which part of the depth a launch's blocks sum: the tile's blocks along grid.z share it.
 struct DepthSplit {
@@ -50,7 +50,7 @@ __device__ void store_results(const Output<Out>& out, const DepthSplit& split, i
   }
   if (split.splits > 1) {
     auto* to = static_cast<Accumulator*>(split.partials) +
-               ((int64_t{blockIdx.z} * out.groups + group) * rows + row) * out.columns;
+               out.partial_at(static_cast<int>(blockIdx.z), group, row);
 #pragma unroll
     for (int e = 0; e < E; ++e) {
       if (column + e < out.columns) {
@@ -59,8 +59,7 @@ __device__ void store_results(const Output<Out>& out, const DepthSplit& split, i
     }
     return;
   }
-  Out* to =
-      out.data + group * out.group_stride + out.row_stride.offset(out.rows.split(row)) + column;
+  Out* to = out.at(group, row) + column;
   if constexpr (E * sizeof(Out) == 16) {
     if (column + E <= out.columns && simt::is_aligned16(to)) {
       simt::Pack16<Out> results;
@@ -84,28 +83,21 @@ __device__ void store_results(const Output<Out>& out, const DepthSplit& split, i
   }
 }
 
-// The second launch of a split depth: sums the splits in their order.
+// The second launch of a split depth (plan.h's Finish).
 template <class Accumulator, class Out>
 __global__ void __launch_bounds__(block_threads, 4)
-    finish_splits_kernel(const Accumulator* partials, int splits,
+    finish_splits_kernel(const Accumulator* partials, int splits, int sharers,
                          const Output<Out> __grid_constant__ out) {
-  const int64_t rows = out.rows.size();
-  const int64_t results = rows * out.columns * out.groups;
-  const int64_t index = int64_t{blockIdx.x} * block_threads + threadIdx.x;
-  if (index >= results) {
+  const SplitSum<Accumulator> sum(partials, out.results(), splits, sharers);
+  if (!sum.is_mine()) {
     return;
   }
-  Accumulator sum = partials[index];
-  for (int split = 1; split < splits; ++split) {
-    sum += partials[split * results + index];
-  }
-  const int column = static_cast<int>(index % out.columns);
-  const int64_t line = index / out.columns;
-  const int row = static_cast<int>(line % rows);
-  const int group = static_cast<int>(line / rows);
-  Out* to =
-      out.data + group * out.group_stride + out.row_stride.offset(out.rows.split(row)) + column;
-  *to = out.finish(sum, group, column, to);
+  const int column = static_cast<int>(sum.index() % out.columns);
+  const int64_t line = sum.index() / out.columns;
+  const int row = static_cast<int>(line % out.rows.size());
+  const int group = static_cast<int>(line / out.rows.size());
+  Out* to = out.at(group, row) + column;
+  *to = out.finish(sum.value(), group, column, to);
 }
 
 }  // namespace warptape::matrix

@@ -57,11 +57,21 @@ struct FilterView {
 struct TapGeometry {
   int height = 1;  // of the image that is read
   int width = 1;
-  int pixel_pitch = 1;  // elements from a pixel to its neighbour: all channels
-  int64_t image_pitch = 1;
+  int pixel_pitch = 0;  // elements from a pixel to its neighbour: all channels
+  int64_t image_pitch = 0;
   int stride_y = 1, stride_x = 1;
   int dilation_y = 1, dilation_x = 1;
   int offset_y = 0, offset_x = 0;
+
+  // Dense images of these sizes. A matrix is such images of one pixel per row.
+  static TapGeometry of_images(int height, int width, int channels) {
+    TapGeometry taps;
+    taps.height = height;
+    taps.width = width;
+    taps.pixel_pitch = channels;
+    taps.image_pitch = int64_t{height} * width * channels;
+    return taps;
+  }
 };
 
 // A channels-last image as a matrix of pixels (image, y, x) by taps (y, x, channel of the group).

@@ -58,7 +58,9 @@ void check_depthwise(const ConvCase& test) {
 
   DeviceArray<T> y(size_y);
   DeviceArray<T> wanted_y(size_y);
-  cuda::depthwise_forward(stream, g, x.data(), by_tap.data(), bias.data(), y.data());
+  cuda::depthwise_forward(
+      stream, cuda::plan_depthwise_forward<T>(g, x.data(), by_tap.data(), bias.data(), y.data()), g,
+      x.data(), by_tap.data(), bias.data(), y.data());
   cuda::naive_conv_forward(stream, n, x.data(), filters.data(), wanted_y.data());
   std::vector<double> expected = wanted_y.values();
   for (size_t i = 0; i < expected.size(); ++i) {
@@ -68,14 +70,18 @@ void check_depthwise(const ConvCase& test) {
 
   DeviceArray<T> dx(size_x);
   DeviceArray<T> wanted_dx(size_x);
-  cuda::depthwise_data_grad(stream, g, dy.data(), by_tap.data(), dx.data());
+  cuda::depthwise_data_grad(
+      stream, cuda::plan_depthwise_data_grad<T>(g, dy.data(), by_tap.data(), dx.data()), g,
+      dy.data(), by_tap.data(), dx.data());
   cuda::naive_conv_data_grad(stream, n, dy.data(), filters.data(), wanted_dx.data());
   EXPECT_EQ(dx.values(), wanted_dx.values());
 
   DeviceArray<T> dfilters(size_w);
   DeviceArray<T> wanted_dfilters(size_w);
-  DeviceArray<T> partials(cuda::depthwise_chunks(g) * size_w);
-  cuda::depthwise_weight_grad(stream, g, dy.data(), x.data(), partials.data(), dfilters.data());
+  const auto plan = cuda::plan_depthwise_weight_grad<T>(g, dy.data(), x.data());
+  DeviceArray<T> partials(plan.chunks * size_w);
+  cuda::depthwise_weight_grad(stream, plan, g, dy.data(), x.data(), partials.data(),
+                              dfilters.data());
   cuda::naive_conv_weight_grad(stream, n, dy.data(), x.data(), wanted_dfilters.data());
   EXPECT_EQ(dfilters.values(), wanted_dfilters.values());
 }
@@ -92,6 +98,9 @@ TEST_F(Depthwise, EqualsTheNaiveConvolution) {
   check_both({1, 130, 3, 4, 130, 3, {.padding = 1, .groups = 130}});  // many tiles of channels
   check_both({1, 132, 3, 3, 132, 1, {.groups = 132}});
   check_both({3, 4, 20, 19, 4, 3, {.padding = 1, .groups = 4}});  // several chunks of pixels
+  // Packs would fit the channels, but not two outputs of one.
+  check_both({2, 4, 5, 6, 8, 3, {.padding = 1, .groups = 4}});
+  check_both({1, 8, 4, 5, 24, 3, {.stride = 2, .padding = 1, .groups = 8}});
 }
 
 }  // namespace

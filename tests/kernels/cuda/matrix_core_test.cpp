@@ -101,7 +101,7 @@ TEST_F(MatrixCore, Groups) {
 TEST_F(MatrixCore, LongDepthsAreSplit) {
   const ConvCase test{3, 8, 20, 21, 8, 3, {.padding = 1}};
   const ConvGeometry g = test.geometry();
-  const auto plan = cuda::plan_product(conv2d_products::weight_grad<float, float>(
+  const auto plan = matrix::plan_product(conv2d_products::weight_grad<float, float>(
       g, static_cast<const float*>(nullptr), nullptr, nullptr));
   EXPECT_GT(plan.splits, 2);
   check_all_types(test);
