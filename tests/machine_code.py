@@ -57,10 +57,11 @@ MATRIX_KERNEL = r"\bmatrix::(fma|mma)_kernel<"
 MOST_MATRIX_REGISTERS = 128
 # Regular expression of the name -> (what, instruction, by what, instruction, at least so many for one):
 # how much arithmetic a load from shared memory feeds. Wide tiles of floats: 4 elements a load.
-FLOAT_PACKS = r"\bmatrix::fma_kernel<.*<float, float>, \d+, {}, 4>"
+FLOAT_PACKS = r"\bmatrix::fma_kernel<.*<float, float>, {}, 4>"
 RATIOS = [
-    (FLOAT_PACKS.format(2), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 16),
-    (FLOAT_PACKS.format(1), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 10),
+    (FLOAT_PACKS.format("2, 2"), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 16),
+    (FLOAT_PACKS.format("2, 1"), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 10),
+    (FLOAT_PACKS.format("1, 1"), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 8),
     (r"\bmatrix::mma_kernel<", "matrix instructions", r"HMMA\S*", "loads of fragments", r"LDSM\S*", 2.5),
 ]
 # The same for the kernels of --expect-faults.

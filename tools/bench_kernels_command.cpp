@@ -11,6 +11,7 @@
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
+#include "kernels/common/plan_notes.h"
 #include "tools/commands.h"
 #include "tools/kernel_cases.h"
 #include "tools/kernel_timer.h"
@@ -33,7 +34,8 @@ struct Row {
   std::string precision;  // "float32"; of products "tf32" and "bfloat16" too
   std::string by;         // "ours", "cuBLASLt"
   bool is_product = false;
-  double work = 0;  // bytes that have to move, or FLOPs of a product
+  double work = 0;                   // bytes that have to move, or FLOPs of a product
+  std::vector<std::string> plans{};  // of our kernels, where they tell
   KernelTimes times{};
 
   double rate(const Timing& timing) const {  // GB/s or TFLOP/s
@@ -75,6 +77,13 @@ Shape bench_shape(const KernelCase& kernel_case, bool quick) {
   return shape;
 }
 
+// The plans of what `run` queues, without running them.
+std::vector<std::string> plans_of(const std::function<void()>& run) {
+  const PlanNotes notes(PlanNotes::Launches::Skip);
+  run();
+  return notes.plans();
+}
+
 bool is_wanted(const std::string& name, const BenchKernelsOptions& options) {
   return name.find(options.only) != std::string::npos;
 }
@@ -100,7 +109,7 @@ void time_copy(Report& report, KernelTimer& timer, int64_t bytes) {
 
 void time_ops(Report& report, KernelTimer& timer, const BenchKernelsOptions& options) {
   for (const KernelCase& kernel_case : kernel_cases()) {
-    if (!is_wanted(kernel_case.name, options)) {
+    if (kernel_case.is_product || !is_wanted(kernel_case.name, options)) {
       continue;
     }
     const Shape shape = bench_shape(kernel_case, options.quick);
@@ -111,6 +120,7 @@ void time_ops(Report& report, KernelTimer& timer, const BenchKernelsOptions& opt
             .by = "ours",
             .work = static_cast<double>(prepared.counted_bytes + prepared.left_out_bytes)};
     row.times = timer.time(prepared.run);
+    row.plans = plans_of(prepared.run);
     report.rows.push_back(row);
   }
 }
@@ -159,6 +169,7 @@ void time_products(Report& report, KernelTimer& timer, const BenchKernelsOptions
       set_gpu_libraries(false);
       Row row = row_of(product, "ours", product.precision);
       row.times = timer.time(prepared.ours);
+      row.plans = plans_of(prepared.ours);
       report.rows.push_back(row);
       set_gpu_libraries(true);
       if (!product.library.empty() && library_of(product).reason.empty()) {
@@ -211,6 +222,7 @@ nlohmann::ordered_json to_json(const Report& report, const gpu::Properties& devi
          {"shape", row.shape},
          {"precision", row.precision},
          {"by", row.by},
+         {"plans", row.plans},
          {row.is_product ? "flops" : "bytes", row.work},
          {"cold", to_json(row.times.cold, row)},
          {"hot", to_json(row.times.hot, row)},
@@ -238,6 +250,9 @@ void print(const Report& report, const gpu::Properties& device, bool emulated) {
         row.precision, row.by, row.times.cold.median_ms, row.times.hot.median_ms,
         fmt::format("{:.4g} {}", row.rate(row.times.cold), row.is_product ? "TFLOP/s" : "GB/s"),
         100 * report.share(row));
+    for (const std::string& plan : row.plans) {
+      fmt::print("  {}\n", plan);
+    }
   }
   for (const NotRun& item : report.not_run) {
     fmt::print("not run: {}: {}\n", item.name, item.reason);
@@ -277,6 +292,7 @@ constexpr const char* footer =
     "what has to move, counted (warptape kernel), or a product's FLOPs, over the cold time;\n"
     "\"of best\" compares with a plain copy, or the best product of the same precision, of this "
     "run.\n"
+    "Below a row of our products stand the plans by which they were spread over the GPU.\n"
     "Example:\n"
     "  warptape bench kernels --json kernels.json";
 

@@ -7,6 +7,7 @@
 #include "core/device/emulated/emulated.h"
 #include "core/primitives.h"
 #include "core/tape.h"
+#include "kernels/common/plan_notes.h"
 #include "kernels/ops.h"
 #include "training/optimizer.h"
 
@@ -135,6 +136,40 @@ PreparedKernels prepare_grad_norm(const Shape& shape, DType dtype) {
                   bytes_of(shape, dtype));
 }
 
+// A product of (m, k) and (k, n), of which the shape is (m, n, k); its bytes are counted once,
+// which tiles cannot reach.
+PreparedKernels prepare_matmul(const Shape& shape, DType dtype) {
+  check<ValueError>(shape.rank() == 3, "[kernel] matmul: got shape {}, wanted (m, n, k)", shape);
+  const Shape a{shape[0], shape[2]};
+  const Shape b{shape[2], shape[1]};
+  const Shape c{shape[0], shape[1]};
+  // Forward a, b, c; backward dc and b, da, then dc and a, db.
+  return all_wide(
+      forward_and_backward({on_cuda(a, dtype), on_cuda(b, dtype)}, on_cuda(c, dtype),
+                           [](const std::vector<Tensor>& in) { return matmul(in[0], in[1]); }),
+      3 * (bytes_of(a, dtype) + bytes_of(b, dtype) + bytes_of(c, dtype)));
+}
+
+// A 3x3 convolution with padding 1 of images of the shape; groups: as many as channels, or one.
+KernelCase convolution(const std::string& name, bool depthwise) {
+  const auto prepare = [=](const Shape& shape, DType dtype) {
+    check<ValueError>(shape.rank() == 4, "[kernel] {}: got shape {}, wanted (N, C, H, W)", name,
+                      shape);
+    const Tensor x = primitives::relayout(on_cuda(shape, dtype), MemoryFormat::ChannelsLast);
+    const Shape filters{shape[1], depthwise ? 1 : shape[1], 3, 3};
+    const Tensor weight = primitives::relayout(on_cuda(filters, dtype), MemoryFormat::ChannelsLast);
+    const int64_t groups = depthwise ? shape[1] : 1;
+    const auto op = [groups](const std::vector<Tensor>& in) {
+      return conv2d(in[0], in[1], Tensor(), {.padding = 1, .groups = groups});
+    };
+    // x, y; dy, dx; dy, x. The filters of each.
+    return PreparedKernels{forward_and_backward({x, weight}, Tensor::empty_like(x), op),
+                           6 * bytes_of(shape, dtype) + 3 * bytes_of(filters, dtype),
+                           6 * bytes_of(shape, dtype), seed_copy, 2 * bytes_of(shape, dtype)};
+  };
+  return {name, "3x3 windows, forward and backward", {8, 64, 32, 32}, prepare, !depthwise};
+}
+
 PreparedKernels prepare_fill(const Shape& shape, DType dtype) {
   return all_wide([x = on_cuda(shape, dtype)]() mutable { primitives::fill(x, 1); },
                   bytes_of(shape, dtype));
@@ -222,6 +257,9 @@ const std::vector<KernelCase>& kernel_cases() {
               [](const Tensor& x) {
                 return avg_pool2d(x, {.kernel_size = 3, .stride = 2, .padding = 1});
               }),
+      {"matmul", "of (m, n, k), forward and backward", {256, 256, 512}, prepare_matmul, true},
+      convolution("conv2d", false),
+      convolution("conv2d_depthwise", true),
       {"argmax", "over the last dimension", {512, 1024}, prepare_argmax},
       elementwise("softmax", 1, 5, [](In in) { return softmax(in[0], -1); }),
       elementwise("log_softmax", 1, 5, [](In in) { return log_softmax(in[0], -1); }),
@@ -267,6 +305,7 @@ KernelRun profile_case([[maybe_unused]] const KernelCase& kernel_case,
     const PreparedKernels prepared = kernel_case.prepare(shape, dtype);
     gpu::synchronize();
     const gpu::emulated::MemoryRange memory = gpu::emulated::memory_range();
+    const PlanNotes notes;
     simt::profile::start({memory.begin, memory.end});
     try {
       prepared.run();
@@ -275,7 +314,7 @@ KernelRun profile_case([[maybe_unused]] const KernelCase& kernel_case,
       simt::profile::stop();
       throw;
     }
-    result = {simt::profile::stop(), prepared.counted_bytes, prepared.wide_bytes};
+    result = {simt::profile::stop(), prepared.counted_bytes, prepared.wide_bytes, notes.plans()};
     std::erase_if(result.kernels,
                   [&](const auto& kernel) { return kernel.name == prepared.left_out; });
   }

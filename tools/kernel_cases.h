@@ -30,6 +30,8 @@ struct KernelCase {
   std::string runs;  // "forward and backward"
   Shape shape;       // the default, 1 MB or more in float32
   std::function<PreparedKernels(const Shape& shape, DType dtype)> prepare;
+  // Left out of `bench kernels`, which times products by their FLOPs.
+  bool is_product = false;
 };
 
 const std::vector<KernelCase>& kernel_cases();
@@ -39,7 +41,8 @@ struct KernelRun {
   std::vector<simt::profile::KernelProfile> kernels;
   int64_t counted_bytes = 0;
   int64_t wide_bytes = 0;
-  int64_t moved_bytes() const;  // of device memory, by all kernels
+  std::vector<std::string> plans{};  // of the kernels that tell
+  int64_t moved_bytes() const;       // of device memory, by all kernels
 };
 
 // Runs a case once, profiled. Only where simt::profile::is_built_in.

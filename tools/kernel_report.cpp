@@ -203,6 +203,10 @@ std::string hint(const KernelProfile& kernel) {
 
 std::string to_text(const KernelRun& run, const ordered_json& ptxas) {
   std::string text;
+  for (const std::string& plan : run.plans) {
+    text += plan + "\n";
+  }
+  text += run.plans.empty() ? "" : "\n";
   for (const KernelProfile& kernel : run.kernels) {
     text += fmt::format("{}: {} launch{}, {} block{} of {} threads\n", kernel.name, kernel.launches,
                         kernel.launches == 1 ? "" : "es", kernel.blocks,
@@ -228,7 +232,9 @@ std::string to_text(const KernelRun& run, const ordered_json& ptxas) {
 }
 
 ordered_json to_json(const KernelRun& run, const ordered_json& ptxas) {
-  ordered_json json{{"moved_bytes", run.moved_bytes()}, {"counted_bytes", run.counted_bytes}};
+  ordered_json json{{"moved_bytes", run.moved_bytes()},
+                    {"counted_bytes", run.counted_bytes},
+                    {"plans", run.plans}};
   for (const KernelProfile& kernel : run.kernels) {
     const ordered_json used = resources(kernel, ptxas);
     ordered_json entry{{"kernel", kernel.name},

@@ -48,6 +48,21 @@ TEST(KernelCommand, PrintsTheProfileOrSaysWhichBuildCan) {
   expect_fails({"kernel", "relayout", "--shape", "64,64"}, {"relayout", "(64, 64)"});
 }
 
+TEST(KernelCommand, PrintsThePlans) {
+  const Arguments matmul = {"kernel", "matmul", "--shape", "64,32,16"};
+  if (!simt::profile::is_built_in) {
+    expect_fails(matmul, {"cmake --preset simt-profile"});
+    return;
+  }
+  const std::string plan = "matmul: packs of 4, tiles of 64x64, 1 block of 2 steps";
+  EXPECT_NE(expect_runs(matmul).out.find("\n" + plan + "\n"), std::string::npos);
+  const auto json =
+      nlohmann::json::parse(expect_runs(matmul + Arguments{"--json", "-"}).out, nullptr, false);
+  EXPECT_EQ(json.at("plans").at(0), plan);
+  EXPECT_EQ(json.at("plans").size(), 3u);  // 32 and 64 deep backward
+  expect_fails({"kernel", "matmul", "--shape", "64,64"}, {"matmul", "(64, 64)", "(m, n, k)"});
+}
+
 TEST(KernelCommand, PrintsJson) {
   if (!simt::profile::is_built_in) {
     expect_fails(weight_norm + Arguments{"--json", "-"}, {"cmake --preset simt-profile"});

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/tape.h"
+#include "kernels/common/gpu_libraries.h"
 #include "kernels/common/plan_notes.h"
 #include "kernels/conv2d/conv2d_kernels.h"
 #include "kernels/linear/linear_kernels.h"
@@ -18,7 +19,18 @@ namespace {
 
 constexpr Device cuda_device{DeviceType::CUDA, 0};
 
-class MatrixPlan : public GpuTest {};
+// Of our kernels, whichever library is there.
+class MatrixPlan : public GpuTest {
+ protected:
+  void SetUp() override {
+    GpuTest::SetUp();
+    set_gpu_libraries(false);
+  }
+  void TearDown() override { set_gpu_libraries(libraries_were_on_); }
+
+ private:
+  const bool libraries_were_on_ = gpu_libraries_are_on();
+};
 
 using Plans = std::vector<std::string>;
 

@@ -177,6 +177,13 @@ TEST_F(CudaCommands, BenchTimesKernels) {
   for (const auto& result : json.at("results")) {
     names.insert(result.at("name"));
     const bool is_product = result.contains("flops");
+    const std::vector<std::string> plans = result.at("plans");
+    if (is_product || result.at("name") == "conv2d_depthwise") {
+      EXPECT_EQ(plans.empty(), result.at("by") != "ours") << result;
+    }
+    for (const std::string& plan : plans) {
+      EXPECT_NE(out.find("\n  " + plan + "\n"), std::string::npos) << plan;
+    }
     for (const char* kind : {"cold", "hot"}) {
       const auto& timing = result.at(kind);
       const double median = timing.at("median_ms");
