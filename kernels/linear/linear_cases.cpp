@@ -1,5 +1,7 @@
 #include "kernels/linear/linear.h"
 
+#include <algorithm>
+
 #include "kernels/common/case.h"
 
 namespace warptape {
@@ -13,7 +15,7 @@ Tensor reference(const std::vector<Tensor>& in) {
   const int64_t inputs = weight.size(1);
   shape[shape.rank() - 1] = outputs;
   Plain y(shape);
-  for (int64_t row = 0; row < y.numel() / outputs; ++row) {
+  for (int64_t row = 0; row < x.numel() / std::max<int64_t>(inputs, 1); ++row) {
     for (int64_t o = 0; o < outputs; ++o) {
       double sum = in.size() > 2 ? Plain(in[2])[o] : 0.0;
       for (int64_t i = 0; i < inputs; ++i) {
@@ -51,6 +53,8 @@ void linear_cases(CaseTable& table) {
   add("vector", {33}, 5, true);
   add("sequence", {2, 3, 31}, 4, true);
   add("long", {3, 1025}, 2, true);
+  add("no_outputs", {3, 4}, 0, true);
+  add("no_rows", {0, 4}, 3, true);
   add("channels_last", {2, 3, 5}, 4, true, MemoryFormat::ChannelsLast);
   table.errors.push_back({"features",
                           [] {

@@ -21,7 +21,8 @@ void linear_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bia
 }
 
 void linear_data_grad_cpu(const Tensor& dy, const Tensor& weight, Tensor& dx) {
-  const int64_t rows = dy.numel() / std::max<int64_t>(weight.size(0), 1);
+  // Counted in dx: dy has none of its elements where there are no output features.
+  const int64_t rows = dx.numel() / std::max<int64_t>(weight.size(1), 1);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     gemm(false, false, rows, weight.size(1), weight.size(0), dy.data<T>(), weight.data<T>(), false,
          dx.mutable_data<T>());

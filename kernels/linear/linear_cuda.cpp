@@ -24,8 +24,9 @@ void linear_forward_cuda(const char* name, const Tensor& x, const Tensor& weight
 }
 
 void linear_data_grad_cuda(const char* name, const Tensor& dy, const Tensor& weight, Tensor& dx) {
+  // Rows are counted in dx: dy has no elements where there are no output features.
   const GemmProblem problem{
-      .m = rows_of(dy, weight.size(0)), .n = weight.size(1), .k = weight.size(0)};
+      .m = rows_of(dx, weight.size(1)), .n = weight.size(1), .k = weight.size(0)};
   dispatch_floating(dy.dtype(), [&]<class T>() {
     gemm(name, problem, dy.data<T>(), weight.data<T>(), GemmEpilogue<T>(), dx.mutable_data<T>());
   });

@@ -64,7 +64,11 @@ Tensor matmul(const Operand& a, const Operand& b, MatmulOptions options) {
                    const auto run = [&](int input, const Tensor& like, const auto& kernel) {
                      if (context.needs(input)) {
                        Tensor gradient = Tensor::empty_like(like);
-                       kernel(gradient);
+                       if (product.batches.numel() > 0) {
+                         kernel(gradient);
+                       } else {
+                         primitives::fill(gradient, 0);  // no product reads the operand
+                       }
                        context.give(input, std::move(gradient));
                      }
                    };

@@ -64,9 +64,15 @@ void matmul_cases(CaseTable& table) {
   add("transpose_both", {33, 31}, {7, 33}, {.transpose_a = true, .transpose_b = true});
   add("long_inner", {3, 1025}, {1025, 2});
   add("empty_inner", {3, 0}, {0, 2});
+  add("empty_batch", {1, 3, 4}, {0, 4, 5});
+  add("empty_batch_transposed", {0, 4, 3}, {5, 4}, {.transpose_a = true, .transpose_b = true});
   add("batch", {2, 3, 4}, {2, 4, 5});
   add("batch_shared_a", {3, 4}, {2, 4, 5});
   add("batch_shared_b", {2, 3, 3, 4}, {4, 5}, {});
+  add("shared_a_transposed", {4, 3}, {2, 4, 5}, {.transpose_a = true});
+  add("shared_a_both_transposed", {4, 3}, {2, 5, 4}, {.transpose_a = true, .transpose_b = true});
+  add("shared_b_both_transposed", {2, 4, 3}, {5, 4}, {.transpose_a = true, .transpose_b = true});
+  add("batch_both_transposed", {2, 4, 3}, {2, 5, 4}, {.transpose_a = true, .transpose_b = true});
   add("batch_broadcast", {2, 1, 4, 3}, {3, 4, 5}, {.transpose_a = true});
   add("channels_last", {2, 3, 4}, {4, 5}, {}, MemoryFormat::ChannelsLast);
   table.errors.push_back({"inner",
