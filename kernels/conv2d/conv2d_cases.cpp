@@ -74,6 +74,8 @@ void conv2d_cases(CaseTable& table) {
   add("groups", {2, 4, 6, 5}, {6, 2, 3, 3}, true, {.padding = 1, .groups = 2}, channels_last);
   add("depthwise", {1, 8, 5, 5}, {8, 1, 3, 3}, true, {.padding = 1, .groups = 8}, channels_last);
   add("depth_multiplier", {1, 3, 5, 5}, {6, 1, 3, 3}, false, {.padding = 1, .groups = 3});
+  add("depth_multiplier_of_packs", {1, 4, 5, 6}, {8, 1, 3, 3}, true, {.padding = 1, .groups = 4},
+      channels_last);
   add("all_at_once", {2, 4, 9, 10}, {6, 2, 3, 2}, true,
       {.stride = {2, 1}, .padding = {2, 3}, .dilation = {1, 2}, .groups = 2}, channels_last);
   add("kernel_covers_image", {2, 3, 4, 5}, {7, 3, 4, 5}, true);

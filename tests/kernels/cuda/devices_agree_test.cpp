@@ -48,6 +48,7 @@ struct Setting {
 
 Outcome run(const RandomOp& op, Device device, Setting setting) {
   Outcome outcome;
+  set_poison_allocations(true);  // what nobody writes is a NaN
   try {
     Generator generator(setting.bits);
     std::vector<Parameter> parameters;
@@ -85,6 +86,7 @@ Outcome run(const RandomOp& op, Device device, Setting setting) {
   } catch (const Error& error) {
     outcome.error = error.what();
   }
+  set_poison_allocations(false);
   return outcome;
 }
 

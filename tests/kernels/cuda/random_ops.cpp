@@ -361,7 +361,7 @@ RandomOp draw_weight_norm(Draw& draw) {
     for (int dim = 1; dim < g.rank(); ++dim) {
       g[dim] = 1;
     }
-    op.inputs.push_back(draw.values(v));
+    op.inputs.push_back(draw.positive(v));  // its gradient has 1 / norm as a factor
     op.inputs.push_back(draw.values(g));
   }
   if (count == 1) {

@@ -7,6 +7,7 @@
 
 #include "core/random.h"
 #include "core/tape.h"
+#include "kernels/ops.h"
 #include "kernels/weight_norm/weight_norm.h"
 #include "kernels/weight_norm/weight_norm_cuda.h"
 #include "kernels/weight_norm/weight_norm_geometry.h"
@@ -306,6 +307,64 @@ TEST_F(WeightNormCuda, ManyWeightsShareALaunch) {
     EXPECT_LE(error<float>(results[i], references[i].w, 0), 2e-6) << i;
     EXPECT_LE(error<float>(gradients[i], references[i].dv, references[i].dv_terms), 2e-6) << i;
     EXPECT_LE(error<float>(gain_gradients[i], references[i].dg, 1), 1e-4) << i;
+  }
+}
+
+// All layouts in one call, two of each that share what a launch needs (the scratch of split rows),
+// with gradients that lie anywhere and add to what is there.
+TEST_F(WeightNormCuda, AllLayoutsTogetherAddToGradientsThatLieAnywhere) {
+  struct Kind {
+    int64_t rows, length;
+    bool aligned, aligned_grad, adds;
+  };
+  const std::vector<Kind> kinds{{2, 16'385, true, true, true}, {3, 17'000, true, true, false},
+                                {2, 20'001, true, true, true}, {3, 16'390, false, false, true},
+                                {5, 27, true, false, true},    {4, 576, true, false, false},
+                                {3, 577, false, true, true},   {3, 64, true, true, true},
+                                {2, 147, true, false, true}};
+  std::vector<Reference> references;
+  std::vector<Parameter> v, g;
+  std::vector<Tensor> dw;
+  std::vector<WeightNormCache> caches(kinds.size());
+  const auto old_gradient = [](const Parameter& parameter, const Kind& kind) {
+    const std::vector<double> values(static_cast<size_t>(parameter.value().numel()), 3.0);
+    ParameterState& state = *parameter.state();
+    state.grad = kind.aligned_grad ? on_cuda<float>(values, state.value.shape())
+                                   : misaligned<float>(values, state.value.shape());
+    state.grad_is_empty = !kind.adds;
+  };
+  for (const Kind& kind : kinds) {
+    const Weight<float> weight(kind.rows, kind.length, kind.aligned);
+    references.push_back(weight.reference);
+    v.emplace_back(weight.v);
+    g.emplace_back(weight.g);
+    dw.push_back(weight.dw);
+    old_gradient(v.back(), kind);
+    old_gradient(g.back(), kind);
+  }
+  std::vector<WeightNormUse> uses;
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    uses.push_back({v[i], g[i], &caches[i]});
+  }
+  Tape tape;
+  weight_norm_together(uses);
+  Tensor loss;
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    EXPECT_LE(error<float>(caches[i].w, references[i].w, 0), 2e-6) << i;
+    const Tensor term = sum(mul(caches[i].w, dw[i]));
+    loss = loss.defined() ? add(loss, term) : term;
+  }
+  tape.backward(loss);
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    SCOPED_TRACE(fmt::format("weight {}, rows of {}", i, kinds[i].length));
+    const auto with_old = [&](std::vector<double> gradient) {
+      for (double& value : gradient) {
+        value += kinds[i].adds ? 3 : 0;
+      }
+      return gradient;
+    };
+    EXPECT_LE(error<float>(v[i].grad(), with_old(references[i].dv), references[i].dv_terms), 4e-6);
+    EXPECT_LE(error<float>(g[i].grad(), with_old(references[i].dg), 1), 3e-4);
   }
 }
 
