@@ -1,4 +1,5 @@
 #pragma once
+#include <compare>
 #include <cstdint>
 #include <string>
 
@@ -12,7 +13,7 @@ struct Pair {
   constexpr Pair() = default;
   constexpr Pair(int64_t both) : height(both), width(both) {}
   constexpr Pair(int64_t height, int64_t width) : height(height), width(width) {}
-  constexpr bool operator==(const Pair& other) const = default;
+  constexpr auto operator<=>(const Pair& other) const = default;
 
   std::string to_string() const {  // "(3, 3)"
     return "(" + std::to_string(height) + ", " + std::to_string(width) + ")";

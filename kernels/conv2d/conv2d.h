@@ -9,6 +9,8 @@ struct Conv2dOptions {
   Pair padding = 0;  // zeros on each side
   Pair dilation = 1;
   int64_t groups = 1;
+
+  auto operator<=>(const Conv2dOptions&) const = default;
 };
 
 // Cross-correlation, as torch.nn.functional.conv2d. x: (N, C, H, W), weight: (O, C / groups, kH,

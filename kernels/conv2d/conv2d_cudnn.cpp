@@ -7,7 +7,7 @@
 #define NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING
 #include <cudnn_frontend.h>
 
-#include <array>
+#include <compare>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -34,30 +34,14 @@ enum Uid : int64_t { uid_x = 1, uid_weight, uid_bias, uid_y };
 constexpr uintptr_t alignment = 16;
 
 // What a plan depends on.
-using Key = std::array<int64_t, 19>;
+struct Key {
+  ConvPass pass;
+  ConvGeometry geometry;
+  bool has_bias;
+  bool tf32 = tf32_is_on();
 
-Key make_key(ConvPass pass, const ConvGeometry& g, bool has_bias) {
-  const Conv2dOptions& o = g.options;
-  return {static_cast<int64_t>(pass),
-          int64_t{has_bias},
-          int64_t{tf32_is_on()},
-          g.batch,
-          g.in_channels,
-          g.height,
-          g.width,
-          g.out_channels,
-          g.kernel_height,
-          g.kernel_width,
-          g.out_height,
-          g.out_width,
-          o.stride.height,
-          o.stride.width,
-          o.padding.height,
-          o.padding.width,
-          o.dilation.height,
-          o.dilation.width,
-          o.groups};
-}
+  auto operator<=>(const Key&) const = default;
+};
 
 // Dimensions are in the order (N, C, H, W), whatever lies beside what in memory.
 Dims channels_last_strides(const Dims& dims) {
@@ -198,7 +182,7 @@ class Convolutions {
   Convolutions() { fe::cudnn_dlhandle = loaded_cudnn(); }
 
   const Plan& planned(ConvPass pass, const ConvGeometry& g, bool has_bias) {
-    const Key key = make_key(pass, g, has_bias);
+    const Key key{pass, g, has_bias};
     auto found = plans_.find(key);
     if (found == plans_.end()) {
       if (gpu::is_capturing()) {

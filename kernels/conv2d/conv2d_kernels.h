@@ -13,6 +13,9 @@ struct ConvGeometry {
   int64_t out_height, out_width;
   Conv2dOptions options;
 
+  // Keys of kept primitives and plans are geometries, so that none of its sizes is left out.
+  auto operator<=>(const ConvGeometry&) const = default;
+
   int64_t in_per_group() const { return in_channels / options.groups; }
   int64_t out_per_group() const { return out_channels / options.groups; }
   bool empty() const { return batch * in_channels * out_channels == 0; }

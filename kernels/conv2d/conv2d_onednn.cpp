@@ -2,7 +2,7 @@
 // kept by the thread that uses them; filters, which are small, are brought into the primitive's
 // layout at each call.
 
-#include <array>
+#include <compare>
 #include <map>
 #include <optional>
 
@@ -17,15 +17,13 @@ using dnnl::memory;
 using Tag = memory::format_tag;
 
 // What a primitive depends on.
-using Key = std::array<int64_t, 18>;
+struct Key {
+  ConvGeometry geometry;
+  bool bias;
+  int threads = num_threads();
 
-Key make_key(const ConvGeometry& g, bool bias) {
-  const Conv2dOptions& o = g.options;
-  return {g.batch,         g.in_channels,     g.height,         g.width,        g.out_channels,
-          g.kernel_height, g.kernel_width,    o.stride.height,  o.stride.width, o.padding.height,
-          o.padding.width, o.dilation.height, o.dilation.width, o.groups,       int64_t{bias},
-          num_threads(),   g.out_height,      g.out_width};
-}
+  auto operator<=>(const Key&) const = default;
+};
 
 struct Descriptions {
   memory::desc x, weight, bias, y;  // weight in any layout
@@ -128,7 +126,7 @@ bool conv2d_forward_onednn(const Tensor& x, const Tensor& weight, const Tensor& 
                            const ConvGeometry& geometry, Tensor& y) {
   thread_local std::map<Key, Kept> cache;
   const bool has_bias = bias.defined();
-  const Kept* entry = kept(cache, make_key(geometry, has_bias), [&] {
+  const Kept* entry = kept(cache, {geometry, has_bias}, [&] {
     const Descriptions d = describe(geometry);
     const auto desc = describe_forward(d, has_bias);
     Kept made{{}, desc.weights_desc(), d.plain_weight, desc.src_desc(), desc.dst_desc()};
@@ -157,7 +155,7 @@ bool conv2d_forward_onednn(const Tensor& x, const Tensor& weight, const Tensor& 
 bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                              Tensor& dx) {
   thread_local std::map<Key, Kept> cache;
-  const Kept* entry = kept(cache, make_key(geometry, false), [&] {
+  const Kept* entry = kept(cache, {geometry, false}, [&] {
     const Descriptions d = describe(geometry);
     const dnnl::convolution_backward_data::primitive_desc desc(
         onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
@@ -185,7 +183,7 @@ bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvG
 bool conv2d_weight_grad_onednn(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                                Tensor& dweight) {
   thread_local std::map<Key, Kept> cache;
-  const Kept* entry = kept(cache, make_key(geometry, false), [&] {
+  const Kept* entry = kept(cache, {geometry, false}, [&] {
     Descriptions d = describe(geometry);
     const dnnl::convolution_backward_weights::primitive_desc desc(
         onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,

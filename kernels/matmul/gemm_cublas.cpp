@@ -3,7 +3,7 @@
 // c^T = b^T a^T: the operands change places, and nothing is transposed.
 
 #include <algorithm>
-#include <array>
+#include <compare>
 #include <map>
 #include <mutex>
 
@@ -85,29 +85,31 @@ const void* mask_of(const GemmEpilogue<T>& epilogue) {
 }
 
 // What the choice of an algorithm depends on.
-using Key = std::array<int64_t, 18>;
+struct Key {
+  GemmProblem problem;
+  cudaDataType_t type;
+  cublasComputeType_t compute;
+  cublasLtEpilogue_t epilogue;
+  bool accumulate;
+  uint32_t alignment_a, alignment_b, alignment_c;
+  uint32_t alignment_vector, alignment_mask;
+
+  auto operator<=>(const Key&) const = default;
+};
 
 template <class T>
 Key make_key(const GemmProblem& p, const T* a, const T* b, const GemmEpilogue<T>& epilogue,
              const T* c) {
-  return {Types<T>::data,
-          Types<T>::compute(),
-          p.transpose_a,
-          p.transpose_b,
-          p.m,
-          p.n,
-          p.k,
-          p.batches,
-          p.stride_a,
-          p.stride_b,
-          p.stride_c,
-          kind_of(epilogue),
-          alignment_of(a),
-          alignment_of(b),
-          alignment_of(c),
-          alignment_of(vector_of(epilogue)),
-          alignment_of(mask_of(epilogue)),
-          epilogue.accumulate};
+  return {.problem = p,
+          .type = Types<T>::data,
+          .compute = Types<T>::compute(),
+          .epilogue = kind_of(epilogue),
+          .accumulate = epilogue.accumulate,
+          .alignment_a = alignment_of(a),
+          .alignment_b = alignment_of(b),
+          .alignment_c = alignment_of(c),
+          .alignment_vector = alignment_of(vector_of(epilogue)),
+          .alignment_mask = alignment_of(mask_of(epilogue))};
 }
 
 // An algorithm with the descriptions that it was chosen for, which live as long as the process.

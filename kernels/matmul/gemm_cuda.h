@@ -2,6 +2,7 @@
 // The GPU's matrix product on dense row-major matrices, which matmul and linear share. Pointers are
 // to device memory; work is queued on the current stream.
 
+#include <compare>
 #include <cstdint>
 
 namespace warptape {
@@ -13,6 +14,8 @@ struct GemmProblem {
   int64_t m, n, k;
   int64_t batches = 1;
   int64_t stride_a = 0, stride_b = 0, stride_c = 0;
+
+  auto operator<=>(const GemmProblem&) const = default;
 };
 
 // What is done with the product on its way to memory, and beside it.

@@ -147,6 +147,7 @@ uint64_t number_of(const char* variable, uint64_t otherwise) {
 TEST_F(DevicesAgree, OnRandomOps) {
   const uint64_t first = number_of("WARPTAPE_RANDOM_OPS_SEED", 1);
   const uint64_t count = number_of("WARPTAPE_RANDOM_OPS", 60);
+  const gpu::Stream stream;
   uint64_t ran = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     const RandomOp op = random_op(seed);
@@ -157,6 +158,11 @@ TEST_F(DevicesAgree, OnRandomOps) {
     }
     const Setting setting{seed * 0x9E3779B97F4A7C15u >> 8};
     const Outcome on_cpu = run(op, cpu, setting);
+    {
+      // On a stream of its own, after others: an op that keeps the first one is out of order.
+      const gpu::StreamScope scope(stream);
+      EXPECT_EQ(disagreement(run(op, cuda, setting), on_cpu), "") << op.text << ", on a stream";
+    }
     EXPECT_EQ(disagreement(run(op, cuda, setting), on_cpu), "")
         << op.text << ", inputs" << shapes << " (*: channels-last)\n"
         << "again: WARPTAPE_RANDOM_OPS_SEED=" << seed << " WARPTAPE_RANDOM_OPS=1";
