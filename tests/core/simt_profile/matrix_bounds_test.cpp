@@ -6,7 +6,10 @@
 #include "core/device/emulated/emulated.h"
 #include "core/simt/bfloat16.h"
 #include "core/simt/profile/profile.h"
+#include "kernels/common/plan_notes.h"
 #include "kernels/conv2d/conv2d_products.h"
+#include "kernels/matmul/gemm_cuda.h"
+#include "tests/kernels/cuda/forced_plan.h"
 
 namespace warptape {
 namespace {
@@ -37,14 +40,28 @@ struct Traffic {
   Counts shared;
 };
 
-template <class Product>
-Traffic traffic_of(const Product& product) {
+template <class Run>
+std::vector<simt::profile::KernelProfile> profile_of(const Run& run) {
   gpu::synchronize();
   const gpu::emulated::MemoryRange memory = gpu::emulated::memory_range();
   simt::profile::start({memory.begin, memory.end});
-  matrix::run_product("product", product);
+  run();
   gpu::synchronize();
-  const auto kernels = simt::profile::stop();
+  return simt::profile::stop();
+}
+
+// In the largest tiles, or these.
+template <class Product>
+Traffic traffic_of(const Product& product, matrix::TileSize tile = {}) {
+  constexpr int pack = matrix::pack_of<typename Product::In>;
+  if (tile == matrix::TileSize()) {
+    tile = pack == 4 ? matrix::TileSize{128, 128, matrix::fma_depth} : matrix::mma_tile;
+  }
+  const auto kernels = profile_of([&] {
+    cuda::launch_product("product", gpu::current_stream(), product,
+                         forced_plan(product, pack, tile, 1),
+                         static_cast<matrix::Accumulator<typename Product::In>*>(nullptr));
+  });
   Traffic traffic;
   traffic.multiplications = static_cast<double>(product.out.rows.size()) * product.out.columns *
                             static_cast<double>(product.a.depth.size());
@@ -100,15 +117,45 @@ TEST(ProfileBounds, MatrixCoreInBfloat16) {
 
 // A tile of 64 columns uses what it loads of the left operand half as often.
 TEST(ProfileBounds, NarrowTilesBreakThem) {
-  ConvGeometry g = geometry();
-  g.out_channels = 64;  // one tile of 64 columns
+  const ConvGeometry g = geometry();
   Tensor x = bytes(256 * 128 * 4);
-  Tensor filters = bytes(64 * 9 * 128 * 4);
-  Tensor y = bytes(256 * 64 * 4);
+  Tensor filters = bytes(128 * 9 * 128 * 4);
+  Tensor y = bytes(256 * 128 * 4);
   const float* no_bias = nullptr;
-  const Traffic traffic = traffic_of(conv2d_products::forward<float>(
-      g, elements<float>(x), elements<float>(filters), no_bias, false, elements<float>(y)));
+  const Traffic traffic =
+      traffic_of(conv2d_products::forward<float>(g, elements<float>(x), elements<float>(filters),
+                                                 no_bias, false, elements<float>(y)),
+                 {128, 64, matrix::fma_depth});
   EXPECT_GT(traffic.bytes_read, allowed_bytes<float>(traffic));
+}
+
+// Plain products, whichever operand is transposed: each element once per tile, by 16 bytes.
+TEST(ProfileBounds, MatrixCoreOfGemm) {
+  constexpr int64_t size = 128;
+  Tensor a = bytes(size * size * 4);
+  Tensor b = bytes(size * size * 4);
+  Tensor c = bytes(size * size * 4);
+  for (const bool transpose_a : {false, true}) {
+    for (const bool transpose_b : {false, true}) {
+      const GemmProblem problem{transpose_a, transpose_b, size, size, size};
+      const PlanNotes notes;
+      const auto kernels = profile_of([&] {
+        gemm_cuda<float>("gemm", problem, elements<float>(a), elements<float>(b), {},
+                         elements<float>(c));
+      });
+      ASSERT_EQ(notes.plans().size(), 1u);
+      ASSERT_NE(notes.plans()[0].find("tiles of 64x64"), std::string::npos) << notes.plans()[0];
+      for (const auto& kernel : kernels) {
+        if (kernel.function.find("fma_kernel") == std::string::npos) {
+          continue;
+        }
+        const Counts read = kernel.total(Space::Device, Access::Read);
+        EXPECT_GE(read.share_of_16(), 0.99);
+        EXPECT_LE(static_cast<double>(read.moved_bytes()), 1.05 * size * size * size * 4 / 32);
+        EXPECT_LE(kernel.total(Space::Shared).bank_factor(), 1.05);
+      }
+    }
+  }
 }
 
 }  // namespace

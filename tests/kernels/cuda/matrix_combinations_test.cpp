@@ -7,6 +7,7 @@
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "tests/core/device/gpu_test.h"
+#include "tests/kernels/cuda/forced_plan.h"
 #include "tests/kernels/cuda/whole_numbers.h"
 
 namespace warptape {
@@ -43,20 +44,10 @@ template <class T, class Product, class Body>
 void for_each_plan(const Product& product, const Body& body) {
   constexpr int most = matrix::pack_of<T>;
   ASSERT_EQ(matrix::plan_product(product).pack, most);  // or packs would not be legal
-  const auto parts = [](int64_t n, int64_t size) { return (n + size - 1) / size; };
   for (const int pack : {1, most}) {
     for (const matrix::TileSize& tile : tiles_of<T>(pack)) {
       for (const int splits : {1, 2, 3, 9}) {
-        const int64_t steps = parts(product.a.depth.size(), tile.depth);
-        Plan plan;
-        plan.pack = pack;
-        plan.tile = tile;
-        plan.tiles = parts(product.out.rows.size(), tile.rows) *
-                     parts(product.out.columns, tile.columns) * product.out.groups;
-        plan.steps = static_cast<int>(parts(steps, splits));
-        plan.splits = static_cast<int>(parts(steps, plan.steps));
-        plan.blocks = plan.tiles * plan.splits;
-        plan.finish = matrix::plan_finish(product.out.results(), plan.splits);
+        const Plan plan = forced_plan(product, pack, tile, splits);
         SCOPED_TRACE(to_string(plan));
         body(plan);
       }
@@ -155,15 +146,8 @@ void check_conv(const ConvCase& test) {
           auto product =
               conv2d_products::data_grad<T>(g, dy.data(), filters.data(), dx.data(), ry, rx);
           product.out.accumulate = accumulate;
-          Plan own = plan;  // a class has its own pixels and taps
-          const int64_t steps = (product.a.depth.size() + plan.tile.depth - 1) / plan.tile.depth;
-          own.steps = static_cast<int>(std::min<int64_t>(plan.steps, std::max<int64_t>(steps, 1)));
-          own.splits = static_cast<int>(std::max<int64_t>((steps + own.steps - 1) / own.steps, 1));
-          own.tiles = (product.out.rows.size() + plan.tile.rows - 1) / plan.tile.rows *
-                      ((product.out.columns + plan.tile.columns - 1) / plan.tile.columns) *
-                      product.out.groups;
-          own.finish = matrix::plan_finish(product.out.results(), own.splits);
-          run(product, own);
+          // A class has its own pixels and taps.
+          run(product, forced_plan(product, plan.pack, plan.tile, plan.splits));
         }
       }
       EXPECT_EQ(dx.values(), finished(wanted_x, static_cast<std::vector<double>*>(nullptr), false,
