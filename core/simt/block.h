@@ -43,6 +43,11 @@ struct AsyncCopy {
   unsigned group;
 };
 
+namespace engine {
+// How often a thread has waited for its older copies alone: what a pipeline is for. For tests.
+uint64_t waits_that_left_copies();
+}  // namespace engine
+
 struct Thread {
   enum class State : uint8_t { NotStarted, Ready, AtBarrier, InCollective, Done };
 

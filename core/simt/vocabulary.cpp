@@ -1,6 +1,7 @@
 // The vocabulary's entry points into the block that runs.
 
 #include <fmt/format.h>
+#include <atomic>
 
 #include "core/simt/barrier_sites.h"
 #include "core/simt/simt.h"
@@ -79,6 +80,12 @@ void start_async_copy(void* to, const void* from, unsigned bytes) {
   thread.async_copies.push_back({to, from, bytes, thread.async_group});
 }
 
+static std::atomic<uint64_t> left_copies{0};
+
+uint64_t waits_that_left_copies() {
+  return left_copies.load();
+}
+
 void commit_async_copies() {
   ++block().current().async_group;
 }
@@ -86,8 +93,11 @@ void commit_async_copies() {
 bool take_async_copy(unsigned keep, void** to, const void** from, unsigned* bytes, const char* file,
                      int line) {
   Thread& thread = block().current();
-  if (skips_barrier(file, line) || thread.async_copies.empty() ||
-      thread.async_copies.front().group + keep >= thread.async_group) {
+  if (skips_barrier(file, line) || thread.async_copies.empty()) {
+    return false;
+  }
+  if (thread.async_copies.front().group + keep >= thread.async_group) {
+    left_copies.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
   const OnScheduler errand(block());

@@ -5,7 +5,11 @@
 
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
+#ifdef WARPTAPE_SIMT
+#include "core/simt/block.h"
+#endif
 #include "tests/core/device/gpu_test.h"
+#include "tests/kernels/cuda/forced_plan.h"
 #include "tests/kernels/cuda/whole_numbers.h"
 
 namespace warptape {
@@ -107,6 +111,26 @@ TEST_F(MatrixCore, LongDepthsAreSplit) {
   check_all_types(test);
   check_all_types({1, 72, 3, 3, 9, 3, {.padding = 1}});
 }
+
+#ifdef WARPTAPE_SIMT
+// Waiting for all copies at each step is as right as it is slow.
+TEST_F(MatrixCore, CopiesOfTheNextStepStayInFlight) {
+  const ConvGeometry g = ConvCase{1, 128, 4, 4, 8, 1}.geometry();
+  DeviceArray<bfloat16> x(16 * 128);
+  DeviceArray<bfloat16> filters(8 * 128);
+  DeviceArray<bfloat16> y(16 * 8);
+  const auto product =
+      conv2d_products::forward<bfloat16>(g, x.data(), filters.data(), nullptr, false, y.data());
+  const matrix::Plan plan = forced_plan(product, 8, matrix::mma_tile, 1);
+  ASSERT_EQ(plan.steps, 4);
+  const uint64_t before = simt::engine::waits_that_left_copies();
+  cuda::launch_product("product", gpu::current_stream(), product, plan,
+                       static_cast<float*>(nullptr));
+  gpu::synchronize();
+  // 256 threads; behind the last step's copies there are no others.
+  EXPECT_EQ(simt::engine::waits_that_left_copies() - before, 256u * 3);
+}
+#endif
 
 TEST_F(MatrixCore, RandomConvolutions) {
   WholeNumbers random(2024);
