@@ -64,6 +64,9 @@ RATIOS = [
     (FLOAT_PACKS.format("1, 1"), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 8),
     (r"\bmatrix::mma_kernel<", "matrix instructions", r"HMMA\S*", "loads of fragments", r"LDSM\S*", 2.5),
 ]
+# Regular expression of the name -> operands that every wait for asynchronous copies must have: the newest
+# group of copies stays in flight.
+WAITS = [(r"\bmatrix::mma_kernel<", ["SB0", "0x1"])]
 # The same for the kernels of --expect-faults.
 PLANTED_REQUIRED = [(r"\bplanted_scalar\b|\bclean_vector\b", [LOADS, STORES])]
 
@@ -216,6 +219,11 @@ def faults_of(kernel, demangled, required, used):
             found, loads = kernel.count(code), kernel.count(divisor)
             if loads == 0 or found < least * loads:
                 faults.append(f"has {found} {what} for {loads} {per}, at least {least} for one are wanted")
+    for pattern, operands in WAITS:
+        if re.search(pattern, demangled):
+            waits = [found for opcode, found in kernel.code if opcode.startswith("DEPBAR")]
+            if not waits or any(found != operands for found in waits):
+                faults.append(f"waits for copies by {waits or 'nothing'}, wanted {operands}")
     return list(dict.fromkeys(faults))
 
 
