@@ -53,8 +53,10 @@ REQUIRED = [
 # At most this many registers, so that 32 warps fit on an SM (65,536 registers): what a kernel that waits
 # for memory needs to keep enough loads under way. Kernels that wait for arithmetic do with 16 warps.
 MOST_REGISTERS = 64
-MATRIX_KERNEL = r"\bmatrix::(fma|mma)_kernel<"
-MOST_MATRIX_REGISTERS = 128
+ARITHMETIC_KERNELS = [
+    (r"\bmatrix::(fma|mma)_kernel<", 128),
+    (r"\bimage_batch_kernel<", 80),  # in double; 24 warps
+]
 # Regular expression of the name -> (what, instruction, by what, instruction, at least so many for one):
 # how much arithmetic a load from shared memory feeds. Wide tiles of floats: 4 elements a load.
 FLOAT_PACKS = r"\bmatrix::fma_kernel<.*<float, float>, {}, 4>"
@@ -191,7 +193,8 @@ def faults_of(kernel, demangled, required, used):
         return ["has no machine code in the listing"]
     if not kernel.resources:
         faults.append("its resource usage is not in the listing")
-    most = MOST_MATRIX_REGISTERS if re.search(MATRIX_KERNEL, demangled) else MOST_REGISTERS
+    most = next((registers for pattern, registers in ARITHMETIC_KERNELS if re.search(pattern, demangled)),
+                MOST_REGISTERS)
     if kernel.resources.get("REG", 0) > most:
         faults.append(f"uses {kernel.resources['REG']} registers, at most {most} are wanted")
     if kernel.resources.get("STACK", 0):

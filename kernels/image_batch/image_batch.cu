@@ -5,8 +5,8 @@
 namespace warptape::cuda {
 namespace {
 
-// Elements of a result that a band has about, and bytes of pixels that it may stage, so that eight
-// blocks share an SM.
+// Elements of a result that a band has about, and bytes of pixels that it may stage, so that its
+// shared memory is not what limits the blocks of an SM.
 constexpr int64_t band_elements = 4096;
 constexpr int64_t most_staged = 24 << 10;
 
