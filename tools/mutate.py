@@ -217,13 +217,14 @@ def report(results, folder, seconds):
     return percent
 
 
-def chosen(mistakes, only):
-    """The mistakes whose id matches one of the patterns."""
+def chosen(mistakes, only, presets):
+    """The mistakes whose id matches one of the patterns, of these presets."""
     patterns = only.split(",") if only else ["*"]
     for pattern in patterns:
         if not any(fnmatch.fnmatchcase(m.id, pattern) for m in mistakes):
             raise SystemExit(f"--only {pattern}: no such mistake")
-    return [m for m in mistakes if any(fnmatch.fnmatchcase(m.id, p) for p in patterns)]
+    return [m for m in mistakes if m.preset in presets.split(",")
+            and any(fnmatch.fnmatchcase(m.id, p) for p in patterns)]
 
 
 def arguments():
@@ -234,6 +235,8 @@ def arguments():
                         help="only see that each snippet is found once in the sources")
     parser.add_argument("--only", metavar="IDS", default="",
                         help="these alone: ids or patterns, with commas between")
+    parser.add_argument("--presets", metavar="NAMES", default=",".join(plant.PRESETS),
+                        help="mistakes that tests of these builds see (default: simt,simt-profile)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="programs at a time")
     parser.add_argument("--keep-going", action="store_true",
                         help="run the mistakes that are listed as equivalent too")
@@ -251,7 +254,7 @@ def main():
     options = arguments()
     try:
         mistakes = plant.read_lists(ROOT / "tools" / "mutations")
-        wanted = chosen(mistakes, options.only)
+        wanted = chosen(mistakes, options.only, options.presets)
         if options.list:
             for m in wanted:
                 mark = " (equivalent)" if m.equivalent else ""
