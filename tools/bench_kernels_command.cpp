@@ -93,13 +93,6 @@ std::vector<std::string> plans_of(const std::function<void()>& run) {
   return notes.plans();
 }
 
-// The plans of what `run` queues, without running them.
-std::vector<std::string> plans_of(const std::function<void()>& run) {
-  const PlanNotes notes(PlanNotes::Launches::Skip);
-  run();
-  return notes.plans();
-}
-
 bool is_wanted(const std::string& name, const BenchKernelsOptions& options) {
   return name.find(options.only) != std::string::npos;
 }
