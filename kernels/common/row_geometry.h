@@ -157,7 +157,7 @@ void plan_staged(Plan& plan, int tensors) {
   plan.lanes = staged_lanes(length);
   plan.rows_per_block = std::min(staged_rows<T>(length, tensors), block_threads);
   if (divide_up(plan.extents.outer, plan.rows_per_block) < multiprocessors) {
-    const int64_t rows = divide_up(plan.extents.outer, resident_blocks / 2);
+    const int64_t rows = std::max<int64_t>(1, divide_up(plan.extents.outer, resident_blocks / 2));
     plan.lanes = rows < 16 ? 32 : plan.lanes;
     const int64_t step = plan.lanes == 1 ? 32 : 32 / int64_t{sizeof(T)};  // whole warps, or sectors
     plan.rows_per_block =

@@ -3,7 +3,7 @@
 
 set(flags -std=c++20 -fsyntax-only -DREFUSED=${NUMBER})
 foreach(folder ${INCLUDES})
-  list(APPEND flags -isystem ${folder})
+  list(APPEND flags -I${folder})  # not -isystem: /usr/include may be among them
 endforeach()
 set(ENV{LC_ALL} C)
 execute_process(COMMAND ${COMPILER} ${flags} ${SOURCE} RESULT_VARIABLE status ERROR_VARIABLE said)

@@ -113,10 +113,11 @@ TEST(ProfileBounds, Pooling) {
                  {"avg_pool2d_overlap", {8, 64, 32, 32}, {.moved = 2.25}}});
 }
 
-// Each of nine taps reads its pixels, mostly from a cache, and all by 16 bytes. The weight gradient's
-// last launch turns its few results round.
+// Each of nine taps reads its pixels, mostly from a cache, and all by 16 bytes. The weight
+// gradient's last launch turns its few results round.
 TEST(ProfileBounds, Depthwise) {
-  expect_bounds({{"conv2d_depthwise", {8, 64, 32, 32}, {.moved = 8, .by_16 = 6, .efficiency = 0.55}}});
+  expect_bounds(
+      {{"conv2d_depthwise", {8, 64, 32, 32}, {.moved = 8, .by_16 = 6, .efficiency = 0.55}}});
 }
 
 TEST(ProfileBounds, MovingData) {

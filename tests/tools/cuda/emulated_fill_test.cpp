@@ -37,6 +37,9 @@ int count_of_full(const tools::KernelCase& kernel_case, const Shape& shape, DTyp
 
 TEST_F(KernelsFillAGpu, InEveryBenchCase) {
   for (const tools::KernelCase& kernel_case : tools::kernel_cases()) {
+    if (kernel_case.is_product) {
+      continue;  // their plans are held by tests/kernels/cuda/matrix_plan_test.cpp
+    }
     for (const int64_t bytes : {static_cast<int64_t>(large), tools::bench_bytes}) {
       const Shape shape = tools::shape_of_bytes(kernel_case, bytes);
       EXPECT_GE(count_of_full(kernel_case, shape, float32), 1) << kernel_case.name;
