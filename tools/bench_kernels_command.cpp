@@ -128,8 +128,11 @@ void time_ops(Report& report, KernelTimer& timer, const BenchKernelsOptions& opt
             .precision = "float32",
             .by = "ours",
             .work = static_cast<double>(prepared.counted_bytes + prepared.left_out_bytes)};
+    const GpuLibraries before = gpu_libraries();
+    set_gpu_libraries(GpuLibraries::Off);
     row.times = timer.time(prepared.run);
     row.plans = plans_of(prepared.run);
+    set_gpu_libraries(before);
     report.rows.push_back(row);
   }
 }

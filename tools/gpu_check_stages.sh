@@ -138,12 +138,13 @@ info() {
   echo "detail: $("$build/warptape" info | sed -n 's/^\(cuBLASLt\|cuDNN\)  */\1 /p' | paste -s -d ';')"
 }
 
-# run_ctest FOLDER JOBS OPTION... - one thread each: tests run side by side, and so do stages.
+# run_ctest FOLDER JOBS OPTION... - one thread each: tests run side by side, and so do stages. Gradient
+# checks take the samples that they take under sanitizers: each is a round trip to the GPU.
 run_ctest() {
   local folder="$1" side_by_side="$2" status=0
   shift 2
-  OMP_NUM_THREADS=1 ctest --test-dir "$folder" --no-tests=error \
-    --output-on-failure -j "$side_by_side" --timeout $((60 * patience)) "$@" | tee "$folder/ctest.log" || status=$?
+  WARPTAPE_GRADIENT_SAMPLES=8 OMP_NUM_THREADS=1 ctest --test-dir "$folder" --no-tests=error \
+    --output-on-failure -j "$side_by_side" --timeout $((100 * patience)) "$@" | tee "$folder/ctest.log" || status=$?
   echo "detail: $(grep -E 'tests passed' "$folder/ctest.log")," \
     "$(grep -c '(Skipped)' "$folder/ctest.log" || true) skipped"
   return $status

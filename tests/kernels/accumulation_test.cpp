@@ -8,6 +8,7 @@
 
 #include "core/primitives.h"
 #include "core/tape.h"
+#include "kernels/common/gpu_libraries.h"
 #include "kernels/common/onednn.h"
 #include "kernels/ops.h"
 #include "tests/kernels/devices.h"
@@ -58,6 +59,16 @@ void expect_all_near(const Tensor& got, double wanted, const char* what) {
 struct LoopsAlone {
   LoopsAlone() { set_onednn_used(false); }
   ~LoopsAlone() { set_onednn_used(onednn_is_built_in()); }
+};
+
+// While it lives, no GPU library serves.
+class OurKernelsAlone {
+ public:
+  OurKernelsAlone() { set_gpu_libraries(GpuLibraries::Off); }
+  ~OurKernelsAlone() { set_gpu_libraries(before_); }
+
+ private:
+  const GpuLibraries before_ = gpu_libraries();
 };
 
 constexpr int64_t lengths[] = {64, 1030, 9000};
@@ -215,7 +226,9 @@ TEST(Accumulation, ConvolutionsInLoops) {
   }
 }
 
+// Of our kernels: cuBLASLt adds in float32.
 TEST(Accumulation, BiasGradientsOnEveryDevice) {
+  const OurKernelsAlone ours;
   const Floats values = cancelling(1030);
   for (Device device : available_devices()) {
     const auto ones = [&](const Shape& shape) { return Tensor::ones(shape, float32, device); };

@@ -38,11 +38,18 @@ bool close(double a, double n) {
   return std::abs(a - n) <= 1e-6 * std::max({1.0, std::abs(a), std::abs(n)});
 }
 
-std::vector<int64_t> sample_elements(int64_t count) {
+// Evenly spaced ones, and the one with the largest gradient, in which a wrong factor shows best.
+std::vector<int64_t> sample_elements(const std::vector<double>& gradient) {
+  const auto count = static_cast<int64_t>(gradient.size());
   std::vector<int64_t> elements;
   const int64_t stride = std::max<int64_t>(1, count / most_elements());
   for (int64_t i = 0; i < count; i += stride) {
     elements.push_back(i);
+  }
+  const auto smaller = [](double a, double b) { return std::abs(a) < std::abs(b); };
+  const auto largest = std::max_element(gradient.begin(), gradient.end(), smaller);
+  if (largest != gradient.end()) {
+    elements.push_back(largest - gradient.begin());
   }
   return elements;
 }
@@ -78,7 +85,7 @@ void check_against_differences(const OpCase& op_case, const Run& run) {
     bool sign_shows = false;
     bool factor_shows = false;
     bool all_zero = true;
-    for (int64_t element : sample_elements(run.inputs[i].numel())) {
+    for (int64_t element : sample_elements(analytic)) {
       const double a = analytic[static_cast<size_t>(element)];
       const double n = numeric_gradient(op_case, run.inputs, i, element, weights);
       EXPECT_TRUE(close(a, n)) << "input " << i << ", element " << element << ": backward gave "

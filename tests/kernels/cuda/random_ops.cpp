@@ -97,14 +97,15 @@ class Draw {
 RandomOp draw_conv2d(Draw& draw) {
   const bool depthwise = draw.one_in(4);
   const int64_t groups = depthwise ? draw.any_of<int64_t>({2, 3, 4, 8, 12}) : draw.between(1, 3);
-  const int64_t in = groups * (depthwise ? 1 : draw.any_of<int64_t>({1, 2, 3, 4, 8, 17}));
+  const int64_t in_channels = groups * (depthwise ? 1 : draw.any_of<int64_t>({1, 2, 3, 4, 8, 17}));
   const int64_t out = groups * (depthwise ? draw.between(1, 3) : draw.between(1, 9));
   const Conv2dOptions options{draw.pair(1, 5), draw.pair(0, 3), draw.pair(1, 3), groups};
   const Pair kernel = draw.pair(1, 4);
   const bool bias = draw.one_in(2);
   RandomOp op;
-  op.inputs = {draw.values({draw.between(1, 3), in, draw.between(1, 13), draw.between(1, 13)}),
-               draw.values({out, in / groups, kernel.height, kernel.width})};
+  op.inputs = {
+      draw.values({draw.between(1, 3), in_channels, draw.between(1, 13), draw.between(1, 13)}),
+      draw.values({out, in_channels / groups, kernel.height, kernel.width})};
   if (bias) {
     op.inputs.push_back(draw.values({out}));
   }
