@@ -60,19 +60,20 @@ KernelCase elementwise(const std::string& name, size_t operands, int64_t tensors
   return {name, "forward and backward", {512, 1024}, prepare};
 }
 
-// Over the last dimension. reads: how often backward reads x.
-KernelCase reduction(const std::string& name, int64_t backward_reads,
+// Over one dimension. reads: how often backward reads x.
+KernelCase reduction(const std::string& name, int dim, int64_t backward_reads,
                      Tensor (*op)(const Operand&, const std::vector<int>&, bool)) {
   const auto prepare = [=](const Shape& shape, DType dtype) {
     Shape reduced = shape;
-    reduced[shape.rank() - 1] = 1;
-    const auto last = [op](const std::vector<Tensor>& in) { return op(in[0], {-1}, true); };
+    reduced[dim < 0 ? shape.rank() + dim : dim] = 1;
+    const auto sums = [op, dim](const std::vector<Tensor>& in) { return op(in[0], {dim}, true); };
     return PreparedKernels{
-        forward_and_backward({on_cuda(shape, dtype)}, on_cuda(reduced, dtype), last),
+        forward_and_backward({on_cuda(shape, dtype)}, on_cuda(reduced, dtype), sums),
         (2 + backward_reads) * (bytes_of(shape, dtype) + bytes_of(reduced, dtype)),
         (2 + backward_reads) * bytes_of(shape, dtype), seed_copy, 2 * bytes_of(reduced, dtype)};
   };
-  return {name, "over the last dimension, forward and backward", {512, 1024}, prepare};
+  const std::string which = dim < 0 ? "last" : "first";
+  return {name, "over the " + which + " dimension, forward and backward", {512, 1024}, prepare};
 }
 
 PreparedKernels prepare_argmax(const Shape& shape, DType dtype) {
@@ -176,6 +177,14 @@ KernelCase pooling(const std::string& name, const std::string& windows, int64_t 
   return {name, windows + ", forward and backward", {8, 64, 32, 32}, prepare};
 }
 
+PreparedKernels prepare_image_dropout(const Shape& shape, DType dtype) {
+  const Tensor x = primitives::relayout(on_cuda(shape, dtype), MemoryFormat::ChannelsLast);
+  const int64_t bytes = bytes_of(shape, dtype);
+  const auto op = [](const std::vector<Tensor>& in) { return dropout(in[0], 0.5); };
+  return {forward_and_backward({x}, Tensor::empty_like(x), op), 4 * bytes, 4 * bytes, seed_copy,
+          2 * bytes};
+}
+
 // Pixels of half the side become images of this shape.
 PreparedKernels prepare_image_batch(const Shape& shape, DType dtype) {
   check<ValueError>(shape.rank() == 4 && shape[2] == shape[3] && shape[2] % 2 == 0,
@@ -208,9 +217,11 @@ const std::vector<KernelCase>& kernel_cases() {
       elementwise("sub", 2, 7, [](In in) { return sub(in[0], in[1]); }),
       elementwise("mul", 2, 9, [](In in) { return mul(in[0], in[1]); }),
       elementwise("div", 2, 10, [](In in) { return div(in[0], in[1]); }),
-      reduction("sum", 0, sum),
-      reduction("mean", 0, mean),
-      reduction("max", 2, max),  // first to count the largest ones
+      reduction("sum", -1, 0, sum),
+      reduction("sum_dim0", 0, 0, sum),
+      reduction("mean", -1, 0, mean),
+      reduction("max", -1, 2, max),  // first to count the largest ones
+      reduction("max_dim0", 0, 2, max),
       pooling("max_pool2d", "2x2 windows", 1, [](const Tensor& x) { return max_pool2d(x, {}); }),
       pooling("relu_max_pool2d", "2x2 windows", 1,
               [](const Tensor& x) { return relu_max_pool2d(x, {}); }),
@@ -229,6 +240,7 @@ const std::vector<KernelCase>& kernel_cases() {
       elementwise("softmax_dim0", 1, 5, [](In in) { return softmax(in[0], 0); }),
       {"cross_entropy", "forward and backward", {512, 1024}, prepare_cross_entropy},
       elementwise("dropout", 1, 4, [](In in) { return dropout(in[0], 0.5); }),
+      {"dropout_channels_last", "forward and backward", {8, 64, 32, 32}, prepare_image_dropout},
       optimizer<SGD>("sgd", 5, {.momentum = 0.9}),
       optimizer<Adam>("adam", 7, {}),
       optimizer<AdamW>("adamw", 7, {}),
