@@ -48,7 +48,6 @@ REQUIRED = [
     (r"\bpool::\w+_(forward|backward)<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bcast_kernel<(float|double), (float|double)>", [LOADS, STORES]),
     (r"\bimage_batch_kernel<[\w ]+, (?!1,)\d+, (true|1)>", [LOADS, STORES]),
-    (r"\bimage_batch_kernel<[\w ]+, (?!1,)\d+, (false|0)>", [STORES]),
 ]
 # At most this many registers, so that 32 warps fit on an SM (65,536 registers): what a kernel that waits
 # for memory needs to keep enough loads under way. Kernels that wait for arithmetic do with 16 warps.

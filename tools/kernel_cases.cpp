@@ -61,15 +61,15 @@ KernelCase elementwise(const std::string& name, size_t operands, int64_t tensors
   return {name, "forward and backward", {512, 1024}, prepare};
 }
 
-// Over the last dimension, or the first. reads: how often backward reads x.
-KernelCase reduction(const std::string& name, int64_t backward_reads,
-                     Tensor (*op)(const Operand&, const std::vector<int>&, bool), int dim = -1) {
+// Over one dimension. reads: how often backward reads x.
+KernelCase reduction(const std::string& name, int dim, int64_t backward_reads,
+                     Tensor (*op)(const Operand&, const std::vector<int>&, bool)) {
   const auto prepare = [=](const Shape& shape, DType dtype) {
     Shape reduced = shape;
-    reduced[dim < 0 ? shape.rank() - 1 : dim] = 1;
-    const auto over = [op, dim](const std::vector<Tensor>& in) { return op(in[0], {dim}, true); };
+    reduced[dim < 0 ? shape.rank() + dim : dim] = 1;
+    const auto sums = [op, dim](const std::vector<Tensor>& in) { return op(in[0], {dim}, true); };
     return PreparedKernels{
-        forward_and_backward({on_cuda(shape, dtype)}, on_cuda(reduced, dtype), over),
+        forward_and_backward({on_cuda(shape, dtype)}, on_cuda(reduced, dtype), sums),
         (2 + backward_reads) * (bytes_of(shape, dtype) + bytes_of(reduced, dtype)),
         (2 + backward_reads) * bytes_of(shape, dtype), seed_copy, 2 * bytes_of(reduced, dtype)};
   };
@@ -251,10 +251,11 @@ const std::vector<KernelCase>& kernel_cases() {
       elementwise("sub", 2, 7, [](In in) { return sub(in[0], in[1]); }),
       elementwise("mul", 2, 9, [](In in) { return mul(in[0], in[1]); }),
       elementwise("div", 2, 10, [](In in) { return div(in[0], in[1]); }),
-      reduction("sum", 0, sum),
-      reduction("mean", 0, mean),
-      reduction("max", 2, max),  // first to count the largest ones
-      reduction("sum_dim0", 0, sum, 0),
+      reduction("sum", -1, 0, sum),
+      reduction("sum_dim0", 0, 0, sum),
+      reduction("mean", -1, 0, mean),
+      reduction("max", -1, 2, max),  // first to count the largest ones
+      reduction("max_dim0", 0, 2, max),
       pooling("max_pool2d", "2x2 windows", 1, [](const Tensor& x) { return max_pool2d(x, {}); }),
       pooling("relu_max_pool2d", "2x2 windows", 1,
               [](const Tensor& x) { return relu_max_pool2d(x, {}); }),

@@ -161,7 +161,7 @@ __device__ void accumulate(const ReduceLayout<N>& layout, const Inputs<In, N>& i
                            const int64_t (&at)[N], int first, int step,
                            typename Op::Accumulator (&acc)[Accumulators]) {
   // Accumulators take registers, too.
-  constexpr bool is_large = Accumulators * sizeof(typename Op::Accumulator) > 32;
+  constexpr bool is_large = Accumulators > 1 && sizeof(typename Op::Accumulator) > 8;
   constexpr int batch = batch_of<E, In, N>(is_large ? 2 : 4);
   if (layout.reduced_rank <= 1) {
     accumulate_batches<Op, E, batch>(layout, in, at, first, step, acc,

@@ -29,12 +29,11 @@ ImageBands bands_of(const ImageBatchShape& shape) {
   return bands;
 }
 
-template <class T, int E>
+template <class T, int E, bool Staged>
 void launch_bands(gpu::StreamHandle stream, const ImageBatchShape& shape, const ImageBands& bands,
                   const uint8_t* images, const int64_t* labels, const int64_t* indices, T* to,
                   int64_t* to_labels, gpu::ErrorReport* report) {
-  const bool staged = bands.pitch > 0;
-  launch(staged ? image_batch_kernel<T, E, true> : image_batch_kernel<T, E, false>,
+  launch(image_batch_kernel<T, E, Staged>,
          {.grid = dim3(static_cast<unsigned>(shape.batch * bands.count)),
           .block = dim3(image_batch_threads),
           .smem = static_cast<size_t>(bands.pitch) * static_cast<size_t>(shape.channels),
@@ -52,11 +51,13 @@ void image_batch(gpu::StreamHandle stream, const ImageBatchShape& shape, const u
   constexpr int E = simt::pack_size<T>;
   const ImageBands bands = bands_of(shape);
   const int64_t row = int64_t{shape.size} * shape.channels;
-  if (row % E == 0 && simt::is_aligned16(to)) {
-    launch_bands<T, E>(stream, shape, bands, images, labels, indices, to, to_labels, report);
-  } else {
-    launch_bands<T, 1>(stream, shape, bands, images, labels, indices, to, to_labels, report);
+  auto* run = launch_bands<T, 1, true>;
+  if (bands.pitch == 0) {  // few elements to write for many pixels to read
+    run = launch_bands<T, 1, false>;
+  } else if (row % E == 0 && simt::is_aligned16(to)) {
+    run = launch_bands<T, E, true>;
   }
+  run(stream, shape, bands, images, labels, indices, to, to_labels, report);
 }
 
 template void image_batch(gpu::StreamHandle, const ImageBatchShape&, const uint8_t*, const int64_t*,

@@ -58,6 +58,9 @@ TEST(ProfileBounds, Elementwise) {
 TEST(ProfileBounds, Reductions) {
   expect_bounds({{"sum", {512, 1024}}, {"mean", {512, 1024}}, {"max", {512, 1024}}});
   expect_bounds({{"sum", {512, 512}}, {"max", {512, 512}}}, float64);
+  // Across memory, in one launch or in chunks, and with a last tile that is not full.
+  expect_bounds({{"sum_dim0", {512, 1024}}, {"sum_dim0", {4096, 72}}, {"max_dim0", {512, 1024}}});
+  expect_bounds({{"sum_dim0", {512, 512}}, {"max_dim0", {512, 512}}}, float64);
   // Rows that are no multiple of a pack; forward alone, as repeating a value over such rows is
   // written element by element.
   expect_bounds({{"argmax", {54000, 5}},
@@ -91,7 +94,10 @@ TEST(ProfileBounds, Rows) {
 }
 
 TEST(ProfileBounds, Dropout) {
-  expect_bounds({{"dropout", {512, 1024}}, {"dropout_channels_last", {8, 64, 32, 32}}});
+  expect_bounds({{"dropout", {512, 1024}},
+                 {"dropout_channels_last", {8, 64, 32, 32}},
+                 {"dropout_channels_last", {4, 12, 80, 80}}});
+  expect_bounds({{"dropout_channels_last", {8, 32, 32, 32}}}, float64);
 }
 
 TEST(ProfileBounds, Optimizers) {
@@ -124,7 +130,9 @@ TEST(ProfileBounds, MovingData) {
   expect_bounds({{"fill", {512, 1024}},
                  {"copy", {512, 1024}},
                  {"cast", {512, 1024}},
-                 {"relayout", {8, 64, 32, 32}, {.by_16 = 0.95, .efficiency = 0.9}}});
+                 {"relayout", {8, 64, 32, 32}, layout_bounds},
+                 {"relayout", {2, 128, 36, 36}, layout_bounds}});
+  expect_bounds({{"relayout", {8, 32, 32, 32}, layout_bounds}}, float64);
   // Of an image of one channel the number and the label, 8 bytes of a sector each, tell.
   expect_bounds(
       {{"image_batch", {128, 3, 32, 32}}, {"image_batch", {512, 1, 32, 32}, {.moved = 1.08}}});
