@@ -19,8 +19,8 @@ struct DryLaunch {
 };
 
 // While one lives, kernels are checked and noted but not run, device memory is handed out but not
-// touched, and copies within the device and fills do nothing. One at a time; what was allocated
-// meanwhile is freed before it ends.
+// touched, and copies from, to and within it and fills do nothing. One at a time; what was
+// allocated meanwhile is freed before it ends.
 class DryRun {
  public:
   DryRun();

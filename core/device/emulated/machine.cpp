@@ -1,5 +1,7 @@
 #include "core/device/emulated/machine.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace warptape::gpu::emulated {
@@ -153,7 +155,15 @@ void Machine::queue(CUstream_st& stream, const Operation& operation, bool manage
   const uint64_t step = clock.advance(stream.lane);
   note(operation, stream.lane, step);
   auto work = std::make_shared<Work>();
-  if (operation.host) {
+  // Of a DryRun's memory there is nothing to copy.
+  const bool copies_dry =
+      std::any_of(operation.uses.begin(), operation.uses.end(), [&](const DeviceUse& use) {
+        const Block* block = arena.find(use.pointer);
+        return operation.host && block != nullptr && block->dry;
+      });
+  if (copies_dry) {
+    work->run = [] {};
+  } else if (operation.host) {
     work->run = pinned.queue(operation, {operation.name, stream.lane, step});
   } else if (!dry_launches || manages_memory) {
     work->run = operation.run;
