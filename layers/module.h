@@ -140,7 +140,7 @@ requires(!is_one_field<Field>) Visitor& Visitor::operator()(const std::string& n
                 "pointer to one, or a range of them");
   if constexpr (is_range) {
     FieldList<Field> list(field);
-    on_module(name, list);
+    (*this)(name, static_cast<Module&>(list));
   } else if constexpr (is_pointer) {
     if (field) {
       (*this)(name, *field);

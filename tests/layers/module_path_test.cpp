@@ -182,6 +182,16 @@ TEST(FieldKinds, RangesAreListsAndPointersWhatTheyHold) {
       << to_string(net);
 }
 
+TEST(FieldKinds, OneNameForTwoListsIsAnError) {
+  struct Twice : Module {
+    void fields(Visitor& visit) override { visit("layers", first)("layers", second); }
+    Tensor forward(const Operand& x) override { return x; }
+    std::vector<Linear> first;
+    std::vector<Linear> second;
+  } net;
+  expect_throws<ValueError>([&] { named_parameters(net); }, {"[fields] Twice", "\"layers\""});
+}
+
 TEST(FieldKinds, OfConstModulesCanBeRead) {
   const Linear layer(3, 2);
   EXPECT_EQ(state_dict(layer).size(), 2U);
