@@ -100,6 +100,7 @@ TEST(Plans, Rows) {
            {{512, 10, 1}, true, "staged in packs, 32 lanes, 64 x 1 blocks of 256"},
            {{5000, 10, 1}, true, "staged in packs, 1 lanes, 157 x 1 blocks of 256"},
            {{100000, 10, 1}, true, "staged in packs, 1 lanes, 391 x 1 blocks of 256"},
+           {{0, 1, 1}, true, "staged in packs, 32 lanes, 0 x 1 blocks of 256"},
            {{512, 10, 1}, false, "team, 4 lanes, 8 x 1 blocks of 256"},
        }) {
     EXPECT_EQ(text_of(rows::make_plan<float>(extents, 1, aligned)), plan)
