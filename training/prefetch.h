@@ -85,7 +85,7 @@ class Prefetcher {
     {
       std::lock_guard lock(mutex_);
       finished_ = true;
-      failure_ = failure;
+      failure_ = std::move(failure);  // whoever takes it is the last to hold it
     }
     changed_.notify_all();
   }
