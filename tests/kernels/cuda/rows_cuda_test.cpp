@@ -296,6 +296,12 @@ TEST_F(CrossEntropyCuda, OfMoreRowsThanBlocks) {
   expect_loss_like_cpu(normal({2200, 33}, float64), labels_for({2200}, 33), {});
 }
 
+// Blocks that take a further item use their shared memory again: rows that are staged, and columns.
+TEST_F(CrossEntropyCuda, OfMoreItemsThanBlocks) {
+  expect_loss_like_cpu(normal({135500, 3}, float32), labels_for({135500}, 3), {});
+  expect_loss_like_cpu(normal({1100, 40, 4}, float32), labels_for({1100, 4}, 40), {});
+}
+
 // What a stream has queued waits for no other: the op queues on the stream that is current now.
 TEST_F(CrossEntropyCuda, OnSeveralStreams) {
   const Tensor logits = normal({50, 12}, float64);
