@@ -299,7 +299,16 @@ TEST_F(CrossEntropyCuda, OfMoreRowsThanBlocks) {
 // Blocks that take a further item use their shared memory again: rows that are staged, and columns.
 TEST_F(CrossEntropyCuda, OfMoreItemsThanBlocks) {
   expect_loss_like_cpu(normal({135500, 3}, float32), labels_for({135500}, 3), {});
-  expect_loss_like_cpu(normal({1100, 40, 4}, float32), labels_for({1100, 4}, 40), {});
+  // Columns of several warps, which meet in shared memory.
+  expect_loss_like_cpu(normal({531, 57, 3}, float64), labels_for({531, 3}, 57), {});
+}
+
+// Nothing is written back then: a thread that is ahead must not stage what another still reads.
+TEST_F(CrossEntropyCuda, OfMoreItemsThanBlocksWithoutGradient) {
+  const Tensor logits = normal({135500, 3}, float32);
+  const Tensor labels = labels_for({135500}, 3);
+  const double wanted = cross_entropy(logits, labels).item();
+  EXPECT_NEAR(cross_entropy(logits.to(cuda), labels.to(cuda)).item(), wanted, 1e-6);
 }
 
 // What a stream has queued waits for no other: the op queues on the stream that is current now.
