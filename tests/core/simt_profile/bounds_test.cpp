@@ -58,8 +58,11 @@ TEST(ProfileBounds, Elementwise) {
 TEST(ProfileBounds, Reductions) {
   expect_bounds({{"sum", {512, 1024}}, {"mean", {512, 1024}}, {"max", {512, 1024}}});
   expect_bounds({{"sum", {512, 512}}, {"max", {512, 512}}}, float64);
-  // Across memory, in chunks.
-  expect_bounds({{"sum_dim0", {512, 1024}}, {"max_dim0", {512, 1024}}});
+  // Across memory, in chunks. With a last tile that is not full, each of its partial sums, 3 KB in
+  // all, takes a sector of its own.
+  expect_bounds({{"sum_dim0", {512, 1024}},
+                 {"max_dim0", {512, 1024}},
+                 {"sum_dim0", {4096, 72}, {.efficiency = 0.6}}});
   expect_bounds({{"sum_dim0", {512, 512}}, {"max_dim0", {512, 512}}}, float64);
   // Rows that are no multiple of a pack; forward alone, as repeating a value over such rows is
   // written element by element.
@@ -93,6 +96,8 @@ TEST(ProfileBounds, Rows) {
 
 TEST(ProfileBounds, Dropout) {
   expect_bounds({{"dropout", {512, 1024}}, {"dropout_channels_last", {8, 64, 32, 32}}});
+  // Two neighbouring pixels of 48 bytes share a sector, and a thread takes one after the other.
+  expect_bounds({{"dropout_channels_last", {4, 12, 80, 80}, {.moved = 1.36, .efficiency = 0.73}}});
   expect_bounds({{"dropout_channels_last", {8, 32, 32, 32}}}, float64);
 }
 
