@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "tools/commands.h"
+#include "tools/end_signals.h"
 #include "tools/terminal.h"
 
 namespace {
@@ -50,6 +51,7 @@ void refuse_flag_values(CLI::App& command) {
 
 int main(int argc, char** argv) {
   warptape::tools::open_standard_streams();
+  warptape::tools::receive_end_signals();
   CLI::App program("Warptape: train, use and measure deep learning models.");
   program.name("warptape");
   program.set_version_flag("--version", "warptape " + warptape::tools::version());

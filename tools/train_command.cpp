@@ -1,6 +1,5 @@
 // warptape train MODEL
 
-#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -14,6 +13,7 @@
 #include "kernels/common/onednn.h"
 #include "models/simple_cnn.h"
 #include "tools/commands.h"
+#include "tools/end_signals.h"
 #include "tools/progress.h"
 #include "tools/train_options.h"
 #include "training/permutation.h"
@@ -22,8 +22,6 @@
 
 namespace warptape::tools {
 namespace {
-
-volatile std::sig_atomic_t stopped_by = 0;  // the signal
 
 // The shipped digits: beside the source that this program was built from, or under the current
 // folder.
@@ -194,23 +192,6 @@ void place_data(TrainOptions& options, ImageData& data, Device device) {
   }
 }
 
-// The first of these signals ends the run in order, a second one at once.
-void stop_on_signals() {
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction action {};
-    ::sigaction(number, nullptr, &action);
-    if (number == SIGHUP && action.sa_handler == SIG_IGN) {
-      continue;  // nohup
-    }
-    std::signal(number, [](int received) {
-      stopped_by = received;
-      for (const int one : {SIGINT, SIGTERM, SIGHUP}) {
-        std::signal(one, SIG_DFL);
-      }
-    });
-  }
-}
-
 int train(TrainOptions options) {
   check_combinations(options);
   const Device device = apply(options.machine);
@@ -266,8 +247,8 @@ int train(TrainOptions options) {
   callbacks.on_epoch = [&](const EpochMetrics& epoch) {
     progress.on_epoch(epoch, run.add_epoch(epoch, model));
   };
-  stop_on_signals();
-  callbacks.should_stop = [] { return stopped_by != 0; };
+  end_in_order();
+  callbacks.should_stop = [] { return end_signal() != 0; };
 
   const TrainingData loaders{train_loader, test_loader,
                              with_validation ? &validation_loader : nullptr};
@@ -276,7 +257,7 @@ int train(TrainOptions options) {
       "best: epoch {}, test accuracy {:.2f} %, test loss {:.4f}\n{}: metrics.csv, steps.csv, "
       "config.json, last.safetensors, best.safetensors\n",
       best.epoch, 100 * best.test.accuracy, best.test.loss, escaped(run.path()));
-  return stopped_by != 0 ? 128 + stopped_by : 0;
+  return end_signal() != 0 ? 128 + end_signal() : 0;
 }
 
 }  // namespace

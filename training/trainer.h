@@ -61,7 +61,8 @@ struct TrainingCallbacks {
   // Of every step, in order; on a device that works behind the host once the next one is queued.
   std::function<void(const StepMetrics&)> on_step = [](const StepMetrics&) {};
   std::function<void(const EpochMetrics&)> on_epoch = [](const EpochMetrics&) {};
-  std::function<bool()> should_stop = [] { return false; };  // asked after every step
+  // Asked after every step. docs/dependencies.md says how a signal may set what it asks.
+  std::function<bool()> should_stop = [] { return false; };
 };
 
 // In evaluation mode; every module has its own mode again afterwards, whatever is thrown.

@@ -222,6 +222,11 @@ CommandResult RunningProgram::wait() {
   return result_of(arguments_, ended, streams_->read("out"), streams_->read("err"));
 }
 
+int RunningProgram::wait_for_signal() {
+  const int ended = wait_for(std::exchange(child_, 0));
+  return WIFSIGNALED(ended) ? WTERMSIG(ended) : 0;
+}
+
 CommandResult run_program(const Arguments& arguments, const std::string& folder) {
   return RunningProgram(arguments, folder).wait();
 }

@@ -1,10 +1,12 @@
 // What the program does with its standard streams, with terminals and with signals.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -98,6 +100,61 @@ TEST(Signals, EndARunInOrder) {
     EXPECT_NE(result.out.find("best: epoch "), std::string::npos) << result.out;
     expect_whole_run(folder);
   }
+}
+
+// What /proc says in this field of a thread: a set of signals, as bits.
+uint64_t signals_of(const std::filesystem::path& thread, const std::string& field) {
+  std::ifstream status(thread / "status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(field + ":")) {
+      return std::stoull(line.substr(field.size() + 1), nullptr, 16);
+    }
+  }
+  throw std::runtime_error(thread.string() + "/status has no " + field);
+}
+
+// A handler's frame would lie on the stack of whichever thread the signal interrupts, and oneDNN's
+// products keep theirs on the heap.
+TEST(Signals, InterruptNoThread) {
+  const TemporaryFolder folder;
+  write_tiny_cifar10(folder);
+  RunningProgram program(train_arguments(folder, "1000000"));
+  ASSERT_TRUE(reaches_step(folder, 3));
+  const auto bit = [](int signal) { return uint64_t{1} << (signal - 1); };
+  const uint64_t wanted = bit(SIGINT) | bit(SIGTERM) | bit(SIGHUP);
+  const auto threads = fmt::format("/proc/{}/task", program.process());
+  int count = 0;
+  for (const auto& thread : std::filesystem::directory_iterator(threads)) {
+    try {
+      EXPECT_EQ(signals_of(thread, "SigCgt") & wanted, 0U) << "a handler";
+      // The thread that waits for them shows them as not blocked while it does.
+      count += (signals_of(thread, "SigBlk") & wanted) == wanted ? 0 : 1;
+    } catch (const std::runtime_error&) {
+      continue;  // a loader's thread, which has ended
+    }
+  }
+  EXPECT_EQ(count, 1) << "threads that the signals reach";
+}
+
+TEST(Signals, EndAtOnceWhatIsNoRun) {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    RunningProgram program({"bench", "step", "simple_cnn", "--batch-size", "512"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    program.send(signal);
+    EXPECT_EQ(program.wait_for_signal(), signal);
+  }
+}
+
+TEST(Signals, EndAtOnceTheSecondTime) {
+  const TemporaryFolder folder;
+  write_tiny_cifar10(folder);
+  RunningProgram program(train_arguments(folder, "1000000"));
+  ASSERT_TRUE(reaches_step(folder, 3));
+  program.send(SIGSTOP);  // both come before the next step ends
+  program.send(SIGINT);
+  program.send(SIGTERM);
+  program.send(SIGCONT);
+  EXPECT_NE(program.wait_for_signal(), 0);
 }
 
 class OnTerminal : public testing::Test {
