@@ -155,7 +155,7 @@ run_tests() {
   if [[ -n $tests ]]; then
     options+=(-R "$tests")
   elif [[ $dry_run == yes ]]; then
-    options+=(-R '^(check_includes|ptxas_report|gpu_check_report|machine_code.*)$')
+    options+=(-R '^(check_includes|machine_code.*)$')
   fi
   # Machine code is read from the libraries of a build.
   if [[ -n $binaries ]]; then options+=(-E '^machine_code'); fi
