@@ -1,5 +1,4 @@
-// Sizes just past the constants that kernels have inside: blocks of sums, tables, bytes that count.
-// On both devices, against sums in float64 or each other.
+// Sizes just past the constants that kernels have inside, on both devices: what Thresholds has not.
 
 #include <gtest/gtest.h>
 
@@ -40,59 +39,6 @@ std::vector<Tensor> gradients(const std::vector<Tensor>& values,
   return result;
 }
 
-// The CPU adds the gradient of a bias up in blocks of 4,096 pixels.
-TEST_F(PastConstants, BiasOfMoreThan4096Pixels) {
-  manual_seed(1);
-  const Tensor x = rand({1, 1, 65, 64}, float64);
-  const Tensor scale = rand({1, 2, 65, 64}, float64);
-  const std::vector<double> factors = scale.to_vector<double>();
-  for (const Device device : devices) {
-    const Tensor factor = scale.to(device);
-    const auto found = gradients({x.to(device), Tensor::ones({2, 1, 1, 1}, float64, device),
-                                  Tensor::zeros({2}, float64, device)},
-                                 [&](const std::vector<Operand>& in) {
-                                   return sum(mul(conv2d(in[0], in[1], in[2]), factor));
-                                 });
-    for (size_t channel = 0; channel < 2; ++channel) {
-      double wanted = 0;
-      for (size_t i = 0; i < 65 * 64; ++i) {
-        wanted += factors[channel * 65 * 64 + i];
-      }
-      EXPECT_NEAR(found[2].to_vector<double>()[channel], wanted, 1e-9) << to_string(device);
-    }
-  }
-}
-
-// Beyond 4,096 labels a kernel of its own counts them.
-TEST_F(PastConstants, LabelsAround4096) {
-  for (const int64_t count : {4095, 4096, 4097, 8193}) {
-    SCOPED_TRACE(count);
-    manual_seed(2);
-    const Tensor logits = randn({count, 3}, float64);
-    std::vector<int64_t> numbers(static_cast<size_t>(count));
-    for (size_t i = 0; i < numbers.size(); ++i) {
-      numbers[i] = i % 5 == 4 ? -100 : static_cast<int64_t>(i % 3);
-    }
-    const Tensor labels = tensor(numbers, {count});
-    std::vector<double> loss;
-    std::vector<std::vector<double>> gradient;
-    for (const Device device : devices) {
-      const Tensor own = labels.to(device);
-      gradient.push_back(gradients({logits.to(device)},
-                                   [&](const std::vector<Operand>& in) {
-                                     const Tensor result = cross_entropy(in[0], own);
-                                     loss.push_back(result.item());
-                                     return result;
-                                   })[0]
-                             .to_vector<double>());
-    }
-    EXPECT_NEAR(loss[1], loss[0], 1e-12);
-    for (size_t i = 0; i < gradient[0].size(); ++i) {
-      ASSERT_NEAR(gradient[1][i], gradient[0][i], 1e-15) << i;
-    }
-  }
-}
-
 // A launch takes 256 gradients.
 TEST_F(PastConstants, NormOfMoreThan256Gradients) {
   for (const Device device : devices) {
@@ -110,35 +56,6 @@ TEST_F(PastConstants, NormOfMoreThan256Gradients) {
     EXPECT_NEAR(grad_norm(states) / std::sqrt(squares), 1, 1e-12) << to_string(device);
     EXPECT_NEAR(clip_grad_norm(states, 1) / std::sqrt(squares), 1, 1e-12) << to_string(device);
     EXPECT_NEAR(grad_norm(states), 1, 1e-6) << to_string(device);
-  }
-}
-
-// A window of 256 elements and "nowhere" are one too many for a byte.
-TEST_F(PastConstants, PoolingWindowsAround256Elements) {
-  for (const Pair kernel : {Pair(15, 17), Pair(16, 16), Pair(1, 257)}) {
-    SCOPED_TRACE(kernel.to_string());
-    const int64_t taps = kernel.height * kernel.width;
-    const Shape shape{1, 2, kernel.height, kernel.width};
-    std::vector<double> values(static_cast<size_t>(2 * taps));
-    for (int64_t i = 0; i < taps; ++i) {
-      values[static_cast<size_t>(i)] = static_cast<double>(i + 1);  // the last one is largest
-      values[static_cast<size_t>(taps + i)] = static_cast<double>(-i - 1);  // none is above 0
-    }
-    for (const Device device : devices) {
-      for (const bool with_relu : {false, true}) {
-        const auto found = gradients({Tensor::from_vector(values, shape).to(device)},
-                                     [&](const std::vector<Operand>& in) {
-                                       const MaxPool2dOptions options{.kernel_size = kernel};
-                                       return sum(with_relu ? relu_max_pool2d(in[0], options)
-                                                            : max_pool2d(in[0], options));
-                                     })[0]
-                               .to_vector<double>();
-        std::vector<double> wanted(static_cast<size_t>(2 * taps), 0.0);
-        wanted[static_cast<size_t>(taps - 1)] = 1;
-        wanted[static_cast<size_t>(taps)] = with_relu ? 0 : 1;
-        EXPECT_EQ(found, wanted) << to_string(device) << (with_relu ? " with ReLU" : "");
-      }
-    }
   }
 }
 
