@@ -179,11 +179,17 @@ def switch_sources(mistakes):
     """{file: text} of what the switches need: one variable that says which mistake is made."""
     header = """#pragma once
 namespace warptape_mutation {
+#ifdef __CUDACC__  // reports on registers, of kernels as they are
+__host__ __device__ inline bool on(int) {
+  return false;
+}
+#else
 extern int chosen;
 // Not constexpr: a mistake that could never be made shall not compile.
 inline bool on(int number) {
   return chosen == number;
 }
+#endif
 }  // namespace warptape_mutation
 """
     names = "".join(f'    "{m.id}",\n' for m in sorted(mistakes, key=lambda m: m.number))
