@@ -127,12 +127,10 @@ void plan_team(Plan& plan, bool aligned, bool may_divide) {
   const int64_t length = plan.extents.length;
   plan.packed = aligned && (length % pack == 0 || length > longest_staged_row);
   const int64_t per_lane = length <= 32 * pack ? pack : team_items<T>;
+  // Long rows have lanes to spare for the elements before and behind their packs, one each, where a
+  // row does not start aligned.
+  static_assert(longest_staged_row / team_items<T> >= 32);
   plan.lanes = power_of_two_from(std::min<int64_t>(divide_up(length, per_lane), max_threads));
-  // A row that does not start aligned has elements before and behind its packs, which take a lane
-  // each.
-  if (plan.packed && length % pack != 0) {
-    plan.lanes = std::max(plan.lanes, 32);
-  }
   const bool divides = may_divide && length > int64_t{max_threads} * team_items<T> &&
                        plan.extents.outer <= resident_blocks / 2;
   if (divides) {

@@ -1,7 +1,12 @@
 #include "core/storage.h"
 #include "core/device/on_device.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <cmath>
+#include <cstdlib>
+#include <fstream>
 #include <thread>
 
 #include "core/tensor.h"
@@ -81,6 +86,48 @@ TEST(Storages, FreedBlocksAreReused) {
   storage = Storage::allocate(123400, cpu);
   EXPECT_EQ(storage->data(), data);
   EXPECT_EQ(memory_stats(cpu).cached_bytes, cached_before);
+}
+
+// A block of a million bytes serves a little more or less, too.
+TEST(Storages, BlocksServeSizesAFewPercentApart) {
+  if (under_asan) {
+    GTEST_SKIP() << "under AddressSanitizer blocks have their exact size";
+  }
+  auto storage = Storage::allocate(1'000'000, cpu);
+  const void* data = storage->data();
+  for (size_t bytes : {size_t{1'040'000}, size_t{990'000}}) {
+    storage.reset();
+    storage = Storage::allocate(bytes, cpu);
+    EXPECT_EQ(storage->data(), data) << bytes;
+  }
+}
+
+// Ends the program with 0 if a block is to be had once an idle one has been given back.
+[[noreturn]] void allocate_beside_an_idle_block() {
+  constexpr size_t block = size_t{256} << 20;
+  { const auto idle = Storage::allocate(block, cpu); }
+  std::ifstream statm("/proc/self/statm");
+  size_t pages = 0;
+  statm >> pages;
+  const rlim_t limit = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + block / 2;
+  const rlimit limits{limit, limit};
+  setrlimit(RLIMIT_AS, &limits);
+  try {
+    const auto storage = Storage::allocate(block + (block >> 2), cpu);
+    std::_Exit(memory_stats(cpu).cached_bytes == 0 ? 0 : 2);
+  } catch (const OutOfMemory&) {
+    std::_Exit(1);
+  }
+}
+
+TEST(Storages, IdleBlocksAreGivenBackBeforeMemoryRunsOut) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer needs its address space";
+#endif
+  if (under_asan) {
+    GTEST_SKIP() << "AddressSanitizer needs its address space";
+  }
+  EXPECT_EXIT(allocate_beside_an_idle_block(), testing::ExitedWithCode(0), "");
 }
 
 TEST(Storages, ReusedBlocksStartWithVersionZero) {

@@ -106,6 +106,30 @@ TEST(Thresholds, ReductionsOfColumns) {
   }
 }
 
+// Sums over the second and the last dimension of (outer, length, inner, depth). Two dimensions are
+// kept, and what chunks leave behind is added up in their order.
+void check_middle(int64_t outer, int64_t length, int64_t inner, int64_t depth, Device device) {
+  SCOPED_TRACE(
+      fmt::format("({}, {}, {}, {}) on {}", outer, length, inner, depth, to_string(device)));
+  const std::vector<float> x = whole_numbers(outer * length * inner * depth);
+  Values wanted(static_cast<size_t>(outer * inner), 0.0);
+  for (int64_t i = 0; i < static_cast<int64_t>(x.size()); ++i) {
+    const int64_t o = i / (length * inner * depth);
+    wanted[static_cast<size_t>(o * inner + i / depth % inner)] += x[static_cast<size_t>(i)];
+  }
+  const Tensor in = tensor(x, {outer, length, inner, depth}, device);
+  EXPECT_EQ(values_of(sum(in, {1, 3})), wanted);
+}
+
+TEST(Thresholds, ReductionsOfMiddleDimensions) {
+  for (Device device : available_devices()) {
+    check_middle(3, 2100, 5, 1, device);
+    check_middle(2, 1100, 8, 1, device);
+    check_middle(3, 5, 2, 8200, device);
+    check_middle(2, 3, 3, 4099, device);
+  }
+}
+
 // ---- softmax along rows and columns -----------------------------------------------------------
 
 TEST(Thresholds, Softmax) {

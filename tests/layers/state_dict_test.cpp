@@ -1,6 +1,7 @@
 #include "layers/state_dict.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/random.h"
 #include "layers/linear.h"
@@ -145,6 +146,27 @@ TEST(StateDicts, PlainWeightsSplitIntoWeightNormedLayers) {
   EXPECT_EQ(keys(state_dict(to))[0], "fc1.weight_g");
 }
 
+// float32 in the file, float64 in the layer: nothing is rounded to float32 on the way.
+TEST(StateDicts, NarrowGAndVFoldInTheLayersPrecision) {
+  Linear to({.in_features = 3, .out_features = 1, .bias = false, .dtype = float64});
+  load_state_dict(to, {{"weight_g", tensor<float>({0.7F}, {1, 1})},
+                       {"weight_v", tensor<float>({0.1F, 0.2F, 0.3F}, {1, 3})}});
+  const Values v = {0.1F, 0.2F, 0.3F};
+  const double norm = std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(values(to.weight.value())[i], double{0.7F} * v[i] / norm, 1e-15);
+  }
+}
+
+// v is rounded to 1, and g is the norm of that: otherwise w would not be what v says.
+TEST(StateDicts, GIsTheNormOfVAsItIsStored) {
+  Linear to({.in_features = 3, .out_features = 1, .bias = false});
+  weight_norm(to);
+  load_state_dict(to, {{"weight", Tensor::full({1, 3}, 1 + 0.99 * 0x1p-24, float64)}});
+  EXPECT_EQ(values(state_dict(to)[1].second), Values(3, 1.0));
+  EXPECT_EQ(values(state_dict(to)[0].second), Values{static_cast<float>(std::sqrt(3.0))});
+}
+
 TEST(StateDicts, NamingsMayBeMixed) {
   Net from;
   weight_norm(from.fc1);
@@ -193,6 +215,19 @@ TEST(StateDicts, ProblemsAreListedTogetherAndNothingIsChanged) {
              "mis-shaped: fc1.bias: got (5,), wanted (4,)",
              "mis-shaped: fc2.weight: got (4, 2), wanted (2, 4)",
              "state_dict_test.cpp:" + std::to_string(line)});
+  EXPECT_EQ(output(net), before);
+}
+
+// A weight and a bias fit, and stay as they were because of what comes after them.
+TEST(StateDicts, NothingThatFitsIsTakenFromADictThatDoesNot) {
+  Net net;
+  const Values before = output(net);
+  expect_throws<ValueError>(
+      [&] {
+        load_state_dict(net,
+                        {{"fc1.weight", Tensor::ones({4, 3})}, {"fc1.bias", Tensor::ones({4})}});
+      },
+      {"missing: fc2.weight (2, 4)", "missing: fc2.bias (2,)"});
   EXPECT_EQ(output(net), before);
 }
 

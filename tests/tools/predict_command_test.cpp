@@ -5,6 +5,7 @@
 #include <bit>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "core/primitives.h"
 #include "kernels/argmax/argmax.h"
@@ -114,6 +115,37 @@ TEST(PredictCommand, WritesTheCheckpointsDtypeForEveryInput) {
       EXPECT_LT(relative_difference(as_doubles(logits), wanted), dtype == float64 ? 1e-12 : 1e-5);
     }
   }
+}
+
+// More images than a batch has, from a file and from a data set.
+TEST(PredictCommand, WritesARowForEachImageOfAllBatches) {
+  const TemporaryFolder folder;
+  const std::string checkpoint = write_state(folder, "c.safetensors", tiny_state());
+  SimpleCNN model(tiny_model);
+  load_state_dict(model, load_safetensors(checkpoint).tensors);
+  model.eval();
+
+  const Tensor images = tiny_images(259);
+  save_npy(folder.path("x.npy"), images);
+  expect_runs(predict_arguments(checkpoint, folder.path("x.npy"), folder.path("y.npy")));
+  EXPECT_LT(
+      relative_difference(as_doubles(load_npy(folder.path("y.npy"))), as_doubles(model(images))),
+      1e-5);
+
+  const std::string data = write_tiny_cifar10(folder, "data", 16, 259);
+  folder.write("config.json",
+               R"({"image_size": 8, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]})");
+  expect_runs({"predict", "simple_cnn", "--checkpoint", checkpoint, "--data", data, "--output",
+               folder.path("z.npy"), "--threads", "1"});
+  const ImageSet test = load_image_data(data).test;
+  std::vector<int64_t> numbers(259);
+  std::iota(numbers.begin(), numbers.end(), int64_t{0});
+  const ImageBatch all = image_batch(
+      test.images, test.labels, tensor(numbers, {259}),
+      {.image_size = 8, .mean = {0.5, 0.5, 0.5}, .std = {0.25, 0.25, 0.25}, .dtype = float32});
+  EXPECT_LT(relative_difference(as_doubles(load_npy(folder.path("z.npy"))),
+                                as_doubles(model(all.images))),
+            1e-5);
 }
 
 TEST(PredictCommand, TakesChannelsClassesAndImageSizeFromTheCheckpoint) {

@@ -102,6 +102,15 @@ TEST(ImageData, LoadsIdx) {
   EXPECT_EQ(data.test.labels.to_vector<int64_t>(), (std::vector<int64_t>{0, 2}));
 }
 
+TEST(ImageData, LoadsIdxLabelsAbove127) {
+  const TemporaryFolder folder;
+  write_idx(folder);
+  folder.write("train-labels-idx1-ubyte", idx_labels("\x7f\x80\xff"));
+  const ImageData data = load_image_data(folder.path());
+  EXPECT_EQ(data.classes, 256);
+  EXPECT_EQ(data.train.labels.to_vector<int64_t>(), (std::vector<int64_t>{127, 128, 255}));
+}
+
 TEST(ImageData, LoadsIdxWithDotsAndOneClass) {
   const TemporaryFolder folder;
   folder.write("raw/train-images.idx3-ubyte", idx_images(1));

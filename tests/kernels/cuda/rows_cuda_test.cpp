@@ -18,6 +18,7 @@ namespace {
 
 class RowsCuda : public GpuTest {};
 class CrossEntropyCuda : public GpuTest {};
+class DropoutCuda : public GpuTest {};
 
 constexpr Device cuda{DeviceType::CUDA, 0};
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -391,6 +392,21 @@ TEST_F(CrossEntropyCuda, BadLabelsAreReportedAndTheNextStepIsClean) {
       const Tensor loss = cross_entropy(x, tensor(labels, label_shape).to(cuda));
       tape.backward(loss);
       EXPECT_TRUE(std::isfinite(loss.item()));
+    }
+  }
+}
+
+// p between the random word of an element and the next one: that element is dropped, everywhere.
+TEST_F(DropoutCuda, DropsUpToTheLastWordBelowP) {
+  const Tensor ones = Tensor::ones({9}, float64);
+  for (uint64_t element = 0; element < 9; ++element) {
+    SCOPED_TRACE(element);
+    const uint32_t word = Generator(7).next_stream().word(element);
+    const double p = (word + 0.5) * 0x1p-32;
+    for (Device device : {cpu, cuda}) {
+      Generator generator(7);
+      const Tensor y = dropout(ones.to(device), p, true, generator);
+      EXPECT_EQ(y.to_vector<double>()[element], 0) << to_string(device);
     }
   }
 }
