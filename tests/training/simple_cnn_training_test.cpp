@@ -7,6 +7,7 @@
 #include "kernels/cross_entropy/cross_entropy.h"
 #include "models/simple_cnn.h"
 #include "tests/golden.h"
+#include "tests/kernels/case_run.h"
 #include "tests/kernels/devices.h"
 #include "training/optimizer.h"
 
@@ -68,7 +69,8 @@ void check_six_steps(Device device) {
   SCOPED_TRACE(to_string(device));
   Fixture f(device);
   SGD optimizer(parameters(f.model), {.lr = f.golden["lr"], .momentum = f.golden["momentum"]});
-  for (size_t step = 0; step < 6; ++step) {
+  const size_t steps = is_sanitized() ? 2 : 6;
+  for (size_t step = 0; step < steps; ++step) {
     optimizer.zero_grad();
     Tape tape;
     const Tensor loss = cross_entropy(f.model(f.images), f.labels);
@@ -78,6 +80,9 @@ void check_six_steps(Device device) {
                 1e-9)
         << "step " << step;
     optimizer.step();
+  }
+  if (steps < 6) {
+    return;
   }
   for (const auto& [name, value] : state_dict(f.model)) {
     const Json& wanted = f.golden["keys"][name];

@@ -6,6 +6,7 @@
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "tests/core/device/gpu_test.h"
+#include "tests/kernels/case_run.h"
 #include "tests/kernels/cuda/whole_numbers.h"
 
 namespace warptape {
@@ -110,7 +111,7 @@ TEST_F(MatrixCore, LongDepthsAreSplit) {
 
 TEST_F(MatrixCore, RandomConvolutions) {
   WholeNumbers random(2024);
-  for (int i = 0; i < 12;) {
+  for (int i = 0; i < (is_sanitized() ? 4 : 12);) {
     const int64_t groups = random.between(1, 3);
     const auto pair = [&](int low, int high) {
       return Pair(random.between(low, high), random.between(low, high));
