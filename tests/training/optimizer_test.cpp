@@ -87,6 +87,21 @@ TEST(Optimizer, MatchesPyTorchOverTenSteps) {
   }
 }
 
+TEST(Optimizer, ARateThatIsSetBetweenStepsCountsFromTheNext) {
+  for (Device device : available_devices()) {
+    const auto state = make_state({8}, float64, device);
+    SGD optimizer({state}, {.lr = 1});
+    double wanted = 8;
+    for (const double rate : {1.0, 0.5, 0.25, 0.0, 2.0}) {
+      optimizer.set_learning_rate(rate);
+      set_gradient(*state, {1});
+      optimizer.step();
+      wanted -= rate;
+      EXPECT_EQ(values_of(state->value)[0], wanted) << to_string(device) << ", rate " << rate;
+    }
+  }
+}
+
 TEST(Optimizer, SkipsParametersWithoutGradient) {
   const auto used = make_state({1, 2}, float64);
   const auto unused = make_state({3, 4}, float64);
