@@ -37,7 +37,7 @@ class RunningProgram {
 
   void send(int signal) const;
   pid_t process() const { return child_; }
-  CommandResult wait();  // as run_program; to be called once
+  CommandResult wait();   // as run_program; to be called once
   int wait_for_signal();  // the one that ended it, 0 for none; instead of wait()
 
  private:
