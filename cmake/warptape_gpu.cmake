@@ -6,8 +6,8 @@ set(WARPTAPE_GPU_CORE_PATTERNS "")
 set(WARPTAPE_GPU_CORE_USES "")
 set(WARPTAPE_SIMT_KERNEL_OPTIONS -x c++ -Wno-unknown-pragmas)
 if(WARPTAPE_GPU STREQUAL "simt")
-  set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp core/device/emulated/*.cpp)
-  set(WARPTAPE_GPU_CORE_USES warptape_simt)
+  set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp emulator/device/*.cpp)
+  set(WARPTAPE_GPU_CORE_USES warptape_engine)
   target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_HAS_GPU=1 WARPTAPE_SIMT=1)
   if(NOT WARPTAPE_SANITIZE MATCHES "^(off|OFF)$")
     # What emulated threads run, whatever the rest of the build has: preset simt-asan optimises
@@ -15,7 +15,7 @@ if(WARPTAPE_GPU STREQUAL "simt")
     list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1)
   endif()
   if(WARPTAPE_SIMT_PROFILE)
-    # The kernels call core/simt/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
+    # The kernels call emulator/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
     # not linked.
     list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g -fsanitize=thread)
     target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_SIMT_PROFILE=1)
@@ -35,9 +35,9 @@ include(warptape_gpu_libraries)
 # the kernels' threads, not the engine that switches between them: that is compiled without it, and
 # loops of its own must not become calls of memset, which would be seen.
 function(warptape_add_engine name)
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/simt/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/emulator/engine/*.cpp)
   if(WARPTAPE_SIMT_PROFILE)
-    file(GLOB profile CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/simt/profile/*.cpp)
+    file(GLOB profile CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/emulator/profile/*.cpp)
     list(APPEND sources ${profile})
   endif()
   # Errors are all that the engine takes from the rest of core; its tests link nothing else of it.

@@ -5,7 +5,7 @@
 
 #include <cstdio>
 
-#include "core/simt/engine.h"
+#include "emulator/engine/engine.h"
 
 namespace warptape {
 

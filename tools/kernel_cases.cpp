@@ -5,7 +5,7 @@
 #include <numeric>
 #include <utility>
 
-#include "core/device/emulated/emulated.h"
+#include "emulator/device/emulated.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 #include "kernels/common/plan_notes.h"

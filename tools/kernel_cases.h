@@ -8,7 +8,7 @@
 
 #include "core/dtype.h"
 #include "core/shape.h"
-#include "core/simt/profile/profile.h"
+#include "emulator/profile/profile.h"
 
 namespace warptape::tools {
 

@@ -45,7 +45,7 @@ class Tests:
     """The programs of a build: the one with nearly all tests, and the other entries of ctest."""
 
     PROGRAMS = {"simt": "tests/warptape_tests",
-                "simt-profile": "tests/core/simt_profile/warptape_profile_tests"}
+                "simt-profile": "tests/emulator/profile/warptape_profile_tests"}
 
     def __init__(self, build):
         self.build = build

@@ -1,7 +1,7 @@
 #pragma once
 // The seam to the device "cuda": memory, copies, streams, events, graphs, pinned memory. One
 // interface, two halves chosen by WARPTAPE_GPU: core/device/cuda/ stands on the CUDA runtime,
-// core/device/emulated/ on the SIMT engine. Neither is linked where WARPTAPE_GPU is off.
+// emulator/device/ on the SIMT engine. Neither is linked where WARPTAPE_GPU is off.
 //
 // Work is queued on streams and runs in stream order; between streams only events order it. There
 // is no default stream. Faults of queued work surface at the next synchronisation as DeviceError

@@ -16,7 +16,7 @@
 #include "core/simt/simt.h"
 
 #ifdef WARPTAPE_SIMT
-#include "core/device/emulated/emulated.h"
+#include "emulator/device/emulated.h"
 #else
 #include "core/device/cuda/launch_cuda.h"
 #endif

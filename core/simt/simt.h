@@ -13,8 +13,8 @@
 // a CUDA build see neither.
 
 #ifdef WARPTAPE_SIMT
-#include "core/simt/atomics_host.h"
-#include "core/simt/vocabulary_host.h"
+#include "emulator/engine/atomics_host.h"
+#include "emulator/engine/vocabulary_host.h"
 
 #define WARPTAPE_SHARED(type, name, ...)                                      \
   static const char name##_key = 0;                                           \

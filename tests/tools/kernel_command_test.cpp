@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/simt/profile/profile.h"
+#include "emulator/profile/profile.h"
 #include "tests/tools/command_line.h"
 
 namespace warptape {

@@ -1,7 +1,7 @@
 // Kernels that copy ahead do: what a step waits for is not all that is under way.
 
-#include "core/simt/async_copies.h"
 #include "core/simt/bfloat16.h"
+#include "emulator/engine/async_copies.h"
 #include "kernels/conv2d/conv2d_products.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/kernels/cuda/whole_numbers.h"

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/device/emulated/dry_run.h"
+#include "emulator/device/dry_run.h"
 #include "core/primitives.h"
 #include "kernels/common/pool.cuh"
 #include "kernels/ops.h"

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/device/emulated/dry_run.h"
+#include "emulator/device/dry_run.h"
 #include "tests/core/device/gpu_test.h"
 #include "tools/kernel_cases.h"
 

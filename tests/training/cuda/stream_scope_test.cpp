@@ -15,7 +15,7 @@
 #include "tests/core/device/gpu_test.h"
 #include "training/optimizer.h"
 #ifdef WARPTAPE_SIMT
-#include "core/device/emulated/emulated.h"
+#include "emulator/device/emulated.h"
 #endif
 
 namespace warptape {

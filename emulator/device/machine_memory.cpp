@@ -1,0 +1,72 @@
+// How memory comes and goes in stream order.
+
+#include <cstring>
+
+#include "core/error.h"
+#include "emulator/device/machine.h"
+
+namespace warptape::gpu::emulated {
+
+// Making and unmaking memory are writes to it: what uses it on another stream must be ordered with
+// both.
+void Machine::submit_memory(CUstream_st& stream, const Block& block, const char* name,
+                            std::function<void()> run) {
+  queue(stream, {name, {{block.data(), block.id, AccessMode::Write}}, std::nullopt, std::move(run)},
+        true);
+}
+
+void* Machine::allocate(size_t bytes, CUstream_st& stream) {
+  Block* block = arena.take(bytes, clock_of(stream));
+  if (block == nullptr) {
+    scheduler.finish_all();
+    host_.join(everything_);
+    block = arena.take_from_merged(bytes);
+  }
+  if (block == nullptr) {
+    return nullptr;
+  }
+  block->dry = dry_launches.has_value();
+  submit_memory(stream, *block, "allocate",
+                [place = Arena::place_of(*block)] { Arena::make(place); });
+  return block->data();
+}
+
+void* Machine::allocate_unordered(size_t bytes) {
+  scheduler.finish_all();
+  Block* block = arena.take(bytes, everything_);
+  if (block == nullptr) {
+    return nullptr;
+  }
+  block->ordered = false;
+  block->dry = false;
+  const OpenMemory open(Arena::place_of(*block));
+  Arena::make(Arena::place_of(*block));
+  std::memset(block->data(), 0, bytes);
+  return block->data();
+}
+
+// What is wrong here becomes the fault that the next synchronisation raises.
+void Machine::deallocate(void* pointer, StreamHandle handle) noexcept {
+  Block* block = arena.find(pointer);
+  if (block == nullptr || block->id == 0 || block->data() != pointer) {
+    scheduler.set_fault(fmt::format(
+        "[deallocate] got {}, wanted what allocate returned and nobody has freed", pointer));
+    return;
+  }
+  if (const auto& capture = this_threads_capture()) {
+    capture->defer({pointer, block->id, handle});
+    return;
+  }
+  const Arena::Place place = Arena::place_of(*block);
+  try {
+    submit_memory(stream(handle, "deallocate"), *block, "deallocate",
+                  [place] { Arena::unmake(place); });
+  } catch (const DeviceError& error) {
+    scheduler.set_fault(error.what());
+    const OpenMemory open(place);
+    Arena::unmake(place);
+  }
+  arena.give_back(*block);
+}
+
+}  // namespace warptape::gpu::emulated

@@ -1,0 +1,189 @@
+// Our kernels hold the bounds on tensors of 1 MB and more; kernels that are slow on purpose do not.
+
+#include "tests/emulator/profile/bounds.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/emulator/profile/planted.h"
+
+namespace warptape {
+namespace {
+
+struct BoundedCase {
+  const char* name;
+  Shape shape;
+  Bounds bounds = {};
+};
+
+void expect_bounds(const std::vector<BoundedCase>& cases, DType dtype = float32) {
+  for (const auto& [name, shape, bounds] : cases) {
+    SCOPED_TRACE(fmt::format("{} {} {}", name, shape, to_string(dtype)));
+    const tools::KernelCase& kernel_case = tools::find_kernel_case(name);
+    const tools::KernelRun run = tools::profile_case(kernel_case, shape, dtype);
+    EXPECT_GE(run.wide_bytes, 1 << 20) << "too small to tell";
+    EXPECT_EQ(broken_bounds(run, bounds), std::vector<std::string>());
+  }
+}
+
+TEST(ProfileBounds, WeightNorm) {
+  expect_bounds({{"weight_norm", {54000, 5}},
+                 {"weight_norm", {10000, 27}},
+                 {"weight_norm", {512, 576}},
+                 {"weight_norm", {64, 4096}},
+                 {"weight_norm", {20, 13824}}});
+  expect_bounds({{"weight_norm", {256, 576}}}, float64);
+  // Lengths that are no multiple of a pack.
+  expect_bounds({{"weight_norm", {4500, 65}},
+                 {"weight_norm", {1800, 147}},
+                 {"weight_norm", {1300, 210}},
+                 {"weight_norm", {700, 385}},
+                 {"weight_norm", {300, 1025}},
+                 {"weight_norm", {65, 4097}}});
+  expect_bounds({{"weight_norm", {1000, 147}}}, float64);
+  // No block holds such a row: v is read once more forward, v and dw backward.
+  expect_bounds({{"weight_norm", {1, 1000000}, {.moved = 1.05 * 8 / 5}}});
+}
+
+TEST(ProfileBounds, Elementwise) {
+  expect_bounds({{"exp", {512, 1024}},
+                 {"log", {512, 1024}},
+                 {"relu", {512, 1024}},
+                 {"add", {512, 1024}},
+                 {"sub", {512, 1024}},
+                 {"mul", {512, 1024}},
+                 {"div", {512, 1024}}});
+  expect_bounds({{"mul", {512, 512}}}, float64);
+}
+
+TEST(ProfileBounds, Reductions) {
+  expect_bounds({{"sum", {512, 1024}}, {"mean", {512, 1024}}, {"max", {512, 1024}}});
+  expect_bounds({{"sum", {512, 512}}, {"max", {512, 512}}}, float64);
+  // Across memory, in chunks. With a last tile that is not full, each of its partial sums, 3 KB in
+  // all, takes a sector of its own.
+  expect_bounds({{"sum_dim0", {512, 1024}},
+                 {"max_dim0", {512, 1024}},
+                 {"sum_dim0", {4096, 72}, {.efficiency = 0.6}}});
+  expect_bounds({{"sum_dim0", {512, 512}}, {"max_dim0", {512, 512}}}, float64);
+  // Rows that are no multiple of a pack; forward alone, as repeating a value over such rows is
+  // written element by element.
+  expect_bounds({{"argmax", {54000, 5}},
+                 {"argmax", {10000, 27}},
+                 {"argmax", {2000, 147}},
+                 {"argmax", {100, 3001}},
+                 // Its second launch reads the few pairs of value and place that blocks left.
+                 {"argmax", {1, 1000003}, {.efficiency = 0.35}}});
+}
+
+TEST(ProfileBounds, Rows) {
+  expect_bounds({{"argmax", {512, 1024}}});
+  for (const char* name : {"softmax", "log_softmax", "cross_entropy"}) {
+    // Each block of cross-entropy counts the labels, of which there are few.
+    const bool counts = name == std::string("cross_entropy");
+    expect_bounds({{name, {30000, 10}},
+                   {name, {5000, 64}},
+                   {name, {100, 3001}, {.moved = counts ? 1.08 : 1.05}},
+                   {name, {512, 1024}},
+                   {name, {40, 8192}}});
+  }
+  expect_bounds({{"softmax", {5000, 65}}, {"softmax", {2000, 147}}, {"softmax", {700, 385}}});
+  expect_bounds({{"softmax", {256, 1024}}}, float64);
+  expect_bounds({{"softmax_dim0", {64, 4096}}});
+  // Every warp of a column reads its label, all but the first from the cache.
+  expect_bounds({{"cross_entropy", {8, 21, 2048}, {.moved = 1.7, .efficiency = 0.65}}});
+  // No block holds such a row: x is read once more forward, dy and y backward.
+  expect_bounds({{"softmax", {20, 16384}, {.moved = 1.05 * 8 / 5}}});
+}
+
+TEST(ProfileBounds, Dropout) {
+  expect_bounds({{"dropout", {512, 1024}}, {"dropout_channels_last", {8, 64, 32, 32}}});
+  // Two neighbouring pixels of 48 bytes share a sector, and a thread takes one after the other.
+  expect_bounds({{"dropout_channels_last", {4, 12, 80, 80}, {.moved = 1.36, .efficiency = 0.73}}});
+  expect_bounds({{"dropout_channels_last", {8, 32, 32, 32}}}, float64);
+}
+
+TEST(ProfileBounds, Optimizers) {
+  expect_bounds({{"sgd", {512, 1024}},
+                 {"adam", {512, 1024}},
+                 {"adamw", {512, 1024}},
+                 {"grad_norm", {512, 1024}}});
+  expect_bounds({{"sgd", {512, 512}}, {"adamw", {512, 512}}, {"grad_norm", {512, 512}}}, float64);
+}
+
+TEST(ProfileBounds, Pooling) {
+  expect_bounds({{"max_pool2d", {8, 64, 32, 32}},
+                 {"max_pool2d", {2, 8, 128, 128}},
+                 {"relu_max_pool2d", {8, 64, 32, 32}},
+                 {"avg_pool2d", {8, 64, 32, 32}}});
+  expect_bounds({{"max_pool2d", {8, 32, 32, 32}}, {"avg_pool2d", {8, 32, 32, 32}}}, float64);
+  // A pixel lies in 2.25 windows on average, each of which reads it.
+  expect_bounds({{"max_pool2d_overlap", {8, 64, 32, 32}, {.moved = 2.25}},
+                 {"avg_pool2d_overlap", {8, 64, 32, 32}, {.moved = 2.25}}});
+}
+
+// Each of nine taps reads its pixels, mostly from a cache, and all by 16 bytes. The weight
+// gradient's last launch turns its few results round.
+TEST(ProfileBounds, Depthwise) {
+  expect_bounds(
+      {{"conv2d_depthwise", {8, 64, 32, 32}, {.moved = 8, .by_16 = 6, .efficiency = 0.55}}});
+}
+
+TEST(ProfileBounds, MovingData) {
+  expect_bounds({{"fill", {512, 1024}},
+                 {"copy", {512, 1024}},
+                 {"cast", {512, 1024}},
+                 {"relayout", {8, 64, 32, 32}, layout_bounds},
+                 {"relayout", {2, 128, 36, 36}, layout_bounds}});
+  expect_bounds({{"relayout", {8, 32, 32, 32}, layout_bounds}}, float64);
+  // Of an image of one channel the number and the label, 8 bytes of a sector each, tell.
+  expect_bounds(
+      {{"image_batch", {128, 3, 32, 32}}, {"image_batch", {512, 1, 32, 32}, {.moved = 1.08}}});
+}
+
+// ---- kernels that are slow on purpose, and their good twins -----------------------------------
+
+tools::KernelRun run_of(const simt::profile::KernelProfile& kernel, int64_t counted_bytes) {
+  return {{kernel}, counted_bytes, counted_bytes};
+}
+
+// The parts that the broken bounds name, in their order.
+void expect_broken(const tools::KernelRun& run, const std::vector<std::string>& parts,
+                   const Bounds& bounds = {}) {
+  const std::vector<std::string> broken = broken_bounds(run, bounds);
+  ASSERT_EQ(broken.size(), parts.size()) << testing::PrintToString(broken);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    EXPECT_NE(broken[i].find(parts[i]), std::string::npos) << broken[i];
+  }
+}
+
+constexpr int64_t transpose_bytes = 2 * 128 * 128 * 4;
+constexpr int64_t copy_bytes = 2 * 4096 * 4;
+
+TEST(ProfileBounds, NaiveTransposeBreaksThem) {
+  expect_broken(run_of(planted::transpose_naive(), transpose_bytes),
+                {"efficiency 0.222; planted.cu:", "moved 4.500 times"}, layout_bounds);
+}
+
+TEST(ProfileBounds, UnpaddedTileBreaksThem) {
+  expect_broken(run_of(planted::transpose_unpadded(), transpose_bytes),
+                {"bank conflicts, factor 16.500; planted.cu:"}, layout_bounds);
+  expect_broken(run_of(planted::transpose_padded(), transpose_bytes), {}, layout_bounds);
+}
+
+TEST(ProfileBounds, NarrowAccessesBreakThem) {
+  expect_broken(run_of(planted::copy_by_4(), copy_bytes), {"0.000 of the bytes by 16"});
+  expect_broken(run_of(planted::copy_by_16(), copy_bytes), {});
+  expect_broken(run_of(planted::copy_async(), copy_bytes), {});
+}
+
+TEST(ProfileBounds, ARowPerThreadBreaksThem) {
+  const int64_t bytes = (128 * 64 + 128) * 4;
+  expect_broken(run_of(planted::row_per_thread(), bytes),
+                {"neighbouring lanes are 256 bytes apart", "moved", "by 16"});
+}
+
+TEST(ProfileBounds, WhatTheProfileDoesNotSeeBreaksThem) {
+  expect_broken(run_of(planted::copy_by_16(), 2 * copy_bytes), {"moved 0.500 times", "by 16"});
+}
+
+}  // namespace
+}  // namespace warptape

@@ -1,0 +1,162 @@
+// What the matrix core reads from device memory and what it asks of shared memory, per unit of
+// work: tiles of 128 x 128 use every element that they load 128 times.
+
+#include <gtest/gtest.h>
+
+#include "core/simt/bfloat16.h"
+#include "emulator/device/emulated.h"
+#include "emulator/profile/profile.h"
+#include "kernels/common/plan_notes.h"
+#include "kernels/conv2d/conv2d_products.h"
+#include "kernels/matmul/gemm_cuda.h"
+#include "tests/kernels/cuda/forced_plan.h"
+
+namespace warptape {
+namespace {
+
+using simt::bfloat16;
+using simt::profile::Access;
+using simt::profile::Counts;
+using simt::profile::Space;
+
+// 256 pixels of 128 channels to 128 channels.
+ConvGeometry geometry() {
+  return {1, 128, 16, 16, 128, 3, 3, 16, 16, {.padding = 1}};
+}
+
+template <class T>
+T* elements(Tensor& bytes) {
+  return reinterpret_cast<T*>(bytes.mutable_data<uint8_t>());
+}
+
+Tensor bytes(int64_t count) {
+  return Tensor::zeros({count}, uint8, Device{DeviceType::CUDA});
+}
+
+struct Traffic {
+  double multiplications = 0;
+  double bytes_read = 0;  // from device memory
+  double wavefronts = 0;  // of shared memory
+  Counts shared;
+};
+
+template <class Run>
+std::vector<simt::profile::KernelProfile> profile_of(const Run& run) {
+  gpu::synchronize();
+  const gpu::emulated::MemoryRange memory = gpu::emulated::memory_range();
+  simt::profile::start({memory.begin, memory.end});
+  run();
+  gpu::synchronize();
+  return simt::profile::stop();
+}
+
+// In the largest tiles, or these.
+template <class Product>
+Traffic traffic_of(const Product& product, matrix::TileSize tile = {}) {
+  constexpr int pack = matrix::pack_of<typename Product::In>;
+  if (tile == matrix::TileSize()) {
+    tile = pack == 4 ? matrix::TileSize{128, 128, matrix::fma_depth} : matrix::mma_tile;
+  }
+  const auto kernels = profile_of([&] {
+    cuda::launch_product("product", gpu::current_stream(), product,
+                         forced_plan(product, pack, tile, 1),
+                         static_cast<matrix::Accumulator<typename Product::In>*>(nullptr));
+  });
+  Traffic traffic;
+  traffic.multiplications = static_cast<double>(product.out.rows.size()) * product.out.columns *
+                            static_cast<double>(product.a.depth.size());
+  // The second launch of a split depth is not the core.
+  traffic.bytes_read =
+      static_cast<double>(kernels[0].total(Space::Device, Access::Read).moved_bytes());
+  traffic.shared = kernels[0].total(Space::Shared);
+  traffic.wavefronts = static_cast<double>(traffic.shared.wavefronts);
+  return traffic;
+}
+
+template <class T>
+double allowed_bytes(const Traffic& traffic) {
+  return 1.1 * traffic.multiplications * sizeof(T) * (1.0 / 128 + 1.0 / 128);
+}
+
+// The three products of a convolution, all with 128 rows and columns or more.
+template <class T, class Sum, class Check>
+void for_each_product(const Check& check) {
+  const ConvGeometry g = geometry();
+  Tensor x = bytes(256 * 128 * static_cast<int64_t>(sizeof(T)));
+  Tensor filters = bytes(128 * 9 * 128 * static_cast<int64_t>(sizeof(Sum)));
+  Tensor y = bytes(256 * 128 * static_cast<int64_t>(sizeof(T)));
+  const T* no_bias = nullptr;
+  const T* from_x = elements<T>(x);
+  const T* from_y = elements<T>(y);
+  const T* from_filters = elements<T>(filters);
+  check("forward", traffic_of(conv2d_products::forward<T>(g, from_x, from_filters, no_bias, false,
+                                                          elements<T>(y))));
+  check("data gradient",
+        traffic_of(conv2d_products::data_grad<T>(g, from_y, from_filters, elements<T>(x), 0, 0)));
+  check("weight gradient", traffic_of(conv2d_products::weight_grad<T, Sum>(
+                               g, from_y, from_x, elements<Sum>(filters))));
+}
+
+TEST(ProfileBounds, MatrixCoreInFloat) {
+  for_each_product<float, float>([](const char* name, const Traffic& traffic) {
+    EXPECT_GT(traffic.bytes_read, 0) << name;
+    EXPECT_LE(traffic.bytes_read, allowed_bytes<float>(traffic)) << name;
+    EXPECT_LE(traffic.wavefronts / (traffic.multiplications / 32), 0.30) << name;
+    EXPECT_LE(traffic.shared.bank_factor(), 1.05) << name;
+  });
+}
+
+TEST(ProfileBounds, MatrixCoreInBfloat16) {
+  for_each_product<bfloat16, float>([](const char* name, const Traffic& traffic) {
+    EXPECT_GT(traffic.bytes_read, 0) << name;
+    EXPECT_LE(traffic.bytes_read, allowed_bytes<bfloat16>(traffic)) << name;
+    EXPECT_LE(traffic.wavefronts / (traffic.multiplications / (16 * 8 * 16)), 2.1) << name;
+    EXPECT_LE(traffic.shared.bank_factor(), 1.05) << name;
+  });
+}
+
+// A tile of 64 columns uses what it loads of the left operand half as often.
+TEST(ProfileBounds, NarrowTilesBreakThem) {
+  const ConvGeometry g = geometry();
+  Tensor x = bytes(256 * 128 * 4);
+  Tensor filters = bytes(128 * 9 * 128 * 4);
+  Tensor y = bytes(256 * 128 * 4);
+  const float* no_bias = nullptr;
+  const Traffic traffic =
+      traffic_of(conv2d_products::forward<float>(g, elements<float>(x), elements<float>(filters),
+                                                 no_bias, false, elements<float>(y)),
+                 {128, 64, matrix::fma_depth});
+  EXPECT_GT(traffic.bytes_read, allowed_bytes<float>(traffic));
+}
+
+// Plain products, whichever operand is transposed: each element once per tile, by 16 bytes.
+TEST(ProfileBounds, MatrixCoreOfGemm) {
+  constexpr int64_t size = 128;
+  Tensor a = bytes(size * size * 4);
+  Tensor b = bytes(size * size * 4);
+  Tensor c = bytes(size * size * 4);
+  for (const bool transpose_a : {false, true}) {
+    for (const bool transpose_b : {false, true}) {
+      const GemmProblem problem{transpose_a, transpose_b, size, size, size};
+      const PlanNotes notes;
+      const auto kernels = profile_of([&] {
+        gemm_cuda<float>("gemm", problem, elements<float>(a), elements<float>(b), {},
+                         elements<float>(c));
+      });
+      ASSERT_EQ(notes.plans().size(), 1u);
+      ASSERT_NE(notes.plans()[0].find("tiles of 64x64"), std::string::npos) << notes.plans()[0];
+      for (const auto& kernel : kernels) {
+        if (kernel.function.find("fma_kernel") == std::string::npos) {
+          continue;
+        }
+        const Counts read = kernel.total(Space::Device, Access::Read);
+        EXPECT_GE(read.share_of_16(), 0.99);
+        EXPECT_LE(static_cast<double>(read.moved_bytes()), 1.05 * size * size * size * 4 / 32);
+        EXPECT_LE(kernel.total(Space::Shared).bank_factor(), 1.05);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace warptape
