@@ -11,7 +11,7 @@
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
-#include "kernels/common/plan_notes.h"
+#include "kernels/matrix/plan_notes.h"
 #include "tools/commands.h"
 #include "tools/kernel_cases.h"
 #include "tools/kernel_timer.h"

@@ -6,7 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "core/device/device.h"
-#include "kernels/common/gpu_libraries.h"
+#include "kernels/vendor/gpu_libraries.h"
 #include "layers/state_dict.h"
 
 namespace warptape::tools {

@@ -9,9 +9,9 @@
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
 #include "core/parallel.h"
-#include "kernels/common/gpu_libraries.h"
-#include "kernels/common/onednn.h"
 #include "kernels/vendor/choice.h"
+#include "kernels/vendor/gpu_libraries.h"
+#include "kernels/vendor/onednn.h"
 #include "tools/commands.h"
 
 namespace warptape::tools {

@@ -5,10 +5,10 @@
 #include <numeric>
 #include <utility>
 
-#include "emulator/device/emulated.h"
 #include "core/primitives.h"
 #include "core/tape.h"
-#include "kernels/common/plan_notes.h"
+#include "emulator/device/emulated.h"
+#include "kernels/matrix/plan_notes.h"
 #include "kernels/ops.h"
 #include "training/optimizer.h"
 

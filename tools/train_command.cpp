@@ -10,7 +10,7 @@
 
 #include "core/parallel.h"
 #include "core/random.h"
-#include "kernels/common/onednn.h"
+#include "kernels/vendor/onednn.h"
 #include "models/simple_cnn.h"
 #include "tools/commands.h"
 #include "tools/end_signals.h"

@@ -13,7 +13,7 @@
 namespace warptape::simt {
 namespace {
 
-// "reduce.cuh:12" names line 12 of kernels/common/reduce.cuh, not of block_reduce.cuh.
+// "reduce.cuh:12" names line 12 of kernels/reduce/reduce.cuh, not of block_reduce.cuh.
 bool names(const char* name, const char* file, int line) {
   const char* colon = std::strrchr(name, ':');
   if (colon == nullptr || std::atoi(colon + 1) != line) {

@@ -1,7 +1,7 @@
 #include "kernels/add/add.h"
 
 #include "kernels/add/add_functor.h"
-#include "kernels/common/binary.h"
+#include "kernels/pointwise/binary.h"
 
 namespace warptape {
 

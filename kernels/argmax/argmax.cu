@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "kernels/common/reduce.cuh"
+#include "kernels/reduce/reduce.cuh"
 
 namespace warptape::cuda {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "core/primitives.h"
 #include "kernels/argmax/argmax.h"
-#include "kernels/common/reduction_cases.h"
+#include "kernels/reduce/reduction_cases.h"
 
 namespace warptape {
 

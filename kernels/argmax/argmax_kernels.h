@@ -1,5 +1,5 @@
 #pragma once
-#include "kernels/common/dims.h"
+#include "kernels/reduce/dims.h"
 
 namespace warptape {
 

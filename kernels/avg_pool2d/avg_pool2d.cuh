@@ -1,6 +1,6 @@
 #pragma once
 #include "kernels/avg_pool2d/avg_window.h"
-#include "kernels/common/pool.cuh"
+#include "kernels/pool/pool.cuh"
 
 namespace warptape::pool {
 

@@ -2,7 +2,7 @@
 
 #include <numeric>
 
-#include "kernels/common/pool_cases.h"
+#include "kernels/pool/pool_cases.h"
 
 namespace warptape {
 

@@ -1,6 +1,6 @@
 #pragma once
 #include "core/device/gpu.h"
-#include "kernels/common/pool_windows.h"
+#include "kernels/pool/pool_windows.h"
 
 namespace warptape::cuda {
 

@@ -2,7 +2,7 @@
 // x, y, dx, dy are channels-last; y and dx are overwritten.
 
 #include "core/tape.h"
-#include "kernels/common/pool_geometry.h"
+#include "kernels/pool/pool_geometry.h"
 
 namespace warptape {
 

@@ -1,7 +1,7 @@
 #pragma once
 #include <algorithm>
 
-#include "kernels/common/pool_windows.h"
+#include "kernels/pool/pool_windows.h"
 
 namespace warptape {
 

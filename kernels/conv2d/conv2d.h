@@ -1,6 +1,6 @@
 #pragma once
 #include "core/operand.h"
-#include "kernels/common/pair.h"
+#include "kernels/geometry/pair.h"
 
 namespace warptape {
 

@@ -1,6 +1,6 @@
 #include "kernels/conv2d/conv2d.h"
 
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 namespace {

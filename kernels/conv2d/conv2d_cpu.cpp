@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "core/parallel.h"
-#include "kernels/common/onednn.h"
 #include "kernels/conv2d/conv2d_kernels.h"
+#include "kernels/vendor/onednn.h"
 
 namespace warptape {
 namespace {

@@ -13,8 +13,8 @@
 #include <mutex>
 
 #include "core/device/gpu.h"
-#include "kernels/common/gpu_libraries.h"
-#include "kernels/common/load_cudnn.h"
+#include "kernels/vendor/gpu_libraries.h"
+#include "kernels/vendor/load_cudnn.h"
 
 namespace cudnn_frontend {
 void* cudnn_dlhandle = nullptr;  // where the frontend looks for cuDNN's functions

@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "core/parallel.h"
-#include "kernels/common/onednn_common.h"
 #include "kernels/conv2d/conv2d_kernels.h"
+#include "kernels/vendor/onednn_common.h"
 
 namespace warptape {
 namespace {

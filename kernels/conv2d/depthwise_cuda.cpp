@@ -2,8 +2,8 @@
 
 #include "core/primitives_cuda.h"
 #include "core/strided.h"
-#include "kernels/common/plan_notes.h"
 #include "kernels/conv2d/depthwise.h"
+#include "kernels/matrix/plan_notes.h"
 #include "kernels/matrix/run_product.h"
 
 namespace warptape {

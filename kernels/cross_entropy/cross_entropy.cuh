@@ -4,8 +4,8 @@
 
 #include "core/device/report.cuh"
 #include "core/simt/arrive.cuh"
-#include "kernels/common/softmax.cuh"
 #include "kernels/cross_entropy/cross_entropy_cuda.h"
+#include "kernels/softmax/softmax.cuh"
 
 namespace warptape::cross_entropy_detail {
 

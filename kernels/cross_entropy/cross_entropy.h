@@ -1,6 +1,6 @@
 #pragma once
 #include "core/operand.h"
-#include "kernels/common/reduction.h"
+#include "kernels/reduce/reduction.h"
 
 namespace warptape {
 

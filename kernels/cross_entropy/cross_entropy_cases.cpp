@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 namespace {

@@ -5,8 +5,8 @@
 #include <mutex>
 
 #include "core/primitives.h"
-#include "kernels/common/along_dim.h"
 #include "kernels/cross_entropy/cross_entropy_kernels.h"
+#include "kernels/rows/along_dim.h"
 
 namespace warptape {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 #include "core/device/gpu.h"
-#include "kernels/common/row_geometry.h"
+#include "kernels/rows/row_geometry.h"
 
 namespace warptape::cuda {
 

@@ -1,7 +1,7 @@
 #include "kernels/div/div.h"
 
-#include "kernels/common/binary.h"
 #include "kernels/div/div_functor.h"
+#include "kernels/pointwise/binary.h"
 
 namespace warptape {
 

@@ -1,5 +1,5 @@
-#include "kernels/common/binary_cases.h"
 #include "kernels/div/div.h"
+#include "kernels/pointwise/binary_cases.h"
 
 namespace warptape {
 

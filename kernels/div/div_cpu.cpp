@@ -1,6 +1,6 @@
 #include "kernels/div/div_functor.h"
 
-#include "kernels/common/binary_cpu.h"
+#include "kernels/pointwise/binary_cpu.h"
 
 namespace warptape {
 

@@ -1,6 +1,6 @@
 #pragma once
 #include "core/simt/host_device.h"
-#include "kernels/common/operands_read.h"
+#include "kernels/pointwise/operands_read.h"
 
 namespace warptape {
 

@@ -1,6 +1,6 @@
 #include "kernels/dropout/dropout.h"
 
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 

@@ -1,7 +1,7 @@
 #include "kernels/exp/exp.h"
 
-#include "kernels/common/unary.h"
 #include "kernels/exp/exp_functor.h"
+#include "kernels/pointwise/unary.h"
 
 namespace warptape {
 

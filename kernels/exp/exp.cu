@@ -1,6 +1,6 @@
 #include "kernels/exp/exp_functor.h"
 
-#include "kernels/common/unary.cuh"
+#include "kernels/pointwise/unary.cuh"
 
 namespace warptape {
 

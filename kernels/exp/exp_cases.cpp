@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/common/unary_cases.h"
+#include "kernels/pointwise/unary_cases.h"
 
 namespace warptape {
 

@@ -1,6 +1,6 @@
 #include "kernels/flatten/flatten.h"
 
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 

@@ -1,6 +1,6 @@
 #include "kernels/global_avg_pool2d/global_avg_pool2d.h"
 
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/primitives.h"
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 namespace {

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 #include "kernels/linear_relu_linear/linear_relu_linear.h"
 
 namespace warptape {

@@ -1,7 +1,7 @@
 #include "kernels/log/log.h"
 
-#include "kernels/common/unary.h"
 #include "kernels/log/log_functor.h"
+#include "kernels/pointwise/unary.h"
 
 namespace warptape {
 

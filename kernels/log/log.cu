@@ -1,6 +1,6 @@
 #include "kernels/log/log_functor.h"
 
-#include "kernels/common/unary.cuh"
+#include "kernels/pointwise/unary.cuh"
 
 namespace warptape {
 

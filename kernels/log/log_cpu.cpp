@@ -1,6 +1,6 @@
 #include "kernels/log/log_functor.h"
 
-#include "kernels/common/unary_cpu.h"
+#include "kernels/pointwise/unary_cpu.h"
 
 namespace warptape {
 

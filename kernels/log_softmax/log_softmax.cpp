@@ -1,7 +1,7 @@
 #include "kernels/log_softmax/log_softmax.h"
 
-#include "kernels/common/softmax_op.h"
 #include "kernels/log_softmax/log_softmax_functor.h"
+#include "kernels/softmax/softmax_op.h"
 
 namespace warptape {
 

@@ -1,5 +1,5 @@
-#include "kernels/common/softmax_cpu.h"
 #include "kernels/log_softmax/log_softmax_functor.h"
+#include "kernels/softmax/softmax_cpu.h"
 
 namespace warptape {
 

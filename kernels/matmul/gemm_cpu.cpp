@@ -1,8 +1,8 @@
 #include <vector>
 
 #include "core/parallel.h"
-#include "kernels/common/onednn.h"
 #include "kernels/matmul/gemm.h"
+#include "kernels/vendor/onednn.h"
 
 namespace warptape {
 

@@ -11,9 +11,9 @@
 #include "core/error.h"
 #include "core/simt/bfloat16.h"
 #include "core/storage.h"
-#include "kernels/common/gpu_libraries.h"
-#include "kernels/common/load_cublas.h"
 #include "kernels/matmul/gemm_cuda.h"
+#include "kernels/vendor/gpu_libraries.h"
+#include "kernels/vendor/load_cublas.h"
 
 namespace warptape {
 namespace {

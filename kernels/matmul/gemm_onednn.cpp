@@ -1,6 +1,6 @@
 #include "core/parallel.h"
-#include "kernels/common/onednn_common.h"
 #include "kernels/matmul/gemm.h"
+#include "kernels/vendor/onednn_common.h"
 
 namespace warptape {
 

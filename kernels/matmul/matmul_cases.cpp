@@ -1,7 +1,7 @@
 #include "kernels/matmul/matmul.h"
 
 #include "core/strided.h"
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 namespace {

@@ -3,8 +3,8 @@
 
 #include "core/error.h"
 #include "core/tensor.h"
-#include "kernels/common/plan_notes.h"
 #include "kernels/matrix/matrix.h"
+#include "kernels/matrix/plan_notes.h"
 
 namespace warptape::matrix {
 

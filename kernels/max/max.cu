@@ -1,7 +1,7 @@
 #include <limits>
 
-#include "kernels/common/reduce.cuh"
 #include "kernels/max/max_cuda.h"
+#include "kernels/reduce/reduce.cuh"
 
 namespace warptape::cuda {
 namespace {

@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "kernels/common/reduction_cases.h"
 #include "kernels/max/max.h"
+#include "kernels/reduce/reduction_cases.h"
 
 namespace warptape {
 

@@ -1,6 +1,6 @@
 #pragma once
 #include "core/tape.h"
-#include "kernels/common/dims.h"
+#include "kernels/reduce/dims.h"
 
 namespace warptape {
 

@@ -2,7 +2,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "kernels/common/pool.cuh"
+#include "kernels/pool/pool.cuh"
 
 namespace warptape::pool {
 

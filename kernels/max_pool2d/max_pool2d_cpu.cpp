@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/parallel.h"
-#include "kernels/common/clones.h"
+#include "kernels/max_pool2d/clones.h"
 #include "kernels/max_pool2d/max_pool2d_kernels.h"
 
 namespace warptape {

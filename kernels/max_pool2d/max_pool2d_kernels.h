@@ -2,8 +2,8 @@
 // x, y, dx, dy and the indices are channels-last.
 
 #include "core/tape.h"
-#include "kernels/common/pool_geometry.h"
 #include "kernels/max_pool2d/max_pool2d.h"
+#include "kernels/pool/pool_geometry.h"
 
 namespace warptape {
 

@@ -1,8 +1,8 @@
 #pragma once
 // The cases that max_pool2d and relu_max_pool2d share.
 
-#include "kernels/common/pool_cases.h"
 #include "kernels/max_pool2d/max_pool2d.h"
+#include "kernels/pool/pool_cases.h"
 
 namespace warptape {
 

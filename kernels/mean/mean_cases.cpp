@@ -1,7 +1,7 @@
 #include <numeric>
 
-#include "kernels/common/reduction_cases.h"
 #include "kernels/mean/mean.h"
+#include "kernels/reduce/reduction_cases.h"
 
 namespace warptape {
 

@@ -1,6 +1,6 @@
 #include "kernels/mse_loss/mse_loss_cuda.h"
 
-#include "kernels/common/sums.cuh"
+#include "kernels/reduce/sums.cuh"
 
 namespace warptape::cuda {
 namespace {

@@ -1,6 +1,6 @@
 #include "kernels/mse_loss/mse_loss.h"
 
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 

@@ -1,7 +1,7 @@
 #include "kernels/mse_loss/mse_loss_cuda.h"
 
-#include "kernels/common/reduce.h"
 #include "kernels/mse_loss/mse_loss_kernels.h"
+#include "kernels/reduce/reduce.h"
 
 namespace warptape {
 

@@ -1,6 +1,6 @@
 #pragma once
 #include "core/device/gpu.h"
-#include "kernels/common/reduce_plan.h"
+#include "kernels/reduce/reduce_plan.h"
 
 namespace warptape::cuda {
 

@@ -1,7 +1,7 @@
 #include "kernels/mul/mul.h"
 
-#include "kernels/common/binary.h"
 #include "kernels/mul/mul_functor.h"
+#include "kernels/pointwise/binary.h"
 
 namespace warptape {
 

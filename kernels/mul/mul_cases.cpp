@@ -1,5 +1,5 @@
-#include "kernels/common/binary_cases.h"
 #include "kernels/mul/mul.h"
+#include "kernels/pointwise/binary_cases.h"
 
 namespace warptape {
 

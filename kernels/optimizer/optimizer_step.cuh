@@ -4,9 +4,9 @@
 
 #include "core/simt/arrive.cuh"
 #include "core/simt/reduce.cuh"
-#include "kernels/common/launch_table.h"
-#include "kernels/common/robust_norm.h"
+#include "kernels/multi_tensor/launch_table.h"
 #include "kernels/optimizer/optimizer_step_cuda.h"
+#include "kernels/reduce/robust_norm.h"
 
 namespace warptape::optimizer_detail {
 

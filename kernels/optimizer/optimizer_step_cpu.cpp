@@ -2,8 +2,8 @@
 #include <vector>
 
 #include "core/parallel.h"
-#include "kernels/common/robust_norm.h"
 #include "kernels/optimizer/optimizer_step.h"
+#include "kernels/reduce/robust_norm.h"
 
 namespace warptape {
 namespace {

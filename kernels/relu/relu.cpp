@@ -1,6 +1,6 @@
 #include "kernels/relu/relu.h"
 
-#include "kernels/common/unary.h"
+#include "kernels/pointwise/unary.h"
 #include "kernels/relu/relu_functor.h"
 
 namespace warptape {

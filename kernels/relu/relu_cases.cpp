@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/common/unary_cases.h"
+#include "kernels/pointwise/unary_cases.h"
 
 namespace warptape {
 

@@ -1,6 +1,6 @@
 #include "kernels/reshape/reshape.h"
 
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 

@@ -1,7 +1,7 @@
 #include "kernels/softmax/softmax.h"
 
-#include "kernels/common/softmax_op.h"
 #include "kernels/softmax/softmax_functor.h"
+#include "kernels/softmax/softmax_op.h"
 
 namespace warptape {
 

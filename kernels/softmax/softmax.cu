@@ -1,5 +1,5 @@
-#include "kernels/common/softmax_op.cuh"
 #include "kernels/softmax/softmax_functor.h"
+#include "kernels/softmax/softmax_op.cuh"
 
 namespace warptape {
 

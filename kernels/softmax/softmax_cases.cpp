@@ -1,7 +1,7 @@
 #include <cmath>
 
-#include "kernels/common/softmax_cases.h"
 #include "kernels/softmax/softmax.h"
+#include "kernels/softmax/softmax_cases.h"
 
 namespace warptape {
 

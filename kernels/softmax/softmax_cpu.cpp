@@ -1,4 +1,4 @@
-#include "kernels/common/softmax_cpu.h"
+#include "kernels/softmax/softmax_cpu.h"
 #include "kernels/softmax/softmax_functor.h"
 
 namespace warptape {

@@ -1,6 +1,6 @@
 #include "kernels/sub/sub.h"
 
-#include "kernels/common/binary.h"
+#include "kernels/pointwise/binary.h"
 #include "kernels/sub/sub_functor.h"
 
 namespace warptape {

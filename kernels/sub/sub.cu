@@ -1,6 +1,6 @@
 #include "kernels/sub/sub_functor.h"
 
-#include "kernels/common/binary.cuh"
+#include "kernels/pointwise/binary.cuh"
 
 namespace warptape {
 

@@ -1,4 +1,4 @@
-#include "kernels/common/binary_cases.h"
+#include "kernels/pointwise/binary_cases.h"
 #include "kernels/sub/sub.h"
 
 namespace warptape {

@@ -1,6 +1,6 @@
 #include "kernels/sub/sub_functor.h"
 
-#include "kernels/common/binary_cpu.h"
+#include "kernels/pointwise/binary_cpu.h"
 
 namespace warptape {
 

@@ -1,4 +1,4 @@
-#include "kernels/common/sums.cuh"
+#include "kernels/reduce/sums.cuh"
 #include "kernels/sum/sum_cuda.h"
 
 namespace warptape::cuda {

@@ -1,6 +1,6 @@
 #include <numeric>
 
-#include "kernels/common/reduction_cases.h"
+#include "kernels/reduce/reduction_cases.h"
 #include "kernels/sum/sum.h"
 
 namespace warptape {

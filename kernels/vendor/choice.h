@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/common/gpu_libraries.h"
+#include "kernels/vendor/gpu_libraries.h"
 #include "kernels/vendor/product.h"
 
 namespace warptape {

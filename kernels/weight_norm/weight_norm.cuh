@@ -2,7 +2,7 @@
 // Fused weight norm: one pass over v forward, one over v and dw backward. What owns a row is in
 // weight_norm_geometry.h.
 
-#include "kernels/common/row_part.cuh"
+#include "kernels/rows/row_part.cuh"
 #include "kernels/weight_norm/weight_norm_row.cuh"
 #include "kernels/weight_norm/weight_norm_staged.cuh"
 

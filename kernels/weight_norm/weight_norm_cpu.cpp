@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "core/parallel.h"
-#include "kernels/common/robust_norm.h"
+#include "kernels/reduce/robust_norm.h"
 #include "kernels/weight_norm/weight_norm_kernels.h"
 
 namespace warptape {

@@ -12,7 +12,7 @@
 // - Unaligned: tensors that do not start at a multiple of 16 bytes (slices). A team per row reads
 //   it element by element, twice.
 
-#include "kernels/common/row_geometry.h"
+#include "kernels/rows/row_geometry.h"
 
 namespace warptape::weight_norm_detail {
 

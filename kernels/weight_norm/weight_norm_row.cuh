@@ -2,8 +2,8 @@
 // What weight norm computes of a row, once its sum is known. Norms and dot products accumulate in
 // double, elements are scaled in T.
 
-#include "kernels/common/launch_table.h"
-#include "kernels/common/robust_norm.h"
+#include "kernels/multi_tensor/launch_table.h"
+#include "kernels/reduce/robust_norm.h"
 #include "kernels/weight_norm/weight_norm_cuda.h"
 #include "kernels/weight_norm/weight_norm_geometry.h"
 

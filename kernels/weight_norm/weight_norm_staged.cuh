@@ -2,7 +2,7 @@
 // Weight norm of short rows, through shared memory.
 
 #include "core/simt/reduce.cuh"
-#include "kernels/common/staged_rows.cuh"
+#include "kernels/rows/staged_rows.cuh"
 #include "kernels/weight_norm/weight_norm_row.cuh"
 
 namespace warptape::weight_norm_detail {

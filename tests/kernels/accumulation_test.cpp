@@ -8,9 +8,9 @@
 
 #include "core/primitives.h"
 #include "core/tape.h"
-#include "kernels/common/gpu_libraries.h"
-#include "kernels/common/onednn.h"
 #include "kernels/ops.h"
+#include "kernels/vendor/gpu_libraries.h"
+#include "kernels/vendor/onednn.h"
 #include "tests/kernels/devices.h"
 
 namespace warptape {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/tensor.h"
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 

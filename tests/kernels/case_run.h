@@ -2,7 +2,7 @@
 // One run of a case and its backward pass, and the gradients that a test wants of it.
 
 #include "core/tensor.h"
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 

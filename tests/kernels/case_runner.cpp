@@ -15,8 +15,8 @@
 #include <gtest/gtest.h>
 
 #include "core/tape.h"
-#include "kernels/common/case_tables.h"
-#include "kernels/common/onednn.h"
+#include "kernels/cases/case_tables.h"
+#include "kernels/vendor/onednn.h"
 #include "tests/kernels/case_inputs.h"
 #include "tests/kernels/case_variants.h"
 #include "tests/kernels/gradient_check.h"

@@ -1,5 +1,5 @@
 #pragma once
-#include "kernels/common/case.h"
+#include "kernels/cases/case.h"
 
 namespace warptape {
 

@@ -6,8 +6,8 @@
 #include "core/primitives.h"
 #include "core/random.h"
 #include "core/tape.h"
-#include "kernels/common/onednn.h"
 #include "kernels/ops.h"
+#include "kernels/vendor/onednn.h"
 
 namespace warptape {
 namespace {

@@ -10,8 +10,8 @@
 #include "core/primitives.h"
 #include "core/random.h"
 #include "core/tape.h"
-#include "kernels/common/onednn.h"
 #include "kernels/ops.h"
+#include "kernels/vendor/onednn.h"
 #include "tests/kernels/case_run.h"
 #include "tests/kernels/devices.h"
 

@@ -7,7 +7,7 @@
 #include "core/device/device.h"
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
-#include "kernels/common/onednn.h"
+#include "kernels/vendor/onednn.h"
 #include "tests/temporary_folder.h"
 #include "tests/tools/command_line.h"
 

@@ -6,9 +6,9 @@
 #include "core/simt/bfloat16.h"
 #include "emulator/device/emulated.h"
 #include "emulator/profile/profile.h"
-#include "kernels/common/plan_notes.h"
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
+#include "kernels/matrix/plan_notes.h"
 #include "tests/kernels/cuda/forced_plan.h"
 
 namespace warptape {

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "kernels/common/gpu_libraries.h"
 #include "kernels/conv2d/conv2d_cudnn.h"
+#include "kernels/vendor/gpu_libraries.h"
 
 namespace warptape {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "core/primitives.h"
 #include "core/random.h"
-#include "kernels/common/gpu_libraries.h"
 #include "kernels/conv2d/conv2d_kernels.h"
+#include "kernels/vendor/gpu_libraries.h"
 #include "tests/core/device/gpu_test.h"
 
 namespace warptape {

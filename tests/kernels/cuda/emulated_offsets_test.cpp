@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/common/pool.cuh"
+#include "kernels/pool/pool.cuh"
 
 namespace warptape {
 namespace {

@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include "emulator/device/dry_run.h"
 #include "core/primitives.h"
-#include "kernels/common/pool.cuh"
+#include "emulator/device/dry_run.h"
 #include "kernels/ops.h"
+#include "kernels/pool/pool.cuh"
 #include "tests/core/device/gpu_test.h"
 
 namespace warptape {

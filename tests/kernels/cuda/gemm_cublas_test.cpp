@@ -6,8 +6,8 @@
 
 #include "core/random.h"
 #include "core/tensor.h"
-#include "kernels/common/gpu_libraries.h"
 #include "kernels/matmul/gemm_cuda.h"
+#include "kernels/vendor/gpu_libraries.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/kernels/cuda/whole_numbers.h"
 

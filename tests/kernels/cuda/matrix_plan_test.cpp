@@ -4,13 +4,13 @@
 #include <gtest/gtest.h>
 
 #include "core/tape.h"
-#include "kernels/common/gpu_libraries.h"
-#include "kernels/common/plan_notes.h"
 #include "kernels/conv2d/conv2d_kernels.h"
 #include "kernels/linear/linear_kernels.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "kernels/matrix/plan.h"
+#include "kernels/matrix/plan_notes.h"
 #include "kernels/ops.h"
+#include "kernels/vendor/gpu_libraries.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/kernels/cuda/whole_numbers.h"
 

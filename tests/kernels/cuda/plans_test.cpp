@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "kernels/common/reduce.h"
-#include "kernels/common/row_geometry.h"
+#include "kernels/reduce/reduce.h"
+#include "kernels/rows/row_geometry.h"
 
 namespace warptape {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "core/primitives.h"
 #include "core/tape.h"
-#include "kernels/common/row_geometry.h"
 #include "kernels/ops.h"
+#include "kernels/rows/row_geometry.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/core/expect_throws.h"
 

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "kernels/argmax/argmax.h"
-#include "kernels/common/gpu_libraries.h"
+#include "kernels/vendor/gpu_libraries.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/tools/command_line.h"
 #include "tests/tools/tiny_data.h"

@@ -1,0 +1,59 @@
+#pragma once
+// The loops of a binary op: `template struct BinaryCpu<MyFunctor>;` in my_op_cpu.cpp compiles them.
+
+#include "core/parallel.h"
+#include "kernels/pointwise/binary.h"
+
+namespace warptape {
+
+template <class Functor>
+void BinaryCpu<Functor>::forward(const Tensor& a, const Tensor& b, Tensor& y) {
+  const StridedLoop<3> loop = binary_loop(a, b, y);
+  dispatch_floating(y.dtype(), [&]<class T>() {
+    const T* pa = a.data<T>();
+    const T* pb = b.data<T>();
+    T* to = y.mutable_data<T>();
+    parallel_for(loop.numel(), default_grain, [&](int64_t begin, int64_t end) {
+      loop.for_each_run(begin, end, [&](const auto& at, int64_t n, const auto& step) {
+        for (int64_t i = 0; i < n; ++i) {
+          to[at[0] + i * step[0]] =
+              Functor::forward(pa[at[1] + i * step[1]], pb[at[2] + i * step[2]]);
+        }
+      });
+    });
+  });
+}
+
+template <class Functor>
+void BinaryCpu<Functor>::backward(Side side, const Tensor& dy, const Tensor& a, const Tensor& b,
+                                  GradientTarget to) {
+  const Shape& shape = dy.shape();
+  const Reads reads = side == Side::A ? Functor::gradient_a_reads : Functor::gradient_b_reads;
+  const auto strides_in_dy = [&](const Tensor& x, bool is_read = true) {
+    return is_read ? broadcast_strides(x.shape(), x.memory_format(), shape) : Strides{};
+  };
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    const T* pdy = dy.data<T>();
+    const T* pa = reads_a(reads) ? a.data<T>() : nullptr;
+    const T* pb = reads_b(reads) ? b.data<T>() : nullptr;
+    T* out = to.buffer.mutable_data<T>();
+    const bool accumulate = to.mode == WriteMode::Accumulate;
+    strided_reduce<3>(
+        shape, dy.memory_format(), broadcast_dims(to.buffer.shape(), shape),
+        strides_in_dy(to.buffer),
+        {dy.strides(), strides_in_dy(a, reads_a(reads)), strides_in_dy(b, reads_b(reads))},
+        double{0},
+        [&](const std::array<int64_t, 3>& at) -> double {
+          const T va = pa != nullptr ? pa[at[1]] : T(0);
+          const T vb = pb != nullptr ? pb[at[2]] : T(0);
+          return side == Side::A ? Functor::gradient_a(pdy[at[0]], va, vb)
+                                 : Functor::gradient_b(pdy[at[0]], va, vb);
+        },
+        [](double sum, double value) { return sum + value; },
+        [&](int64_t at, double sum) {
+          out[at] = accumulate ? out[at] + static_cast<T>(sum) : static_cast<T>(sum);
+        });
+  });
+}
+
+}  // namespace warptape

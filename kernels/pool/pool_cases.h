@@ -1,0 +1,61 @@
+#pragma once
+// What the cases of the pooling ops share.
+
+#include <functional>
+
+#include "kernels/cases/case.h"
+#include "kernels/pool/pool_geometry.h"
+
+namespace warptape {
+
+// Reduces the elements of one window that lie in the image, in row-major order. `padded` counts the
+// window's elements in the image and its padding.
+using WindowFunction = std::function<double(const std::vector<double>& elements, int64_t padded)>;
+
+inline Tensor pool_reference(const Tensor& x, const PoolGeometry& g, const WindowFunction& reduce) {
+  const Plain in(x);
+  Plain y({g.batch, g.channels, g.out_height, g.out_width});
+  for (int64_t n = 0; n < g.batch; ++n) {
+    for (int64_t c = 0; c < g.channels; ++c) {
+      for (int64_t oh = 0; oh < g.out_height; ++oh) {
+        for (int64_t ow = 0; ow < g.out_width; ++ow) {
+          std::vector<double> elements;
+          int64_t padded = 0;
+          for (int64_t r = 0; r < g.kernel.height; ++r) {
+            for (int64_t s = 0; s < g.kernel.width; ++s) {
+              const int64_t h = oh * g.stride.height - g.padding.height + r * g.dilation.height;
+              const int64_t w = ow * g.stride.width - g.padding.width + s * g.dilation.width;
+              padded += h < g.height + g.padding.height && w < g.width + g.padding.width;
+              if (h >= 0 && h < g.height && w >= 0 && w < g.width) {
+                elements.push_back(in(n, c, h, w));
+              }
+            }
+          }
+          y(n, c, oh, ow) = reduce(elements, padded);
+        }
+      }
+    }
+  }
+  return y.tensor();
+}
+
+template <class Options>
+void add_pool_case(CaseTable& table, const char* name, const Shape& shape, const Options& options,
+                   Pair dilation, Fill fill, MemoryFormat format,
+                   const std::function<Tensor(const Operand&, Options)>& run,
+                   const WindowFunction& reduce) {
+  table.cases.push_back({.name = name,
+                         .inputs = {{.shape = shape, .fill = fill, .format = format}},
+                         .run = [=](const std::vector<Operand>& in) { return run(in[0], options); },
+                         .reference =
+                             [=](const std::vector<Tensor>& in) {
+                               const PoolGeometry geometry = make_pool_geometry(
+                                   "reference", in[0], options.kernel_size, options.stride,
+                                   options.padding, dilation, options.ceil_mode);
+                               return pool_reference(in[0], geometry, reduce);
+                             },
+                         .tolerance = Tolerance::Reduction,
+                         .flops = static_cast<double>(shape.numel())});
+}
+
+}  // namespace warptape

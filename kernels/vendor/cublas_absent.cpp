@@ -1,0 +1,28 @@
+// Stands for every *_cublas.cpp in a build without cuBLASLt.
+
+#include "core/simt/bfloat16.h"
+#include "kernels/matmul/gemm_cuda.h"
+#include "kernels/vendor/gpu_libraries.h"
+
+namespace warptape {
+
+const GpuLibrary& cublas_library() {
+  static const auto* absent = new GpuLibrary{"", WARPTAPE_CUBLAS_ABSENT};
+  return *absent;
+}
+
+template <class T>
+bool gemm_cublas(const char*, const GemmProblem&, const T*, const T*, const GemmEpilogue<T>&, T*) {
+  count_gpu_library_call();
+  return false;
+}
+
+template bool gemm_cublas(const char*, const GemmProblem&, const float*, const float*,
+                          const GemmEpilogue<float>&, float*);
+template bool gemm_cublas(const char*, const GemmProblem&, const double*, const double*,
+                          const GemmEpilogue<double>&, double*);
+template bool gemm_cublas(const char*, const GemmProblem&, const simt::bfloat16*,
+                          const simt::bfloat16*, const GemmEpilogue<simt::bfloat16>&,
+                          simt::bfloat16*);
+
+}  // namespace warptape
