@@ -25,13 +25,13 @@ struct ImageData {
 };
 
 // Recognises the files that lie in `folder` or in one folder in it, any number of images from 1 on:
-//   IDX        train-images-idx3-ubyte, train-labels-idx1-ubyte and the same with t10k (also with a
-//   dot,
-//              train-images.idx3-ubyte); the classes are the largest training label + 1, at least 2
-//   CIFAR-10   data_batch_1.bin and on, in the order of their numbers, and test_batch.bin
-//   CIFAR-100  train.bin and test.bin; the fine labels
-// `classes` replaces these numbers, for labels that no training image has; all labels have to be
-// below it, and CIFAR's numbers are the least.
+//   IDX: train-images-idx3-ubyte, train-labels-idx1-ubyte and the same with t10k
+//   IDX with a dot: train-images.idx3-ubyte and so on
+//   CIFAR-10: data_batch_1.bin and on, in the order of their numbers, and test_batch.bin
+//   CIFAR-100: train.bin and test.bin; the fine labels
+// IDX has as many classes as its largest training label + 1, at least 2. `classes` replaces that
+// number and CIFAR's, for labels that no training image has: all labels have to be below it, and
+// CIFAR's numbers are the least.
 // Throws FileError for no such files, for two kinds of them, for missing parts and for any damage.
 ImageData load_image_data(const std::string& folder, std::optional<int64_t> classes = {});
 

@@ -23,7 +23,8 @@ class ScalarReader {
   virtual std::vector<double> pop() = 0;
   virtual size_t waiting() const = 0;  // pushes not popped yet
 
-  // How many pushes to let wait: more queued steps than these bring nothing.
+  // How many pushes may wait before the caller pops one: with 1 the device has the next step to
+  // work on while the host reads this one; on the CPU 0.
   virtual size_t worth_waiting() const = 0;
 };
 

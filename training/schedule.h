@@ -11,14 +11,19 @@ enum class ScheduleKind { Constant, Step, Cosine };
 
 struct ScheduleOptions {
   ScheduleKind kind = ScheduleKind::Constant;
-  std::optional<int64_t> step_size = {};  // Step, required: times gamma every so many (StepLR)
+
+  // Step (StepLR): the rate is multiplied by gamma every step_size steps. step_size is required.
+  std::optional<int64_t> step_size = {};
   double gamma = 0.1;
-  // Cosine: steps after the warm-up until min_lr (CosineAnnealingLR's T_max). train_classifier
-  // takes all steps of its run where none are given.
+
+  // Cosine (CosineAnnealingLR): the rate falls to min_lr over total_steps steps, its T_max, and
+  // stays there. train_classifier takes all steps of its run where none are given.
   std::optional<int64_t> total_steps = {};
-  double min_lr = 0;         // Cosine: stays there afterwards
-  int64_t warmup_steps = 0;  // linear from lr * warmup_start_factor (LinearLR); the schedule
-  double warmup_start_factor = 0.1;  // proper starts after it
+  double min_lr = 0;
+
+  // Warm-up (LinearLR), before any of these: the rate rises from lr * warmup_start_factor to lr.
+  int64_t warmup_steps = 0;
+  double warmup_start_factor = 0.1;
 };
 
 // The rate of a step, counted from 0, of a schedule that starts from the rate `lr`. ValueError if

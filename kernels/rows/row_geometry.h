@@ -54,14 +54,19 @@ struct Extents {
   WARPTAPE_HOST_DEVICE int64_t count() const { return outer * inner; }  // of rows
 };
 
-// - Team: rows are contiguous; `lanes` threads own one, a part of a warp, a warp or the block, and
-//   hold it in registers. Longer rows than a block can hold are read twice.
-// - Staged: contiguous rows too short and too odd for 16-byte accesses of their own. A block copies
-//   several at once to shared memory in 16-byte accesses; then a thread owns a row, or a warp.
-// - Columns: rows are `inner` elements apart from step to step. A warp is `lanes` threads wide
-//   along the inner dimension, one pack of columns each, and 32 / lanes steps of the rows high; a
-//   block is `across` by `down` warps. Rows of more than column_steps per thread are read twice.
-enum class Layout : int { Team, Staged, Columns };
+// Which threads own a row.
+enum class Layout : int {
+  // Rows are contiguous. `lanes` threads own one (a part of a warp, a warp or the block) and hold
+  // it in registers. Rows that no block can hold are read twice.
+  Team,
+  // Contiguous rows, too short and too odd for 16-byte accesses of their own. A block copies
+  // several at once to shared memory in 16-byte accesses; then a thread owns a row, or a warp.
+  Staged,
+  // Rows are `inner` elements apart from step to step. A warp is `lanes` threads wide along the
+  // inner dimension, one pack of columns each, and 32 / lanes steps of the rows high. A block is
+  // `across` by `down` warps. Rows of more than column_steps per thread are read twice.
+  Columns
+};
 
 // Where rows are long and few, several blocks share one, a chunk of its length each: a first launch
 // leaves the state of every chunk, a second one combines them and gives the values.

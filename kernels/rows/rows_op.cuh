@@ -3,28 +3,18 @@
 // and then, element by element, an output of the same shape. row_geometry.h says who owns a row. An
 // Op, a struct that is a kernel argument, has
 //
-//   using Element;
-//   static constexpr int inputs
-//       how many tensors are read
-//   struct Block
-//       what a thread keeps for all rows of its block
-//   struct Row
-//       of a thread's part of a row; has a member `state` of a type State
-//   Block prepare() const
-//       all threads of the block call it together
-//   static State identity()
-//       of no elements
-//   void begin(int64_t row, bool leads, Row&) const
-//       leads: for one thread of all those on the row
-//   void add(Row&, const Block&, const Items& items) const
-//       items(visit) calls visit(index, values) for this thread's elements
-//   static State combine(State a, State b)
-//       commutative
-//   void complete(Row&, Block&, bool leads) const
-//       the row's state is in all its threads
-//   Element value(const Row&, const Block&, int64_t index, values) const
-//   void finish(Block&, Part) const
-//       all threads of the block, at the end
+//   Element: the type of an element
+//   inputs: how many tensors are read, a static constexpr int
+//   Block: what a thread keeps for all rows of its block
+//   Row: what it keeps of its part of a row; has a member `state` of a type State
+//   Block prepare() const: all threads of the block call it together
+//   static State identity(): the state of no elements
+//   void begin(int64_t row, bool leads, Row&) const: one thread of those on the row leads
+//   void add(Row&, Block&, items) const: items(visit) calls visit(index, values) for the thread's
+//   static State combine(State a, State b): of both; commutative
+//   void complete(Row&, Block&, bool leads) const: the row's state is in all its threads
+//   Element value(const Row&, const Block&, int64_t index, values) const: what is written
+//   void finish(const Block&, Part) const: all threads of the block call it together, at the end
 //
 // A row that is divided goes through two launches: prepare, begin, add and finish(States) in the
 // first, prepare, begin, complete, value and finish(Values) in the second. Its thread leads in the

@@ -144,8 +144,9 @@ __device__ void backward_team(const WeightNormBackward<T>& weight, int lanes, un
 
 // ---- kernels ----------------------------------------------------------------------------------
 
-// All weights of a model whose rows stay on chip. blockDim.x is a multiple of every team's size.
-// Packed: all tensors start at multiples of 16 bytes.
+// One launch for all weights of a model whose rows fit into registers or shared memory; a block
+// works on one of them. blockDim.x is a multiple of the threads that own a row of any of them. All
+// tensors start at multiples of 16 bytes (weight_norm_unaligned.cuh serves the others).
 template <class T>
 __global__ void __launch_bounds__(max_threads)
     weight_norm_forward(const Table<WeightNormForward<T>> __grid_constant__ table) {

@@ -127,7 +127,7 @@ __device__ void forward_staged(const WeightNormForward<T>& weight, const Geometr
   }
 }
 
-// Both: dw becomes dv.
+// Puts dv in dw's place in shared memory. A warp owns several rows, one after the other.
 template <class T>
 __device__ void gradient_of_rows_by_warps(const WeightNormBackward<T>& weight, int64_t first,
                                           int rows, const T* v, T* dw, double* dots,

@@ -1,13 +1,12 @@
-// Runs the case tables, on every device that this build has and the op has kernels for. A case is
-// checked
-// - forward in float32 and float64 against its reference, with buffers poisoned by NaN, with and
-// without
-//   a tape and, in float32 on the CPU, with and without oneDNN;
-// - backward in float64 by central differences, for gradients that are written and that are added
-// to;
-// - with an input that wants no gradient, and with one tensor as two inputs where shapes allow;
-// - once more with tensors that begin one element behind an aligned address, and with inputs of
-//   rank 3 and more in both memory formats (case_variants.h).
+// Runs the case tables, on every device that this build has and the op has kernels for. What is
+// checked of a case:
+// - forward against its reference, in float32 and float64, with buffers that hold NaN
+// - the same with a tape and without, and in float32 on the CPU with oneDNN and without
+// - backward in float64 by central differences, for gradients that are written or added to
+// - with an input that wants no gradient
+// - with one tensor as two inputs, where shapes allow that
+// - with tensors that begin one element behind an aligned address (case_variants.h)
+// - with inputs of rank 3 and more in both memory formats
 // An op without kernels for "cuda" has to say so.
 
 #include "tests/kernels/case_runner.h"
