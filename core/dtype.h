@@ -1,96 +1,125 @@
 #pragma once
-// Element types and how a run-time type becomes a compile-time one.
+// Element types and how a run-time type becomes a compile-time one. The types themselves are listed
+// in element_types.h.
 
 #include <cstdint>
 #include <iosfwd>
 #include <string>
 #include <type_traits>
 
+#include "core/element_types.h"
 #include "core/error.h"
 
 namespace warptape {
 
-enum class DType : uint8_t { Float32, Float64, UInt8, Int64 };
+enum class DType : uint8_t {
+#define WARPTAPE_DTYPE(dtype, T, name) dtype,
+  WARPTAPE_DTYPES(WARPTAPE_DTYPE)
+#undef WARPTAPE_DTYPE
+};
 
-inline constexpr DType float32 = DType::Float32;
-inline constexpr DType float64 = DType::Float64;
-inline constexpr DType uint8 = DType::UInt8;
-inline constexpr DType int64 = DType::Int64;
+// float32, float64, ...
+#define WARPTAPE_DTYPE(dtype, T, name) inline constexpr DType name = DType::dtype;
+WARPTAPE_DTYPES(WARPTAPE_DTYPE)
+#undef WARPTAPE_DTYPE
 
-constexpr int64_t size_of(DType dtype) {
-  switch (dtype) {
-    case DType::Float32:
-      return 4;
-    case DType::UInt8:
-      return 1;
-    case DType::Float64:
-    case DType::Int64:
-      return 8;
+constexpr int64_t size_of(DType of) {
+  switch (of) {
+#define WARPTAPE_DTYPE(dtype, T, name) \
+  case DType::dtype:                   \
+    return sizeof(T);
+    WARPTAPE_DTYPES(WARPTAPE_DTYPE)
+#undef WARPTAPE_DTYPE
   }
   return 0;
 }
 
-constexpr bool is_floating(DType dtype) {
-  return dtype == DType::Float32 || dtype == DType::Float64;
+constexpr bool is_floating(DType of) {
+  switch (of) {
+#define WARPTAPE_DTYPE(dtype, T, name) case DType::dtype:
+    WARPTAPE_FLOATING_DTYPES(WARPTAPE_DTYPE)
+#undef WARPTAPE_DTYPE
+    return true;
+    default:
+      return false;
+  }
 }
 
-constexpr const char* to_string(DType dtype) {
-  switch (dtype) {
-    case DType::Float32:
-      return "float32";
-    case DType::Float64:
-      return "float64";
-    case DType::UInt8:
-      return "uint8";
-    case DType::Int64:
-      return "int64";
+constexpr const char* to_string(DType of) {
+  switch (of) {
+#define WARPTAPE_DTYPE(dtype, T, name) \
+  case DType::dtype:                   \
+    return #name;
+    WARPTAPE_DTYPES(WARPTAPE_DTYPE)
+#undef WARPTAPE_DTYPE
   }
   return "?";
 }
 
 std::ostream& operator<<(std::ostream& out, DType dtype);
 
+// "float32 or float64", for messages: the names, each behind " or ", and without the first of
+// these.
+#define WARPTAPE_DTYPE(dtype, T, name) " or " #name
+inline constexpr const char* floating_dtype_names = WARPTAPE_FLOATING_DTYPES(WARPTAPE_DTYPE) + 4;
+#undef WARPTAPE_DTYPE
+
+namespace detail {
+template <class T>
+inline constexpr bool is_element_type = false;
+template <class T>
+inline constexpr DType dtype_of_type{};
+#define WARPTAPE_DTYPE(dtype, T, name)             \
+  template <>                                      \
+  inline constexpr bool is_element_type<T> = true; \
+  template <>                                      \
+  inline constexpr DType dtype_of_type<T> = DType::dtype;
+WARPTAPE_DTYPES(WARPTAPE_DTYPE)
+#undef WARPTAPE_DTYPE
+}  // namespace detail
+
 // The DType of a C++ element type.
 template <class T>
 constexpr DType dtype_of() {
   using U = std::remove_cv_t<T>;
-  if constexpr (std::is_same_v<U, float>) {
-    return DType::Float32;
-  } else if constexpr (std::is_same_v<U, double>) {
-    return DType::Float64;
-  } else if constexpr (std::is_same_v<U, uint8_t>) {
-    return DType::UInt8;
-  } else {
-    static_assert(std::is_same_v<U, int64_t>, "not an element type of a Tensor");
-    return DType::Int64;
-  }
+  static_assert(detail::is_element_type<U>, "not an element type of a Tensor");
+  return detail::dtype_of_type<U>;
 }
 
 // Calls function.operator()<T>() with the element type of a floating dtype.
 template <class F>
-decltype(auto) dispatch_floating(DType dtype, F&& function) {
-  check<DTypeError>(is_floating(dtype), "dtype: got {}, wanted float32 or float64",
-                    to_string(dtype));
-  if (dtype == DType::Float64) {
-    return function.template operator()<double>();
+decltype(auto) dispatch_floating(DType of, F&& function) {
+  switch (of) {
+#define WARPTAPE_DTYPE(dtype, T, name) \
+  case DType::dtype:                   \
+    return function.template operator()<T>();
+    WARPTAPE_FLOATING_DTYPES(WARPTAPE_DTYPE)
+#undef WARPTAPE_DTYPE
+    default:
+      throw DTypeError(
+          fmt::format("dtype: got {}, wanted {}", to_string(of), floating_dtype_names));
   }
-  return function.template operator()<float>();
 }
 
-// The same for every dtype.
+// Calls it with each of these types: for lists of tensors of any floating dtype.
 template <class F>
-decltype(auto) dispatch_all(DType dtype, F&& function) {
-  switch (dtype) {
-    case DType::UInt8:
-      return function.template operator()<uint8_t>();
-    case DType::Int64:
-      return function.template operator()<int64_t>();
-    case DType::Float64:
-      return function.template operator()<double>();
-    case DType::Float32:
-      break;
+void for_each_floating(F&& function) {
+#define WARPTAPE_DTYPE(dtype, T, name) function.template operator()<T>();
+  WARPTAPE_FLOATING_DTYPES(WARPTAPE_DTYPE)
+#undef WARPTAPE_DTYPE
+}
+
+// As dispatch_floating, for every dtype.
+template <class F>
+decltype(auto) dispatch_all(DType of, F&& function) {
+  switch (of) {
+#define WARPTAPE_DTYPE(dtype, T, name) \
+  case DType::dtype:                   \
+    return function.template operator()<T>();
+    WARPTAPE_DTYPES(WARPTAPE_DTYPE)
+#undef WARPTAPE_DTYPE
   }
-  return function.template operator()<float>();
+  throw DTypeError(fmt::format("dtype: got {}, which is none", static_cast<int>(of)));
 }
 
 }  // namespace warptape

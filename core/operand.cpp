@@ -9,8 +9,8 @@ void check_defined(const char* op, const Operand& x) {
 
 void check_floating(const char* op, const Operand& x) {
   check_defined(op, x);
-  check<DTypeError>(is_floating(x.dtype()), x.site(),
-                    "[{}] dtype: got {}, wanted float32 or float64", op, to_string(x.dtype()));
+  check<DTypeError>(is_floating(x.dtype()), x.site(), "[{}] dtype: got {}, wanted {}", op,
+                    to_string(x.dtype()), floating_dtype_names);
 }
 
 void check_rank(const char* op, const Operand& x, int rank, const char* wanted) {

@@ -1,6 +1,7 @@
 #include "core/primitives_cuda.h"
 
 #include "core/cast.cuh"
+#include "core/element_types.h"
 #include "core/elementwise.cuh"
 #include "core/transpose.cuh"
 
@@ -139,24 +140,19 @@ void cast(gpu::StreamHandle stream, To* to, const From* from, int64_t n) {
   run_cast(stream, to, from, n);
 }
 
-template void fill(gpu::StreamHandle, float*, int64_t, float);
-template void fill(gpu::StreamHandle, double*, int64_t, double);
-template void fill(gpu::StreamHandle, uint8_t*, int64_t, uint8_t);
-template void fill(gpu::StreamHandle, int64_t*, int64_t, int64_t);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                  \
+  template void fill(gpu::StreamHandle, T*, int64_t, T);                      \
+  template void copy(gpu::StreamHandle, const StridedLoop<2>&, T*, const T*); \
+  template void add(gpu::StreamHandle, const StridedLoop<2>&, T*, const T*);
+WARPTAPE_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
-template void copy(gpu::StreamHandle, const StridedLoop<2>&, float*, const float*);
-template void copy(gpu::StreamHandle, const StridedLoop<2>&, double*, const double*);
-template void copy(gpu::StreamHandle, const StridedLoop<2>&, uint8_t*, const uint8_t*);
-template void copy(gpu::StreamHandle, const StridedLoop<2>&, int64_t*, const int64_t*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name) \
+  template void find_not_finite(gpu::StreamHandle, const T*, int64_t, int*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
-template void add(gpu::StreamHandle, const StridedLoop<2>&, float*, const float*);
-template void add(gpu::StreamHandle, const StridedLoop<2>&, double*, const double*);
-template void add(gpu::StreamHandle, const StridedLoop<2>&, uint8_t*, const uint8_t*);
-template void add(gpu::StreamHandle, const StridedLoop<2>&, int64_t*, const int64_t*);
-
-template void find_not_finite(gpu::StreamHandle, const float*, int64_t, int*);
-template void find_not_finite(gpu::StreamHandle, const double*, int64_t, int*);
-
+// From each type to each other.
 template void cast(gpu::StreamHandle, float*, const double*, int64_t);
 template void cast(gpu::StreamHandle, float*, const uint8_t*, int64_t);
 template void cast(gpu::StreamHandle, float*, const int64_t*, int64_t);

@@ -175,8 +175,8 @@ int32_t Tape::slot_of(const Operand& operand) {
 
 void Tape::watch(Tensor& x) {
   check_open("watch", {});
-  check<DTypeError>(is_floating(x.dtype()), "[watch] dtype: got {}, wanted float32 or float64",
-                    to_string(x.dtype()));
+  check<DTypeError>(is_floating(x.dtype()), "[watch] dtype: got {}, wanted {}",
+                    to_string(x.dtype()), floating_dtype_names);
   x.set_tape_handle({id_, add_slot(x, nullptr), true});
   slots_.back().leaf = true;
 }

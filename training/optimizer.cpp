@@ -42,9 +42,9 @@ void check_parameters(const char* who, const ParameterStates& parameters) {
                     "[{}] got no parameters: does the module list its members in fields()?", who);
   check_each_once(who, parameters);
   for (const auto& parameter : parameters) {
-    check<DTypeError>(is_floating(parameter->value.dtype()),
-                      "[{}] {}: got {}, wanted float32 or float64", who, describe(*parameter),
-                      to_string(parameter->value.dtype()));
+    check<DTypeError>(is_floating(parameter->value.dtype()), "[{}] {}: got {}, wanted {}", who,
+                      describe(*parameter), to_string(parameter->value.dtype()),
+                      floating_dtype_names);
   }
   const bool any = std::any_of(parameters.begin(), parameters.end(),
                                [](const auto& parameter) { return parameter->requires_grad; });

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "core/element_types.h"
 #include "kernels/reduce/reduce.cuh"
 
 namespace warptape::cuda {
@@ -60,8 +61,9 @@ void argmax(gpu::StreamHandle stream, const ReducePlan<1>& plan, const T* x, int
                          partials);
 }
 
-template void argmax(gpu::StreamHandle, const ReducePlan<1>&, const float*, int64_t*, Best<float>*);
-template void argmax(gpu::StreamHandle, const ReducePlan<1>&, const double*, int64_t*,
-                     Best<double>*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name) \
+  template void argmax(gpu::StreamHandle, const ReducePlan<1>&, const T*, int64_t*, Best<T>*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape::cuda

@@ -1,5 +1,6 @@
 #include "kernels/avg_pool2d/avg_pool2d.cuh"
 
+#include "core/element_types.h"
 #include "kernels/avg_pool2d/avg_pool2d_cuda.h"
 
 namespace warptape::cuda {
@@ -38,13 +39,10 @@ void avg_pool2d_backward(gpu::StreamHandle stream, const PoolGeometry& geometry,
   }
 }
 
-template void avg_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, const float*,
-                                 float*);
-template void avg_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, const double*,
-                                 double*);
-template void avg_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, bool, const float*,
-                                  float*);
-template void avg_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, bool, const double*,
-                                  double*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                    \
+  template void avg_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, const T*, T*); \
+  template void avg_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, bool, const T*, T*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape::cuda

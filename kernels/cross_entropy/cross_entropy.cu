@@ -1,5 +1,6 @@
 #include "kernels/cross_entropy/cross_entropy.cuh"
 
+#include "core/element_types.h"
 #include "core/elementwise.cuh"
 
 namespace warptape::cuda {
@@ -46,14 +47,12 @@ void scale_gradient(gpu::StreamHandle stream, int64_t n, const T* dy, const T* g
                    elementwise::Inputs<T, 2>{{dy, gradient}});
 }
 
-template void cross_entropy(gpu::StreamHandle, const rows::Plan&, const CrossEntropySettings&,
-                            const float*, const int64_t*, gpu::ErrorReport*,
-                            const CrossEntropyWorkspace&, float*, float*);
-template void cross_entropy(gpu::StreamHandle, const rows::Plan&, const CrossEntropySettings&,
-                            const double*, const int64_t*, gpu::ErrorReport*,
-                            const CrossEntropyWorkspace&, double*, double*);
-template void scale_gradient(gpu::StreamHandle, int64_t, const float*, const float*, float*, bool);
-template void scale_gradient(gpu::StreamHandle, int64_t, const double*, const double*, double*,
-                             bool);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                     \
+  template void cross_entropy(gpu::StreamHandle, const rows::Plan&, const CrossEntropySettings&, \
+                              const T*, const int64_t*, gpu::ErrorReport*,                       \
+                              const CrossEntropyWorkspace&, T*, T*);                             \
+  template void scale_gradient(gpu::StreamHandle, int64_t, const T*, const T*, T*, bool);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape::cuda

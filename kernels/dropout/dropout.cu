@@ -4,6 +4,7 @@
 #include "kernels/dropout/dropout_cuda.h"
 
 #include "core/device/launch.h"
+#include "core/element_types.h"
 #include "core/elementwise_places.h"
 #include "core/simt/packs.cuh"
 
@@ -144,9 +145,10 @@ void dropout(gpu::StreamHandle stream, const DropoutExtents& extents, const T* x
   }
 }
 
-template void dropout(gpu::StreamHandle, const DropoutExtents&, const float*, uint64_t, float,
-                      const RandomStream&, float*, bool);
-template void dropout(gpu::StreamHandle, const DropoutExtents&, const double*, uint64_t, double,
-                      const RandomStream&, double*, bool);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                             \
+  template void dropout(gpu::StreamHandle, const DropoutExtents&, const T*, uint64_t, T, \
+                        const RandomStream&, T*, bool);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape::cuda

@@ -40,9 +40,8 @@ void check_arguments(const Tensor& images, const Tensor& labels, const Tensor& i
   check<ValueError>(transform.mean.size() == count && transform.std.size() == count,
                     "[image_batch] mean and std: got {} and {} values, wanted {} (one per channel)",
                     transform.mean.size(), transform.std.size(), channels);
-  check<DTypeError>(is_floating(transform.dtype),
-                    "[image_batch] dtype: got {}, wanted float32 or float64",
-                    to_string(transform.dtype));
+  check<DTypeError>(is_floating(transform.dtype), "[image_batch] dtype: got {}, wanted {}",
+                    to_string(transform.dtype), floating_dtype_names);
 }
 
 void check_indices(const Tensor& indices, int64_t count) {

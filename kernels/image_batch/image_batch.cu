@@ -1,3 +1,4 @@
+#include "core/element_types.h"
 #include "kernels/image_batch/image_batch.cuh"
 
 #include <algorithm>
@@ -60,9 +61,10 @@ void image_batch(gpu::StreamHandle stream, const ImageBatchShape& shape, const u
   run(stream, shape, bands, images, labels, indices, to, to_labels, report);
 }
 
-template void image_batch(gpu::StreamHandle, const ImageBatchShape&, const uint8_t*, const int64_t*,
-                          const int64_t*, float*, int64_t*, gpu::ErrorReport*);
-template void image_batch(gpu::StreamHandle, const ImageBatchShape&, const uint8_t*, const int64_t*,
-                          const int64_t*, double*, int64_t*, gpu::ErrorReport*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                           \
+  template void image_batch(gpu::StreamHandle, const ImageBatchShape&, const uint8_t*, \
+                            const int64_t*, const int64_t*, T*, int64_t*, gpu::ErrorReport*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape::cuda

@@ -1,9 +1,11 @@
+#include "core/element_types.h"
 #include "kernels/log_softmax/log_softmax_functor.h"
 #include "kernels/softmax/softmax_op.cuh"
 
 namespace warptape {
 
-template struct SoftmaxCuda<LogSoftmaxFunctor, float>;
-template struct SoftmaxCuda<LogSoftmaxFunctor, double>;
+#define WARPTAPE_INSTANTIATE(dtype, T, name) template struct SoftmaxCuda<LogSoftmaxFunctor, T>;
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape

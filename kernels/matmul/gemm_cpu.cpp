@@ -1,5 +1,6 @@
 #include <vector>
 
+#include "core/element_types.h"
 #include "core/parallel.h"
 #include "kernels/matmul/gemm.h"
 #include "kernels/vendor/onednn.h"
@@ -53,10 +54,10 @@ void gemm_reference(bool transpose_a, bool transpose_b, int64_t m, int64_t n, in
   });
 }
 
-template void gemm_reference(bool, bool, int64_t, int64_t, int64_t, const float*, const float*,
-                             bool, float*);
-template void gemm_reference(bool, bool, int64_t, int64_t, int64_t, const double*, const double*,
-                             bool, double*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name) \
+  template void gemm_reference(bool, bool, int64_t, int64_t, int64_t, const T*, const T*, bool, T*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const double* a,
           const double* b, bool accumulate, double* c) {

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "core/device/gpu.h"
+#include "core/element_types.h"
 #include "core/error.h"
 #include "core/simt/bfloat16.h"
 #include "core/storage.h"
@@ -272,12 +273,13 @@ bool gemm_cublas(const char* name, const GemmProblem& problem, const T* a, const
   return gemms != nullptr && gemms->run(name, problem, a, b, epilogue, c);
 }
 
-template bool gemm_cublas(const char*, const GemmProblem&, const float*, const float*,
-                          const GemmEpilogue<float>&, float*);
-template bool gemm_cublas(const char*, const GemmProblem&, const double*, const double*,
-                          const GemmEpilogue<double>&, double*);
 template bool gemm_cublas(const char*, const GemmProblem&, const simt::bfloat16*,
                           const simt::bfloat16*, const GemmEpilogue<simt::bfloat16>&,
                           simt::bfloat16*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                     \
+  template bool gemm_cublas(const char*, const GemmProblem&, const T*, const T*, \
+                            const GemmEpilogue<T>&, T*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape

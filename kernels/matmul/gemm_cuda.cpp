@@ -1,5 +1,6 @@
 #include "kernels/matmul/gemm_cuda.h"
 
+#include "core/element_types.h"
 #include "core/primitives_cuda.h"
 #include "core/strided.h"
 #include "kernels/matrix/matrix.h"
@@ -127,9 +128,10 @@ void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T
   }
 }
 
-template void gemm_cuda(const char*, const GemmProblem&, const float*, const float*,
-                        const GemmEpilogue<float>&, float*);
-template void gemm_cuda(const char*, const GemmProblem&, const double*, const double*,
-                        const GemmEpilogue<double>&, double*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                   \
+  template void gemm_cuda(const char*, const GemmProblem&, const T*, const T*, \
+                          const GemmEpilogue<T>&, T*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape

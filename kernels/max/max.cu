@@ -1,5 +1,6 @@
 #include <limits>
 
+#include "core/element_types.h"
 #include "kernels/max/max_cuda.h"
 #include "kernels/reduce/reduce.cuh"
 
@@ -93,15 +94,13 @@ void max_backward(gpu::StreamHandle stream, const StridedLoop<4>& loop, const T*
                    elementwise::Inputs<T, 3>{{x, y, share}});
 }
 
-template void max_forward(gpu::StreamHandle, const ReducePlan<1>&, const float*, float*, float*);
-template void max_forward(gpu::StreamHandle, const ReducePlan<1>&, const double*, double*, double*);
-template void max_shares(gpu::StreamHandle, const ReducePlan<2>&, const float*, const float*,
-                         const float*, float*, int64_t*);
-template void max_shares(gpu::StreamHandle, const ReducePlan<2>&, const double*, const double*,
-                         const double*, double*, int64_t*);
-template void max_backward(gpu::StreamHandle, const StridedLoop<4>&, const float*, const float*,
-                           const float*, bool, float*);
-template void max_backward(gpu::StreamHandle, const StridedLoop<4>&, const double*, const double*,
-                           const double*, bool, double*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                      \
+  template void max_forward(gpu::StreamHandle, const ReducePlan<1>&, const T*, T*, T*);           \
+  template void max_shares(gpu::StreamHandle, const ReducePlan<2>&, const T*, const T*, const T*, \
+                           T*, int64_t*);                                                         \
+  template void max_backward(gpu::StreamHandle, const StridedLoop<4>&, const T*, const T*,        \
+                             const T*, bool, T*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape::cuda

@@ -1,5 +1,6 @@
 #include "kernels/max_pool2d/max_pool2d_cuda.h"
 
+#include "core/element_types.h"
 #include "kernels/max_pool2d/max_pool2d.cuh"
 
 namespace warptape::cuda {
@@ -46,22 +47,20 @@ void max_pool2d_backward(gpu::StreamHandle stream, const PoolGeometry& geometry,
   pool::run_backward<1>(name, stream, geometry, source, dx);
 }
 
-template void max_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, const float*, float*,
-                                 uint8_t*);
-template void max_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, const float*, float*,
-                                 int64_t*);
-template void max_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, const double*,
-                                 double*, uint8_t*);
-template void max_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, const double*,
-                                 double*, int64_t*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                   \
+  template void max_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, const T*, T*, \
+                                   uint8_t*);                                                  \
+  template void max_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, const T*, T*, \
+                                   int64_t*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
-template void max_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, const float*,
-                                  const uint8_t*, float*);
-template void max_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, const float*,
-                                  const int64_t*, float*);
-template void max_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, const double*,
-                                  const uint8_t*, double*);
-template void max_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, const double*,
-                                  const int64_t*, double*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                          \
+  template void max_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, const T*, \
+                                    const uint8_t*, T*);                              \
+  template void max_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, const T*, \
+                                    const int64_t*, T*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape::cuda

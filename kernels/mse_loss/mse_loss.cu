@@ -1,5 +1,6 @@
 #include "kernels/mse_loss/mse_loss_cuda.h"
 
+#include "core/element_types.h"
 #include "kernels/reduce/sums.cuh"
 
 namespace warptape::cuda {
@@ -41,13 +42,12 @@ void mse_loss_backward(gpu::StreamHandle stream, int64_t n, const T* dy, const T
                    elementwise::Inputs<T, 3>{{dy, input, target}});
 }
 
-template void mse_loss_forward(gpu::StreamHandle, const ReducePlan<2>&, const float*, const float*,
-                               double, float*, double*);
-template void mse_loss_forward(gpu::StreamHandle, const ReducePlan<2>&, const double*,
-                               const double*, double, double*, double*);
-template void mse_loss_backward(gpu::StreamHandle, int64_t, const float*, const float*,
-                                const float*, double, bool, float*);
-template void mse_loss_backward(gpu::StreamHandle, int64_t, const double*, const double*,
-                                const double*, double, bool, double*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                  \
+  template void mse_loss_forward(gpu::StreamHandle, const ReducePlan<2>&, const T*, const T*, \
+                                 double, T*, double*);                                        \
+  template void mse_loss_backward(gpu::StreamHandle, int64_t, const T*, const T*, const T*,   \
+                                  double, bool, T*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape::cuda

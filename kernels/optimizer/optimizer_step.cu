@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/device/launch.h"
+#include "core/element_types.h"
 
 namespace warptape {
 namespace {
@@ -83,7 +84,7 @@ void launch_scale(std::span<const SpanEntry<T>> entries, const double* result,
   });
 }
 
-#define WARPTAPE_INSTANTIATE(T)                                                             \
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                \
   template void launch_optimizer_step<T, SgdRule>(std::span<const UpdateEntry<T>>,          \
                                                   const SgdConstants&, const double*,       \
                                                   unsigned long long*, gpu::StreamHandle);  \
@@ -92,9 +93,8 @@ void launch_scale(std::span<const SpanEntry<T>> entries, const double* result,
                                                    unsigned long long*, gpu::StreamHandle); \
   template int64_t launch_chunk_norms<T>(std::span<const SpanEntry<const T>>, double*,      \
                                          gpu::StreamHandle);                                \
-  template void launch_scale<T>(std::span<const SpanEntry<T>>, const double*, gpu::StreamHandle)
-WARPTAPE_INSTANTIATE(float);
-WARPTAPE_INSTANTIATE(double);
+  template void launch_scale<T>(std::span<const SpanEntry<T>>, const double*, gpu::StreamHandle);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape

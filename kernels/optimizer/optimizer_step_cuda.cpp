@@ -33,8 +33,7 @@ void step_dtype(std::span<ParameterUpdate> updates, const Constants& constants, 
 
 template <template <class> class Rule, class Constants>
 void step_all(std::span<ParameterUpdate> updates, const Constants& constants, StepState& state) {
-  step_dtype<float, Rule>(updates, constants, state);
-  step_dtype<double, Rule>(updates, constants, state);
+  for_each_floating([&]<class T>() { step_dtype<T, Rule>(updates, constants, state); });
 }
 
 template <class T, class Element>
@@ -72,8 +71,9 @@ void clip_factor_cuda(std::span<const Tensor> tensors, double max_norm, Tensor& 
   Tensor partial = Tensor::empty({count}, float64, result.device());
   auto* sums = partial.mutable_data<double>();
   const gpu::StreamHandle stream = gpu::current_stream();
-  sums += launch_chunk_norms<float>(entries_of<float, const float>(tensors), sums, stream);
-  launch_chunk_norms<double>(entries_of<double, const double>(tensors), sums, stream);
+  for_each_floating([&]<class T>() {
+    sums += launch_chunk_norms<T>(entries_of<T, const T>(tensors), sums, stream);
+  });
   launch_clip_factor(partial.data<double>(), count, max_norm, result.mutable_data<double>(),
                      stream);
 }
@@ -81,8 +81,7 @@ void clip_factor_cuda(std::span<const Tensor> tensors, double max_norm, Tensor& 
 void scale_by_factor_cuda(std::span<Tensor> tensors, const Tensor& result) {
   const auto* factor = result.data<double>();
   const gpu::StreamHandle stream = gpu::current_stream();
-  launch_scale<float>(entries_of<float, float>(tensors), factor, stream);
-  launch_scale<double>(entries_of<double, double>(tensors), factor, stream);
+  for_each_floating([&]<class T>() { launch_scale<T>(entries_of<T, T>(tensors), factor, stream); });
 }
 
 }  // namespace warptape

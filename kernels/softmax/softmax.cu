@@ -1,9 +1,11 @@
+#include "core/element_types.h"
 #include "kernels/softmax/softmax_functor.h"
 #include "kernels/softmax/softmax_op.cuh"
 
 namespace warptape {
 
-template struct SoftmaxCuda<SoftmaxFunctor, float>;
-template struct SoftmaxCuda<SoftmaxFunctor, double>;
+#define WARPTAPE_INSTANTIATE(dtype, T, name) template struct SoftmaxCuda<SoftmaxFunctor, T>;
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape

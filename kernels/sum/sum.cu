@@ -1,3 +1,4 @@
+#include "core/element_types.h"
 #include "kernels/reduce/sums.cuh"
 #include "kernels/sum/sum_cuda.h"
 
@@ -34,13 +35,12 @@ void sum_backward(const char* name, gpu::StreamHandle stream, const StridedLoop<
                    elementwise::Inputs<T, 1>{{dy}});
 }
 
-template void sum_forward(const char*, gpu::StreamHandle, const ReducePlan<1>&, const float*,
-                          double, float*, double*);
-template void sum_forward(const char*, gpu::StreamHandle, const ReducePlan<1>&, const double*,
-                          double, double*, double*);
-template void sum_backward(const char*, gpu::StreamHandle, const StridedLoop<2>&, const float*,
-                           double, bool, float*);
-template void sum_backward(const char*, gpu::StreamHandle, const StridedLoop<2>&, const double*,
-                           double, bool, double*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                  \
+  template void sum_forward(const char*, gpu::StreamHandle, const ReducePlan<1>&, const T*,   \
+                            double, T*, double*);                                             \
+  template void sum_backward(const char*, gpu::StreamHandle, const StridedLoop<2>&, const T*, \
+                             double, bool, T*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape::cuda

@@ -1,5 +1,6 @@
 #include "kernels/sum/sum_cuda.h"
 
+#include "core/element_types.h"
 #include "kernels/sum/sum_kernels.h"
 
 namespace warptape {
@@ -42,7 +43,9 @@ void sum_matrix_cuda(const char* name, const T* x, int64_t rows, int64_t columns
                     partials.mutable_data<double>());
 }
 
-template void sum_matrix_cuda(const char*, const float*, int64_t, int64_t, bool, float*);
-template void sum_matrix_cuda(const char*, const double*, int64_t, int64_t, bool, double*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name) \
+  template void sum_matrix_cuda(const char*, const T*, int64_t, int64_t, bool, T*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/device/launch.h"
+#include "core/element_types.h"
 #include "kernels/weight_norm/weight_norm_split.cuh"
 #include "kernels/weight_norm/weight_norm_unaligned.cuh"
 
@@ -136,13 +137,12 @@ void launch_weight_norm_backward(std::span<const WeightNormBackward<T>> weights,
       });
 }
 
-template void launch_weight_norm_forward<float>(std::span<const WeightNormForward<float>>, double*,
-                                                gpu::StreamHandle);
-template void launch_weight_norm_forward<double>(std::span<const WeightNormForward<double>>,
-                                                 double*, gpu::StreamHandle);
-template void launch_weight_norm_backward<float>(std::span<const WeightNormBackward<float>>,
-                                                 double*, gpu::StreamHandle);
-template void launch_weight_norm_backward<double>(std::span<const WeightNormBackward<double>>,
-                                                  double*, gpu::StreamHandle);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                    \
+  template void launch_weight_norm_forward<T>(std::span<const WeightNormForward<T>>, double*,   \
+                                              gpu::StreamHandle);                               \
+  template void launch_weight_norm_backward<T>(std::span<const WeightNormBackward<T>>, double*, \
+                                               gpu::StreamHandle);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape

@@ -93,13 +93,11 @@ void wait_for_weight_norm_cuda(const void* computed) {
 }
 
 void weight_norm_forward_cuda(std::span<WeightNormRows> weights) {
-  forward<float>(weights);
-  forward<double>(weights);
+  for_each_floating([&]<class T>() { forward<T>(weights); });
 }
 
 void weight_norm_backward_cuda(std::span<WeightNormGradient> weights) {
-  backward<float>(weights);
-  backward<double>(weights);
+  for_each_floating([&]<class T>() { backward<T>(weights); });
 }
 
 void norm_per_channel_cuda(const Tensor& v, Tensor& norm) {
