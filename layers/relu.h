@@ -1,5 +1,5 @@
 #pragma once
-#include "kernels/relu/relu.h"
+#include "kernels/pointwise/pointwise.h"
 #include "layers/module.h"
 
 namespace warptape {

@@ -9,8 +9,8 @@
 #include "kernels/conv2d/conv2d_kernels.h"
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
+#include "kernels/pointwise/functors.h"
 #include "kernels/pointwise/unary_cuda.h"
-#include "kernels/relu/relu_functor.h"
 #include "kernels/sum/sum_kernels.h"
 #include "tools/product_cases.h"
 
@@ -63,8 +63,8 @@ ProductCase hidden_grad_case(const std::string& name, const GemmProblem& p) {
     const auto ours = [=]() mutable {
       float* const to = dh.mutable_data<float>();
       gemm_cuda("bench", p, dy.data<float>(), weight.data<float>(), GemmEpilogue<float>{}, to);
-      UnaryCuda<ReluFunctor, float>::backward("bench", gpu::current_stream(), dh.numel(), to,
-                                              h.data<float>(), false, to);
+      UnaryCuda<pointwise::Relu, float>::backward("bench", gpu::current_stream(), {}, dh.numel(),
+                                                  to, h.data<float>(), false, to);
       sum_matrix_cuda("bench", to, p.m, p.n, true, sums.mutable_data<float>());
     };
     const auto library = [=]() mutable {

@@ -4,7 +4,7 @@
 #include "kernels/linear/linear.h"
 #include "kernels/linear/linear_kernels.h"
 #include "kernels/linear_relu_linear/linear_relu_linear_kernels.h"
-#include "kernels/relu/relu.h"
+#include "kernels/pointwise/pointwise.h"
 
 namespace warptape {
 

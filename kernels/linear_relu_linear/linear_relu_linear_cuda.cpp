@@ -4,8 +4,8 @@
 #include "kernels/linear/linear_kernels.h"
 #include "kernels/linear_relu_linear/linear_relu_linear_kernels.h"
 #include "kernels/matmul/gemm_cuda.h"
+#include "kernels/pointwise/functors.h"
 #include "kernels/pointwise/unary_cuda.h"
-#include "kernels/relu/relu_functor.h"
 #include "kernels/sum/sum_kernels.h"
 #include "kernels/vendor/choice.h"
 
@@ -83,8 +83,8 @@ Tensor hidden_grad(const char* name, const Tensor& dy, const Tensor& weight, con
       return;
     }
     gemm(name, problem, dy.data<T>(), weight.data<T>(), GemmEpilogue<T>(), to);
-    UnaryCuda<ReluFunctor, T>::backward(name, gpu::current_stream(), dh.numel(), to, h.data<T>(),
-                                        false, to);
+    UnaryCuda<pointwise::Relu, T>::backward(name, gpu::current_stream(), {}, dh.numel(), to,
+                                            h.data<T>(), false, to);
     if (sums != nullptr) {
       sum_matrix_cuda(name, to, problem.m, problem.n, true, sums);
     }

@@ -1,6 +1,6 @@
 #pragma once
-// The CUDA kernels of a binary op: `template struct BinaryCuda<MyFunctor, float>;` in my_op.cu, and
-// the same for double, compiles them.
+// The CUDA kernels of a binary op: `template struct BinaryCuda<MyFunctor, float>;` in a .cu file,
+// and the same for double, compiles them.
 
 #include "kernels/pointwise/binary_cuda.h"
 #include "kernels/reduce/sums.cuh"

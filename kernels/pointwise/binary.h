@@ -1,11 +1,7 @@
 #pragma once
-// Ops of two tensors, element by element, with NumPy's broadcasting. Such an op is a functor with
-//   static T forward(T a, T b)
-//   static T gradient_a(T dy, T a, T b)     dy times the derivative by a
-//   static T gradient_b(T dy, T a, T b)
-//   static constexpr Reads gradient_a_reads, gradient_b_reads     which operands these read
-// binary_op<Functor>() is the whole op; a .cpp file instantiates BinaryCpu<Functor> (binary_cpu.h),
-// a .cu file BinaryCuda<Functor, T> (binary.cuh).
+// Ops of two tensors, element by element, with NumPy's broadcasting: binary_op<Functor>(name, a, b)
+// is the whole op of a functor (functors.h). binary_cpu.cpp instantiates BinaryCpu<Functor>
+// for all of table.h, a .cu file BinaryCuda<Functor, T> (binary.cuh) for each.
 
 #include "core/device/on_device.h"
 #include "core/tape.h"

@@ -1,5 +1,5 @@
 #pragma once
-// The CUDA kernels of a unary op: `template struct UnaryCuda<MyFunctor, float>;` in my_op.cu, and
+// The CUDA kernels of a unary op: `template struct UnaryCuda<MyFunctor, float>;` in a .cu file, and
 // the same for double, compiles them.
 
 #include "core/elementwise.cuh"
@@ -9,31 +9,38 @@ namespace warptape {
 
 template <class Functor>
 struct UnaryForward : elementwise::NoPointers {
+  Functor functor;
+
+  explicit UnaryForward(const Functor& of) : functor(of) {}
   template <class T>
   WARPTAPE_HOST_DEVICE T operator()(T x) const {
-    return Functor::forward(x);
+    return functor.forward(x);
   }
 };
 
 template <class Functor>
 struct UnaryGradient : elementwise::NoPointers {
+  Functor functor;
+
+  explicit UnaryGradient(const Functor& of) : functor(of) {}
   template <class T>
   WARPTAPE_HOST_DEVICE T operator()(T dy, T saved) const {
-    return Functor::gradient(dy, saved);
+    return functor.gradient(dy, saved);
   }
 };
 
 template <class Functor, class T>
-void UnaryCuda<Functor, T>::forward(const char* name, gpu::StreamHandle stream, int64_t n,
-                                    const T* x, T* y) {
-  elementwise::run_flat(name, stream, n, UnaryForward<Functor>{}, false, y,
+void UnaryCuda<Functor, T>::forward(const char* name, gpu::StreamHandle stream,
+                                    const Functor& functor, int64_t n, const T* x, T* y) {
+  elementwise::run_flat(name, stream, n, UnaryForward<Functor>(functor), false, y,
                         elementwise::Inputs<T, 1>{{x}});
 }
 
 template <class Functor, class T>
-void UnaryCuda<Functor, T>::backward(const char* name, gpu::StreamHandle stream, int64_t n,
-                                     const T* dy, const T* saved, bool accumulate, T* dx) {
-  elementwise::run_flat(name, stream, n, UnaryGradient<Functor>{}, accumulate, dx,
+void UnaryCuda<Functor, T>::backward(const char* name, gpu::StreamHandle stream,
+                                     const Functor& functor, int64_t n, const T* dy, const T* saved,
+                                     bool accumulate, T* dx) {
+  elementwise::run_flat(name, stream, n, UnaryGradient<Functor>(functor), accumulate, dx,
                         elementwise::Inputs<T, 2>{{dy, saved}});
 }
 

@@ -9,7 +9,7 @@ namespace warptape {
 
 inline void add_unary_cases(CaseTable& table, const std::string& op, Fill fill,
                             const std::function<Tensor(const Operand&)>& run,
-                            double (*function)(double)) {
+                            const std::function<double(double)>& function) {
   const auto add = [&](const char* name, const Shape& shape,
                        MemoryFormat format = MemoryFormat::RowMajor) {
     table.cases.push_back({.name = name,

@@ -68,6 +68,13 @@ def add(op, name, function, inputs, **options):
     cases.append(case)
 
 
+def write(path, cases):
+    lines = ",\n".join(json.dumps(case, allow_nan=False) for case in cases)
+    version = torch.__version__.split("+")[0]
+    path.write_text(f'{{"torch": "{version}", "cases": [\n{lines}\n]}}\n')
+    print(f"{path}: {len(cases)} cases, {path.stat().st_size / 1024:.0f} KB")
+
+
 def elementwise_cases():
     functions = {
         "add": torch.add,
@@ -334,10 +341,7 @@ def main():
     loss_cases()
     weight_norm_cases()
     perceptron_cases()
-    lines = ",\n".join(json.dumps(case, allow_nan=False) for case in cases)
-    version = torch.__version__.split("+")[0]
-    OUTPUT.write_text(f'{{"torch": "{version}", "cases": [\n{lines}\n]}}\n')
-    print(f"{OUTPUT}: {len(cases)} cases, {OUTPUT.stat().st_size / 1024:.0f} KB")
+    write(OUTPUT, cases)
 
 
 if __name__ == "__main__":

@@ -41,16 +41,34 @@ std::vector<int> dims(const Json& o) {
   return o.at("dims").get<std::vector<int>>();
 }
 
+// A pointwise op's options, by their names; those that are not named have their defaults.
+template <class Functor>
+Functor from_json(const Json& named) {
+  Functor functor{};
+  size_t known = 0;
+  if constexpr (requires { functor.options([](const char*, auto&) {}); }) {
+    functor.options([&]<class T>(const char* name, T& value) {
+      if (named.contains(name)) {
+        value = named.at(name).get<T>();
+        ++known;
+      }
+    });
+  }
+  EXPECT_EQ(known, named.size()) << named;
+  return functor;
+}
+
 const std::map<std::string, Run>& runs() {
   static const std::map<std::string, Run> table = {
-      {"add", [](auto& in, auto&) { return add(in[0], in[1]); }},
-      {"sub", [](auto& in, auto&) { return sub(in[0], in[1]); }},
-      {"mul", [](auto& in, auto&) { return mul(in[0], in[1]); }},
-      {"div", [](auto& in, auto&) { return div(in[0], in[1]); }},
-      {"relu", [](auto& in, auto&) { return relu(in[0]); }},
-      {"exp", [](auto& in, auto&) { return exp(in[0]); }},
-      {"log", [](auto& in, auto&) { return log(in[0]); }},
-      {"sum", [](auto& in, auto& o) { return sum(in[0], dims(o), o.at("keepdim")); }},
+#define WARPTAPE_RUN(name, Functor, default_options, fill) \
+  {#name, [](auto& in, auto& o) { return name(in[0], from_json<pointwise::Functor>(o)); }},
+      WARPTAPE_UNARY_OPS(WARPTAPE_RUN)
+#undef WARPTAPE_RUN
+#define WARPTAPE_RUN(name, Functor, fill) \
+  {#name, [](auto& in, auto&) { return name(in[0], in[1]); }},
+          WARPTAPE_BINARY_OPS(WARPTAPE_RUN)
+#undef WARPTAPE_RUN
+              {"sum", [](auto& in, auto& o) { return sum(in[0], dims(o), o.at("keepdim")); }},
       {"mean", [](auto& in, auto& o) { return mean(in[0], dims(o), o.at("keepdim")); }},
       {"max", [](auto& in, auto& o) { return max(in[0], dims(o), o.at("keepdim")); }},
       {"argmax",
@@ -140,10 +158,22 @@ void check_case(const Json& golden, MemoryFormat format, Device device) {
   }
 }
 
+// Those of the pointwise ops, and of all others.
+std::vector<Json> all_cases() {
+  std::vector<Json> cases;
+  for (const char* file : {"ops.json", "pointwise.json"}) {
+    Json golden = load_golden(file);
+    for (Json& entry : golden["cases"]) {
+      cases.push_back(std::move(entry));
+    }
+  }
+  return cases;
+}
+
 TEST(GoldenOps, EveryCaseMatchesPyTorch) {
-  const Json golden = load_golden("ops.json");
-  ASSERT_GT(golden["cases"].size(), 100u);
-  for (const Json& entry : golden["cases"]) {
+  const std::vector<Json> cases = all_cases();
+  ASSERT_GT(cases.size(), 150u);
+  for (const Json& entry : cases) {
     for (Device device : available_devices()) {
       for (MemoryFormat format : {MemoryFormat::RowMajor, MemoryFormat::ChannelsLast}) {
         SCOPED_TRACE(fmt::format("{} {}, {} on {}", entry["op"].get<std::string>(),
@@ -158,8 +188,7 @@ TEST(GoldenOps, EveryCaseMatchesPyTorch) {
 // An op without a golden case would go unnoticed otherwise. Dropout draws its own numbers.
 TEST(GoldenOps, EveryOpHasACase) {
   std::map<std::string, int> cases;
-  const Json golden = load_golden("ops.json");
-  for (const Json& entry : golden["cases"]) {
+  for (const Json& entry : all_cases()) {
     ++cases[entry["op"].get<std::string>()];
   }
   for (const auto& [op, run] : runs()) {

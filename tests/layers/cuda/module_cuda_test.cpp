@@ -2,7 +2,7 @@
 
 #include "core/profile.h"
 #include "core/tape.h"
-#include "kernels/add/add.h"
+#include "kernels/pointwise/pointwise.h"
 #include "kernels/sum/sum.h"
 #include "layers/linear.h"
 #include "layers/sequential.h"

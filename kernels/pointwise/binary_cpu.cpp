@@ -1,8 +1,9 @@
-#pragma once
-// The loops of a binary op: `template struct BinaryCpu<MyFunctor>;` in my_op_cpu.cpp compiles them.
+// The loops of ops of two tensors.
 
 #include "core/parallel.h"
 #include "kernels/pointwise/binary.h"
+#include "kernels/pointwise/functors.h"
+#include "kernels/pointwise/table.h"
 
 namespace warptape {
 
@@ -55,5 +56,9 @@ void BinaryCpu<Functor>::backward(Side side, const Tensor& dy, const Tensor& a, 
         });
   });
 }
+
+#define WARPTAPE_INSTANTIATE(name, Functor, fill) template struct BinaryCpu<pointwise::Functor>;
+WARPTAPE_BINARY_OPS(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape

@@ -1,4 +1,4 @@
-// What the sub-commands share.
+// What the commands share.
 
 #include <nlohmann/json.hpp>
 

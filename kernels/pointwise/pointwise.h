@@ -1,0 +1,64 @@
+#pragma once
+// Ops that go element by element. What each computes stands at its functor (functors.h), whose
+// members are its options:
+//
+//   Tensor gelu(const Operand& x, const pointwise::Gelu& options = {});
+//   gelu(x), gelu(x, {.tanh = true})
+//
+// One tensor: any shape, float32 or float64; the result has its shape, dtype and memory format.
+// Two tensors: NumPy's broadcasting, one dtype and device; ShapeError where the shapes do not
+// broadcast. The result takes the memory format of the operand of higher rank (a's if equal). A
+// scalar on either side takes the tensor's dtype.
+// All are differentiable.
+
+#include "core/operand.h"
+#include "kernels/pointwise/functors.h"
+#include "kernels/pointwise/table.h"
+
+namespace warptape {
+
+#define WARPTAPE_DECLARE(name, Functor, default_options, fill) \
+  Tensor name(const Operand& x, const pointwise::Functor& options default_options);
+WARPTAPE_UNARY_OPS(WARPTAPE_DECLARE)
+#undef WARPTAPE_DECLARE
+
+inline Tensor pow(const Operand& x, double exponent) {
+  return pow(x, pointwise::Pow{exponent});
+}
+
+// A scalar as an operand beside x.
+inline Operand scalar_beside(const Operand& x, double value) {
+  return {Tensor::full({}, value, x.dtype(), x.device()), x.site().file, x.site().line};
+}
+
+#define WARPTAPE_DECLARE(name, Functor, fill)      \
+  Tensor name(const Operand& a, const Operand& b); \
+  inline Tensor name(const Operand& a, double b) { \
+    return name(a, scalar_beside(a, b));           \
+  }                                                \
+  inline Tensor name(double a, const Operand& b) { \
+    return name(scalar_beside(b, a), b);           \
+  }
+WARPTAPE_BINARY_OPS(WARPTAPE_DECLARE)
+#undef WARPTAPE_DECLARE
+
+inline Tensor operator-(const Operand& x) {
+  return neg(x);
+}
+#define WARPTAPE_OPERATOR(symbol, name)                               \
+  inline Tensor operator symbol(const Operand& a, const Operand& b) { \
+    return name(a, b);                                                \
+  }                                                                   \
+  inline Tensor operator symbol(const Operand& a, double b) {         \
+    return name(a, b);                                                \
+  }                                                                   \
+  inline Tensor operator symbol(double a, const Operand& b) {         \
+    return name(a, b);                                                \
+  }
+WARPTAPE_OPERATOR(+, add)
+WARPTAPE_OPERATOR(-, sub)
+WARPTAPE_OPERATOR(*, mul)
+WARPTAPE_OPERATOR(/, div)
+#undef WARPTAPE_OPERATOR
+
+}  // namespace warptape
