@@ -55,16 +55,21 @@ function(warptape_add_engine name)
 endfunction()
 
 # warptape_gpu_sources(FILES...) prepares .cu files of the calling directory: under simt they are
-# compiled as C++ against the engine. For the memory profile, ptxas reports on them too.
+# compiled as C++ against the engine. For the memory profile, ptxas reports on them too, but on those
+# made by warptape_add_pointwise_ops only where `warptape kernel` has the op.
 function(warptape_gpu_sources)
   if(WARPTAPE_GPU STREQUAL "simt")
     set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX
                                 COMPILE_OPTIONS "${WARPTAPE_SIMT_KERNEL_OPTIONS}")
   endif()
   if(WARPTAPE_SIMT_PROFILE)
+    file(READ ${PROJECT_SOURCE_DIR}/tools/kernel_cases.cpp cases)
     foreach(file ${ARGN})
       get_filename_component(name ${file} NAME_WE)
-      warptape_ptxas_report(${name} ${file})
+      string(FIND "${cases}" "(\"${name}\"" case)
+      if(NOT file MATCHES "/generated/" OR case GREATER -1)
+        warptape_ptxas_report(${name} ${file})
+      endif()
     endforeach()
   endif()
 endfunction()

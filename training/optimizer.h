@@ -69,6 +69,7 @@ class SGD : public Optimizer {
     bool nesterov = false;
   };
   SGD(ParameterStates parameters, Options options);  // ValueError names the option
+  explicit SGD(ParameterStates parameters) : SGD(std::move(parameters), Options()) {}
 
  private:
   void update(Device device, std::span<ParameterUpdate> updates, StepState& state) override;
@@ -87,6 +88,7 @@ class Adam : public Optimizer {
   };
   Adam(ParameterStates parameters, Options options)
       : Adam("Adam", std::move(parameters), options, false) {}
+  explicit Adam(ParameterStates parameters) : Adam(std::move(parameters), Options()) {}
 
  protected:
   Adam(const char* name, ParameterStates parameters, Options options, bool decoupled);
@@ -110,6 +112,7 @@ class AdamW : public Adam {
   AdamW(ParameterStates parameters, Options options)
       : Adam("AdamW", std::move(parameters),
              {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay}, true) {}
+  explicit AdamW(ParameterStates parameters) : AdamW(std::move(parameters), Options()) {}
 };
 
 // The norm of all gradients together (empty ones count as 0, and those of parameters that require

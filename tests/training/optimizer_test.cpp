@@ -87,6 +87,13 @@ TEST(Optimizer, MatchesPyTorchOverTenSteps) {
   }
 }
 
+TEST(Optimizer, WithoutOptionsHasPyTorchsDefaults) {
+  Linear layer({.in_features = 2, .out_features = 2});
+  EXPECT_EQ(SGD(parameters(layer)).learning_rate(), 1e-3);
+  EXPECT_EQ(Adam(parameters(layer)).learning_rate(), 1e-3);
+  EXPECT_EQ(AdamW(parameters(layer)).learning_rate(), 1e-3);
+}
+
 TEST(Optimizer, ARateThatIsSetBetweenStepsCountsFromTheNext) {
   for (Device device : available_devices()) {
     const auto state = make_state({8}, float64, device);
