@@ -14,6 +14,9 @@ if(WARPTAPE_GPU STREQUAL "simt")
     # nothing else, as that compiles in half the time.
     list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1)
   endif()
+  if(WARPTAPE_SANITIZE STREQUAL "address")
+    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -fsanitize=undefined)  # those of tests as well
+  endif()
   if(WARPTAPE_SIMT_PROFILE)
     # The kernels call emulator/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
     # not linked.
@@ -59,7 +62,7 @@ endfunction()
 # made by warptape_add_pointwise_ops only where `warptape kernel` has the op.
 function(warptape_gpu_sources)
   if(WARPTAPE_GPU STREQUAL "simt")
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX SKIP_PRECOMPILE_HEADERS ON
                                 COMPILE_OPTIONS "${WARPTAPE_SIMT_KERNEL_OPTIONS}")
   endif()
   if(WARPTAPE_SIMT_PROFILE)
