@@ -25,26 +25,6 @@ SimpleCNN::Options checked(const SimpleCNN::Options& options, const Site& site) 
   return options;
 }
 
-const Tensor* find(const StateDict& state, const std::string& key) {
-  for (const auto& [name, tensor] : state) {
-    if (name == key) {
-      return &tensor;
-    }
-  }
-  return nullptr;
-}
-
-// A tensor of this rank under one of the keys that a layer's weight may have, or null.
-const Tensor* find_weight(const StateDict& state, const std::string& layer, int rank) {
-  for (const char* key : {".weight_v", ".parametrizations.weight.original1", ".weight"}) {
-    const Tensor* tensor = find(state, layer + key);
-    if (tensor != nullptr && tensor->rank() == rank && tensor->numel() > 0) {
-      return tensor;
-    }
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 SimpleCNN::SimpleCNN(Options options, const Site& site)
@@ -111,9 +91,10 @@ SimpleCNN::Told SimpleCNN::told_by(const StateDict& checkpoint) {
         std::llround(std::sqrt(static_cast<double>(features->size(1)) / channels2)));
     if (side >= 1 && side <= 1024 && channels2 * side * side == features->size(1)) {
       told.image_size = 4 * side;
+      told.image_size_step = 4;
     }
   }
-  told.weight_norm = find(state, "conv1.weight") == nullptr;
+  told.weight_norm = !has_key(state, "conv1.weight");
   return told;
 }
 
@@ -126,6 +107,14 @@ SimpleCNN::Options SimpleCNN::options_for(const StateDict& state) {
   options.dtype = told.dtype.value_or(options.dtype);
   options.weight_norm = told.weight_norm;
   return options;
+}
+
+ImageModel simple_cnn_model() {
+  return {
+      .name = "simple_cnn",
+      .description = "two weight-normalised convolutions and two linear layers",
+      .make = [](const ImageModelOptions& options) { return std::make_unique<SimpleCNN>(options); },
+      .told_by = SimpleCNN::told_by};
 }
 
 }  // namespace warptape

@@ -1,11 +1,9 @@
 #pragma once
-#include <optional>
-
 #include "layers/conv2d.h"
 #include "layers/linear.h"
 #include "layers/max_pool2d.h"
 #include "layers/relu.h"
-#include "layers/state_dict.h"
+#include "models/image_models.h"
 
 namespace warptape {
 
@@ -15,13 +13,7 @@ namespace warptape {
 // Takes images (N, input_channels, image_size, image_size), returns logits (N, num_classes).
 class SimpleCNN : public Module {
  public:
-  struct Options {
-    int64_t input_channels = 3;
-    int64_t num_classes = 10;
-    int64_t image_size = 32;  // 4 or more
-    bool weight_norm = true;
-    DType dtype = float32;
-  };
+  using Options = ImageModelOptions;  // image_size: 4 or more
 
   explicit SimpleCNN(Options options, const Site& site = Site::here());  // ValueError
   SimpleCNN(int64_t input_channels, int64_t num_classes, const Site& site = Site::here())
@@ -32,15 +24,8 @@ class SimpleCNN : public Module {
   std::string type_name() const override { return "SimpleCNN"; }
   const Options& options() const { return options_; }
 
-  // What a checkpoint's tensors tell about the model that they fit. Of the image size it is the
-  // smallest: up to 3 more gives the same shapes.
-  struct Told {
-    std::optional<int64_t> input_channels;
-    std::optional<int64_t> num_classes;
-    std::optional<int64_t> image_size;
-    std::optional<DType> dtype;
-    bool weight_norm = true;
-  };
+  // Of the image size it is the smallest: up to 3 more gives the same shapes.
+  using Told = ImageModelTold;
   static Told told_by(const StateDict& state);
 
   // The same with defaults for what the checkpoint does not tell: load_state_dict then says what is
