@@ -15,6 +15,13 @@ class Generator {
   uint64_t seed() const { return seed_; }
   RandomStream next_stream() { return {seed_, stream_++}; }
 
+  // With the seed, all of its state: how many streams it has given.
+  uint64_t streams() const { return stream_; }
+  void restore(uint64_t seed, uint64_t streams) {
+    seed_ = seed;
+    stream_ = streams;
+  }
+
  private:
   uint64_t seed_;
   uint64_t stream_ = 0;

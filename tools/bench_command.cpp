@@ -15,7 +15,7 @@
 #include "kernels/cross_entropy/cross_entropy.h"
 #include "kernels/vendor/choice.h"
 #include "kernels/vendor/onednn.h"
-#include "models/simple_cnn.h"
+#include "models/image_models.h"
 #include "tools/commands.h"
 #include "tools/numbers.h"
 #include "training/optimizer.h"
@@ -60,7 +60,8 @@ double peak_rss_mib() {
 // in training: the host queues a step, then waits for the one before, whose loss it reads.
 std::vector<double> time_steps(const BenchOptions& options, Device device, Profile& profile) {
   manual_seed(0);
-  SimpleCNN model(3, 10);
+  const auto made = find_image_model(options.model).make({});
+  Module& model = *made;
   model.to(device);
   SGD optimizer(parameters(model), {.lr = 0.01, .momentum = 0.9});
   const Tensor images = randn({options.batch_size, 3, 32, 32}).to(device);
@@ -182,9 +183,7 @@ void add_bench_command(CLI::App& program) {
   CLI::App* step = bench->add_subcommand("step", "Time whole training steps on random images");
   auto options = std::make_shared<BenchOptions>();
   const auto up_to_a_million = whole_number(1, 1 << 20);
-  step->add_option("model", options->model, "simple_cnn")
-      ->required()
-      ->check(CLI::IsMember({"simple_cnn"}));
+  add_model_option(*step, options->model)->required();
   add_number_with_default(*step, "--batch-size", options->batch_size, up_to_a_million);
   add_number_with_default(*step, "--steps", options->steps, up_to_a_million, "Timed steps");
   add_number_with_default(*step, "--warmup", options->warmup, up_to_a_million, "Steps before them");

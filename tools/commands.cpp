@@ -6,14 +6,12 @@
 #include "core/device/on_device.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "models/image_models.h"
 #include "tools/commands.h"
 #include "tools/numbers.h"
 
 namespace warptape::tools {
 namespace {
-
-// Data is kept on a GPU where it takes at most this part of its memory.
-constexpr size_t share_for_data = 4;
 
 // An emulated device is there to be asked for, not to be found.
 bool has_real_gpu() {
@@ -41,6 +39,12 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
       ->check(CLI::IsMember({"auto", "on", "off"}));
   command.add_flag("--tf32", options.tf32,
                    "On a GPU let these libraries round factors to TF32: faster, 3 decimal digits");
+}
+
+CLI::Option* add_model_option(CLI::App& command, std::string& model) {
+  return command
+      .add_option("model", model, fmt::format("{}", fmt::join(image_model_names(), ", ")))
+      ->check(CLI::IsMember(image_model_names()));
 }
 
 std::string to_text(const nlohmann::ordered_json& json) {
@@ -87,21 +91,16 @@ std::string describe_device(Device device) {
   return fmt::format("{} with {}", to_string(device), threads);
 }
 
-bool fits_on_device(Device device, int64_t bytes) {
-  if constexpr (has_gpu) {
-    return device != cpu &&
-           bytes <= static_cast<int64_t>(gpu::properties().memory_bytes / share_for_data);
+void print_removed_wrappers(const std::string& path, const std::vector<std::string>& removed) {
+  if (!removed.empty()) {
+    fmt::print("{}: took \"{}.\" off its keys, as PyTorch's wrappers add\n", escaped(path),
+               fmt::join(removed, ".\" and \""));
   }
-  return false;
 }
 
 void load_checkpoint(const std::string& path, const StateDict& tensors, Module& model) {
   try {
-    const std::vector<std::string> removed = load_state_dict(model, tensors, {});
-    if (!removed.empty()) {
-      fmt::print("{}: took \"{}.\" off its keys, as PyTorch's wrappers add\n", escaped(path),
-                 fmt::join(removed, ".\" and \""));
-    }
+    print_removed_wrappers(path, load_state_dict(model, tensors, {}));
   } catch (const ValueError& error) {
     throw ValueError(escaped(path) + ": " + error.what());
   }

@@ -27,6 +27,9 @@ struct MachineOptions {
 };
 void add_machine_options(CLI::App& command, MachineOptions& options);
 
+// The model's name, as the first word.
+CLI::Option* add_model_option(CLI::App& command, std::string& model);
+
 // For paths: refuses "", which a script passes for a variable that is not set.
 CLI::Validator not_empty();
 
@@ -41,11 +44,10 @@ Device apply(const MachineOptions& options);
 // "cpu with 2 threads", "cuda:0 (NVIDIA H200)".
 std::string describe_device(Device device);
 
-// Whether so much data may be kept on this GPU; never on the CPU, where it is anyway.
-bool fits_on_device(Device device, int64_t bytes);
+// Prints a line where something was taken off a checkpoint's keys.
+void print_removed_wrappers(const std::string& path, const std::vector<std::string>& removed);
 
-// load_state_dict with the checkpoint's path in front of its message. Prints a line where it took
-// something off the keys.
+// load_state_dict with the checkpoint's path in front of its message, and that line.
 void load_checkpoint(const std::string& path, const StateDict& tensors, Module& model);
 
 // How products round: "tf32" where --tf32 has an effect, else "float32".

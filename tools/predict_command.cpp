@@ -8,9 +8,10 @@
 #include <fmt/format.h>
 
 #include "core/primitives.h"
-#include "models/simple_cnn.h"
+#include "models/image_models.h"
 #include "tools/commands.h"
 #include "training/file.h"
+#include "training/image_run.h"
 #include "training/npy.h"
 #include "training/safetensors.h"
 #include "training/trainer.h"
@@ -29,23 +30,41 @@ struct PredictOptions {
   MachineOptions machine;
 };
 
-// The model of a checkpoint for images of this height and width.
-SimpleCNN load_model(const PredictOptions& predict, int64_t height, int64_t width, Device device) {
+struct LoadedModel {
+  std::unique_ptr<Module> module;
+  ImageModelOptions options;
+  int64_t largest_image = 0;  // options.image_size at most, by the checkpoint
+  int64_t smallest_image = 0;
+};
+
+// The model of a checkpoint for images of these channels, height and width.
+LoadedModel load_model(const PredictOptions& predict, int64_t channels, int64_t height,
+                       int64_t width, Device device) {
   const std::string& path = predict.checkpoint;
   const NamedTensors checkpoint = load_safetensors(path);
-  SimpleCNN::Options options = SimpleCNN::options_for(checkpoint.tensors);
-  // The checkpoint's shapes leave the image size open by up to three pixels: the images tell.
-  if (height == width && height / 4 == options.image_size / 4) {
+  const ImageModel& model = find_image_model(predict.model);
+  const ImageModelTold told = model.told_by(checkpoint.tensors);
+  LoadedModel loaded;
+  ImageModelOptions& options = loaded.options;
+  options.input_channels = told.input_channels.value_or(channels);
+  options.num_classes = told.num_classes.value_or(options.num_classes);
+  options.image_size = told.image_size.value_or(height);
+  options.dtype = told.dtype.value_or(options.dtype);
+  options.weight_norm = told.weight_norm;
+  loaded.smallest_image = options.image_size;
+  loaded.largest_image = options.image_size + told.image_size_step - 1;
+  // The checkpoint's shapes may leave the image size open: the images tell.
+  if (height == width && height >= loaded.smallest_image && height <= loaded.largest_image) {
     options.image_size = height;
   }
-  SimpleCNN model(options);
   check<ValueError>(!predict.machine.tf32 || options.dtype == float32,
                     "[predict] --tf32: got a {} checkpoint in {}, wanted float32",
                     to_string(options.dtype), escaped(path));
-  load_checkpoint(path, checkpoint.tensors, model);
-  model.to(device);
-  model.eval();
-  return model;
+  loaded.module = model.make(options);
+  load_checkpoint(path, checkpoint.tensors, *loaded.module);
+  loaded.module->to(device);
+  loaded.module->eval();
+  return loaded;
 }
 
 Tensor load_images(const std::string& path) {
@@ -59,14 +78,14 @@ Tensor load_images(const std::string& path) {
 }
 
 void check_images(const PredictOptions& options, const std::string& source, const Shape& images,
-                  const SimpleCNN::Options& fitted) {
+                  const LoadedModel& model) {
+  const ImageModelOptions& fitted = model.options;
   const Shape wanted{images[0], fitted.input_channels, fitted.image_size, fitted.image_size};
-  const int64_t smallest = fitted.image_size / 4 * 4;
   check<ValueError>(images == wanted,
                     "[predict] {}: got images {}, the checkpoint {} takes (N, {}, S, S), S from {} "
                     "to {}",
                     escaped(source), images, escaped(options.checkpoint), fitted.input_channels,
-                    smallest, smallest + 3);
+                    model.smallest_image, model.largest_image);
 }
 
 void save_logits(const std::string& path, const Tensor& logits) {
@@ -76,16 +95,17 @@ void save_logits(const std::string& path, const Tensor& logits) {
 
 void predict_array(const PredictOptions& options, Device device) {
   const Tensor images = load_images(options.input);
-  SimpleCNN model = load_model(options, images.size(2), images.size(3), device);
-  const SimpleCNN::Options& fitted = model.options();
-  check_images(options, options.input, images.shape(), fitted);
+  const LoadedModel model =
+      load_model(options, images.size(1), images.size(2), images.size(3), device);
+  const ImageModelOptions& fitted = model.options;
+  check_images(options, options.input, images.shape(), model);
   const int64_t count = images.size(0);
   Tensor logits = Tensor::empty({count, fitted.num_classes}, fitted.dtype);
   for (int64_t begin = 0; begin < count; begin += batch_size) {
     const int64_t end = std::min(count, begin + batch_size);
     Tensor part = logits.slice(begin, end);
     const Tensor batch = images.slice(begin, end).to(device);
-    primitives::copy(model(primitives::cast(batch, fitted.dtype)).to(cpu), part);
+    primitives::copy((*model.module)(primitives::cast(batch, fitted.dtype)).to(cpu), part);
   }
   save_logits(options.output, logits);
 }
@@ -131,21 +151,22 @@ void check_channels(const std::string& path, const ImageTransform& transform, in
 void predict_folder(const PredictOptions& options, Device device) {
   const std::string config = config_path(options);
   ImageTransform transform = run_transform(config);
-  SimpleCNN model = load_model(options, transform.image_size, transform.image_size, device);
-  const SimpleCNN::Options& fitted = model.options();
+  const LoadedModel model = load_model(options, static_cast<int64_t>(transform.mean.size()),
+                                       transform.image_size, transform.image_size, device);
+  const ImageModelOptions& fitted = model.options;
   check_channels(config, transform, fitted.input_channels);
   const ImageData data = load_image_data(options.data, fitted.num_classes);
   const int64_t count = data.test.labels.numel();
   check_images(options, options.data,
                {count, data.test.images.size(1), transform.image_size, transform.image_size},
-               fitted);
+               model);
   transform.dtype = fitted.dtype;
   std::vector<int64_t> all(static_cast<size_t>(count));
   std::iota(all.begin(), all.end(), int64_t{0});
   const bool fits = fits_on_device(device, data.test.images.bytes());
   ImageLoader loader(fits ? to(data.test, device) : data.test, all, transform,
                      {.batch_size = batch_size, .device = device});
-  const Evaluation result = evaluate(model, loader);
+  const Evaluation result = evaluate(*model.module, loader);
   fmt::print("{}: {} test images, accuracy {:.2f} %, loss {:.4f}\n", escaped(options.data), count,
              100 * result.accuracy, result.loss);
   if (!options.output.empty()) {
@@ -155,7 +176,7 @@ void predict_folder(const PredictOptions& options, Device device) {
     while (const auto batch = loader.next()) {
       const int64_t end = begin + batch->labels.numel();
       Tensor part = logits.slice(begin, end);
-      primitives::copy(model(batch->images).to(cpu), part);
+      primitives::copy((*model.module)(batch->images).to(cpu), part);
       begin = end;
     }
     save_logits(options.output, logits);
@@ -207,9 +228,7 @@ void add_predict_command(CLI::App& program) {
   CLI::App* command =
       program.add_subcommand("predict", "Logits of a trained model for an array of images");
   auto options = std::make_shared<PredictOptions>();
-  command->add_option("model", options->model, "simple_cnn")
-      ->required()
-      ->check(CLI::IsMember({"simple_cnn"}));
+  add_model_option(*command, options->model)->required();
   command->add_option("--checkpoint", options->checkpoint, "A safetensors file")
       ->required()
       ->check(not_empty());

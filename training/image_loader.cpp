@@ -67,7 +67,10 @@ int64_t ImageLoader::batches_per_epoch() const {
   return (size() + partial) / options_.batch_size;
 }
 
-void ImageLoader::start(uint64_t epoch) {
+void ImageLoader::start(uint64_t epoch, int64_t left_out) {
+  check<ValueError>(left_out >= 0 && left_out <= batches_per_epoch(),
+                    "[ImageLoader] start: got {} batches to leave out, wanted 0 to {}", left_out,
+                    batches_per_epoch());
   std::vector<int64_t> order = indices_;
   if (options_.shuffle) {
     const auto permutation = random_permutation(size(), options_.seed, Purpose::Shuffle, epoch);
@@ -75,6 +78,9 @@ void ImageLoader::start(uint64_t epoch) {
                    [&](int64_t i) { return indices_[static_cast<size_t>(i)]; });
   }
   order.resize(static_cast<size_t>(std::min(size(), batches_per_epoch() * options_.batch_size)));
+  const int64_t skipped =
+      std::min(static_cast<int64_t>(order.size()), left_out * options_.batch_size);
+  order.erase(order.begin(), order.begin() + skipped);
   source_->start(std::move(order));
 }
 

@@ -41,7 +41,9 @@ class ImageLoader {
   ImageLoader(const ImageLoader&) = delete;
   ImageLoader& operator=(const ImageLoader&) = delete;
 
-  void start(uint64_t epoch);  // drops what is left of an earlier epoch
+  // Drops what is left of an earlier epoch. The first so many batches are left out, as a run does
+  // that goes on in the middle of an epoch.
+  void start(uint64_t epoch, int64_t left_out = 0);
   // Nothing at the end; rethrows what a thread threw. On "cuda" the batch is queued on the current
   // stream, which has to be the same one throughout.
   std::optional<ImageBatch> next();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <unordered_map>
 
 #include "core/device/on_device.h"
@@ -57,13 +58,19 @@ void check_parameters(const char* who, const ParameterStates& parameters) {
 }  // namespace
 
 Optimizer::Optimizer(const char* name, ParameterStates parameters, double learning_rate,
-                     int buffers)
-    : name_(name), buffers_(buffers) {
+                     std::vector<const char*> buffers)
+    : name_(name), buffers_(std::move(buffers)) {
   set_learning_rate(learning_rate);
   check_parameters(name, parameters);
+  std::map<std::string, int> uses;
+  for (const auto& parameter : parameters) {
+    ++uses[parameter->name];
+  }
   for (auto& parameter : parameters) {
+    const bool has_own_name = !parameter->name.empty() && uses[parameter->name] == 1;
+    std::string key = has_own_name ? parameter->name : std::to_string(entries_.size());
     ++parameter->optimizers;
-    entries_.push_back({std::move(parameter), {}, {}});
+    entries_.push_back({std::move(parameter), std::move(key), {}, {}});
   }
 }
 
@@ -122,6 +129,84 @@ void Optimizer::prepare_state(Device device) {
                      to_string(device), to_string(state_.steps.device()));
 }
 
+StateDict Optimizer::state_dict() {
+  StateDict state;
+  if (!state_.steps.defined()) {
+    return state;
+  }
+  state.emplace_back("steps", state_.steps);
+  for (Entry& entry : entries_) {
+    for (size_t k = 0; k < buffers_.size(); ++k) {
+      if (entry.buffer(k).defined()) {
+        state.emplace_back(entry.key + "." + buffers_[k], entry.buffer(k));
+      }
+    }
+  }
+  return state;
+}
+
+void Optimizer::load_state_dict(const StateDict& state) {
+  std::map<std::string, Tensor> given;
+  for (const auto& [key, tensor] : state) {
+    check<ValueError>(given.emplace(key, tensor).second, "[{}] state: got {} twice", name_,
+                      escaped(key));
+  }
+  const auto take = [&](const std::string& key) {
+    const auto node = given.extract(key);
+    return node.empty() ? Tensor() : node.mapped();
+  };
+  const auto count = static_cast<int64_t>(entries_.size());
+  const Tensor steps = take("steps");
+  std::vector<int64_t> updates(entries_.size(), 0);
+  if (steps.defined()) {
+    check<ValueError>(steps.dtype() == int64 && steps.shape() == Shape{count},
+                      "[{}] state: steps: got {} of shape {}, wanted int64 of shape {}", name_,
+                      to_string(steps.dtype()), steps.shape(), Shape{count});
+    updates = steps.to_vector<int64_t>();
+  }
+  std::vector<std::vector<Tensor>> buffers;  // of each entry
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    const Tensor& value = entries_[i].parameter->value;
+    check<ValueError>(updates[i] >= 0, "[{}] state: steps: got {} of {}, wanted 0 or more", name_,
+                      updates[i], entries_[i].key);
+    buffers.emplace_back();
+    for (const char* buffer : buffers_) {
+      const std::string key = entries_[i].key + "." + buffer;
+      const Tensor tensor = take(key);
+      check<ValueError>(tensor.defined() || updates[i] == 0,
+                        "[{}] state: {}: got none, wanted one of a parameter that was updated {} "
+                        "times",
+                        name_, escaped(key), updates[i]);
+      if (tensor.defined()) {
+        check<ValueError>(tensor.dtype() == value.dtype() && tensor.shape() == value.shape(),
+                          "[{}] state: {}: got {} of shape {}, wanted {} of shape {}", name_,
+                          escaped(key), to_string(tensor.dtype()), tensor.shape(),
+                          to_string(value.dtype()), value.shape());
+      }
+      buffers.back().push_back(tensor);
+    }
+  }
+  check<ValueError>(given.empty(), "[{}] state: got {}, which this optimizer does not have", name_,
+                    given.empty() ? "" : escaped(given.begin()->first));
+
+  const Device device = entries_[0].parameter->value.device();
+  state_ = StepState();
+  if (steps.defined()) {
+    prepare_state(device);
+    primitives::copy(steps.to(device), state_.steps);
+  }
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    for (size_t k = 0; k < buffers_.size(); ++k) {
+      Tensor& own = entries_[i].buffer(k);
+      own = Tensor();
+      if (buffers[i][k].defined()) {
+        own = Tensor::empty_like(entries_[i].parameter->value);
+        primitives::copy(buffers[i][k].to(device), own);
+      }
+    }
+  }
+}
+
 void Optimizer::step(StepOptions options) {
   const profile::Range range("optimizer");
   if (!options.allow_unheld) {
@@ -136,11 +221,10 @@ void Optimizer::step(StepOptions options) {
       continue;
     }
     prepare_state(parameter.value.device());
-    if (buffers_ > 0 && !entry.first.defined()) {
-      entry.first = Tensor::empty_like(parameter.value);
-    }
-    if (buffers_ > 1 && !entry.second.defined()) {
-      entry.second = Tensor::empty_like(parameter.value);
+    for (size_t k = 0; k < buffers_.size(); ++k) {
+      if (!entry.buffer(k).defined()) {
+        entry.buffer(k) = Tensor::empty_like(parameter.value);
+      }
     }
     updates.push_back(
         {parameter.value, parameter.grad, entry.first, entry.second, static_cast<int64_t>(i)});
@@ -151,7 +235,9 @@ void Optimizer::step(StepOptions options) {
 }
 
 SGD::SGD(ParameterStates parameters, Options options)
-    : Optimizer("SGD", std::move(parameters), options.lr, options.momentum != 0 ? 1 : 0),
+    : Optimizer(
+          "SGD", std::move(parameters), options.lr,
+          options.momentum != 0 ? std::vector{"momentum_buffer"} : std::vector<const char*>{}),
       constants_{options.momentum, options.dampening, options.weight_decay, options.nesterov} {
   check_option("SGD", "momentum", options.momentum, 0, INFINITY);
   check_option("SGD", "weight_decay", options.weight_decay, 0, INFINITY);
@@ -168,7 +254,7 @@ void SGD::update(Device device, std::span<ParameterUpdate> updates, StepState& s
 }
 
 Adam::Adam(const char* name, ParameterStates parameters, Options options, bool decoupled)
-    : Optimizer(name, std::move(parameters), options.lr, 2),
+    : Optimizer(name, std::move(parameters), options.lr, {"exp_avg", "exp_avg_sq"}),
       constants_{options.beta1, options.beta2, options.eps, options.weight_decay, decoupled} {
   check_option(name, "beta1", options.beta1, 0, 1);
   check_option(name, "beta2", options.beta2, 0, 1);

@@ -8,6 +8,7 @@
 
 #include "core/parameter.h"
 #include "kernels/optimizer/optimizer_step.h"
+#include "layers/state_dict.h"
 
 namespace warptape {
 
@@ -37,23 +38,39 @@ class Optimizer {
   double learning_rate() const { return learning_rate_; }
   void set_learning_rate(double learning_rate);  // ValueError unless finite and 0 or more
 
+  // What the next step depends on beside parameters, gradients and options:
+  //   steps            int64, one element per parameter: how often each was updated; absent before
+  //                    the first step
+  //   NAME.BUFFER      what the rule keeps of a parameter that was updated. Its name is its path in
+  //                    the module, or its number where it has none or shares it; BUFFER is
+  //                    PyTorch's: momentum_buffer (SGD with momentum), exp_avg and exp_avg_sq
+  //                    (Adam)
+  // The tensors are the optimizer's own: clone() what has to stay as it is.
+  StateDict state_dict();
+  // Takes such a state, from any device; ValueError that names the key for what is not one of this
+  // optimizer, and nothing is changed then.
+  void load_state_dict(const StateDict& state);
+
  protected:
-  // buffers: how many tensors like the parameter the rule keeps (0 to 2).
-  Optimizer(const char* name, ParameterStates parameters, double learning_rate, int buffers);
+  // buffers: the names of the tensors like the parameter that the rule keeps (2 at most).
+  Optimizer(const char* name, ParameterStates parameters, double learning_rate,
+            std::vector<const char*> buffers);
   virtual void update(Device device, std::span<ParameterUpdate> updates, StepState& state) = 0;
 
  private:
   struct Entry {
     std::shared_ptr<ParameterState> parameter;
+    std::string key;  // in a state dict
     Tensor first;
     Tensor second;
+    Tensor& buffer(size_t i) { return i == 0 ? first : second; }
   };
 
   void prepare_state(Device device);
   void check_all_held() const;
 
   const char* name_;
-  int buffers_;
+  std::vector<const char*> buffers_;
   double learning_rate_ = 0;
   StepState state_;  // on the parameters' device, from the first step on
   std::vector<Entry> entries_;

@@ -1,8 +1,6 @@
 #include "training/run_folder.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -65,17 +63,29 @@ void make_empty_folder(const std::string& given) {
   }
 }
 
-// Makes an empty file that is not there yet, by which one of two runs takes a folder that both
-// found empty.
-void claim(const std::string& path, const std::string& file) {
-  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (descriptor < 0 && errno == EEXIST) {
-    fail(path, "it exists and another run has just begun in it; give another --out");
+constexpr std::string_view steps_line = "step,loss,learning_rate,gradient_norm";
+
+std::string metrics_line(bool with_validation) {
+  return std::string("epoch,step,train_loss,test_loss,test_accuracy,learning_rate,seconds,") +
+         "images_per_second" + (with_validation ? ",validation_loss,validation_accuracy" : "");
+}
+
+// Makes the folder and its first file, by which one of two runs takes a folder that both found
+// empty.
+RowFile claim(const std::string& path) {
+  make_empty_folder(path);
+  return RowFile::create(path + "/steps.csv", steps_line);
+}
+
+// Files that a killed process had not finished: write_file_atomically names them so.
+void remove_unfinished(const std::string& path) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".tmp") && name.find(".safetensors.") != std::string::npos) {
+      fs::remove(entry.path(), error);
+    }
   }
-  if (descriptor < 0) {
-    fail(file, fmt::format("cannot be written: {}", std::strerror(errno)));
-  }
-  ::close(descriptor);
 }
 
 }  // namespace
@@ -98,34 +108,33 @@ std::string RunFolder::make_new(const std::string& base) {
   return path;
 }
 
+// A list in braces is made in its order: whoever has steps.csv has the folder.
 RunFolder::RunFolder(const std::string& path, const std::string& config_json, bool with_validation)
-    : path_(path) {
-  make_empty_folder(path);
-  claim(path, path + "/steps.csv");
+    : RunFolder(path, Tables{claim(path), RowFile::create(path + "/metrics.csv",
+                                                          metrics_line(with_validation))}) {
   write_file_atomically(path + "/config.json", config_json);
-  steps_.open(path + "/steps.csv");
-  steps_ << "step,loss,learning_rate,gradient_norm\n";
-  check_written(steps_, "steps.csv");
-  metrics_.open(path + "/metrics.csv");
-  metrics_ << "epoch,step,train_loss,test_loss,test_accuracy,learning_rate,seconds,"
-              "images_per_second"
-           << (with_validation ? ",validation_loss,validation_accuracy\n" : "\n");
-  check_written(metrics_, "metrics.csv");
 }
 
-void RunFolder::check_written(std::ofstream& file, const char* name) {
-  file.flush();
-  check<FileError>(file.good(), "[run] {}/{}: cannot be written: {}", escaped(path_), name,
-                   std::strerror(errno));
+RunFolder RunFolder::reopen(const std::string& path, const TrainingPosition& from,
+                            bool with_validation) {
+  RunFolder folder(path, Tables{RowFile::reopen(path + "/steps.csv", steps_line, from.step),
+                                RowFile::reopen(path + "/metrics.csv",
+                                                metrics_line(with_validation), from.epoch - 1)});
+  remove_unfinished(path);
+  return folder;
 }
 
 void RunFolder::add_step(const StepMetrics& step) {
-  steps_ << fmt::format("{},{},{},{}\n", step.step, plain_nan(step.loss), step.learning_rate,
-                        plain_nan(step.gradient_norm));
-  check_written(steps_, "steps.csv");
+  tables_.steps.add(fmt::format("{},{},{},{}", step.step, plain_nan(step.loss), step.learning_rate,
+                                plain_nan(step.gradient_norm)));
 }
 
-bool RunFolder::add_epoch(const EpochMetrics& epoch, Module& model) {
+void RunFolder::sync() {
+  tables_.steps.sync();
+  tables_.metrics.sync();
+}
+
+void RunFolder::add_epoch(const EpochMetrics& epoch, Module& model) {
   std::string row = fmt::format("{},{},{},{},{},{},{:.3f},{:.1f}", epoch.epoch, epoch.step,
                                 plain_nan(epoch.train_loss), plain_nan(epoch.test.loss),
                                 plain_nan(epoch.test.accuracy), epoch.learning_rate, epoch.seconds,
@@ -134,19 +143,15 @@ bool RunFolder::add_epoch(const EpochMetrics& epoch, Module& model) {
     row += fmt::format(",{},{}", plain_nan(epoch.validation->loss),
                        plain_nan(epoch.validation->accuracy));
   }
-  metrics_ << row << '\n';
-  check_written(metrics_, "metrics.csv");
+  tables_.metrics.add(row);
   if (!epoch.is_finite()) {
-    return false;  // the checkpoints of earlier epochs are the last good ones
+    return;  // the checkpoints of earlier epochs are the last good ones
   }
   const StateDict state = state_dict(model);
   save_safetensors(path_ + "/last.safetensors", state);
-  const bool is_best = !best_ || epoch.is_better_than(*best_);
-  if (is_best) {
-    best_ = epoch;
+  if (epoch.is_best) {
     save_safetensors(path_ + "/best.safetensors", state);
   }
-  return is_best;
 }
 
 }  // namespace warptape

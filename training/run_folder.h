@@ -1,10 +1,11 @@
 #pragma once
-// The folder of one training run: config.json, metrics.csv (a row per epoch), steps.csv (a row per
-// step), last.safetensors, best.safetensors.
+// The folder of one training run: config.json (its recipe), metrics.csv (a row per epoch),
+// steps.csv (a row per step), last.safetensors, best.safetensors, and checkpoint.safetensors, from
+// which the run can go on.
 
-#include <fstream>
 #include <string>
 
+#include "training/row_file.h"
 #include "training/trainer.h"
 
 namespace warptape {
@@ -15,6 +16,11 @@ class RunFolder {
   // takes it at the same moment: a run is never overwritten.
   RunFolder(const std::string& path, const std::string& config_json, bool with_validation);
 
+  // The folder of a run that goes on from there. Rows of what comes after are taken out, and what a
+  // killed process had not finished writing. FileError where another process is in it.
+  static RunFolder reopen(const std::string& path, const TrainingPosition& from,
+                          bool with_validation);
+
   // Makes an empty folder that nobody else gets: "runs/simple_cnn-20261122-171500", with "-2" and
   // so on if that is taken.
   static std::string make_default(const std::string& model);
@@ -22,20 +28,25 @@ class RunFolder {
   static std::string make_new(const std::string& base);
 
   void add_step(const StepMetrics& step);
-  // Writes the row and last.safetensors, and best.safetensors if this is the best epoch so far;
-  // returns whether it is. Of an epoch whose losses are not finite only the row. Rows are in the
-  // files when these functions return.
-  bool add_epoch(const EpochMetrics& epoch, Module& model);
+  // Writes the row and last.safetensors, and best.safetensors if this is the best epoch so far. Of
+  // an epoch whose losses are not finite only the row. Rows are in the files when these functions
+  // return.
+  void add_epoch(const EpochMetrics& epoch, Module& model);
+  // Writes rows to the disk: before a checkpoint, which counts on them.
+  void sync();
 
   const std::string& path() const { return path_; }
+  std::string checkpoint_path() const { return path_ + "/checkpoint.safetensors"; }
 
  private:
-  void check_written(std::ofstream& file, const char* name);
+  struct Tables {
+    RowFile steps;
+    RowFile metrics;
+  };
+  RunFolder(const std::string& path, Tables tables) : path_(path), tables_(std::move(tables)) {}
 
   std::string path_;
-  std::ofstream steps_;
-  std::ofstream metrics_;
-  std::optional<EpochMetrics> best_;
+  Tables tables_;
 };
 
 }  // namespace warptape

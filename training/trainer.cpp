@@ -33,6 +33,9 @@ class StepReports {
   StepReports(Device device, const TrainingCallbacks& callbacks)
       : reader_(ScalarReader::make(device)), callbacks_(callbacks) {}
 
+  // Of steps that were reported by an earlier part of the run.
+  void begin_with(double loss_sum) { loss_sum_ = loss_sum; }
+
   void add(const QueuedStep& step, const Tensor& loss, const Tensor& gradient_norm) {
     steps_.push_back(step);
     reader_->push({loss, gradient_norm});
@@ -41,11 +44,15 @@ class StepReports {
     }
   }
 
-  // Reports what is left; the sum of losses, each times its images, since the last time.
+  // Reports what is left; the sum of losses, each times its images, since the last take().
   double finish() {
     while (reader_->waiting() > 0) {
       report_oldest();
     }
+    return loss_sum_;
+  }
+  double take() {
+    finish();
     return std::exchange(loss_sum_, 0);
   }
 
@@ -164,7 +171,15 @@ void take_step(Module& model, Optimizer& optimizer, const ParameterStates& state
 
 }  // namespace
 
+bool is_complete(const TrainingPosition& position, const TrainingOptions& options) {
+  return position.epoch > options.epochs ||
+         (options.max_steps && position.step >= *options.max_steps && position.batches == 0);
+}
+
 bool EpochMetrics::is_better_than(const EpochMetrics& other) const {
+  if (is_cut_short != other.is_cut_short && is_finite()) {
+    return other.is_cut_short;
+  }
   if (!is_finite() || !other.is_finite()) {
     return is_finite();
   }
@@ -213,7 +228,8 @@ Evaluation evaluate(Module& model, ImageLoader& loader) {
 }
 
 EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData data,
-                              const TrainingOptions& options, const TrainingCallbacks& callbacks) {
+                              const TrainingOptions& options, const TrainingCallbacks& callbacks,
+                              const TrainingPosition& from) {
   check<ValueError>(
       data.train.batches_per_epoch() > 0,
       "[train] got {} training images: not one full batch, and the last one is dropped",
@@ -233,16 +249,22 @@ EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData 
     schedule = fitted(*options.schedule, steps_of_run(options, data.train.batches_per_epoch()));
   }
   StepReports reports(states[0]->value.device(), callbacks);
-  std::optional<EpochMetrics> best;
-  int64_t step = 0;
-  bool stop = false;
-  for (int64_t epoch = 1; epoch <= options.epochs && !stop; ++epoch) {
+  TrainingPosition position = from;
+  reports.begin_with(position.loss_sum);
+  if (rate && position.step > 0) {  // an epoch of which only the evaluation is left tells it
+    optimizer.set_learning_rate(learning_rate_at(schedule, rate->rate(), position.step - 1));
+  }
+  bool stop = is_complete(position, options);
+  while (!stop && position.epoch <= options.epochs) {
     EpochMetrics metrics;
-    metrics.epoch = epoch;
-    int64_t images = 0;
+    metrics.epoch = position.epoch;
     model.train();
     const auto start = std::chrono::steady_clock::now();
-    data.train.start(static_cast<uint64_t>(epoch));
+    const double seconds_before = position.seconds;
+    data.train.start(static_cast<uint64_t>(position.epoch), position.batches);
+    // Where max_steps was reached, only the end of its epoch is still to come.
+    stop = options.max_steps && position.step >= *options.max_steps;
+    bool was_asked_to_stop = false;
     while (!stop) {
       const auto batch = data.train.next();
       if (!batch) {
@@ -250,31 +272,49 @@ EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData 
       }
       const profile::Range range("step");
       if (rate) {
-        optimizer.set_learning_rate(learning_rate_at(schedule, rate->rate(), step));
+        optimizer.set_learning_rate(learning_rate_at(schedule, rate->rate(), position.step));
       }
       QueuedStep queued;
-      queued.metrics.epoch = epoch;
-      queued.metrics.step = ++step;
+      queued.metrics.epoch = position.epoch;
+      queued.metrics.step = ++position.step;
       take_step(model, optimizer, states, *batch, options, queued, reports);
-      images += batch->labels.numel();
-      stop = (options.max_steps && step >= *options.max_steps) || callbacks.should_stop();
+      ++position.batches;
+      position.images += batch->labels.numel();
+      was_asked_to_stop = callbacks.should_stop();
+      stop = was_asked_to_stop || (options.max_steps && position.step >= *options.max_steps);
+      if (stop || (options.checkpoint_every && position.step % *options.checkpoint_every == 0)) {
+        position.loss_sum = reports.finish();
+        position.seconds = seconds_before + seconds_since(start);
+        callbacks.on_checkpoint(position);
+      }
     }
-    metrics.train_loss = reports.finish() / static_cast<double>(images);
-    metrics.seconds = seconds_since(start);
-    metrics.step = step;
+    metrics.train_loss = reports.take() / static_cast<double>(position.images);
+    metrics.seconds = seconds_before + seconds_since(start);
+    metrics.step = position.step;
     metrics.learning_rate = optimizer.learning_rate();
-    metrics.images_per_second = static_cast<double>(images) / metrics.seconds;
+    metrics.images_per_second = static_cast<double>(position.images) / metrics.seconds;
+    metrics.is_cut_short = was_asked_to_stop && position.batches < data.train.batches_per_epoch() &&
+                           !(options.max_steps && position.step >= *options.max_steps);
     metrics.test = evaluate(model, data.test);
     if (data.validation != nullptr) {
       metrics.validation = evaluate(model, *data.validation);
     }
+    metrics.is_best =
+        metrics.is_finite() && (!position.best || metrics.is_better_than(*position.best));
     callbacks.on_epoch(metrics);
     check_finite(metrics);
-    if (!best || metrics.is_better_than(*best)) {
-      best = metrics;
+    const EpochMetrics best = metrics.is_best ? metrics : *position.best;
+    if (metrics.is_cut_short) {
+      return best;
     }
+    position = {.step = position.step, .epoch = position.epoch + 1, .best = best};
   }
-  return *best;
+  if (!is_complete(from, options) && is_complete(position, options)) {
+    callbacks.on_checkpoint(position);
+  }
+  check<ValueError>(position.best.has_value(),
+                    "[train] got a position at the end of a run, without its best epoch");
+  return *position.best;
 }
 
 }  // namespace warptape

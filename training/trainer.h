@@ -18,6 +18,7 @@ struct TrainingOptions {
   // Starts from the optimizer's rate, which the optimizer has again afterwards; without one the
   // optimizer's rate stays as it is.
   std::optional<ScheduleOptions> schedule = {};
+  std::optional<int64_t> checkpoint_every = {};  // steps between two on_checkpoint
 };
 
 struct StepMetrics {
@@ -42,11 +43,14 @@ struct EpochMetrics {
   double learning_rate = 0;  // of the last step
   double seconds = 0;        // of the training part, without evaluation
   double images_per_second = 0;
+  bool is_cut_short = false;  // should_stop ended it before its last batch
+  bool is_best = false;       // of those so far
 
   // What decides which checkpoint is best: validation where there is one.
   const Evaluation& deciding() const { return validation ? *validation : test; }
   // Higher accuracy, then lower loss. One with a loss or accuracy that is not finite is better than
-  // none, and worse than any other.
+  // none, and worse than any other; so is one that was cut short, which a run that goes on later
+  // will not have.
   bool is_better_than(const EpochMetrics& other) const;
   bool is_finite() const;  // all losses and accuracies
 };
@@ -57,10 +61,26 @@ struct TrainingData {
   ImageLoader* validation = nullptr;
 };
 
+// How far a run has come, between two steps.
+struct TrainingPosition {
+  int64_t step = 0;   // steps so far
+  int64_t epoch = 1;  // that is under way or comes next, from 1
+  // Of this epoch so far:
+  int64_t batches = 0;
+  int64_t images = 0;
+  double loss_sum = 0;  // of the losses, each times its images
+  double seconds = 0;
+  std::optional<EpochMetrics> best = {};  // of the epochs before
+};
+
 struct TrainingCallbacks {
   // Of every step, in order; on a device that works behind the host once the next one is queued.
   std::function<void(const StepMetrics&)> on_step = [](const StepMetrics&) {};
   std::function<void(const EpochMetrics&)> on_epoch = [](const EpochMetrics&) {};
+  // Every checkpoint_every steps, when should_stop says so, and at the end. All steps before have
+  // been reported. A run from there on, with the model, the optimizer and the default generator as
+  // they are now, does the same steps as one that was never stopped.
+  std::function<void(const TrainingPosition&)> on_checkpoint = [](const TrainingPosition&) {};
   // Asked after every step. docs/dependencies.md says how a signal may set what it asks.
   std::function<bool()> should_stop = [] { return false; };
 };
@@ -72,8 +92,13 @@ Evaluation evaluate(Module& model, ImageLoader& loader);
 // every epoch that began ends with an evaluation and on_epoch. Returns the best epoch. Throws Error
 // that names the step if a step's loss is not finite, and if one of an evaluation is not, after
 // on_epoch had its numbers: the model is of no use then. Every epoch begins with model.train().
+// Goes on from `from`, which on_checkpoint has given: if all is done there, nothing is.
 EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData data,
                               const TrainingOptions& options,
-                              const TrainingCallbacks& callbacks = {});
+                              const TrainingCallbacks& callbacks = {},
+                              const TrainingPosition& from = {});
+
+// Whether a run has come to its end there.
+bool is_complete(const TrainingPosition& position, const TrainingOptions& options);
 
 }  // namespace warptape

@@ -227,6 +227,15 @@ int RunningProgram::wait_for_signal() {
   return WIFSIGNALED(ended) ? WTERMSIG(ended) : 0;
 }
 
+int RunningProgram::wait_for_status() {
+  const int ended = wait_for(std::exchange(child_, 0));
+  return WIFSIGNALED(ended) ? 128 + WTERMSIG(ended) : WEXITSTATUS(ended);
+}
+
+std::string RunningProgram::errors() const {
+  return streams_->read("err");
+}
+
 CommandResult run_program(const Arguments& arguments, const std::string& folder) {
   return RunningProgram(arguments, folder).wait();
 }

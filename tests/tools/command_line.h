@@ -39,6 +39,9 @@ class RunningProgram {
   pid_t process() const { return child_; }
   CommandResult wait();   // as run_program; to be called once
   int wait_for_signal();  // the one that ended it, 0 for none; instead of wait()
+  // Instead of wait(), where a signal may end it: the exit status, or 128 and the signal.
+  int wait_for_status();
+  std::string errors() const;  // what it wrote to standard error
 
  private:
   Arguments arguments_;

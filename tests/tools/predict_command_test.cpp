@@ -1,5 +1,6 @@
 // What `warptape predict` computes and writes.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -211,6 +212,36 @@ TEST(PredictCommand, TakesNoImages) {
   save_npy(folder.path("x.npy"), Tensor::empty({0, 3, 8, 8}));
   expect_runs(predict_arguments(checkpoint, folder.path("x.npy"), folder.path("y.npy")));
   EXPECT_EQ(load_npy(folder.path("y.npy")).shape(), (Shape{0, 10}));
+}
+
+TEST(PredictCommand, TakesEveryModelThatIsTrained) {
+  const TemporaryFolder folder;
+  const std::string data = write_tiny_idx(folder);
+  expect_runs({"train", "mlp", "--data", data, "--out", folder.path("run"), "--image-size", "6",
+               "--epochs", "2", "--threads", "1"});
+  const std::string checkpoint = folder.path("run/last.safetensors");
+  const CommandResult by_data =
+      expect_runs({"predict", "mlp", "--checkpoint", checkpoint, "--data", data, "--output",
+                   folder.path("y.npy"), "--threads", "1"});
+  const Table metrics = parse_table(folder.read("run/metrics.csv"));
+  EXPECT_NE(by_data.out.find(fmt::format("accuracy {:.2f} %, loss {:.4f}",
+                                         100 * metrics.column("test_accuracy").back(),
+                                         metrics.column("test_loss").back())),
+            std::string::npos)
+      << by_data.out;
+  // An array of images tells channels and size.
+  save_npy(folder.path("x.npy"), tiny_images(3, 1, 6));
+  expect_runs({"predict", "mlp", "--checkpoint", checkpoint, "--input", folder.path("x.npy"),
+               "--output", folder.path("z.npy"), "--threads", "1"});
+  EXPECT_EQ(load_npy(folder.path("z.npy")).shape(), Shape({3, 4}));
+  save_npy(folder.path("x.npy"), tiny_images(3, 1, 7));
+  expect_fails({"predict", "mlp", "--checkpoint", checkpoint, "--input", folder.path("x.npy"),
+                "--output", folder.path("z.npy"), "--threads", "1"},
+               {checkpoint, "fc1.weight_v", "(256, 49)", "(256, 36)"});
+  // Of another model.
+  expect_fails({"predict", "simple_cnn", "--checkpoint", checkpoint, "--input",
+                folder.path("x.npy"), "--output", folder.path("z.npy"), "--threads", "1"},
+               {checkpoint, "conv1.bias"});
 }
 
 }  // namespace

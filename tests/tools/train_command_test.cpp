@@ -21,8 +21,9 @@ namespace {
 const std::vector<std::string> weight_norm_keys = {
     "conv1.bias",     "conv1.weight_g", "conv1.weight_v", "conv2.bias", "conv2.weight_g",
     "conv2.weight_v", "fc1.bias",       "fc1.weight",     "fc2.bias",   "fc2.weight"};
-const std::vector<std::string> run_files = {"best.safetensors", "config.json", "last.safetensors",
-                                            "metrics.csv", "steps.csv"};
+const std::vector<std::string> run_files = {"best.safetensors", "checkpoint.safetensors",
+                                            "config.json",      "last.safetensors",
+                                            "metrics.csv",      "steps.csv"};
 const std::vector<std::string> metrics_columns = {
     "epoch",         "step",          "train_loss", "test_loss",
     "test_accuracy", "learning_rate", "seconds",    "images_per_second"};

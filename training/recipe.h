@@ -1,0 +1,95 @@
+#pragma once
+// Everything that a run is, as one value. config.json in the run's folder holds it as JSON; who
+// reads that can do the run again.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "training/optimizer.h"
+#include "training/trainer.h"
+
+namespace warptape {
+
+struct OptimizerRecipe {
+  std::string name = "adam";  // of optimizer_names()
+  double lr = 1e-3;
+  double momentum = 0;    // of sgd
+  bool nesterov = false;  // of sgd
+  double weight_decay = 0;
+};
+
+struct ScheduleRecipe {
+  std::string name = "constant";  // "constant", "step" or "cosine"
+  int64_t warmup_steps = 0;
+  int64_t step_epochs = 5;  // of step: epochs between drops
+  double gamma = 0.1;       // of step: the factor of a drop
+  double min_lr = 0;        // of cosine
+};
+
+struct Recipe {
+  std::string model = "simple_cnn";  // of image_models()
+  int64_t input_channels = 0;        // 0: as the data have
+  int64_t num_classes = 0;           // 0: as the data, or the checkpoint in init, have
+  int64_t image_size = 32;
+  bool weight_norm = true;
+  std::string dtype = "float32";    // or "float64"
+  std::optional<std::string> init;  // a checkpoint to start from
+
+  std::string data;          // a folder that load_image_data reads
+  std::vector<double> mean;  // one per channel, one for all, or none: as the training set has
+  std::vector<double> std;   // likewise
+  double validation = 0;     // the part of the training set that is split off
+  int64_t batch_size = 64;
+  bool drop_last = false;
+  bool shuffle = true;
+  uint64_t seed = 0;
+
+  int64_t epochs = 15;
+  std::optional<int64_t> max_steps;
+  std::optional<double> clip_norm;
+  OptimizerRecipe optimizer;
+  ScheduleRecipe schedule;
+  int64_t checkpoint_every = 500;  // steps
+
+  std::string device = "cpu";  // "cpu" or "cuda:0"
+  // Of a GPU, and none on the CPU:
+  std::optional<std::string> gpu_libraries;  // "auto", "on" or "off"
+  std::optional<bool> tf32;
+  std::optional<bool> data_on_device;
+  int64_t threads = 0;  // 0: as many as there are
+};
+
+// What a run found, for people; config.json has it beside the recipe.
+struct RunFacts {
+  std::string warptape = {};   // the version
+  std::string data_kind = {};  // "IDX", "CIFAR-10" or "CIFAR-100"
+  int64_t train_images = 0;
+  int64_t validation_images = 0;
+  int64_t test_images = 0;
+  int64_t parameters = 0;
+  std::optional<std::string> onednn = {};  // versions
+  std::optional<std::string> cublaslt = {};
+  std::optional<std::string> cudnn = {};
+};
+
+// In ASCII, with a line per key: what a path or a name has in it is escaped.
+std::string to_json(const Recipe& recipe, const RunFacts& facts = {});
+
+// FileError "[recipe] path: key: got X, wanted Y" for what is no recipe. Facts are passed over.
+Recipe recipe_from_json(const std::string& text, const std::string& path);
+
+// The names of the keys in which two recipes differ, by what they have as JSON.
+std::vector<std::string> differing_keys(const Recipe& a, const Recipe& b);
+
+std::vector<std::string> optimizer_names();
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerRecipe& recipe,
+                                          ParameterStates parameters);
+
+// ValueError where the run is over before the schedule has an effect.
+ScheduleOptions make_schedule(const Recipe& recipe, int64_t steps_per_epoch);
+
+}  // namespace warptape
