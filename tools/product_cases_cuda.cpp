@@ -128,7 +128,7 @@ void add_conv(std::vector<ProductCase>& cases, const std::string& name, int64_t 
   add(
       " dw",
       [](const ConvGeometry& at, ConvTensors& t) {
-        conv2d_weight_grad_cuda(t.y, t.x, at, t.weight);
+        conv2d_parameter_grads_cuda(t.y, t.x, at, &t.weight, nullptr);
       },
       [](const ConvGeometry& at, ConvTensors& t) {
         return conv2d_weight_grad_cudnn(t.y, t.x, at, t.weight);

@@ -84,22 +84,38 @@ ConvGeometry make_geometry(const Operand& x, const Operand& weight, const Operan
   return g;
 }
 
+void parameter_grads_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                         Tensor* dweight, Tensor* dbias) {
+  if (dweight != nullptr) {
+    conv2d_weight_grad_cpu(dy, x, geometry, *dweight);
+  }
+  if (dbias != nullptr) {
+    conv2d_bias_grad_cpu(dy, *dbias);
+  }
+}
+
+void parameter_grads(Backward& context, const Tensor& x, const Tensor& weight,
+                     const ConvGeometry& geometry) {
+  const Tensor& dy = context.grad();
+  Tensor dweight = context.needs(1) ? Tensor::empty_like(weight) : Tensor();
+  Tensor dbias = context.needs(2) ? context.overwrite(2) : Tensor();
+  Tensor* const to_dweight = dweight.defined() ? &dweight : nullptr;
+  Tensor* const to_dbias = dbias.defined() ? &dbias : nullptr;
+  if (to_dweight == nullptr && to_dbias == nullptr) {
+    return;
+  }
+  on_device(
+      "conv2d", dy.device(), [&] { parameter_grads_cpu(dy, x, geometry, to_dweight, to_dbias); },
+      [&] { conv2d_parameter_grads_cuda(dy, x, geometry, to_dweight, to_dbias); });
+  if (to_dweight != nullptr) {
+    context.give(1, std::move(dweight));
+  }
+}
+
 void backward(Backward& context, const Tensor& x, const Tensor& weight,
               const ConvGeometry& geometry) {
   const Tensor& dy = context.grad();
-  if (context.needs(1)) {
-    Tensor dweight = Tensor::empty_like(weight);
-    on_device(
-        "conv2d", dy.device(), [&] { conv2d_weight_grad_cpu(dy, x, geometry, dweight); },
-        [&] { conv2d_weight_grad_cuda(dy, x, geometry, dweight); });
-    context.give(1, std::move(dweight));
-  }
-  if (context.needs(2)) {
-    Tensor dbias = context.overwrite(2);
-    on_device(
-        "conv2d", dy.device(), [&] { conv2d_bias_grad_cpu(dy, dbias); },
-        [&] { conv2d_bias_grad_cuda(dy, dbias); });
-  }
+  parameter_grads(context, x, weight, geometry);
   if (context.needs(0)) {
     Tensor dx = Tensor::empty_like(x);
     on_device(

@@ -58,16 +58,29 @@ void own_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g
   });
 }
 
-void own_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
-                     Tensor& dweight) {
+void bias_grad(const Tensor& dy, Tensor& dbias) {
+  const int64_t channels = dbias.numel();
+  const int64_t pixels = channels == 0 ? 0 : dy.numel() / channels;
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    sum_matrix_cuda("conv2d", dy.data<T>(), pixels, channels, true, dbias.mutable_data<T>());
+  });
+}
+
+// Whether dbias was made as well.
+bool own_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                     Tensor& dweight, Tensor* dbias) {
   if (is_depthwise(geometry)) {
     depthwise_weight_grad_cuda(dy, x, geometry, dweight);
-    return;
+    return false;
   }
+  const bool makes_dbias = dbias != nullptr && dweight.numel() > 0;
   dispatch_floating(dy.dtype(), [&]<class T>() {
-    matrix::run_product("conv2d", conv2d_products::weight_grad(geometry, dy.data<T>(), x.data<T>(),
-                                                               dweight.mutable_data<T>()));
+    matrix::run_product(
+        "conv2d",
+        conv2d_products::weight_grad(geometry, dy.data<T>(), x.data<T>(), dweight.mutable_data<T>(),
+                                     makes_dbias ? dbias->mutable_data<T>() : nullptr));
   });
+  return makes_dbias;
 }
 
 }  // namespace
@@ -88,20 +101,18 @@ void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeo
       [&] { own_data_grad(dy, weight, geometry, dx); });
 }
 
-void conv2d_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
-                             Tensor& dweight) {
-  serve(
-      product_of(ProductKind::Conv2dWeightGrad, dy.dtype(), geometry),
-      [&] { return conv2d_weight_grad_cudnn(dy, x, geometry, dweight); },
-      [&] { own_weight_grad(dy, x, geometry, dweight); });
-}
-
-void conv2d_bias_grad_cuda(const Tensor& dy, Tensor& dbias) {
-  const int64_t channels = dbias.numel();
-  const int64_t pixels = channels == 0 ? 0 : dy.numel() / channels;
-  dispatch_floating(dy.dtype(), [&]<class T>() {
-    sum_matrix_cuda("conv2d", dy.data<T>(), pixels, channels, true, dbias.mutable_data<T>());
-  });
+void conv2d_parameter_grads_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                                 Tensor* dweight, Tensor* dbias) {
+  bool has_dbias = dbias == nullptr;
+  if (dweight != nullptr) {
+    serve(
+        product_of(ProductKind::Conv2dWeightGrad, dy.dtype(), geometry),
+        [&] { return conv2d_weight_grad_cudnn(dy, x, geometry, *dweight); },
+        [&] { has_dbias = own_weight_grad(dy, x, geometry, *dweight, dbias) || has_dbias; });
+  }
+  if (!has_dbias) {
+    bias_grad(dy, *dbias);
+  }
 }
 
 }  // namespace warptape

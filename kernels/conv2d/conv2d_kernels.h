@@ -42,9 +42,9 @@ void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bi
                          const ConvGeometry& geometry, Tensor& y);
 void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                            Tensor& dx);
-void conv2d_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
-                             Tensor& dweight);
-void conv2d_bias_grad_cuda(const Tensor& dy, Tensor& dbias);
+// Either may be null. Together they read dy once, where our matrix core serves.
+void conv2d_parameter_grads_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                                 Tensor* dweight, Tensor* dbias);
 
 // float32 on cuDNN, with weight and dweight channels-last as well: in memory (O, kH, kW, C /
 // groups). False, and nothing done, where it is absent, has no plan for these sizes within

@@ -152,10 +152,10 @@ matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* fi
   return product;
 }
 
-// The gradient of the filters: Sum is float for bfloat16.
+// The gradient of the filters, and of the bias where that is given: Sum is float for bfloat16.
 template <class T, class Sum>
 matrix::WeightGrad<T, Sum> weight_grad(const ConvGeometry& g, const T* dy, const T* x,
-                                       Sum* dfilters) {
+                                       Sum* dfilters, Sum* dbias = nullptr) {
   matrix::WeightGrad<T, Sum> product;
   product.a.data = dy;
   product.a.rows = {int_of(g.out_per_group())};
@@ -175,6 +175,7 @@ matrix::WeightGrad<T, Sum> weight_grad(const ConvGeometry& g, const T* dy, const
   out.columns = int_of(filter_size(g));
   out.groups = int_of(g.options.groups);
   out.group_stride = g.out_per_group() * filter_size(g);
+  out.row_sums = dbias;
   return product;
 }
 

@@ -72,9 +72,10 @@ void multiply_columns(const char* name, const GemmProblem& p, const T* a, const 
   matrix::run_product(name, product);
 }
 
+// Where row_sums are given, also the sums of a over k: there is one batch then.
 template <class T>
 void multiply_transposed(const char* name, const GemmProblem& p, const T* a, const T* b,
-                         const matrix::Output<T>& out) {
+                         const matrix::Output<T>& out, T* row_sums) {
   matrix::WeightGrad<T, T> product;
   product.a = {.data = a,
                .rows = {index_of(name, p.m)},
@@ -88,6 +89,7 @@ void multiply_transposed(const char* name, const GemmProblem& p, const T* a, con
   product.b.taps = matrix::TapGeometry::of_images(1, 1, index_of(name, p.n));
   product.b.group_stride = p.stride_b;
   product.out = out;
+  product.out.row_sums = row_sums;
   matrix::run_product(name, product);
 }
 
@@ -115,7 +117,11 @@ void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T
     const auto multiply = problem.transpose_b ? multiply_rows<T> : multiply_columns<T>;
     multiply(name, problem, a, b, out);
   } else if (!problem.transpose_b) {
-    multiply_transposed(name, problem, a, b, out);
+    const bool has_results = out.results() > 0;
+    multiply_transposed(name, problem, a, b, out, has_results ? epilogue.bias_grad : nullptr);
+    if (has_results) {
+      return;
+    }
   } else {
     GemmProblem straight = problem;
     const Tensor rows = transposed(straight, a);

@@ -36,6 +36,18 @@ struct TileInRegisters {
     });
   }
 
+  // Adds the packs, which all are of the same rows.
+  __device__ void add_to(simt::Pack<T, E>& sums) const {
+    static_assert(!along_depth);
+#pragma unroll
+    for (int i = 0; i < Places::count; ++i) {
+#pragma unroll
+      for (int e = 0; e < E; ++e) {
+        sums[e] += values[i][e];
+      }
+    }
+  }
+
   template <int Depth, int Pitch>
   __device__ void store(const Places& places, T (&tile)[Depth][Pitch]) const {
     if (!Places::is_active()) {
@@ -108,9 +120,20 @@ __global__ void __launch_bounds__(block_threads, 2)
   T sums[GM][pack][GN][pack] = {};
   TileInRegisters<typename Variant::A, PlacesA, E, Variant::a_along_depth> next_a;
   TileInRegisters<typename Variant::B, PlacesB, E, Variant::b_along_depth> next_b;
+  // One block of those that read the same rows adds them up.
+  const bool sums_rows = Variant::has_row_sums && out.row_sums != nullptr && position.column == 0;
+  simt::Pack<T, E> row_sums{};
+  const auto keep_a = [&](int tile) {
+    if constexpr (Variant::has_row_sums) {
+      if (sums_rows) {
+        next_a.add_to(row_sums);
+      }
+    }
+    next_a.store(places_a, tile_a[tile]);
+  };
   next_a.load_next(a, steps.a, places_a, offset_a);
   next_b.load_next(b, steps.b, places_b, offset_b);
-  next_a.store(places_a, tile_a[0]);
+  keep_a(0);
   next_b.store(places_b, tile_b[0]);
   __syncthreads();
   for (int step = 0; step < split.steps; ++step) {
@@ -147,7 +170,7 @@ __global__ void __launch_bounds__(block_threads, 2)
       }
     }
     if (more) {
-      next_a.store(places_a, tile_a[1 - now]);
+      keep_a(1 - now);
       next_b.store(places_b, tile_b[1 - now]);
       __syncthreads();
     }
@@ -161,6 +184,17 @@ __global__ void __launch_bounds__(block_threads, 2)
         store_results<pack>(out, split, position.group, position.row + row + gm * 16 * pack + i,
                             position.column + column + gn * 16 * pack, sums[gm][i][gn]);
       }
+    }
+  }
+  if constexpr (Variant::has_row_sums) {
+    if (sums_rows) {
+      __syncthreads();  // the tiles have been read
+      if (PlacesA::is_active()) {
+        simt::store_pack<E>(&tile_a[0][places_a.depth_in_tile(0)][places_a.row_in_tile(0)],
+                            row_sums);
+      }
+      __syncthreads();
+      store_row_sums<Tile::rows>(out, split, position, PlacesA::lines_in_use, tile_a[0]);
     }
   }
 }

@@ -23,6 +23,8 @@ struct Product {
   using B = ViewB;
   static constexpr bool a_along_depth = a_depth;
   static constexpr bool b_along_depth = b_depth;
+  // Output::row_sums, which the kernels of bfloat16 do not have.
+  static constexpr bool has_row_sums = !a_depth && !b_depth && sizeof(T) != 2;
   A a;
   B b;
   Output<Out> out;

@@ -6,7 +6,8 @@
 namespace warptape::matrix {
 
 // Column n of row m is data[row_stride of m + n]. In this order: plus the bias of its column, ReLU,
-// plus what was there before.
+// plus what was there before. Beside them, where row_sums is given, the left operand's sums over
+// the depth, one per row and group: the gradient of a bias where the left operand is dy.
 template <class T>
 struct Output {
   T* data = nullptr;
@@ -19,6 +20,7 @@ struct Output {
   int64_t bias_group_stride = 0;
   bool relu = false;
   bool accumulate = false;
+  T* row_sums = nullptr;  // [group][row], overwritten
 
   template <class Visit>
   void for_each_pointer(Visit&& visit) const {
@@ -26,17 +28,27 @@ struct Output {
     if (bias != nullptr) {
       visit(bias);
     }
+    if (row_sums != nullptr) {
+      visit(row_sums);
+    }
   }
 
   // The first column of a row.
   WARPTAPE_HOST_DEVICE T* at(int group, int row) const {
     return data + group * group_stride + row_stride.offset(rows.split(row));
   }
-  // The same among sums of a split depth, [split][group][row][column].
-  WARPTAPE_HOST_DEVICE int64_t partial_at(int split, int group, int row) const {
-    return ((int64_t{split} * groups + group) * rows.size() + row) * columns;
-  }
   WARPTAPE_HOST_DEVICE int64_t results() const { return rows.size() * columns * groups; }
+  // What a launch makes in all: the results and the row sums.
+  WARPTAPE_HOST_DEVICE int64_t sums() const {
+    return results() + (row_sums != nullptr ? rows.size() * groups : 0);
+  }
+  // Where sums of a split depth lie: [split], and in it [group][row][column] and then [group][row].
+  WARPTAPE_HOST_DEVICE int64_t partial_at(int split, int group, int row) const {
+    return split * sums() + (group * rows.size() + row) * columns;
+  }
+  WARPTAPE_HOST_DEVICE int64_t partial_row_sum_at(int split, int group, int row) const {
+    return split * sums() + results() + group * rows.size() + row;
+  }
 
   template <class Accumulator>
   WARPTAPE_HOST_DEVICE T finish(Accumulator sum, int group, int column, const T* to) const {

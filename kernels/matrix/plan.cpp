@@ -118,7 +118,8 @@ Plan make_plan(const ProductSize& size, Cores cores, int pack) {
                     "blocks of a matrix product on cuda: got {}, wanted at most {}", best.blocks,
                     INT_MAX);
   if (best.splits > 1) {
-    best.finish = plan_finish(size.rows * size.columns * size.groups, best.splits);
+    const int64_t columns = size.columns + (size.row_sums ? 1 : 0);
+    best.finish = plan_finish(size.rows * columns * size.groups, best.splits);
   }
   return best;
 }

@@ -51,6 +51,7 @@ struct ProductSize {
   int64_t columns = 0;
   int64_t depth = 0;
   int64_t groups = 1;
+  bool row_sums = false;  // are made, too
 };
 
 // pack: as in the plan.
@@ -106,9 +107,9 @@ Plan plan_product(const Product& product) {
   constexpr int pack = pack_of<T>;
   const bool packs = fits_packs(product.a, Product::a_along_depth, pack) &&
                      fits_packs(product.b, Product::b_along_depth, pack);
-  return make_plan(
-      {product.out.rows.size(), product.out.columns, product.a.depth.size(), product.out.groups},
-      cores_of<T>(), packs ? pack : 1);
+  return make_plan({product.out.rows.size(), product.out.columns, product.a.depth.size(),
+                    product.out.groups, product.out.row_sums != nullptr},
+                   cores_of<T>(), packs ? pack : 1);
 }
 
 }  // namespace warptape::matrix

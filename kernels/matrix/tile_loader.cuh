@@ -62,6 +62,10 @@ class TilePlaces {
     return packs >= Threads || static_cast<int>(threadIdx.x) < packs;
   }
 
+  // Where packs lie along the rows, all packs of a thread have the same rows; so many threads share
+  // those, each with the depth_in_tile of one of them.
+  static constexpr int lines_in_use = packs < Threads ? Depth : Depth / count;
+
   // Where pack i belongs in a tile.
   __device__ int row_in_tile(int i) const { return first_row_ + (along_depth ? i * lines : 0); }
   __device__ int depth_in_tile(int i) const { return first_depth_ + (along_depth ? 0 : i * lines); }
@@ -111,6 +115,7 @@ struct ProductTypes {
   using Out = std::remove_pointer_t<decltype(Product{}.out.data)>;
   static constexpr bool a_along_depth = Product::a_along_depth;
   static constexpr bool b_along_depth = Product::b_along_depth;
+  static constexpr bool has_row_sums = Product::has_row_sums;
 };
 
 }  // namespace warptape::matrix

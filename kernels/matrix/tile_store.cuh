@@ -12,7 +12,7 @@ namespace warptape::matrix {
 struct DepthSplit {
   int steps = 0;             // of the core's depth, per split
   int splits = 1;            // more than one: sums go to the workspace
-  void* partials = nullptr;  // [split][group][row][column] sums of the accumulator's type
+  void* partials = nullptr;  // sums of the accumulator's type (Output::partial_at)
 
   template <class Visit>
   void for_each_pointer(Visit&& visit) const {
@@ -83,13 +83,41 @@ __device__ void store_results(const Output<Out>& out, const DepthSplit& split, i
   }
 }
 
+// Adds up the block's sums of the left operand, [line][row] in shared memory, and stores those of
+// its rows. All threads of the block take part.
+template <int Rows, class Accumulator, class Out, int Pitch>
+__device__ void store_row_sums(const Output<Out>& out, const DepthSplit& split,
+                               const TilePosition& position, int lines,
+                               const Accumulator (*sums)[Pitch]) {
+  for (int i = static_cast<int>(threadIdx.x); i < Rows; i += block_threads) {
+    const int row = position.row + i;
+    if (row >= out.rows.size()) {
+      return;
+    }
+    Accumulator sum = 0;
+    for (int line = 0; line < lines; ++line) {
+      sum += sums[line][i];
+    }
+    if (split.splits > 1) {
+      auto* to = static_cast<Accumulator*>(split.partials);
+      to[out.partial_row_sum_at(static_cast<int>(blockIdx.z), position.group, row)] = sum;
+    } else {
+      out.row_sums[position.group * out.rows.size() + row] = static_cast<Out>(sum);
+    }
+  }
+}
+
 // The second launch of a split depth (plan.h's Finish).
 template <class Accumulator, class Out>
 __global__ void __launch_bounds__(block_threads, 4)
     finish_splits_kernel(const Accumulator* partials, int splits, int sharers,
                          const Output<Out> __grid_constant__ out) {
-  const SplitSum<Accumulator> sum(partials, out.results(), splits, sharers);
+  const SplitSum<Accumulator> sum(partials, out.sums(), splits, sharers);
   if (!sum.is_mine()) {
+    return;
+  }
+  if (sum.index() >= out.results()) {
+    out.row_sums[sum.index() - out.results()] = static_cast<Out>(sum.value());
     return;
   }
   const int column = static_cast<int>(sum.index() % out.columns);

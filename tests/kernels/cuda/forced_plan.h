@@ -20,7 +20,7 @@ matrix::Plan forced_plan(const Product& product, int pack, const matrix::TileSiz
   plan.steps = static_cast<int>(parts(steps, splits));
   plan.splits = static_cast<int>(std::max<int64_t>(parts(steps, std::max(plan.steps, 1)), 1));
   plan.blocks = plan.tiles * plan.splits;
-  plan.finish = matrix::plan_finish(product.out.results(), plan.splits);
+  plan.finish = matrix::plan_finish(product.out.sums(), plan.splits);
   return plan;
 }
 

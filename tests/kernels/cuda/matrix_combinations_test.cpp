@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "tests/core/device/gpu_test.h"
@@ -26,7 +29,7 @@ using simt::bfloat16;
 template <class Product>
 void run(const Product& product, const Plan& plan) {
   using Sum = matrix::Accumulator<typename Product::In>;
-  DeviceArray<Sum> partials(plan.splits > 1 ? plan.splits * product.out.results() : 0);
+  DeviceArray<Sum> partials(plan.splits > 1 ? plan.splits * product.out.sums() : 0);
   cuda::launch_product("product", gpu::current_stream(), product, plan, partials.data());
 }
 
@@ -114,6 +117,11 @@ void check_conv(const ConvCase& test) {
   const std::vector<double> old_w = as_doubles(host_w);
   const std::vector<double> old_y = as_doubles(host_y);
   const std::vector<double> bias_values = as_doubles(host_bias);
+  std::vector<double> wanted_bias = old_w;
+  std::fill_n(wanted_bias.begin(), g.out_channels, 0.0);
+  for (size_t i = 0; i < old_y.size(); ++i) {
+    wanted_bias[i % static_cast<size_t>(g.out_channels)] += old_y[i];
+  }
 
   auto forward = conv2d_products::forward<T>(g, x.data(), filters.data(), nullptr, false, nullptr);
   for_each_plan<T>(forward, [&](const Plan& plan) {
@@ -139,6 +147,16 @@ void check_conv(const ConvCase& test) {
       EXPECT_EQ(dfilters.values(), finished(wanted_w, static_cast<std::vector<double>*>(nullptr),
                                             false, accumulate ? &old_w : nullptr))
           << "filters' gradient, accumulate " << accumulate;
+      if constexpr (decltype(weight_grad)::has_row_sums) {
+        DeviceArray<Sum> with_bias(host_w);
+        DeviceArray<Sum> dbias(host_w);  // and what lies behind it
+        auto both = weight_grad;
+        both.out.data = with_bias.data();
+        both.out.row_sums = dbias.data();
+        run(both, forced_plan(both, plan.pack, plan.tile, plan.splits));
+        EXPECT_EQ(with_bias.values(), dfilters.values()) << "with the gradient of the bias";
+        EXPECT_EQ(dbias.values(), wanted_bias) << "accumulate " << accumulate;
+      }
     }
   });
   // The classes of a stride write to every s-th pixel, each in a launch of its own.
@@ -172,6 +190,38 @@ TEST_F(MatrixCombinations, OfDouble) {
 }
 TEST_F(MatrixCombinations, OfBfloat16) {
   check_conv<bfloat16, float>({2, 32, 5, 4, 16, 3, {.stride = 2, .padding = 1, .groups = 2}});
+}
+
+// The sums of a over k beside a product, at sizes that make_plan splits or not, with results or
+// none.
+TEST_F(MatrixCombinations, OfSumsBesideGemm) {
+  WholeNumbers numbers(4);
+  for (const auto& [m, n, k] : std::vector<std::array<int64_t, 3>>{
+           {10, 256, 512}, {300, 70, 33}, {5, 3, 0}, {7, 0, 20}, {1, 1, 1}, {64, 40, 4000}}) {
+    SCOPED_TRACE(fmt::format("{} {} {}", m, n, k));
+    const std::vector<float> a = numbers.make<float>(m * k);
+    const std::vector<float> b = numbers.make<float>(k * n);
+    std::vector<double> wanted(static_cast<size_t>(m), 0.0);
+    std::vector<double> product(static_cast<size_t>(m * n), 0.0);
+    for (int64_t q = 0; q < k; ++q) {
+      for (int64_t row = 0; row < m; ++row) {
+        const double factor = a[static_cast<size_t>(q * m + row)];
+        wanted[static_cast<size_t>(row)] += factor;
+        for (int64_t column = 0; column < n; ++column) {
+          product[static_cast<size_t>(row * n + column)] +=
+              factor * b[static_cast<size_t>(q * n + column)];
+        }
+      }
+    }
+    DeviceArray<float> device_a(a);
+    DeviceArray<float> device_b(b);
+    DeviceArray<float> c(m * n);
+    DeviceArray<float> sums(numbers.make<float>(m));
+    gemm_cuda<float>("gemm", {.transpose_a = true, .m = m, .n = n, .k = k}, device_a.data(),
+                     device_b.data(), {.bias_grad = sums.data()}, c.data());
+    EXPECT_EQ(sums.values(), wanted);
+    EXPECT_EQ(c.values(), product);
+  }
 }
 
 // Batches whose operands are shared or not, transposed or not, with every epilogue, long enough to

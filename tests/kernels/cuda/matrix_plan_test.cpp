@@ -76,7 +76,7 @@ LayerPlans conv_plans(const ConvCase& layer) {
   Tensor y = image_of(g.batch, g.out_channels, g.out_height, g.out_width);
   return {plans_of([&] { conv2d_forward_cuda(x, weight, Tensor(), g, y); }),
           plans_of([&] { conv2d_data_grad_cuda(y, weight, g, x); }),
-          plans_of([&] { conv2d_weight_grad_cuda(y, x, g, weight); })};
+          plans_of([&] { conv2d_parameter_grads_cuda(y, x, g, &weight, nullptr); })};
 }
 
 // Whichever operands are transposed.
