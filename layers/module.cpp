@@ -158,11 +158,25 @@ void Module::train(bool on) {
   fields(set_mode);
 }
 
+namespace {
+
+// As convolutions read their filters there.
+Tensor moved(const Tensor& tensor, Device device) {
+  Tensor result = tensor.detach().to(device);
+  if (tensor.rank() == 4 && tensor.device().type != device.type) {
+    const bool on_gpu = device.type == DeviceType::CUDA;
+    result = result.to(on_gpu ? MemoryFormat::ChannelsLast : MemoryFormat::RowMajor);
+  }
+  return result;
+}
+
+}  // namespace
+
 void Module::to(Device device) {
   for (const auto& state : parameters(*this)) {
-    state->set_value(state->value.detach().to(device));
+    state->set_value(moved(state->value, device));
     if (state->grad.defined()) {
-      state->grad = state->grad.to(device);
+      state->grad = moved(state->grad, device);
     }
   }
 }

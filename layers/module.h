@@ -89,7 +89,8 @@ class Module {
   bool is_training() const { return training_; }
 
   // Moves the parameters, with their gradients, to another device. They stay the same parameters to
-  // optimizers, whose own state does not move: move a model before the first step.
+  // optimizers, whose own state does not move: move a model before the first step. Filters (rank 4)
+  // lie channels-last on "cuda" and row-major on the CPU, as convolutions read them there.
   void to(Device device);
 
  protected:

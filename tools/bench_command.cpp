@@ -64,7 +64,9 @@ std::vector<double> time_steps(const BenchOptions& options, Device device, Profi
   Module& model = *made;
   model.to(device);
   SGD optimizer(parameters(model), {.lr = 0.01, .momentum = 0.9});
-  const Tensor images = randn({options.batch_size, 3, 32, 32}).to(device);
+  const Tensor images = randn({options.batch_size, 3, 32, 32})
+                            .to(MemoryFormat::ChannelsLast)  // as a loader makes them
+                            .to(device);
   std::vector<int64_t> classes(static_cast<size_t>(options.batch_size));
   for (size_t i = 0; i < classes.size(); ++i) {
     classes[i] = static_cast<int64_t>(i % 10);

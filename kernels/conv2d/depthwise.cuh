@@ -155,7 +155,10 @@ template <class T>
 __global__ void __launch_bounds__(block_threads, 4)
     finish_weight_grad_kernel(int outputs, int taps, int chunks, int sharers, const T* partials,
                               T* dfilters) {
-  const matrix::SplitSum<T> sum(partials, int64_t{outputs} * taps, chunks, sharers);
+  const int64_t results = int64_t{outputs} * taps;
+  const matrix::SplitSum<T> sum(results, chunks, sharers, [&](int chunk, int64_t index) {
+    return partials[chunk * results + index];
+  });
   if (sum.is_mine()) {
     dfilters[sum.index() % outputs * taps + sum.index() / outputs] = sum.value();
   }

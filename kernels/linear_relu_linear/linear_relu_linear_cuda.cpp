@@ -66,11 +66,12 @@ void hidden_forward(const char* name, const Tensor& x, const Tensor& weight, con
   });
 }
 
-// The gradient of what ReLU was given, and, if dbias is defined, the sum of its rows. The mask may
-// be undefined.
+// The gradient of what ReLU was given. cuBLASLt also makes the sum of its rows if dbias is defined,
+// and has_dbias says so. The mask may be undefined.
 Tensor hidden_grad(const char* name, const Tensor& dy, const Tensor& weight, const Tensor& h,
-                   const Tensor& mask, Tensor& dbias) {
+                   const Tensor& mask, Tensor& dbias, bool& has_dbias) {
   Tensor dh = Tensor::empty_like(h);
+  has_dbias = false;
   const GemmProblem problem = hidden_grad_problem(weight, h);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     T* const sums = dbias.defined() ? dbias.mutable_data<T>() : nullptr;
@@ -80,14 +81,12 @@ Tensor hidden_grad(const char* name, const Tensor& dy, const Tensor& weight, con
                          {.relu_mask = mask.data<uint8_t>(), .column_sums = sums}, to);
     };
     if (mask.defined() && serve_by_library(masked_product<T>(problem), with_mask)) {
+      has_dbias = sums != nullptr;
       return;
     }
     gemm(name, problem, dy.data<T>(), weight.data<T>(), GemmEpilogue<T>(), to);
     UnaryCuda<pointwise::Relu, T>::backward(name, gpu::current_stream(), {}, dh.numel(), to,
                                             h.data<T>(), false, to);
-    if (sums != nullptr) {
-      sum_matrix_cuda(name, to, problem.m, problem.n, true, sums);
-    }
   });
   return dh;
 }
@@ -106,9 +105,16 @@ void backward(const char* name, Backward& context, const Kept& kept) {
   }
   Tensor dbias1 = context.needs(2) ? context.overwrite(2) : Tensor();
   const Tensor mask = kept.mask.defined() ? kept.mask.get() : Tensor();
-  const Tensor dh = hidden_grad(name, dy, kept.weight2.get(), h, mask, dbias1);
+  bool has_dbias1 = false;
+  const Tensor dh = hidden_grad(name, dy, kept.weight2.get(), h, mask, dbias1, has_dbias1);
+  Tensor* const to_dbias1 = dbias1.defined() && !has_dbias1 ? &dbias1 : nullptr;
   if (context.needs(1)) {
-    linear_weight_grad_cuda(name, dh, kept.x.get(), context.into(1), nullptr);
+    linear_weight_grad_cuda(name, dh, kept.x.get(), context.into(1), to_dbias1);
+  } else if (to_dbias1 != nullptr) {
+    dispatch_floating(dh.dtype(), [&]<class T>() {
+      sum_matrix_cuda(name, dh.data<T>(), rows_of(dh), dh.size(-1), true,
+                      to_dbias1->mutable_data<T>());
+    });
   }
   if (context.needs(0)) {
     // Row-major like the saved rows; give() brings it into x's format.

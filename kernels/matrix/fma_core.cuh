@@ -37,13 +37,13 @@ struct TileInRegisters {
   }
 
   // Adds the packs, which all are of the same rows.
-  __device__ void add_to(simt::Pack<T, E>& sums) const {
+  __device__ void add_to(double (&sums)[E]) const {
     static_assert(!along_depth);
 #pragma unroll
     for (int i = 0; i < Places::count; ++i) {
 #pragma unroll
       for (int e = 0; e < E; ++e) {
-        sums[e] += values[i][e];
+        sums[e] += static_cast<double>(values[i][e]);
       }
     }
   }
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(block_threads, 2)
   TileInRegisters<typename Variant::B, PlacesB, E, Variant::b_along_depth> next_b;
   // One block of those that read the same rows adds them up.
   const bool sums_rows = Variant::has_row_sums && out.row_sums != nullptr && position.column == 0;
-  simt::Pack<T, E> row_sums{};
+  double row_sums[E] = {};
   const auto keep_a = [&](int tile) {
     if constexpr (Variant::has_row_sums) {
       if (sums_rows) {
@@ -188,13 +188,17 @@ __global__ void __launch_bounds__(block_threads, 2)
   }
   if constexpr (Variant::has_row_sums) {
     if (sums_rows) {
-      __syncthreads();  // the tiles have been read
+      __syncthreads();  // the tiles have been read, and are overwritten
+      static_assert(sizeof(tile_a) >= PlacesA::lines_in_use * Tile::rows * sizeof(double));
+      auto* const shared_sums = reinterpret_cast<double(*)[Tile::rows]>(&tile_a[0][0][0]);
       if (PlacesA::is_active()) {
-        simt::store_pack<E>(&tile_a[0][places_a.depth_in_tile(0)][places_a.row_in_tile(0)],
-                            row_sums);
+#pragma unroll
+        for (int e = 0; e < E; ++e) {
+          shared_sums[places_a.depth_in_tile(0)][places_a.row_in_tile(0) + e] = row_sums[e];
+        }
       }
       __syncthreads();
-      store_row_sums<Tile::rows>(out, split, position, PlacesA::lines_in_use, tile_a[0]);
+      store_row_sums<T, Tile::rows>(out, split, position, PlacesA::lines_in_use, shared_sums);
     }
   }
 }

@@ -10,6 +10,9 @@ namespace warptape::matrix {
 // the depth, one per row and group: the gradient of a bias where the left operand is dy.
 template <class T>
 struct Output {
+  // Row sums are made in float64; between launches one is so many accumulators, which add up to it.
+  static constexpr int parts = sizeof(T) == 8 ? 1 : 2;
+
   T* data = nullptr;
   Radix rows;
   DigitStrides row_stride;
@@ -20,7 +23,7 @@ struct Output {
   int64_t bias_group_stride = 0;
   bool relu = false;
   bool accumulate = false;
-  T* row_sums = nullptr;  // [group][row], overwritten
+  T* row_sums = nullptr;  // [group][row], overwritten; summed in float64
 
   template <class Visit>
   void for_each_pointer(Visit&& visit) const {
@@ -42,12 +45,14 @@ struct Output {
   WARPTAPE_HOST_DEVICE int64_t sums() const {
     return results() + (row_sums != nullptr ? rows.size() * groups : 0);
   }
-  // Where sums of a split depth lie: [split], and in it [group][row][column] and then [group][row].
+  // Where sums of a split depth lie: [split], and in it [group][row][column] and then, of the row
+  // sums, [group][row][part].
+  WARPTAPE_HOST_DEVICE int64_t partials() const { return results() + (sums() - results()) * parts; }
   WARPTAPE_HOST_DEVICE int64_t partial_at(int split, int group, int row) const {
-    return split * sums() + (group * rows.size() + row) * columns;
+    return split * partials() + (group * rows.size() + row) * columns;
   }
   WARPTAPE_HOST_DEVICE int64_t partial_row_sum_at(int split, int group, int row) const {
-    return split * sums() + results() + group * rows.size() + row;
+    return split * partials() + results() + (group * rows.size() + row) * parts;
   }
 
   template <class Accumulator>

@@ -44,7 +44,7 @@ void run_product(const char* name, const Product& product) {
   if (PlanNotes::take(name, [&] { return to_string(plan); })) {
     return;
   }
-  const int64_t sums = plan.splits > 1 ? plan.splits * product.out.sums() : 0;
+  const int64_t sums = plan.splits > 1 ? plan.splits * product.out.partials() : 0;
   Tensor partials = Tensor::empty({sums}, dtype_of<Sum>(), Device{DeviceType::CUDA});
   cuda::launch_product(name, gpu::current_stream(), product, plan, partials.mutable_data<Sum>());
 }

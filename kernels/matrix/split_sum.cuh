@@ -6,13 +6,14 @@
 
 namespace warptape::matrix {
 
-// partials: [split][result]. The threads of a block take neighbouring results, `sharers` threads
-// each: a thread adds up every sharers-th split, and then one of them adds their sums. The order is
-// always the same, and with it the bits. All threads of the block take part.
+// The threads of a block take neighbouring results, `sharers` threads each: a thread adds up every
+// sharers-th split, and then one of them adds their sums. The order is always the same, and with it
+// the bits. All threads of the block take part. load(split, result): what a block has summed, a T.
 template <class T>
 class SplitSum {
  public:
-  __device__ SplitSum(const T* partials, int64_t results, int splits, int sharers) {
+  template <class Load>
+  __device__ SplitSum(int64_t results, int splits, int sharers, const Load& load) {
     WARPTAPE_SHARED(T, shared, [block_threads]);
     const int thread = static_cast<int>(threadIdx.x);
     const int lanes = block_threads / sharers;
@@ -21,7 +22,7 @@ class SplitSum {
     if (index_ < results) {
 #pragma unroll 4
       for (int split = thread / lanes; split < splits; split += sharers) {
-        value_ += partials[split * results + index_];
+        value_ += load(split, index_);
       }
     }
     if (sharers == 1) {

@@ -85,24 +85,29 @@ __device__ void store_results(const Output<Out>& out, const DepthSplit& split, i
 
 // Adds up the block's sums of the left operand, [line][row] in shared memory, and stores those of
 // its rows. All threads of the block take part.
-template <int Rows, class Accumulator, class Out, int Pitch>
+template <class Accumulator, int Rows, class Out>
 __device__ void store_row_sums(const Output<Out>& out, const DepthSplit& split,
                                const TilePosition& position, int lines,
-                               const Accumulator (*sums)[Pitch]) {
+                               const double (*sums)[Rows]) {
   for (int i = static_cast<int>(threadIdx.x); i < Rows; i += block_threads) {
     const int row = position.row + i;
     if (row >= out.rows.size()) {
       return;
     }
-    Accumulator sum = 0;
+    double sum = 0;
     for (int line = 0; line < lines; ++line) {
       sum += sums[line][i];
     }
-    if (split.splits > 1) {
-      auto* to = static_cast<Accumulator*>(split.partials);
-      to[out.partial_row_sum_at(static_cast<int>(blockIdx.z), position.group, row)] = sum;
-    } else {
+    if (split.splits == 1) {
       out.row_sums[position.group * out.rows.size() + row] = static_cast<Out>(sum);
+      continue;
+    }
+    auto* to = static_cast<Accumulator*>(split.partials) +
+               out.partial_row_sum_at(static_cast<int>(blockIdx.z), position.group, row);
+#pragma unroll
+    for (int part = 0; part < out.parts; ++part) {
+      to[part] = static_cast<Accumulator>(sum);
+      sum -= static_cast<double>(to[part]);
     }
   }
 }
@@ -112,12 +117,24 @@ template <class Accumulator, class Out>
 __global__ void __launch_bounds__(block_threads, 4)
     finish_splits_kernel(const Accumulator* partials, int splits, int sharers,
                          const Output<Out> __grid_constant__ out) {
-  const SplitSum<Accumulator> sum(partials, out.sums(), splits, sharers);
+  const int64_t results = out.results();
+  const SplitSum<double> sum(out.sums(), splits, sharers, [&](int split, int64_t index) {
+    if (index < results) {
+      return static_cast<double>(partials[split * out.partials() + index]);
+    }
+    const int64_t first = split * out.partials() + results + (index - results) * out.parts;
+    double parts = 0;
+#pragma unroll
+    for (int part = 0; part < out.parts; ++part) {
+      parts += static_cast<double>(partials[first + part]);
+    }
+    return parts;
+  });
   if (!sum.is_mine()) {
     return;
   }
-  if (sum.index() >= out.results()) {
-    out.row_sums[sum.index() - out.results()] = static_cast<Out>(sum.value());
+  if (sum.index() >= results) {
+    out.row_sums[sum.index() - results] = static_cast<Out>(static_cast<Accumulator>(sum.value()));
     return;
   }
   const int column = static_cast<int>(sum.index() % out.columns);
@@ -125,7 +142,7 @@ __global__ void __launch_bounds__(block_threads, 4)
   const int row = static_cast<int>(line % out.rows.size());
   const int group = static_cast<int>(line / out.rows.size());
   Out* to = out.at(group, row) + column;
-  *to = out.finish(sum.value(), group, column, to);
+  *to = out.finish(static_cast<Accumulator>(sum.value()), group, column, to);
 }
 
 }  // namespace warptape::matrix

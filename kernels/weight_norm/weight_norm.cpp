@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "core/device/on_device.h"
-#include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
 #include "kernels/weight_norm/weight_norm_kernels.h"
@@ -37,15 +36,16 @@ bool is_fresh(const WeightNormCache& cache, const Tensor& v, const Tensor& g) {
 }
 
 // Where w and its norms are to be computed; the cache is not fresh until then.
-WeightNormRows place_in(WeightNormCache& cache, const Tensor& rows, const Tensor& g) {
-  const bool fits = cache.w.defined() && cache.w.shape() == rows.shape() &&
-                    cache.w.dtype() == rows.dtype() && cache.w.device() == rows.device();
+WeightNormRows place_in(WeightNormCache& cache, const Tensor& v, const Tensor& g) {
+  const bool fits = cache.w.defined() && cache.w.shape() == v.shape() &&
+                    cache.w.dtype() == v.dtype() && cache.w.device() == v.device() &&
+                    cache.w.memory_format() == v.memory_format();
   if (!fits) {
-    cache.w = Tensor::empty_like(rows);
-    cache.inv_norm = Tensor::empty({rows.size(0)}, float64, rows.device());
+    cache.w = Tensor::empty_like(v);
+    cache.inv_norm = Tensor::empty({v.size(0)}, float64, v.device());
   }
   cache.v = Tensor();
-  return {rows, g, cache.w, cache.inv_norm};
+  return {v, g, cache.w, cache.inv_norm};
 }
 
 void remember(WeightNormCache& cache, const Tensor& v, const Tensor& g) {
@@ -73,13 +73,11 @@ void run(std::span<const Weight> weights, const Cpu& cpu_kernel, const Gpu& gpu_
 
 struct SavedWeight {
   Saved v, g, inv_norm;
-  bool row_major;  // v itself
 };
 
 // Inputs v and g of one weight after the other, outputs their w.
 void backward(Backward& context, const std::vector<SavedWeight>& saved) {
   std::vector<WeightNormGradient> gradients;
-  std::vector<int> givers;  // inputs whose format differs from the gradient's
   for (size_t i = 0; i < saved.size(); ++i) {
     const int v = 2 * static_cast<int>(i);
     const int g = v + 1;
@@ -89,44 +87,32 @@ void backward(Backward& context, const std::vector<SavedWeight>& saved) {
     WeightNormGradient gradient{
         context.grad(static_cast<int>(i)), saved[i].v.get(),           saved[i].g.get(),
         saved[i].inv_norm.get(),           {{}, WriteMode::Overwrite}, {{}, WriteMode::Overwrite}};
-    int giver = -1;
-    if (context.needs(v) && saved[i].row_major) {
+    if (context.needs(v)) {
       gradient.dv = context.into(v);
-    } else if (context.needs(v)) {
-      gradient.dv.buffer = Tensor::empty_like(gradient.v);
-      giver = v;
     }
     if (context.needs(g)) {
       gradient.dg = context.into(g);
     }
     gradients.push_back(gradient);
-    givers.push_back(giver);
   }
   run<WeightNormGradient>(
       gradients, [](auto all) { weight_norm_backward_cpu(all); },
       [](auto all) { weight_norm_backward_cuda(all); });
-  for (size_t i = 0; i < gradients.size(); ++i) {
-    if (givers[i] >= 0) {
-      context.give(givers[i], std::move(gradients[i].dv.buffer));
-    }
-  }
 }
 
 // As one op, those that are not on the innermost tape yet.
-void record(std::span<const WeightNormUse> weights, const std::vector<Tensor>& rows) {
+void record(std::span<const WeightNormUse> weights) {
   Tape* tape = nullptr;
   std::vector<const Operand*> inputs;
   std::vector<Tensor*> outputs;
   std::vector<SavedWeight> saved;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const auto& [v, g, cache] = weights[i];
+  for (const auto& [v, g, cache] : weights) {
     Tape* const recording = Tape::recording({&v, &g});
     if (recording != nullptr && cache->w.tape_handle().tape != recording->id()) {
       tape = recording;
       inputs.insert(inputs.end(), {&v, &g});
       outputs.push_back(&cache->w);
-      saved.push_back({Saved(rows[i]), Saved(g.tensor()), Saved(cache->inv_norm),
-                       v.memory_format() == MemoryFormat::RowMajor});
+      saved.push_back({Saved(v.tensor()), Saved(g.tensor()), Saved(cache->inv_norm)});
     }
   }
   if (tape != nullptr) {
@@ -153,13 +139,11 @@ void compute_and_record(std::span<const WeightNormUse> weights) {
   for (const WeightNormUse& use : weights) {
     check_arguments(use.v, use.g);
   }
-  std::vector<Tensor> rows;
   std::vector<WeightNormRows> stale;
   std::vector<const WeightNormUse*> renewed;
   for (const WeightNormUse& use : weights) {
-    rows.push_back(primitives::relayout(use.v.tensor(), MemoryFormat::RowMajor));
     if (!is_fresh(*use.cache, use.v.tensor(), use.g.tensor())) {
-      stale.push_back(place_in(*use.cache, rows.back(), use.g.tensor()));
+      stale.push_back(place_in(*use.cache, use.v.tensor(), use.g.tensor()));
       renewed.push_back(&use);
     } else if (use.v.device() != cpu) {
       wait_for(*use.cache);
@@ -180,7 +164,7 @@ void compute_and_record(std::span<const WeightNormUse> weights) {
     remember(*use->cache, use->v.tensor(), use->g.tensor());
     use->cache->w = use->cache->w.detach();  // on no tape yet
   }
-  record(weights, rows);
+  record(weights);
 }
 
 }  // namespace
@@ -221,11 +205,10 @@ Tensor norm_per_channel(const Tensor& v) {
   const Operand operand(v);
   check_floating("norm_per_channel", operand);
   check<ShapeError>(v.rank() >= 1, "[norm_per_channel] v: got a scalar, wanted (O, ...)");
-  const Tensor rows = primitives::relayout(v, MemoryFormat::RowMajor);
   Tensor norm = Tensor::empty(norm_shape(v.shape()), v.dtype(), v.device());
   on_device(
-      "norm_per_channel", v.device(), [&] { norm_per_channel_cpu(rows, norm); },
-      [&] { norm_per_channel_cuda(rows, norm); });
+      "norm_per_channel", v.device(), [&] { norm_per_channel_cpu(v, norm); },
+      [&] { norm_per_channel_cuda(v, norm); });
   norm.cut_from(v, "norm_per_channel");
   return norm;
 }

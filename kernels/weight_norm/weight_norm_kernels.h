@@ -6,7 +6,8 @@
 
 namespace warptape {
 
-// One weight of those that are computed together. v, w: (rows, rest), row-major. g: one element per
+// One weight of those that are computed together. v, w: (rows, rest), of one memory
+// format. g: one element per
 // row. inv_norm: float64, one element per row, 0 for a row of zeros. w and inv_norm are
 // overwritten.
 struct WeightNormRows {

@@ -29,7 +29,7 @@ using simt::bfloat16;
 template <class Product>
 void run(const Product& product, const Plan& plan) {
   using Sum = matrix::Accumulator<typename Product::In>;
-  DeviceArray<Sum> partials(plan.splits > 1 ? plan.splits * product.out.sums() : 0);
+  DeviceArray<Sum> partials(plan.splits > 1 ? plan.splits * product.out.partials() : 0);
   cuda::launch_product("product", gpu::current_stream(), product, plan, partials.data());
 }
 

@@ -4,6 +4,7 @@
 #include "core/tape.h"
 #include "kernels/pointwise/pointwise.h"
 #include "kernels/sum/sum.h"
+#include "layers/conv2d.h"
 #include "layers/linear.h"
 #include "layers/sequential.h"
 #include "layers/state_dict.h"
@@ -85,6 +86,34 @@ TEST_F(ModuleCuda, AllItsWeightsAreNormalisedInOneLaunch) {
     calls += range.name == "weight_norm backward" ? range.calls : 0;
   }
   EXPECT_EQ(calls, 1);
+}
+
+TEST_F(ModuleCuda, FiltersLieAsConvolutionsReadThem) {
+  Sequential model(Conv2d({.in_channels = 3, .out_channels = 5, .kernel_size = 2}),
+                   Conv2d({.in_channels = 5, .out_channels = 2, .kernel_size = 3}), Linear(4, 2));
+  auto& normed = dynamic_cast<Conv2d&>(model[1]);
+  weight_norm(normed);
+  const std::vector<NamedParameter> named = named_parameters(model);
+  const auto& plain = *named[0].parameter;
+  plain.state()->grad = Tensor::full(plain.value().shape(), 0.25, float32);
+  const auto values = plain.value().to_vector<float>();
+  const auto weight = normed.weight.value().to_vector<float>();
+  for (const auto& [device, format] :
+       {std::pair(cuda, MemoryFormat::ChannelsLast), std::pair(cuda, MemoryFormat::ChannelsLast),
+        std::pair(cpu, MemoryFormat::RowMajor)}) {
+    model.to(device);
+    EXPECT_EQ(plain.value().memory_format(), format);
+    EXPECT_EQ(plain.state()->grad.memory_format(), format);
+    EXPECT_EQ(plain.value().to_vector<float>(), values);
+    const Tensor moved = normed.weight.value();
+    EXPECT_EQ(moved.memory_format(), format) << "w has v's";
+    const std::vector<float> got = moved.to_vector<float>();
+    for (size_t i = 0; i < weight.size(); ++i) {
+      EXPECT_NEAR(got[i], weight[i], 1e-6 * std::abs(weight[i]));
+    }
+    EXPECT_EQ(dynamic_cast<Linear&>(model[2]).weight.value().memory_format(),
+              MemoryFormat::RowMajor);
+  }
 }
 
 TEST_F(ModuleCuda, OptimizersHoldWhatMoved) {
