@@ -66,8 +66,9 @@ void make_empty_folder(const std::string& given) {
 constexpr std::string_view steps_line = "step,loss,learning_rate,gradient_norm";
 
 std::string metrics_line(bool with_validation) {
-  return std::string("epoch,step,train_loss,test_loss,test_accuracy,learning_rate,seconds,") +
-         "images_per_second" + (with_validation ? ",validation_loss,validation_accuracy" : "");
+  return fmt::format(
+      "epoch,step,train_loss,test_loss,test_accuracy,learning_rate,seconds,images_per_second{}",
+      with_validation ? ",validation_loss,validation_accuracy" : "");
 }
 
 // Makes the folder and its first file, by which one of two runs takes a folder that both found
