@@ -79,6 +79,7 @@ void expect_survives_kills(const std::string& model, const Arguments& more, int 
   const auto whole = Clock::now() - start;
   std::mt19937 random(seed);
   int killed = 0;
+  int misses = 0;
   for (int run = 0; killed < kills; ++run) {
     const std::string name = "killed" + std::to_string(run);
     int status = -1;
@@ -96,6 +97,12 @@ void expect_survives_kills(const std::string& model, const Arguments& more, int 
         ++killed;
       }
       status = program.wait_for_status();
+      // While clients of a real driver are killed, one that starts may not find the GPU.
+      if (status == 1 && misses < 10 &&
+          program.errors().find("finds no GPU") != std::string::npos) {
+        ++misses;
+        continue;
+      }
       ASSERT_TRUE(status == 0 || status == 128 + SIGTERM || status == 128 + SIGKILL)
           << "status " << status << ": " << program.errors();
     }
