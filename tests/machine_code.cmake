@@ -10,8 +10,12 @@ set_tests_properties(machine_code_check PROPERTIES SKIP_RETURN_CODE 77)
 
 file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/*.cu ${PROJECT_SOURCE_DIR}/kernels/*/*.cu)
 if(kernels)
-  add_test(NAME machine_code COMMAND ${check_machine_code} $<TARGET_FILE:warptape_kernels>
-                                     $<TARGET_FILE:warptape_core>)
+  # Objects, not libraries: they are read side by side.
+  add_test(NAME machine_code
+           COMMAND ${check_machine_code}
+                   "$<FILTER:$<TARGET_OBJECTS:warptape_kernels>,INCLUDE,\\.cu\\.o$>"
+                   "$<FILTER:$<TARGET_OBJECTS:warptape_core>,INCLUDE,\\.cu\\.o$>"
+           COMMAND_EXPAND_LISTS)
   set_tests_properties(machine_code PROPERTIES SKIP_RETURN_CODE 77)
 endif()
 

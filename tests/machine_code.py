@@ -13,7 +13,9 @@ run for want of a disassembler.
 reason and no other, and one named clean_... must pass.
 """
 import argparse
+import concurrent.futures
 import glob
+import itertools
 import os
 import re
 import shutil
@@ -264,8 +266,9 @@ def main():
         return NOT_RUN
 
     kernels = {}
-    for path in options.files:
-        kernels.update(read_kernels(cuobjdump, path))
+    with concurrent.futures.ProcessPoolExecutor() as pool:  # a file takes seconds
+        for found in pool.map(read_kernels, itertools.repeat(cuobjdump), options.files):
+            kernels.update(found)
     if not kernels:
         print(f"no kernels in {', '.join(options.files)}")
         return 1
