@@ -201,6 +201,26 @@ TEST(ExtremeOptions, OfCrossEntropy) {
   }
 }
 
+// Nothing is multiplied; the bias is all there is, and has its gradient.
+TEST(ExtremeOptions, ProductsOfNoInputs) {
+  for (const Device device : devices()) {
+    SCOPED_TRACE(to_string(device));
+    const auto zeros = [&](const Shape& shape) { return Tensor::zeros(shape, float32, device); };
+    Parameter bias(tensor<float>({1, 2, 3}, {3}, device));
+    Tensor filters = zeros({3, 0, 2, 2});
+    Tensor matrix = zeros({3, 0});
+    Tape tape;
+    tape.watch(filters);
+    tape.watch(matrix);
+    const Tensor pixels = conv2d(zeros({2, 0, 3, 4}), filters, bias);
+    const Tensor rows = linear(zeros({5, 0}), matrix, bias);
+    EXPECT_EQ(rows.to_vector<float>()[4], 2);
+    tape.backward(add(sum(pixels), sum(rows)));
+    EXPECT_EQ(bias.grad().to_vector<float>(), std::vector<float>(3, 2 * 2 * 3 + 5));
+    EXPECT_EQ(tape.gradient(filters).shape(), filters.shape());
+  }
+}
+
 TEST(ExtremeOptions, OfLayers) {
   sweep("Linear", "in_features", {}, [](int64_t v) { Linear(v, 2); });
   sweep("Linear", "out_features", {}, [](int64_t v) { Linear(2, v); });
