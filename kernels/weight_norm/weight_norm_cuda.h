@@ -13,8 +13,8 @@
 namespace warptape {
 
 // One weight. v, w: (rows, length), as they lie in any memory format; g: (rows). inv_norm: (rows),
-// 1 / ||v||, 0 for a row of zeros. w may be null where only the norms are wanted, and norm where they are not; g may be
-// null with w.
+// 1 / ||v||, 0 for a row of zeros. w may be null where only the norms are wanted, and norm where
+// they are not; g may be null with w.
 template <class T>
 struct WeightNormForward {
   const T* v;
