@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "core/device/gpu.h"
@@ -49,7 +50,7 @@ ImageSplit split_images(int64_t count, double validation, uint64_t seed) {
     return result;
   }
   const std::vector<int64_t> order = random_permutation(count, seed, Purpose::Split, 0);
-  const auto held_out = static_cast<int64_t>(static_cast<double>(count) * validation + 0.5);
+  const auto held_out = static_cast<int64_t>(std::llround(static_cast<double>(count) * validation));
   check<ValueError>(
       held_out >= 1 && held_out < count,
       "[train] --validation {}: {} of {} training images, wanted at least 1 on either side",
