@@ -61,7 +61,7 @@ std::ostream& operator<<(std::ostream& out, DType dtype);
 // "float32 or float64", for messages: the names, each behind " or ", and without the first of
 // these.
 #define WARPTAPE_DTYPE(dtype, T, name) " or " #name
-inline constexpr const char* floating_dtype_names = WARPTAPE_FLOATING_DTYPES(WARPTAPE_DTYPE) + 4;
+inline constexpr const char* floating_dtype_names = &(WARPTAPE_FLOATING_DTYPES(WARPTAPE_DTYPE))[4];
 #undef WARPTAPE_DTYPE
 
 namespace detail {
