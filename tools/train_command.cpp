@@ -33,6 +33,13 @@ RunFacts facts_of(const ImageRun& run) {
   return facts;
 }
 
+// Recipes have whole paths; what lies below the current folder is shown as people type it.
+std::string shown(const std::string& path) {
+  const std::string below =
+      std::filesystem::path(path).lexically_proximate(std::filesystem::current_path()).string();
+  return escaped(below.starts_with("..") ? path : below);
+}
+
 void print_header(ImageRun& run) {
   const Recipe& recipe = run.recipe();
   const RunFacts facts = run.facts();
@@ -41,7 +48,7 @@ void print_header(ImageRun& run) {
              facts.train_images,
              run.has_validation() ? fmt::format("{} validation, ", facts.validation_images) : "",
              facts.test_images, shape[1], shape[2], shape[3], run.data().classes,
-             escaped(recipe.data));
+             shown(recipe.data));
   const bool by_onednn = run.device() == cpu && recipe.dtype == "float32" && onednn_is_built_in();
   fmt::print("{}\n{} parameters, {}, on {}{}\n", to_string(run.model()), facts.parameters,
              recipe.dtype, describe_device(run.device()),

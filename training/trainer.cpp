@@ -303,7 +303,7 @@ EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData 
         metrics.is_finite() && (!position.best || metrics.is_better_than(*position.best));
     callbacks.on_epoch(metrics);
     check_finite(metrics);
-    const EpochMetrics best = metrics.is_best ? metrics : *position.best;
+    const EpochMetrics best = metrics.is_best || !position.best ? metrics : *position.best;
     if (metrics.is_cut_short) {
       return best;
     }

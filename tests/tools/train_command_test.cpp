@@ -225,6 +225,18 @@ TEST(TrainCommand, SplitsOffAValidationPartThatDecidesWhatIsBest) {
   EXPECT_NE(plain.file("best.safetensors"), plain.file("last.safetensors"));
 }
 
+TEST(TrainCommand, ShowsTheDataAsTheyWereNamed) {
+  const TemporaryFolder folder;
+  const std::string data = write_tiny_cifar10(folder);
+  for (const std::string& named : {std::string("data"), data}) {
+    const CommandResult result = expect_runs(
+        {"train", "mlp", "--data", named, "--out", "run-" + std::to_string(named.size()),
+         "--image-size", "4", "--max-steps", "1", "--threads", "1"},
+        folder.path());
+    EXPECT_NE(result.out.find("10 classes (data)"), std::string::npos) << result.out;
+  }
+}
+
 TEST(TrainCommand, StopsAtMaxSteps) {
   const TemporaryFolder folder;
   write_tiny_cifar10(folder);
