@@ -86,6 +86,18 @@ constexpr DType dtype_of() {
   return detail::dtype_of_type<U>;
 }
 
+// What arithmetic with elements of this dtype is done in: float32 for bfloat16, else itself.
+constexpr DType compute_dtype(DType of) {
+  switch (of) {
+#define WARPTAPE_DTYPE(dtype, T, name) \
+  case DType::dtype:                   \
+    return dtype_of<Compute<T>>();
+    WARPTAPE_DTYPES(WARPTAPE_DTYPE)
+#undef WARPTAPE_DTYPE
+  }
+  return of;
+}
+
 // Calls function.operator()<T>() with the element type of a floating dtype.
 template <class F>
 decltype(auto) dispatch_floating(DType of, F&& function) {
@@ -99,6 +111,19 @@ decltype(auto) dispatch_floating(DType of, F&& function) {
       throw DTypeError(
           fmt::format("dtype: got {}, wanted {}", to_string(of), floating_dtype_names));
   }
+}
+
+// As dispatch_floating, for the dtypes that arithmetic is done in: a bfloat16 tensor has been
+// widened before (widened.h).
+template <class F>
+decltype(auto) dispatch_computed(DType of, F&& function) {
+  return dispatch_floating(of, [&]<class T>() {
+    if (dtype_of<T>() != compute_dtype(of)) {
+      throw DTypeError(
+          fmt::format("dtype: got {}, wanted {}", to_string(of), to_string(compute_dtype(of))));
+    }
+    return function.template operator()<Compute<T>>();
+  });
 }
 
 // Calls it with each of these types: for lists of tensors of any floating dtype.

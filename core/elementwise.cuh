@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/device/launch.h"
+#include "core/element_types.h"
 #include "core/elementwise_places.h"
 #include "core/simt/packs.cuh"
 
@@ -17,9 +18,26 @@ __device__ simt::Pack<T, E> load_or_repeat(const T* pointer, bool repeats) {
   return repeats ? simt::repeat_pack<E>(*pointer) : simt::load_pack<E>(pointer);
 }
 
-template <class Out, class Function, class In, size_t... I>
-__device__ Out call(const Function& function, const In* values, std::index_sequence<I...>) {
+// What a function takes an element of T as: what arithmetic with it is done in, or itself where the
+// function only moves it.
+template <class Function, class T>
+using Argument = std::conditional_t<Function::moves, T, Compute<T>>;
+
+template <class Function, class Value, size_t... I>
+__device__ auto call(const Function& function, const Value* values, std::index_sequence<I...>) {
   return function(values[I]...);
+}
+
+// Into an element, or added to what is there.
+template <class Function, class Out, class Result>
+__device__ void write(bool accumulate, Out& element, const Result& result) {
+  if constexpr (Function::moves) {
+    if (!accumulate) {
+      element = result;
+      return;
+    }
+  }
+  element = written(accumulate, element, static_cast<Compute<Out>>(result));
 }
 
 // The elements that no pack covers.
@@ -27,13 +45,12 @@ template <class Function, class Out, class In, int N>
 __device__ void run_end(const Places<N + 1>& places, const Function& function, bool accumulate,
                         Out* out, const Inputs<In, N>& in) {
   const int64_t i = places.range.end_element(threadIdx.x);
-  In values[N];
+  Argument<Function, In> values[N];
 #pragma unroll
   for (int n = 0; n < N; ++n) {
     values[n] = in.data[n][places.repeats[n + 1] ? 0 : i];
   }
-  const Out result = call<Out>(function, values, std::make_index_sequence<N>());
-  out[i] = accumulate ? static_cast<Out>(out[i] + result) : result;
+  write<Function>(accumulate, out[i], call(function, values, std::make_index_sequence<N>()));
 }
 
 // Four blocks, 32 warps, are resident at least.
@@ -100,15 +117,14 @@ __global__ void __launch_bounds__(block_threads, 4)
       simt::Pack<Out, E> result;
 #pragma unroll
       for (int e = 0; e < E; ++e) {
-        In arguments[N];
+        Argument<Function, In> arguments[N];
 #pragma unroll
         for (int n = 0; n < N; ++n) {
           arguments[n] = values[n][k][e];
         }
-        result[e] = call<Out>(function, arguments, std::make_index_sequence<N>());
-        if (accumulate) {
-          result[e] = static_cast<Out>(old[k][e] + result[e]);
-        }
+        result[e] = old[k][e];
+        write<Function>(accumulate, result[e],
+                        call(function, arguments, std::make_index_sequence<N>()));
       }
       simt::store_pack<E>(out + at[0] + k * places.step[0], result);
     }

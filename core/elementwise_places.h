@@ -14,6 +14,7 @@ inline constexpr unsigned block_threads = 256;
 
 // For functions without pointers, which are kernel arguments.
 struct NoPointers {
+  static constexpr bool moves = false;  // true: elements come out as they go in, bit for bit
   template <class Visit>
   void for_each_pointer(Visit&&) const {}
 };

@@ -28,6 +28,17 @@ void check_same_kind(const char* op, const Operand& a, const Operand& b) {
                      to_string(b.device()));
 }
 
+void check_bias_kind(const char* op, const Operand& a, const Operand& bias) {
+  check_defined(op, bias);
+  if (bias.dtype() == compute_dtype(a.dtype())) {
+    check<DeviceError>(a.device() == bias.device(), a.site(),
+                       "[{}] devices: got {} and {}, wanted one device", op, to_string(a.device()),
+                       to_string(bias.device()));
+  } else {
+    check_same_kind(op, a, bias);
+  }
+}
+
 void check_countable(const char* op, const char* what, const Shape& shape, DType dtype,
                      const Site& site) {
   check<ShapeError>(shape.is_countable(size_of(dtype)), site,

@@ -34,9 +34,11 @@ class Operand : public Tensor {
 
 // What every op checks first; each names the op, what was found and what was wanted.
 void check_defined(const char* op, const Operand& x);
-void check_floating(const char* op, const Operand& x);  // defined, float32 or float64
+void check_floating(const char* op, const Operand& x);  // defined, of a floating dtype
 void check_rank(const char* op, const Operand& x, int rank, const char* wanted);
 void check_same_kind(const char* op, const Operand& a, const Operand& b);  // dtype and device
+// The device of a, and its dtype or compute_dtype of that: what is added to sums of products.
+void check_bias_kind(const char* op, const Operand& a, const Operand& bias);
 // That a tensor of this shape, called `what`, can be counted: sizes come from options and
 // broadcasts too.
 void check_countable(const char* op, const char* what, const Shape& shape, DType dtype,

@@ -86,7 +86,8 @@ void add(const Tensor& from, Tensor& to) {
         [&] {
           zip(loop, [&](int64_t t, int64_t t_step, int64_t f, int64_t f_step, int64_t n) {
             for (int64_t i = 0; i < n; ++i) {
-              target[t + i * t_step] += source[f + i * f_step];
+              T& sum = target[t + i * t_step];
+              sum = written(true, sum, source[f + i * f_step]);
             }
           });
         },
@@ -126,11 +127,7 @@ Tensor cast(const Tensor& tensor, DType dtype) {
               }
             });
           },
-          [&] {
-            if constexpr (!std::is_same_v<To, From>) {
-              cuda::cast(gpu::current_stream(), target, source, tensor.numel());
-            }
-          });
+          [&] { cuda::CastTo<To>::from(gpu::current_stream(), target, source, tensor.numel()); });
     });
   });
   result.cut_from(tensor, "primitives::cast");
@@ -145,7 +142,7 @@ bool all_finite(const Tensor& tensor) {
         "all_finite", tensor.device(),
         [&] {
           for (int64_t i = 0; i < tensor.numel(); ++i) {
-            finite = finite && std::isfinite(values[i]);
+            finite = finite && std::isfinite(static_cast<Compute<T>>(values[i]));
           }
         },
         [&] {

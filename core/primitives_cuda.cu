@@ -47,7 +47,7 @@ template <class T>
 __global__ void __launch_bounds__(block_threads)
     find_not_finite_kernel(const FlatRange range, const T* values, int* found) {
   // x - x is 0 for every finite x, else NaN.
-  const auto is_bad = [](T x) { return !(x - x == T(0)); };
+  const auto is_bad = [](Compute<T> x) { return !(x - x == 0); };
   bool bad = false;
   if (blockIdx.x == 0 && threadIdx.x < range.ends) {
     bad = is_bad(values[range.end_element(threadIdx.x)]);
@@ -74,6 +74,7 @@ __global__ void __launch_bounds__(block_threads)
 }
 
 struct Identity : elementwise::NoPointers {
+  static constexpr bool moves = true;
   template <class T>
   WARPTAPE_HOST_DEVICE T operator()(T x) const {
     return x;
@@ -132,18 +133,23 @@ void find_not_finite(gpu::StreamHandle stream, const T* values, int64_t n, int* 
          range, values, found);
 }
 
-template <class To, class From>
-void cast(gpu::StreamHandle stream, To* to, const From* from, int64_t n) {
-  if (n == 0) {
-    return;
+#define WARPTAPE_DEFINE(dtype, From, name)                                                 \
+  template <class To>                                                                      \
+  void CastTo<To>::from(gpu::StreamHandle stream, To* to, const From* values, int64_t n) { \
+    if constexpr (!std::is_same_v<To, From>) {                                             \
+      if (n > 0) {                                                                         \
+        run_cast(stream, to, values, n);                                                   \
+      }                                                                                    \
+    }                                                                                      \
   }
-  run_cast(stream, to, from, n);
-}
+WARPTAPE_DTYPES(WARPTAPE_DEFINE)
+#undef WARPTAPE_DEFINE
 
 #define WARPTAPE_INSTANTIATE(dtype, T, name)                                  \
   template void fill(gpu::StreamHandle, T*, int64_t, T);                      \
   template void copy(gpu::StreamHandle, const StridedLoop<2>&, T*, const T*); \
-  template void add(gpu::StreamHandle, const StridedLoop<2>&, T*, const T*);
+  template void add(gpu::StreamHandle, const StridedLoop<2>&, T*, const T*);  \
+  template struct CastTo<T>;
 WARPTAPE_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
@@ -151,19 +157,5 @@ WARPTAPE_DTYPES(WARPTAPE_INSTANTIATE)
   template void find_not_finite(gpu::StreamHandle, const T*, int64_t, int*);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
-
-// From each type to each other.
-template void cast(gpu::StreamHandle, float*, const double*, int64_t);
-template void cast(gpu::StreamHandle, float*, const uint8_t*, int64_t);
-template void cast(gpu::StreamHandle, float*, const int64_t*, int64_t);
-template void cast(gpu::StreamHandle, double*, const float*, int64_t);
-template void cast(gpu::StreamHandle, double*, const uint8_t*, int64_t);
-template void cast(gpu::StreamHandle, double*, const int64_t*, int64_t);
-template void cast(gpu::StreamHandle, uint8_t*, const float*, int64_t);
-template void cast(gpu::StreamHandle, uint8_t*, const double*, int64_t);
-template void cast(gpu::StreamHandle, uint8_t*, const int64_t*, int64_t);
-template void cast(gpu::StreamHandle, int64_t*, const float*, int64_t);
-template void cast(gpu::StreamHandle, int64_t*, const double*, int64_t);
-template void cast(gpu::StreamHandle, int64_t*, const uint8_t*, int64_t);
 
 }  // namespace warptape::primitives::cuda

@@ -3,6 +3,7 @@
 // types of dtype.h.
 
 #include "core/device/gpu.h"
+#include "core/element_types.h"
 #include "core/strided_loop.h"
 
 namespace warptape::primitives::cuda {
@@ -16,8 +17,14 @@ void copy(gpu::StreamHandle stream, const StridedLoop<2>& loop, T* to, const T* 
 template <class T>
 void add(gpu::StreamHandle stream, const StridedLoop<2>& loop, T* to, const T* from);
 
-template <class To, class From>
-void cast(gpu::StreamHandle stream, To* to, const From* from, int64_t n);
+// From every element type; from To itself nothing is done.
+template <class To>
+struct CastTo {
+#define WARPTAPE_DECLARE(dtype, From, name) \
+  static void from(gpu::StreamHandle stream, To* to, const From* values, int64_t n);
+  WARPTAPE_DTYPES(WARPTAPE_DECLARE)
+#undef WARPTAPE_DECLARE
+};
 
 // Sets *found (one of device memory, 0 before) to 1 if an element is infinite or NaN.
 template <class T>

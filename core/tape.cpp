@@ -148,11 +148,16 @@ void Tape::record(const char* op, std::span<const Operand* const> inputs,
 int32_t Tape::add_slot(const Tensor& tensor, std::shared_ptr<ParameterState> parameter) {
   slots_.push_back({tensor.shape(),
                     tensor.dtype(),
+                    tensor.dtype(),
                     tensor.device(),
                     tensor.memory_format(),
                     std::move(parameter),
                     {}});
   return static_cast<int32_t>(slots_.size()) - 1;
+}
+
+void Tape::take_gradient_in(const Tensor& y, DType dtype) {
+  slot(find_slot(y)).gradient_dtype = dtype;
 }
 
 int32_t Tape::find_slot(const Operand& operand) const {

@@ -26,7 +26,7 @@ namespace warptape {
 enum class WriteMode { Overwrite, Accumulate };
 
 struct GradientTarget {
-  Tensor buffer;  // shape, dtype and format of the input
+  Tensor buffer;  // shape and format of the input, and its dtype unless another one was asked for
   WriteMode mode;
 };
 
@@ -63,11 +63,16 @@ class Backward {
   // Whether the records are kept, so that this function may be called again.
   bool keeps() const { return keeps_; }
 
-  // The buffer for an input's gradient and whether to write or to add. It must be written.
+  // The buffer for an input's gradient and whether to write or to add. It must be written. dtype:
+  // what the op computes it in, if not in the input's own; the tape brings it into the dtype that
+  // the gradient has.
   GradientTarget into(int input);
+  GradientTarget into(int input, DType dtype);
   // For ops that can only write: the tape adds afterwards where something is there already.
   Tensor overwrite(int input);
-  // Hands a finished gradient on: moved if its storage has no other owner, else copied or added.
+  Tensor overwrite(int input, DType dtype);
+  // Hands a finished gradient on, of any floating dtype: moved if its storage has no other owner,
+  // else copied or added.
   void give(int input, Tensor gradient);
 
  private:
@@ -124,6 +129,9 @@ class Tape {
   std::string dot() const;  // the graph in Graphviz's language
   size_t num_records() const { return records_.size(); }
   bool is_closed() const { return closed_; }
+  // For the op that has just been recorded with output y: the gradient of y that its backward sees
+  // has this dtype instead of y's.
+  void take_gradient_in(const Tensor& y, DType dtype);
   uint64_t id() const { return id_; }
 
   // For op authors. The innermost open tape of this thread if it has to record an op with these
@@ -147,6 +155,7 @@ class Tape {
   struct Slot {
     Shape shape;
     DType dtype;
+    DType gradient_dtype;
     Device device;
     MemoryFormat format;
     std::shared_ptr<ParameterState> parameter;  // null: a tensor

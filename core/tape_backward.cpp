@@ -20,7 +20,7 @@ GradientTarget Tape::target(int32_t index) {
   const bool stored = slot.parameter && !slot.redirected;
   Tensor& buffer = stored ? slot.parameter->grad : slot.grad;
   if (!buffer.defined()) {
-    buffer = Tensor::empty(slot.shape, slot.dtype, slot.device, slot.format);
+    buffer = Tensor::empty(slot.shape, slot.gradient_dtype, slot.device, slot.format);
   }
   if (stored) {
     slot.parameter->grad_is_empty = false;
@@ -32,15 +32,16 @@ void Tape::give(int32_t index, Tensor gradient) {
   Slot& slot = this->slot(index);
   const bool stored = slot.parameter && !slot.redirected;
   if (!stored && !holds_gradient(slot) && gradient.is_sole_owner() &&
-      gradient.memory_format() == slot.format && gradient.dtype() == slot.dtype) {
+      gradient.memory_format() == slot.format && gradient.dtype() == slot.gradient_dtype) {
     slot.grad = std::move(gradient);
     return;
   }
   GradientTarget to = target(index);
+  const Tensor addend = primitives::cast(gradient, to.buffer.dtype());
   if (to.mode == WriteMode::Overwrite) {
-    primitives::copy(gradient, to.buffer);
+    primitives::copy(addend, to.buffer);
   } else {
-    primitives::add(gradient, to.buffer);
+    primitives::add(addend, to.buffer);
   }
 }
 
@@ -73,7 +74,7 @@ void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool
   if (seed != nullptr) {
     give(from, *seed);
   } else {
-    Tensor ones = Tensor::empty(start.shape, start.dtype, start.device, start.format);
+    Tensor ones = Tensor::empty(start.shape, start.gradient_dtype, start.device, start.format);
     primitives::fill(ones, 1);
     give(from, std::move(ones));
   }
@@ -182,24 +183,33 @@ Tensor Backward::take_grad(int output) {
 }
 
 GradientTarget Backward::into(int input) {
+  return into(input, tape_.slot(wanted_slot("into", input)).dtype);
+}
+
+GradientTarget Backward::into(int input, DType dtype) {
   const int32_t slot = wanted_slot("into", input);
   // The same tensor as two inputs of one op: the second buffer is scratch, because a fused backward
   // may write both at once.
-  if (std::find(handed_out_.begin(), handed_out_.end(), slot) != handed_out_.end()) {
-    return {overwrite(input), WriteMode::Overwrite};
+  if (dtype != tape_.slot(slot).gradient_dtype ||
+      std::find(handed_out_.begin(), handed_out_.end(), slot) != handed_out_.end()) {
+    return {overwrite(input, dtype), WriteMode::Overwrite};
   }
   handed_out_.push_back(slot);
   return tape_.target(slot);
 }
 
 Tensor Backward::overwrite(int input) {
+  return overwrite(input, tape_.slot(wanted_slot("overwrite", input)).dtype);
+}
+
+Tensor Backward::overwrite(int input, DType dtype) {
   const int32_t index = wanted_slot("overwrite", input);
   const Tape::Slot& slot = tape_.slot(index);
   const bool fresh = std::find(handed_out_.begin(), handed_out_.end(), index) == handed_out_.end();
-  if (fresh && !tape_.holds_gradient(slot)) {
-    return into(input).buffer;
+  if (dtype == slot.gradient_dtype && fresh && !tape_.holds_gradient(slot)) {
+    return into(input, dtype).buffer;
   }
-  scratch_.emplace_back(index, Tensor::empty(slot.shape, slot.dtype, slot.device, slot.format));
+  scratch_.emplace_back(index, Tensor::empty(slot.shape, dtype, slot.device, slot.format));
   return scratch_.back().second;
 }
 

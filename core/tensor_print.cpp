@@ -44,7 +44,7 @@ Elements format_floats(const std::vector<T>& values) {
   const bool scientific =
       largest != 0 && (largest / smallest > 1000 || largest > 1e8 || (!whole && smallest < 1e-4));
   Elements result;
-  for (T value : values) {
+  for (const Compute<T> value : values) {
     const bool finite = std::isfinite(value);
     result.text.push_back(!finite      ? fmt::format("{}", value)
                           : scientific ? fmt::format("{:.4e}", value)
@@ -129,7 +129,7 @@ std::string to_string(const Tensor& tensor) {
     out += tensor.rank() == 1 ? "[]" : "[], size=" + tensor.shape().to_string();
   } else {
     const Elements elements = dispatch_all(tensor.dtype(), [&]<class T>() {
-      if constexpr (std::is_floating_point_v<T>) {
+      if constexpr (is_floating(dtype_of<T>())) {
         return format_floats(tensor.to_vector<T>());
       } else {
         return format_integers(tensor.to_vector<T>());

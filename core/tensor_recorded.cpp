@@ -73,7 +73,12 @@ Tensor Tensor::to(DType dtype, const Site& site) const {
   if (!is_floating(dtype) || !is_floating(from)) {
     return result;
   }
-  return recorded("to", x, std::move(result), [from](const Tensor& dy) { return dy.to(from); });
+  result = recorded("to", x, std::move(result), [from](const Tensor& dy) { return dy.to(from); });
+  // What computes with bfloat16 sums up its gradient in float32: it need not be rounded on the way.
+  if (Tape* tape = dtype == bfloat16 ? Tape::recording({&x}) : nullptr) {
+    tape->take_gradient_in(result, compute_dtype(dtype));
+  }
+  return result;
 }
 
 Tensor Tensor::to(MemoryFormat format, const Site& site) const {

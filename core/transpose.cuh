@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(elementwise::block_threads)
 #pragma unroll
       for (int e = 0; e < E; ++e) {
         const T value = tile[in_column + e][in_row];
-        pack[e] = accumulate ? static_cast<T>(pack[e] + value) : value;
+        pack[e] = accumulate ? written(true, pack[e], static_cast<Compute<T>>(value)) : value;
       }
       simt::store_pack<E>(target, pack);
     }

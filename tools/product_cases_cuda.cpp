@@ -135,20 +135,8 @@ void add_conv(std::vector<ProductCase>& cases, const std::string& name, int64_t 
       });
 }
 
-simt::bfloat16* bfloat16_of(Tensor& bytes) {
-  return reinterpret_cast<simt::bfloat16*>(bytes.mutable_data<uint8_t>());
-}
-
-// Tensors have no bfloat16 yet: the bytes of random ones.
 Tensor random_bfloat16(int64_t count) {
-  const std::vector<float> values = randn({count}).to_vector<float>();
-  std::vector<uint8_t> bytes(values.size() * sizeof(simt::bfloat16));
-  for (size_t i = 0; i < values.size(); ++i) {
-    const simt::bfloat16 value(values[i]);
-    std::memcpy(&bytes[i * sizeof value], &value, sizeof value);
-  }
-  const auto size = static_cast<int64_t>(bytes.size());
-  return Tensor::from_vector(bytes, {size}).to(Device{DeviceType::CUDA, 0});
+  return randn({count}).to(bfloat16).to(Device{DeviceType::CUDA, 0});
 }
 
 // A convolution with a square kernel, and its gradients (the filters' in float32), by the matrix
@@ -175,26 +163,30 @@ void add_bfloat16(std::vector<ProductCase>& cases, const std::string& name, int6
   const Library multiply = [](const ConvGeometry& at, Tensor& x, Tensor& filters, Tensor& y) {
     const GemmProblem problem{
         .transpose_b = true, .m = at.batch, .n = at.out_channels, .k = at.in_channels};
-    return gemm_cublas("bench", problem, bfloat16_of(x), bfloat16_of(filters),
-                       GemmEpilogue<simt::bfloat16>{}, bfloat16_of(y));
+    return gemm_cublas("bench", problem, x.mutable_data<simt::bfloat16>(),
+                       filters.mutable_data<simt::bfloat16>(), GemmEpilogue<simt::bfloat16>{},
+                       y.mutable_data<simt::bfloat16>());
   };
   const auto forward = [](const ConvGeometry& at, Tensor& x, Tensor& filters, Tensor& y) {
-    const simt::bfloat16* no_bias = nullptr;
+    const float* no_bias = nullptr;
     matrix::run_product(
-        "bench", conv2d_products::forward<simt::bfloat16>(at, bfloat16_of(x), bfloat16_of(filters),
-                                                          no_bias, false, bfloat16_of(y)));
+        "bench", conv2d_products::forward<simt::bfloat16>(
+                     at, x.mutable_data<simt::bfloat16>(), filters.mutable_data<simt::bfloat16>(),
+                     no_bias, false, y.mutable_data<simt::bfloat16>()));
   };
   add(" y", forward, size == 1 && kernel == 1 ? multiply : nullptr);
   add(" dx", [](const ConvGeometry& at, Tensor& x, Tensor& filters, Tensor& y) {
-    matrix::run_product("bench",
-                        conv2d_products::data_grad<simt::bfloat16>(
-                            at, bfloat16_of(y), bfloat16_of(filters), bfloat16_of(x), 0, 0));
+    matrix::run_product(
+        "bench", conv2d_products::data_grad<simt::bfloat16>(
+                     at, y.mutable_data<simt::bfloat16>(), filters.mutable_data<simt::bfloat16>(),
+                     x.mutable_data<simt::bfloat16>(), 0, 0));
   });
   add(" dw", [](const ConvGeometry& at, Tensor& x, Tensor& filters, Tensor& y) {
-    Tensor dfilters = Tensor::empty({filters.numel() / 2}, float32, filters.device());
+    Tensor dfilters = Tensor::empty(filters.shape(), float32, filters.device());
     matrix::run_product("bench",
                         conv2d_products::weight_grad<simt::bfloat16, float>(
-                            at, bfloat16_of(y), bfloat16_of(x), dfilters.mutable_data<float>()));
+                            at, y.mutable_data<simt::bfloat16>(), x.mutable_data<simt::bfloat16>(),
+                            dfilters.mutable_data<float>()));
   });
 }
 

@@ -1,15 +1,10 @@
 #pragma once
-// Two-byte floating point, as files hold it.
+// Two-byte floating point that only files hold.
 
 #include <bit>
 #include <cstdint>
 
 namespace warptape {
-
-// bfloat16 is the upper half of a float32.
-inline float from_bfloat16(uint16_t bits) {
-  return std::bit_cast<float>(uint32_t{bits} << 16);
-}
 
 // IEEE binary16. A float32 holds every value exactly.
 inline float from_float16(uint16_t bits) {

@@ -25,7 +25,7 @@ struct Elements {
   DType dtype = float32;
 };
 
-Elements elements_of(const InputFile& file, const std::string& descr) {
+Elements elements_of(const InputFile& file, const std::string& descr, const NpyOptions& options) {
   const std::string kind = descr.empty() ? "" : descr.substr(1);
   const bool big = descr.starts_with('>');
   const bool ordered = big || descr.starts_with('<');
@@ -40,6 +40,9 @@ Elements elements_of(const InputFile& file, const std::string& descr) {
   }
   if ((ordered || descr.starts_with('|')) && (kind == "u1" || kind == "b1")) {
     return {1, false, kind == "b1", uint8};
+  }
+  if (ordered && kind == "u2" && options.u2_is_bfloat16) {
+    return {2, big, false, bfloat16};
   }
   file.fail(fmt::format("dtype: got '{}'{}, wanted f2, f4, f8, i4, i8, u1 or b1 with < or > or |",
                         excerpt(descr), kind.starts_with('O') ? " (Python objects)" : ""));
@@ -97,11 +100,13 @@ void from_fortran_order(const T* from, const Shape& shape, T* to) {
 // The element at `bytes`, which is narrower than T: float16 for float, int32 for int64_t.
 template <class T>
 T widened(const uint8_t* bytes) {
-  std::conditional_t<std::is_floating_point_v<T>, uint16_t, int32_t> value{};
-  std::memcpy(&value, bytes, sizeof(value));
-  if constexpr (std::is_floating_point_v<T>) {
+  if constexpr (std::is_same_v<T, float>) {
+    uint16_t value = 0;
+    std::memcpy(&value, bytes, sizeof(value));
     return from_float16(value);
   } else {
+    int32_t value = 0;
+    std::memcpy(&value, bytes, sizeof(value));
     return static_cast<T>(value);
   }
 }
@@ -123,7 +128,7 @@ void read_elements(const InputFile& file, const NpyHeader& header, const Element
     }
   }
   if (elements.is_bool) {
-    std::transform(to, to + count, to, [](T value) { return static_cast<T>(value != T{}); });
+    std::transform(to, to + count, to, [](T value) { return static_cast<T>(value != 0); });
   }
 }
 
@@ -133,6 +138,8 @@ const char* descr_of(DType dtype) {
       return "<f4";
     case DType::Float64:
       return "<f8";
+    case DType::BFloat16:
+      return "<u2";
     case DType::UInt8:
       return "|u1";
     case DType::Int64:
@@ -157,10 +164,10 @@ std::string make_header(const Tensor& tensor) {
 
 }  // namespace
 
-Tensor load_npy(const std::string& path) {
+Tensor load_npy(const std::string& path, const NpyOptions& options) {
   const InputFile file(path, "load_npy");
   const NpyHeader header = read_npy_header(file);
-  const Elements elements = elements_of(file, header.descr);
+  const Elements elements = elements_of(file, header.descr, options);
   const int64_t count = check_size(file, header, elements.size);
   Tensor tensor = Tensor::empty(Shape(header.shape), elements.dtype);
   dispatch_all(elements.dtype, [&]<class T>() {

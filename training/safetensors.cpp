@@ -21,6 +21,8 @@ const char* name_of(DType dtype) {
       return "F32";
     case DType::Float64:
       return "F64";
+    case DType::BFloat16:
+      return "BF16";
     case DType::UInt8:
       return "U8";
     case DType::Int64:
@@ -30,26 +32,25 @@ const char* name_of(DType dtype) {
 }
 
 DType dtype_from(const std::string& name) {
-  for (const DType dtype : {float64, uint8, int64}) {
+  for (const DType dtype : {float64, bfloat16, uint8, int64}) {
     if (name == name_of(dtype)) {
       return dtype;
     }
   }
-  return float32;  // F32, and F16 and BF16, which float32 holds exactly
+  return float32;  // F32, and F16, which float32 holds exactly
 }
 
 Tensor load_entry(const InputFile& file, const SafetensorsEntry& entry, uint64_t data_start) {
   Tensor tensor = Tensor::empty(Shape(entry.shape), dtype_from(entry.dtype));
   const uint64_t begin = data_start + entry.range[0];
   const uint64_t bytes = entry.range[1] - entry.range[0];
-  if (safetensors_element_size(entry.dtype) != 2) {
+  if (entry.dtype != "F16") {
     file.read(begin, tensor.mutable_raw_data(), bytes);
     return tensor;
   }
   std::vector<uint16_t> halves(bytes / 2);
   file.read(begin, halves.data(), bytes);
-  std::transform(halves.begin(), halves.end(), tensor.mutable_data<float>(),
-                 entry.dtype == "F16" ? from_float16 : from_bfloat16);
+  std::transform(halves.begin(), halves.end(), tensor.mutable_data<float>(), from_float16);
   return tensor;
 }
 

@@ -15,7 +15,7 @@ struct NamedTensors {
   std::map<std::string, std::string> metadata;
 };
 
-// F32, F64, U8 and I64 keep their dtype; F16 and BF16 become float32. Throws FileError for anything
+// F32, F64, BF16, U8 and I64 keep their dtype; F16 becomes float32. Throws FileError for anything
 // that is not wholly as the format wants it, before allocating what the header claims.
 NamedTensors load_safetensors(const std::string& path);
 

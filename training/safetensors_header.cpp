@@ -218,7 +218,7 @@ uint64_t byte_count(const InputFile& file, const SafetensorsEntry& entry) {
   const int64_t size = safetensors_element_size(entry.dtype);
   file.require(size > 0, "tensor \"{}\": dtype: got {}, wanted F32, F64, U8, I64, F16 or BF16",
                excerpt(entry.name), excerpt(entry.dtype));
-  const int64_t growth = size == 2 ? 2 : 1;  // F16 and BF16 are loaded as float32
+  const int64_t growth = entry.dtype == "F16" ? 2 : 1;  // is loaded as float32
   int64_t bytes = size * growth;
   bool is_empty = false;
   for (const int64_t extent : entry.shape) {

@@ -46,7 +46,7 @@ template <class Visit, class T>
 void visit_pointers(Visit&& visit, const T& argument) {
   if constexpr (std::is_pointer_v<T>) {
     visit(argument);
-  } else if constexpr (!std::is_arithmetic_v<T> && !std::is_enum_v<T>) {
+  } else if constexpr (!std::numeric_limits<T>::is_specialized && !std::is_enum_v<T>) {
     static_assert(ListsPointers<T>, "a struct that is a kernel argument needs for_each_pointer");
     argument.for_each_pointer(visit);
   }

@@ -56,13 +56,14 @@ __device__ Best<T> shuffle_xor(const Best<T>& best, int lane_mask) {
 
 template <class T>
 void argmax(gpu::StreamHandle stream, const ReducePlan<1>& plan, const T* x, int64_t* y,
-            Best<T>* partials) {
-  reduce::run<Argmax<T>>("argmax", stream, plan, elementwise::Inputs<T, 1>{{x}}, StoreIndex<T>{y},
-                         partials);
+            Best<Compute<T>>* partials) {
+  reduce::run<Argmax<Compute<T>>>("argmax", stream, plan, elementwise::Inputs<T, 1>{{x}},
+                                  StoreIndex<Compute<T>>{y}, partials);
 }
 
-#define WARPTAPE_INSTANTIATE(dtype, T, name) \
-  template void argmax(gpu::StreamHandle, const ReducePlan<1>&, const T*, int64_t*, Best<T>*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                        \
+  template void argmax(gpu::StreamHandle, const ReducePlan<1>&, const T*, int64_t*, \
+                       Best<Compute<T>>*);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 

@@ -8,7 +8,7 @@ void argmax_cpu(const Tensor& x, const ReductionDims& dims, const Strides& index
                 Tensor& y) {
   dispatch_floating(x.dtype(), [&]<class T>() {
     struct Best {
-      T value;
+      Compute<T> value;
       int64_t index;  // -1: none yet
     };
     // Memory order need not be index order, so that equal values are decided by the index.
@@ -23,7 +23,7 @@ void argmax_cpu(const Tensor& x, const ReductionDims& dims, const Strides& index
     int64_t* to = y.mutable_data<int64_t>();
     strided_reduce<2>(
         x.shape(), x.memory_format(), dims.reduced, kept_strides(dims),
-        {x.strides(), index_strides}, Best{T(0), -1},
+        {x.strides(), index_strides}, Best{0, -1},
         [&](const auto& at) {
           return Best{from[at[0]], at[1]};
         },

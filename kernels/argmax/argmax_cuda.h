@@ -1,5 +1,6 @@
 #pragma once
 #include "core/device/gpu.h"
+#include "core/element_types.h"
 #include "kernels/reduce/reduce_plan.h"
 
 namespace warptape::cuda {
@@ -15,6 +16,6 @@ struct Best {
 // partials: plan.partials elements of workspace.
 template <class T>
 void argmax(gpu::StreamHandle stream, const ReducePlan<1>& plan, const T* x, int64_t* y,
-            Best<T>* partials);
+            Best<Compute<T>>* partials);
 
 }  // namespace warptape::cuda

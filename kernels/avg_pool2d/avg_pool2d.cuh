@@ -53,14 +53,14 @@ struct AvgSource {
 
   template <int E>
   struct Window {
-    simt::Pack<T, E> gradient;  // the same by each element
-    __device__ simt::Pack<T, E> operator()(int64_t) const { return gradient; }
+    simt::Pack<Compute<T>, E> gradient;  // the same by each element
+    __device__ simt::Pack<Compute<T>, E> operator()(int64_t) const { return gradient; }
   };
 
   template <int E>
   __device__ Window<E> load(const Windows& w, int oh, int ow, int64_t offset) const {
-    Window<E> window{simt::load_pack<E>(dy + offset)};
-    const auto share = static_cast<T>(avg_window(w, oh, ow, count_include_pad).share());
+    Window<E> window{simt::cast_pack<Compute<T>>(simt::load_pack<E>(dy + offset))};
+    const auto share = static_cast<Compute<T>>(avg_window(w, oh, ow, count_include_pad).share());
 #pragma unroll
     for (int e = 0; e < E; ++e) {
       window.gradient[e] *= share;

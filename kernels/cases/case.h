@@ -46,6 +46,9 @@ struct OpCase {
   Tolerance tolerance = Tolerance::Pointwise;
   double flops = 0;            // per call of run
   bool differentiable = true;  // has a backward
+  // How many roundings to bfloat16 a gradient has behind it: of what is saved or is made on the
+  // way, and its own. The output has half as many, but one at least.
+  double bfloat16_roundings = 2;
 };
 
 struct ErrorCase {

@@ -8,6 +8,7 @@
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
+#include "core/widened.h"
 #include "kernels/conv2d/conv2d_kernels.h"
 
 namespace warptape {
@@ -69,7 +70,7 @@ ConvGeometry make_geometry(const Operand& x, const Operand& weight, const Operan
                     weight.size(2), weight.size(3), weight.shape());
   check_options(x, weight, options);
   if (bias.defined()) {
-    check_same_kind("conv2d", x, bias);
+    check_bias_kind("conv2d", x, bias);
     check<ShapeError>(bias.shape() == Shape{weight.size(0)}, x.site(),
                       "[conv2d] bias: got shape {}, wanted ({},)", bias.shape(), weight.size(0));
   }
@@ -97,8 +98,12 @@ void parameter_grads_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& 
 void parameter_grads(Backward& context, const Tensor& x, const Tensor& weight,
                      const ConvGeometry& geometry) {
   const Tensor& dy = context.grad();
-  Tensor dweight = context.needs(1) ? Tensor::empty_like(weight) : Tensor();
-  Tensor dbias = context.needs(2) ? context.overwrite(2) : Tensor();
+  const DType dtype = compute_dtype(weight.dtype());
+  Tensor dweight;
+  if (context.needs(1)) {
+    dweight = Tensor::empty(weight.shape(), dtype, weight.device(), weight.memory_format());
+  }
+  Tensor dbias = context.needs(2) ? context.overwrite(2, dtype) : Tensor();
   Tensor* const to_dweight = dweight.defined() ? &dweight : nullptr;
   Tensor* const to_dbias = dbias.defined() ? &dbias : nullptr;
   if (to_dweight == nullptr && to_dbias == nullptr) {
@@ -131,6 +136,7 @@ Tensor conv2d(const Operand& x, const Operand& weight, const Operand& bias, Conv
   const ConvGeometry geometry = make_geometry(x, weight, bias, options);
   const profile::Range range("conv2d");
   const Tensor pixels = primitives::relayout(x.tensor(), channels_last);
+  const Tensor wide_bias = widened(bias.tensor());
   const bool on_cpu = x.device().type == DeviceType::CPU;
   const Tensor filters =
       primitives::relayout(weight.tensor(), on_cpu ? MemoryFormat::RowMajor : channels_last);
@@ -138,9 +144,8 @@ Tensor conv2d(const Operand& x, const Operand& weight, const Operand& bias, Conv
       {geometry.batch, geometry.out_channels, geometry.out_height, geometry.out_width}, x.dtype(),
       x.device(), channels_last);
   on_device(
-      "conv2d", x.device(),
-      [&] { conv2d_forward_cpu(pixels, filters, bias.tensor(), geometry, y); },
-      [&] { conv2d_forward_cuda(pixels, filters, bias.tensor(), geometry, y); });
+      "conv2d", x.device(), [&] { conv2d_forward_cpu(pixels, filters, wide_bias, geometry, y); },
+      [&] { conv2d_forward_cuda(pixels, filters, wide_bias, geometry, y); });
   if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
     tape->record(
         "conv2d", {&x, &weight, &bias}, {&y},

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "core/widened.h"
 #include "kernels/conv2d/conv2d_kernels.h"
 #include "kernels/vendor/onednn.h"
 
@@ -67,7 +68,7 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Co
              Tensor& y) {
   const std::vector<double> filters = pack_filters<T>(weight, g);
   const T* px = x.data<T>();
-  const T* pb = bias.defined() ? bias.data<T>() : nullptr;
+  const Compute<T>* pb = bias.defined() ? bias.data<Compute<T>>() : nullptr;
   T* py = y.mutable_data<T>();
   const int64_t in = g.in_per_group();
   const int64_t out = g.out_per_group();
@@ -145,7 +146,7 @@ template <class T>
 void weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor& dweight) {
   const T* pdy = dy.data<T>();
   const T* px = x.data<T>();
-  T* to = dweight.mutable_data<T>();
+  auto* to = dweight.mutable_data<Compute<T>>();
   const int64_t in = g.in_per_group();
   const int64_t out = g.out_per_group();
   const int64_t taps = g.kernel_height * g.kernel_width;
@@ -173,23 +174,26 @@ void weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tenso
     for (int64_t c = begin; c < end; ++c) {
       for (int64_t tap = 0; tap < taps; ++tap) {
         for (int64_t o = 0; o < out; ++o) {
-          to[((c / in * out + o) * in + c % in) * taps + tap] =
-              static_cast<T>(sums[static_cast<size_t>(((c - begin) * taps + tap) * out + o)]);
+          to[((c / in * out + o) * in + c % in) * taps + tap] = static_cast<Compute<T>>(
+              sums[static_cast<size_t>(((c - begin) * taps + tap) * out + o)]);
         }
       }
     }
   });
 }
 
+// bfloat16 goes through it as float32.
 bool ask_onednn(DType dtype, const ConvGeometry& geometry) {
-  return dtype == float32 && onednn_is_used() && !geometry.empty();
+  return dtype != float64 && onednn_is_used() && !geometry.empty();
 }
 
 }  // namespace
 
 void conv2d_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias,
                         const ConvGeometry& geometry, Tensor& y) {
-  if (ask_onednn(x.dtype(), geometry) && conv2d_forward_onednn(x, weight, bias, geometry, y)) {
+  if (ask_onednn(x.dtype(), geometry) && through_wide(y, [&](Tensor& to) {
+        return conv2d_forward_onednn(widened(x), widened(weight), bias, geometry, to);
+      })) {
     return;
   }
   dispatch_floating(x.dtype(), [&]<class T>() { forward<T>(x, weight, bias, geometry, y); });
@@ -197,7 +201,9 @@ void conv2d_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bia
 
 void conv2d_data_grad_cpu(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                           Tensor& dx) {
-  if (ask_onednn(dy.dtype(), geometry) && conv2d_data_grad_onednn(dy, weight, geometry, dx)) {
+  if (ask_onednn(dy.dtype(), geometry) && through_wide(dx, [&](Tensor& to) {
+        return conv2d_data_grad_onednn(widened(dy), widened(weight), geometry, to);
+      })) {
     return;
   }
   dispatch_floating(dy.dtype(), [&]<class T>() { data_grad<T>(dy, weight, geometry, dx); });
@@ -205,7 +211,8 @@ void conv2d_data_grad_cpu(const Tensor& dy, const Tensor& weight, const ConvGeom
 
 void conv2d_weight_grad_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                             Tensor& dweight) {
-  if (ask_onednn(dy.dtype(), geometry) && conv2d_weight_grad_onednn(dy, x, geometry, dweight)) {
+  if (ask_onednn(dy.dtype(), geometry) &&
+      conv2d_weight_grad_onednn(widened(dy), widened(x), geometry, dweight)) {
     return;
   }
   dispatch_floating(dy.dtype(), [&]<class T>() { weight_grad<T>(dy, x, geometry, dweight); });
@@ -216,7 +223,7 @@ void conv2d_bias_grad_cpu(const Tensor& dy, Tensor& dbias) {
   const int64_t pixels = channels == 0 ? 0 : dy.numel() / channels;
   dispatch_floating(dy.dtype(), [&]<class T>() {
     const T* from = dy.data<T>();
-    T* to = dbias.mutable_data<T>();
+    auto* to = dbias.mutable_data<Compute<T>>();
     // Blocks of fixed size, added in a fixed order: the same sum for any number of threads.
     constexpr int64_t block = 4096;
     const int64_t blocks = (pixels + block - 1) / block;
@@ -236,7 +243,7 @@ void conv2d_bias_grad_cpu(const Tensor& dy, Tensor& dbias) {
       for (int64_t b = 0; b < blocks; ++b) {
         total += sums[static_cast<size_t>(b * channels + c)];
       }
-      to[c] = static_cast<T>(total);
+      to[c] = static_cast<Compute<T>>(total);
     }
   });
 }

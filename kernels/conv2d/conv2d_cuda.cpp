@@ -19,9 +19,10 @@ Product product_of(ProductKind kind, DType dtype, const ConvGeometry& g) {
                   .taps = taps,
                   .groups = g.options.groups};
   product.depthwise = is_depthwise(g);
-  product.precision = dtype == float64 ? Precision::Float64
-                      : tf32_is_on()   ? Precision::Tf32
-                                       : Precision::Float32;
+  product.precision = dtype == float64    ? Precision::Float64
+                      : dtype == bfloat16 ? Precision::Bfloat16
+                      : tf32_is_on()      ? Precision::Tf32
+                                          : Precision::Float32;
   return product;
 }
 
@@ -32,7 +33,7 @@ void own_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
     return;
   }
   dispatch_floating(x.dtype(), [&]<class T>() {
-    const T* bias_data = bias.defined() ? bias.data<T>() : nullptr;
+    const Compute<T>* bias_data = bias.defined() ? bias.data<Compute<T>>() : nullptr;
     matrix::run_product("conv2d", conv2d_products::forward(geometry, x.data<T>(), weight.data<T>(),
                                                            bias_data, false, y.mutable_data<T>()));
   });
@@ -62,7 +63,8 @@ void bias_grad(const Tensor& dy, Tensor& dbias) {
   const int64_t channels = dbias.numel();
   const int64_t pixels = channels == 0 ? 0 : dy.numel() / channels;
   dispatch_floating(dy.dtype(), [&]<class T>() {
-    sum_matrix_cuda("conv2d", dy.data<T>(), pixels, channels, true, dbias.mutable_data<T>());
+    sum_matrix_cuda("conv2d", dy.data<T>(), pixels, channels, true,
+                    dbias.mutable_data<Compute<T>>());
   });
 }
 
@@ -73,12 +75,16 @@ bool own_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& geom
     depthwise_weight_grad_cuda(dy, x, geometry, dweight);
     return false;
   }
-  const bool makes_dbias = dbias != nullptr && dweight.numel() > 0;
+  bool makes_dbias = false;
   dispatch_floating(dy.dtype(), [&]<class T>() {
-    matrix::run_product(
-        "conv2d",
-        conv2d_products::weight_grad(geometry, dy.data<T>(), x.data<T>(), dweight.mutable_data<T>(),
-                                     makes_dbias ? dbias->mutable_data<T>() : nullptr));
+    using C = Compute<T>;
+    auto product = conv2d_products::weight_grad(geometry, dy.data<T>(), x.data<T>(),
+                                                dweight.mutable_data<C>());
+    if constexpr (product.has_row_sums) {
+      makes_dbias = dbias != nullptr && dweight.numel() > 0;
+      product.out.row_sums = makes_dbias ? dbias->mutable_data<C>() : nullptr;
+    }
+    matrix::run_product("conv2d", product);
   });
   return makes_dbias;
 }

@@ -1,6 +1,7 @@
 #pragma once
 // x, y, dx, dy are channels-last; weight and dweight (O, C / groups, kH, kW) row-major on the CPU
-// and channels-last on "cuda". All outputs are overwritten.
+// and channels-last on "cuda". All outputs are overwritten. bias, dweight and dbias are of
+// compute_dtype: float32 beside bfloat16.
 
 #include "core/tensor.h"
 #include "kernels/conv2d/conv2d.h"

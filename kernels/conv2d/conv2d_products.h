@@ -47,8 +47,8 @@ inline int64_t filter_size(const ConvGeometry& g) {
 
 // y = x * filters, plus bias (or nullptr).
 template <class T>
-matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filters, const T* bias,
-                              bool relu, T* y) {
+matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filters,
+                              const Compute<T>* bias, bool relu, T* y) {
   matrix::Forward<T, T> product;
   product.a.data = x;
   product.a.rows = pixels_of_y(g);
@@ -152,10 +152,10 @@ matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* fi
   return product;
 }
 
-// The gradient of the filters, and of the bias where that is given: Sum is float for bfloat16.
+// The gradient of the filters: Sum is float for bfloat16. The bias's is product.out.row_sums.
 template <class T, class Sum>
 matrix::WeightGrad<T, Sum> weight_grad(const ConvGeometry& g, const T* dy, const T* x,
-                                       Sum* dfilters, Sum* dbias = nullptr) {
+                                       Sum* dfilters) {
   matrix::WeightGrad<T, Sum> product;
   product.a.data = dy;
   product.a.rows = {int_of(g.out_per_group())};
@@ -175,7 +175,6 @@ matrix::WeightGrad<T, Sum> weight_grad(const ConvGeometry& g, const T* dy, const
   out.columns = int_of(filter_size(g));
   out.groups = int_of(g.options.groups);
   out.group_stride = g.out_per_group() * filter_size(g);
-  out.row_sums = dbias;
   return product;
 }
 

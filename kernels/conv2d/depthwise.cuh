@@ -1,6 +1,7 @@
 #pragma once
 // E: elements of a pack along the channels, 1 if there is more than one output per input channel.
 
+#include "core/element_types.h"
 #include "core/simt/packs.cuh"
 #include "kernels/conv2d/depthwise.h"
 #include "kernels/matrix/split_sum.cuh"
@@ -14,7 +15,8 @@ using matrix::block_threads;
 template <int E, class T>
 __global__ void __launch_bounds__(block_threads, 4)
     forward_kernel(const DepthwiseGeometry __grid_constant__ g, const T* x, const T* filters,
-                   const T* bias, T* y) {
+                   const Compute<T>* bias, T* y) {
+  using C = Compute<T>;
   const int outputs = g.channels * g.multiplier;
   const int64_t index = int64_t{blockIdx.x} * block_threads + threadIdx.x;
   const int64_t pixel = index / (outputs / E);
@@ -26,7 +28,7 @@ __global__ void __launch_bounds__(block_threads, 4)
   const int ow = static_cast<int>(pixel % g.out_width);
   const int oh = static_cast<int>(pixel / g.out_width % g.out_height);
   const int64_t n = pixel / g.out_width / g.out_height;
-  simt::Pack<T, E> sum{};
+  simt::Pack<Compute<T>, E> sum{};
   if (bias != nullptr) {
     sum = simt::load_pack<E>(bias + o);
   }
@@ -43,11 +45,11 @@ __global__ void __launch_bounds__(block_threads, 4)
           simt::load_pack<E>(filters + int64_t{r * g.kernel_width + s} * outputs + o);
 #pragma unroll
       for (int e = 0; e < E; ++e) {
-        sum[e] = fma(value[e], filter[e], sum[e]);
+        sum[e] = fma(C{value[e]}, C{filter[e]}, sum[e]);
       }
     }
   }
-  simt::store_pack<E>(y + pixel * outputs + o, sum);
+  simt::store_pack<E>(y + pixel * outputs + o, simt::cast_pack<T>(sum));
 }
 
 // A thread owns a pack of dx, and visits the pixels of y that read it.
@@ -55,6 +57,7 @@ template <int E, class T>
 __global__ void __launch_bounds__(block_threads, 4)
     data_grad_kernel(const DepthwiseGeometry __grid_constant__ g, const T* dy, const T* filters,
                      T* dx) {
+  using C = Compute<T>;
   const int outputs = g.channels * g.multiplier;
   const int64_t index = int64_t{blockIdx.x} * block_threads + threadIdx.x;
   const int64_t pixel = index / (g.channels / E);
@@ -65,7 +68,7 @@ __global__ void __launch_bounds__(block_threads, 4)
   const int iw = static_cast<int>(pixel % g.width);
   const int ih = static_cast<int>(pixel / g.width % g.height);
   const int64_t n = pixel / g.width / g.height;
-  simt::Pack<T, E> sum{};
+  simt::Pack<Compute<T>, E> sum{};
   for (int r = 0; r < g.kernel_height; ++r) {
     const int y = ih + g.padding_y - r * g.dilation_y;
     // Unrolled, the loops would take more registers than 32 warps have.
@@ -86,12 +89,12 @@ __global__ void __launch_bounds__(block_threads, 4)
         const auto filter = simt::load_pack<E>(filters + tap + o);
 #pragma unroll
         for (int e = 0; e < E; ++e) {
-          sum[e] = fma(value[e], filter[e], sum[e]);
+          sum[e] = fma(C{value[e]}, C{filter[e]}, sum[e]);
         }
       }
     }
   }
-  simt::store_pack<E>(dx + pixel * g.channels + c, sum);
+  simt::store_pack<E>(dx + pixel * g.channels + c, simt::cast_pack<T>(sum));
 }
 
 // A block owns `lanes` packs of output channels at one tap (blockIdx.x) over a chunk of the pixels
@@ -99,8 +102,9 @@ __global__ void __launch_bounds__(block_threads, 4)
 template <int E, class T>
 __global__ void __launch_bounds__(block_threads, 4)
     weight_grad_kernel(const DepthwiseGeometry __grid_constant__ g, int lanes, int chunk_pixels,
-                       const T* dy, const T* x, T* partials) {
-  WARPTAPE_SHARED(T, shared, [E][block_threads]);
+                       const T* dy, const T* x, Compute<T>* partials) {
+  using C = Compute<T>;
+  WARPTAPE_SHARED(C, shared, [E][block_threads]);
   const int outputs = g.channels * g.multiplier;
   const int thread = static_cast<int>(threadIdx.x);
   const int height = block_threads / lanes;
@@ -114,7 +118,7 @@ __global__ void __launch_bounds__(block_threads, 4)
   const int64_t begin = int64_t{blockIdx.y} * chunk_pixels;
   const int64_t end = begin + chunk_pixels < pixels ? begin + chunk_pixels : pixels;
 
-  simt::Pack<T, E> sum{};
+  simt::Pack<Compute<T>, E> sum{};
   if (row < height && o < outputs) {
     for (int64_t pixel = begin + row; pixel < end; pixel += height) {
       const int ow = static_cast<int>(pixel % g.out_width);
@@ -130,7 +134,7 @@ __global__ void __launch_bounds__(block_threads, 4)
                                             o / g.multiplier);
 #pragma unroll
       for (int e = 0; e < E; ++e) {
-        sum[e] = fma(gradient[e], value[e], sum[e]);
+        sum[e] = fma(C{gradient[e]}, C{value[e]}, sum[e]);
       }
     }
   }

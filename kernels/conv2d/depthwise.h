@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/device/gpu.h"
+#include "core/element_types.h"
 #include "kernels/matrix/plan.h"
 
 namespace warptape::cuda {
@@ -42,7 +43,7 @@ std::string to_string(const DepthwisePlan& plan);
 // The addresses that packs would be loaded from or stored to; bias may be nullptr.
 template <class T>
 DepthwisePlan plan_depthwise_forward(const DepthwiseGeometry& geometry, const T* x,
-                                     const T* filters, const T* bias, const T* y);
+                                     const T* filters, const Compute<T>* bias, const T* y);
 template <class T>
 DepthwisePlan plan_depthwise_data_grad(const DepthwiseGeometry& geometry, const T* dy,
                                        const T* filters, const T* dx);
@@ -54,7 +55,7 @@ DepthwisePlan plan_depthwise_weight_grad(const DepthwiseGeometry& geometry, cons
 template <class T>
 void depthwise_forward(gpu::StreamHandle stream, const DepthwisePlan& plan,
                        const DepthwiseGeometry& geometry, const T* x, const T* filters,
-                       const T* bias, T* y);
+                       const Compute<T>* bias, T* y);
 template <class T>
 void depthwise_data_grad(gpu::StreamHandle stream, const DepthwisePlan& plan,
                          const DepthwiseGeometry& geometry, const T* dy, const T* filters, T* dx);
@@ -63,7 +64,7 @@ void depthwise_data_grad(gpu::StreamHandle stream, const DepthwisePlan& plan,
 // channels, kH, kW).
 template <class T>
 void depthwise_weight_grad(gpu::StreamHandle stream, const DepthwisePlan& plan,
-                           const DepthwiseGeometry& geometry, const T* dy, const T* x, T* partials,
-                           T* dfilters);
+                           const DepthwiseGeometry& geometry, const T* dy, const T* x,
+                           Compute<T>* partials, Compute<T>* dfilters);
 
 }  // namespace warptape::cuda

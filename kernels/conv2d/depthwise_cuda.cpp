@@ -45,7 +45,7 @@ void depthwise_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor&
   const cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
   dispatch_floating(x.dtype(), [&]<class T>() {
     const Tensor filters = channels_innermost<T>(weight, geometry);
-    const T* bias_data = bias.defined() ? bias.data<T>() : nullptr;
+    const Compute<T>* bias_data = bias.defined() ? bias.data<Compute<T>>() : nullptr;
     T* to = y.mutable_data<T>();
     const auto plan =
         cuda::plan_depthwise_forward<T>(g, x.data<T>(), filters.data<T>(), bias_data, to);
@@ -76,9 +76,10 @@ void depthwise_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeo
   dispatch_floating(dy.dtype(), [&]<class T>() {
     const auto plan = cuda::plan_depthwise_weight_grad<T>(g, dy.data<T>(), x.data<T>());
     if (!is_skipped(plan)) {
-      Tensor partials = Tensor::empty({plan.chunks, dweight.numel()}, dy.dtype(), dy.device());
+      Tensor partials = Tensor::empty({plan.chunks, dweight.numel()}, dweight.dtype(), dy.device());
       cuda::depthwise_weight_grad(gpu::current_stream(), plan, g, dy.data<T>(), x.data<T>(),
-                                  partials.mutable_data<T>(), dweight.mutable_data<T>());
+                                  partials.mutable_data<Compute<T>>(),
+                                  dweight.mutable_data<Compute<T>>());
     }
   });
 }

@@ -27,7 +27,7 @@ int pack_for(const DepthwiseGeometry& g, Pointers... pointers) {
 
 template <class T>
 DepthwisePlan plan_depthwise_forward(const DepthwiseGeometry& g, const T* x, const T* filters,
-                                     const T* bias, const T* y) {
+                                     const Compute<T>* bias, const T* y) {
   DepthwisePlan plan;
   plan.pack = pack_for<T>(g, x, filters, bias, y);
   plan.blocks = parts(g.pixels_of_y() * g.out_channels() / plan.pack, matrix::block_threads);
@@ -70,14 +70,13 @@ std::string to_string(const DepthwisePlan& plan) {
   return text;
 }
 
-#define WARPTAPE_INSTANTIATE_DEPTHWISE_PLANS(T)                                                 \
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                    \
   template DepthwisePlan plan_depthwise_forward(const DepthwiseGeometry&, const T*, const T*,   \
-                                                const T*, const T*);                            \
+                                                const Compute<T>*, const T*);                   \
   template DepthwisePlan plan_depthwise_data_grad(const DepthwiseGeometry&, const T*, const T*, \
                                                   const T*);                                    \
-  template DepthwisePlan plan_depthwise_weight_grad(const DepthwiseGeometry&, const T*, const T*)
-
-WARPTAPE_INSTANTIATE_DEPTHWISE_PLANS(float);
-WARPTAPE_INSTANTIATE_DEPTHWISE_PLANS(double);
+  template DepthwisePlan plan_depthwise_weight_grad(const DepthwiseGeometry&, const T*, const T*);
+WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape::cuda

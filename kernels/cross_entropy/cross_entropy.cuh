@@ -12,6 +12,7 @@ namespace warptape::cross_entropy_detail {
 template <class T>
 struct CrossEntropy {
   using Element = T;
+  using C = Compute<T>;
   static constexpr int inputs = 1;
 
   cuda::CrossEntropySettings settings;
@@ -33,13 +34,13 @@ struct CrossEntropy {
   struct Block {
     double counted;  // labels of all rows that are not ignored
     double loss;     // this thread's part of the sum
-    T of_spread;     // the target of every class over `counted`
-    T of_label;      // the label's, besides
+    C of_spread;     // the target of every class over `counted`
+    C of_label;      // the label's, besides
   };
   struct Row {
-    rows::MaxAndTotal<T> state;
+    rows::MaxAndTotal<C> state;
     int label = -1;  // -1: counts nowhere
-    T of_softmax;    // what exp(x - largest) is multiplied by
+    C of_softmax;    // what exp(x - largest) is multiplied by
   };
 
   __device__ double spread() const {
@@ -58,8 +59,8 @@ struct CrossEntropy {
       }
       counted = static_cast<double>(simt::block_sum(own));
     }
-    return {counted, 0, static_cast<T>(spread() / counted),
-            static_cast<T>((1 - settings.smoothing) / counted)};
+    return {counted, 0, static_cast<C>(spread() / counted),
+            static_cast<C>((1 - settings.smoothing) / counted)};
   }
 
   // A label out of range is reported, and its row counts nowhere.
@@ -75,9 +76,9 @@ struct CrossEntropy {
     }
   }
 
-  static __device__ rows::MaxAndTotal<T> identity() { return rows::max_and_total_of_nothing<T>(); }
-  static __device__ rows::MaxAndTotal<T> combine(const rows::MaxAndTotal<T>& a,
-                                                 const rows::MaxAndTotal<T>& b) {
+  static __device__ rows::MaxAndTotal<C> identity() { return rows::max_and_total_of_nothing<C>(); }
+  static __device__ rows::MaxAndTotal<C> combine(const rows::MaxAndTotal<C>& a,
+                                                 const rows::MaxAndTotal<C>& b) {
     return rows::combine(a, b);
   }
 
@@ -89,9 +90,9 @@ struct CrossEntropy {
       return;
     }
     if (settings.smoothing != 0) {
-      items([&](int64_t, const T(&x)[1]) { block.loss -= spread() * static_cast<double>(x[0]); });
+      items([&](int64_t, const C(&x)[1]) { block.loss -= spread() * static_cast<double>(x[0]); });
     }
-    items([&](int64_t index, const T(&x)[1]) {
+    items([&](int64_t index, const C(&x)[1]) {
       if (static_cast<int>(index) == row.label) {
         block.loss -= (1 - settings.smoothing) * static_cast<double>(x[0]);
       }
@@ -103,15 +104,15 @@ struct CrossEntropy {
     if (leads && row.label >= 0) {
       block.loss += static_cast<double>(row.state.largest) + std::log(total);
     }
-    row.of_softmax = static_cast<T>(1 / (total * block.counted));
+    row.of_softmax = static_cast<C>(1 / (total * block.counted));
   }
 
   // Of the loss by the logit: (softmax - target) / counted.
-  __device__ T value(const Row& row, const Block& block, int64_t index, const T (&x)[1]) const {
+  __device__ C value(const Row& row, const Block& block, int64_t index, const C (&x)[1]) const {
     if (row.label < 0) {
-      return T(0);
+      return 0;
     }
-    const T softmax = std::exp(x[0] - row.state.largest) * row.of_softmax;
+    const C softmax = std::exp(x[0] - row.state.largest) * row.of_softmax;
     return softmax - (static_cast<int>(index) == row.label ? block.of_label + block.of_spread
                                                            : block.of_spread);
   }

@@ -18,28 +18,37 @@ template <class T>
 struct Mask : elementwise::NoPointers {
   RandomStream random;
   uint64_t threshold;
-  T scale;
+  Compute<T> scale;
   bool add;
 
-  __device__ T operator()(uint32_t word, T x, T old) const {
-    const T value = word >= threshold ? x * scale : T(0);
-    return add ? old + value : value;
+  __device__ T operator()(uint32_t word, Compute<T> x, Compute<T> old) const {
+    const Compute<T> value = word >= threshold ? x * scale : 0;
+    return static_cast<T>(add ? old + value : value);
   }
 };
 
-// Memory in logical order. Thread k owns the elements of block k.
+// Elements that a thread owns where memory is in logical order: whole blocks of random words, and
+// whole packs.
+template <int E>
+inline constexpr int own_elements = E > words ? E : words;
+
+// Memory in logical order.
 template <int E, class T>
 __global__ void __launch_bounds__(block_threads)
     dropout_kernel(const Mask<T> mask, int64_t n, const T* x, T* to) {
-  const int64_t block = int64_t{blockIdx.x} * block_threads + threadIdx.x;
-  const int64_t first = block * words;
+  constexpr int own = own_elements<E>;
+  const int64_t first = (int64_t{blockIdx.x} * block_threads + threadIdx.x) * own;
   if (first >= n) {
     return;
   }
-  const PhiloxBlock word = mask.random.block(static_cast<uint64_t>(block));
-  if (first + words <= n) {
+  PhiloxBlock word[own / words];
 #pragma unroll
-    for (int i = 0; i < words; i += E) {
+  for (int b = 0; b < own / words; ++b) {
+    word[b] = mask.random.block(static_cast<uint64_t>(first / words + b));
+  }
+  if (first + own <= n) {
+#pragma unroll
+    for (int i = 0; i < own; i += E) {
       const simt::Pack<T, E> value = simt::load_pack<E>(x + first + i);
       simt::Pack<T, E> result = {};
       if (mask.add) {
@@ -47,17 +56,18 @@ __global__ void __launch_bounds__(block_threads)
       }
 #pragma unroll
       for (int j = 0; j < E; ++j) {
-        result[j] = mask(word[static_cast<size_t>(i + j)], value[j], result[j]);
+        result[j] =
+            mask(word[(i + j) / words][static_cast<size_t>((i + j) % words)], value[j], result[j]);
       }
       simt::store_pack<E>(to + first + i, result);
     }
     return;
   }
 #pragma unroll
-  for (int i = 0; i < words; ++i) {
+  for (int i = 0; i < own; ++i) {
     if (first + i < n) {
-      to[first + i] =
-          mask(word[static_cast<size_t>(i)], x[first + i], mask.add ? to[first + i] : T(0));
+      to[first + i] = mask(word[i / words][static_cast<size_t>(i % words)], x[first + i],
+                           mask.add ? to[first + i] : T(0));
     }
   }
 }
@@ -126,15 +136,16 @@ LaunchConfig config_of(int64_t threads, gpu::StreamHandle stream) {
 
 template <class T>
 void dropout(gpu::StreamHandle stream, const DropoutExtents& extents, const T* x,
-             uint64_t threshold, T scale, const RandomStream& random, T* to, bool add) {
+             uint64_t threshold, Compute<T> scale, const RandomStream& random, T* to, bool add) {
   constexpr int E = simt::pack_size<T>;
   const auto& [images, inner, channels] = extents;
   const Mask<T> mask{{}, random, threshold, scale, add};
   const bool aligned = simt::is_aligned16(x) && simt::is_aligned16(to);
   const int64_t n = images * inner * channels;
   if (channels == 1) {
+    const int own = aligned ? own_elements<E> : own_elements<1>;
     launch(aligned ? dropout_kernel<E, T> : dropout_kernel<1, T>,
-           config_of((n + words - 1) / words, stream), mask, n, x, to);
+           config_of((n + own - 1) / own, stream), mask, n, x, to);
   } else if (inner % words == 0) {
     const bool packed = aligned && channels % E == 0;
     const int64_t threads = n / words / (packed ? E : 1);
@@ -145,8 +156,8 @@ void dropout(gpu::StreamHandle stream, const DropoutExtents& extents, const T* x
   }
 }
 
-#define WARPTAPE_INSTANTIATE(dtype, T, name)                                             \
-  template void dropout(gpu::StreamHandle, const DropoutExtents&, const T*, uint64_t, T, \
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                      \
+  template void dropout(gpu::StreamHandle, const DropoutExtents&, const T*, uint64_t, Compute<T>, \
                         const RandomStream&, T*, bool);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE

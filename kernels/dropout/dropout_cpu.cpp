@@ -11,15 +11,14 @@ void dropout_cpu(const Tensor& x, double p, const RandomStream& stream, Gradient
   dispatch_floating(x.dtype(), [&]<class T>() {
     const T* from = x.data<T>();
     T* out = to.buffer.mutable_data<T>();
-    const T scale = p < 1 ? static_cast<T>(1 / (1 - p)) : T(0);
+    const auto scale = static_cast<Compute<T>>(p < 1 ? 1 / (1 - p) : 0);
     const bool accumulate = to.mode == WriteMode::Accumulate;
     parallel_for(loop.numel(), 1024, [&](int64_t begin, int64_t end) {
       loop.for_each_run(begin, end, [&](const auto& at, int64_t n, const auto& step) {
         for (int64_t i = 0; i < n; ++i) {
           const int64_t offset = at[0] + i * step[0];
           const bool keep = stream.uniform(static_cast<uint64_t>(at[1] + i * step[1])) >= p;
-          const T value = keep ? from[offset] * scale : T(0);
-          out[offset] = accumulate ? out[offset] + value : value;
+          out[offset] = written(accumulate, out[offset], keep ? from[offset] * scale : 0);
         }
       });
     });

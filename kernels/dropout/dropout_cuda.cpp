@@ -16,7 +16,7 @@ void dropout_cuda(const Tensor& x, double p, const RandomStream& stream, Gradien
   // word / 2^32 >= p, in whole numbers.
   const auto threshold = static_cast<uint64_t>(std::ceil(p * 0x1p32));
   dispatch_floating(x.dtype(), [&]<class T>() {
-    const T scale = p < 1 ? static_cast<T>(1 / (1 - p)) : T(0);
+    const auto scale = static_cast<Compute<T>>(p < 1 ? 1 / (1 - p) : 0);
     cuda::dropout(gpu::current_stream(), extents, x.data<T>(), threshold, scale, stream,
                   to.buffer.mutable_data<T>(), to.mode == WriteMode::Accumulate);
   });

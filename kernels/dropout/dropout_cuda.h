@@ -1,5 +1,6 @@
 #pragma once
 #include "core/device/gpu.h"
+#include "core/element_types.h"
 #include "core/philox.h"
 
 namespace warptape::cuda {
@@ -15,6 +16,6 @@ struct DropoutExtents {
 // to = scale * x where the element's random word is at least `threshold`, else 0; or to += that.
 template <class T>
 void dropout(gpu::StreamHandle stream, const DropoutExtents& extents, const T* x,
-             uint64_t threshold, T scale, const RandomStream& random, T* to, bool add);
+             uint64_t threshold, Compute<T> scale, const RandomStream& random, T* to, bool add);
 
 }  // namespace warptape::cuda

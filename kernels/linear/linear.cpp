@@ -4,17 +4,19 @@
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
+#include "core/widened.h"
 #include "kernels/linear/linear_kernels.h"
 
 namespace warptape {
 namespace {
 
 void backward_cpu(Backward& context, const Tensor& dy, const Tensor& x) {
+  const DType dtype = compute_dtype(dy.dtype());
   if (context.needs(1)) {
-    linear_weight_grad_cpu(dy, x, context.into(1));
+    linear_weight_grad_cpu(dy, x, context.into(1, dtype));
   }
   if (context.needs(2)) {
-    linear_bias_grad_cpu(dy, context.into(2));
+    linear_bias_grad_cpu(dy, context.into(2, dtype));
   }
 }
 
@@ -47,7 +49,7 @@ void check_linear(const char* name, const Operand& x, const Shape& inputs, const
                     "[{}] input features: got shape {}, wanted (..., {}) for weight {}", name,
                     inputs, weight.size(1), weight.shape());
   if (bias.defined()) {
-    check_same_kind(name, x, bias);
+    check_bias_kind(name, x, bias);
     check<ShapeError>(bias.shape() == Shape{weight.size(0)}, site,
                       "[{}] bias: got shape {}, wanted ({},)", name, bias.shape(), weight.size(0));
   }
@@ -61,9 +63,10 @@ Tensor linear(const Operand& x, const Operand& weight, const Operand& bias) {
   shape[-1] = weight.size(0);
   check_countable("linear", "output", shape, x.dtype(), x.site());
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  const Tensor wide_bias = widened(bias.tensor());
   on_device(
-      "linear", x.device(), [&] { linear_forward_cpu(rows, weight.tensor(), bias.tensor(), y); },
-      [&] { linear_forward_cuda("linear", rows, weight.tensor(), bias.tensor(), y); });
+      "linear", x.device(), [&] { linear_forward_cpu(rows, weight.tensor(), wide_bias, y); },
+      [&] { linear_forward_cuda("linear", rows, weight.tensor(), wide_bias, y); });
   if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
     tape->record("linear", {&x, &weight, &bias}, {&y},
                  [saved_x = Saved(rows), saved_weight = Saved(weight.tensor())](Backward& context) {

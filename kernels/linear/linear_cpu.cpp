@@ -1,4 +1,5 @@
 #include "core/parallel.h"
+#include "core/widened.h"
 #include "kernels/linear/linear_kernels.h"
 #include "kernels/matmul/gemm.h"
 
@@ -9,14 +10,17 @@ void linear_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bia
   const int64_t in = weight.size(1);
   const int64_t rows = y.numel() / std::max<int64_t>(out, 1);
   dispatch_floating(y.dtype(), [&]<class T>() {
-    T* to = y.mutable_data<T>();
-    if (bias.defined()) {
-      const T* b = bias.data<T>();
-      for (int64_t row = 0; row < rows; ++row) {
-        std::copy_n(b, out, to + row * out);
+    through_wide(y, [&](Tensor& wide) {
+      auto* to = wide.mutable_data<Compute<T>>();
+      if (bias.defined()) {
+        const auto* b = bias.data<Compute<T>>();
+        for (int64_t row = 0; row < rows; ++row) {
+          std::copy_n(b, out, to + row * out);
+        }
       }
-    }
-    gemm(false, true, rows, out, in, x.data<T>(), weight.data<T>(), bias.defined(), to);
+      gemm(false, true, rows, out, in, x.data<T>(), weight.data<T>(), bias.defined(), to);
+      return true;
+    });
   });
 }
 
@@ -35,7 +39,7 @@ void linear_weight_grad_cpu(const Tensor& dy, const Tensor& x, GradientTarget dw
   const int64_t rows = dy.numel() / std::max<int64_t>(out, 1);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     gemm(true, false, out, in, rows, dy.data<T>(), x.data<T>(),
-         dweight.mode == WriteMode::Accumulate, dweight.buffer.mutable_data<T>());
+         dweight.mode == WriteMode::Accumulate, dweight.buffer.mutable_data<Compute<T>>());
   });
 }
 
@@ -44,13 +48,13 @@ void linear_bias_grad_cpu(const Tensor& dy, GradientTarget dbias) {
   const int64_t rows = dy.numel() / std::max<int64_t>(out, 1);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     const T* from = dy.data<T>();
-    T* to = dbias.buffer.mutable_data<T>();
+    auto* to = dbias.buffer.mutable_data<Compute<T>>();
     for (int64_t j = 0; j < out; ++j) {
       double sum = 0;
       for (int64_t row = 0; row < rows; ++row) {
         sum += from[row * out + j];
       }
-      to[j] = static_cast<T>(dbias.mode == WriteMode::Accumulate ? to[j] + sum : sum);
+      to[j] = static_cast<Compute<T>>(dbias.mode == WriteMode::Accumulate ? to[j] + sum : sum);
     }
   });
 }

@@ -18,7 +18,7 @@ void linear_forward_cuda(const char* name, const Tensor& x, const Tensor& weight
                             .n = weight.size(0),
                             .k = weight.size(1)};
   dispatch_floating(y.dtype(), [&]<class T>() {
-    const GemmEpilogue<T> epilogue{.bias = bias.defined() ? bias.data<T>() : nullptr};
+    const GemmEpilogue<T> epilogue{.bias = bias.defined() ? bias.data<Compute<T>>() : nullptr};
     gemm(name, problem, x.data<T>(), weight.data<T>(), epilogue, y.mutable_data<T>());
   });
 }
@@ -40,24 +40,26 @@ void linear_weight_grad_cuda(const char* name, const Tensor& dy, const Tensor& x
   dispatch_floating(dy.dtype(), [&]<class T>() {
     const GemmEpilogue<T> epilogue{
         .accumulate = dweight.mode == WriteMode::Accumulate,
-        .bias_grad = dbias != nullptr ? dbias->mutable_data<T>() : nullptr};
-    gemm(name, problem, dy.data<T>(), x.data<T>(), epilogue, to.mutable_data<T>());
+        .bias_grad = dbias != nullptr ? dbias->mutable_data<Compute<T>>() : nullptr};
+    gemm(name, problem, dy.data<T>(), x.data<T>(), epilogue, to.mutable_data<Compute<T>>());
   });
 }
 
 void linear_parameter_grads_cuda(const char* name, Backward& context, int weight, int bias,
                                  const Tensor& dy, const Tensor& x) {
+  const DType dtype = compute_dtype(dy.dtype());
   Tensor dbias;
   if (context.needs(bias)) {
-    dbias = context.overwrite(bias);
+    dbias = context.overwrite(bias, dtype);
   }
   if (context.needs(weight)) {
-    linear_weight_grad_cuda(name, dy, x, context.into(weight), dbias.defined() ? &dbias : nullptr);
+    linear_weight_grad_cuda(name, dy, x, context.into(weight, dtype),
+                            dbias.defined() ? &dbias : nullptr);
   } else if (dbias.defined()) {
     const int64_t features = dbias.numel();
     dispatch_floating(dy.dtype(), [&]<class T>() {
       sum_matrix_cuda(name, dy.data<T>(), rows_of(dy, features), features, true,
-                      dbias.mutable_data<T>());
+                      dbias.mutable_data<Compute<T>>());
     });
   }
 }

@@ -8,7 +8,8 @@ namespace warptape {
 void check_linear(const char* name, const Operand& x, const Shape& inputs, const Operand& weight,
                   const Operand& bias);
 
-// x, y, dx, dy are row-major with the features last: (rows, features). bias may be undefined.
+// x, y, dx, dy are row-major with the features last: (rows, features). bias may be undefined. It,
+// dweight and dbias are of compute_dtype: float32 beside bfloat16.
 void linear_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y);
 void linear_data_grad_cpu(const Tensor& dy, const Tensor& weight, Tensor& dx);
 void linear_weight_grad_cpu(const Tensor& dy, const Tensor& x, GradientTarget dweight);

@@ -1,6 +1,7 @@
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
+#include "core/widened.h"
 #include "kernels/linear/linear_kernels.h"
 #include "kernels/linear_relu_linear/linear_relu_linear_kernels.h"
 #include "kernels/matmul/gemm_cuda.h"
@@ -43,7 +44,8 @@ void hidden_forward(const char* name, const Tensor& x, const Tensor& weight, con
                     const Tensor& weight2, Tensor& h, bool has_backward, Tensor& mask) {
   const GemmProblem problem = hidden_problem(weight, h);
   dispatch_floating(x.dtype(), [&]<class T>() {
-    const GemmEpilogue<T> plain{.bias = bias.defined() ? bias.data<T>() : nullptr, .relu = true};
+    const GemmEpilogue<T> plain{.bias = bias.defined() ? bias.data<Compute<T>>() : nullptr,
+                                .relu = true};
     const auto multiply = [&](const GemmEpilogue<T>& epilogue) {
       return gemm_cublas(name, problem, x.data<T>(), weight.data<T>(), epilogue,
                          h.mutable_data<T>());
@@ -74,7 +76,7 @@ Tensor hidden_grad(const char* name, const Tensor& dy, const Tensor& weight, con
   has_dbias = false;
   const GemmProblem problem = hidden_grad_problem(weight, h);
   dispatch_floating(dy.dtype(), [&]<class T>() {
-    T* const sums = dbias.defined() ? dbias.mutable_data<T>() : nullptr;
+    Compute<T>* const sums = dbias.defined() ? dbias.mutable_data<Compute<T>>() : nullptr;
     T* const to = dh.mutable_data<T>();
     const auto with_mask = [&] {
       return gemm_cublas(name, problem, dy.data<T>(), weight.data<T>(),
@@ -103,17 +105,18 @@ void backward(const char* name, Backward& context, const Kept& kept) {
   if (!context.needs(0) && !context.needs(1) && !context.needs(2)) {
     return;
   }
-  Tensor dbias1 = context.needs(2) ? context.overwrite(2) : Tensor();
+  Tensor dbias1 = context.needs(2) ? context.overwrite(2, compute_dtype(dy.dtype())) : Tensor();
   const Tensor mask = kept.mask.defined() ? kept.mask.get() : Tensor();
   bool has_dbias1 = false;
   const Tensor dh = hidden_grad(name, dy, kept.weight2.get(), h, mask, dbias1, has_dbias1);
   Tensor* const to_dbias1 = dbias1.defined() && !has_dbias1 ? &dbias1 : nullptr;
   if (context.needs(1)) {
-    linear_weight_grad_cuda(name, dh, kept.x.get(), context.into(1), to_dbias1);
+    linear_weight_grad_cuda(name, dh, kept.x.get(), context.into(1, compute_dtype(dy.dtype())),
+                            to_dbias1);
   } else if (to_dbias1 != nullptr) {
     dispatch_floating(dh.dtype(), [&]<class T>() {
       sum_matrix_cuda(name, dh.data<T>(), rows_of(dh), dh.size(-1), true,
-                      to_dbias1->mutable_data<T>());
+                      to_dbias1->mutable_data<Compute<T>>());
     });
   }
   if (context.needs(0)) {
@@ -133,10 +136,10 @@ Tensor linear_relu_linear_cuda(const char* name, const Operand& x, const Operand
   const Tensor rows = primitives::relayout(x.tensor(), MemoryFormat::RowMajor);
   Tensor h = with_features(rows, weight1.size(0));
   Tensor mask;
-  hidden_forward(name, rows, weight1.tensor(), bias1.tensor(), weight2.tensor(), h, tape != nullptr,
-                 mask);
+  hidden_forward(name, rows, weight1.tensor(), widened(bias1.tensor()), weight2.tensor(), h,
+                 tape != nullptr, mask);
   Tensor y = with_features(rows, weight2.size(0));
-  linear_forward_cuda(name, h, weight2.tensor(), bias2.tensor(), y);
+  linear_forward_cuda(name, h, weight2.tensor(), widened(bias2.tensor()), y);
   if (tape != nullptr) {
     tape->record(
         name, {&x, &weight1, &bias1, &weight2, &bias2}, {&y},

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "core/element_types.h"
+
 namespace warptape {
 
 // C (m, n) = op(A) op(B), plus what C holds if `accumulate`. op(A) is (m, k): A is stored (m, k),
@@ -12,6 +14,11 @@ void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, c
           const float* b, bool accumulate, float* c);
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const double* a,
           const double* b, bool accumulate, double* c);
+// bfloat16 goes through float copies.
+void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+          const simt::bfloat16* a, const simt::bfloat16* b, bool accumulate, simt::bfloat16* c);
+void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+          const simt::bfloat16* a, const simt::bfloat16* b, bool accumulate, float* c);
 
 template <class T>
 void gemm_reference(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a,

@@ -54,10 +54,10 @@ void gemm_reference(bool transpose_a, bool transpose_b, int64_t m, int64_t n, in
   });
 }
 
-#define WARPTAPE_INSTANTIATE(dtype, T, name) \
-  template void gemm_reference(bool, bool, int64_t, int64_t, int64_t, const T*, const T*, bool, T*);
-WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
-#undef WARPTAPE_INSTANTIATE
+template void gemm_reference(bool, bool, int64_t, int64_t, int64_t, const float*, const float*,
+                             bool, float*);
+template void gemm_reference(bool, bool, int64_t, int64_t, int64_t, const double*, const double*,
+                             bool, double*);
 
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const double* a,
           const double* b, bool accumulate, double* c) {
@@ -70,6 +70,36 @@ void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, c
     return;
   }
   gemm_reference(transpose_a, transpose_b, m, n, k, a, b, accumulate, c);
+}
+
+namespace {
+
+std::vector<float> widened(const simt::bfloat16* values, int64_t count) {
+  std::vector<float> wide(static_cast<size_t>(count));
+  parallel_for(count, default_grain, [&](int64_t begin, int64_t end) {
+    std::copy(values + begin, values + end, wide.begin() + begin);
+  });
+  return wide;
+}
+
+}  // namespace
+
+void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+          const simt::bfloat16* a, const simt::bfloat16* b, bool accumulate, float* c) {
+  gemm(transpose_a, transpose_b, m, n, k, widened(a, m * k).data(), widened(b, k * n).data(),
+       accumulate, c);
+}
+
+void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+          const simt::bfloat16* a, const simt::bfloat16* b, bool accumulate, simt::bfloat16* c) {
+  std::vector<float> wide = accumulate ? widened(c, m * n) : std::vector<float>();
+  wide.resize(static_cast<size_t>(m * n));
+  gemm(transpose_a, transpose_b, m, n, k, a, b, accumulate, wide.data());
+  parallel_for(m * n, default_grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      c[i] = static_cast<simt::bfloat16>(wide[static_cast<size_t>(i)]);
+    }
+  });
 }
 
 }  // namespace warptape

@@ -219,6 +219,9 @@ class Gemms {
     set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, operation_of(p.transpose_a));
     set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, kind_of(epilogue));
     set_addresses(plan.operation, epilogue);
+    if (vector_of(epilogue) != nullptr) {
+      set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, Types<Compute<T>>::data);
+    }
     if (mask_of(epilogue) != nullptr) {
       set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, relu_mask_pitch(p.n));
     }
@@ -273,9 +276,6 @@ bool gemm_cublas(const char* name, const GemmProblem& problem, const T* a, const
   return gemms != nullptr && gemms->run(name, problem, a, b, epilogue, c);
 }
 
-template bool gemm_cublas(const char*, const GemmProblem&, const simt::bfloat16*,
-                          const simt::bfloat16*, const GemmEpilogue<simt::bfloat16>&,
-                          simt::bfloat16*);
 #define WARPTAPE_INSTANTIATE(dtype, T, name)                                     \
   template bool gemm_cublas(const char*, const GemmProblem&, const T*, const T*, \
                             const GemmEpilogue<T>&, T*);

@@ -24,10 +24,10 @@ matrix::ImageView<T, true> rows_by_depth(const char* name, const GemmProblem& p,
   return view;
 }
 
-template <class T>
-matrix::Output<T> output_of(const char* name, const GemmProblem& p, const GemmEpilogue<T>& epilogue,
-                            T* c) {
-  matrix::Output<T> out;
+template <class T, class Out>
+matrix::Output<Out> output_of(const char* name, const GemmProblem& p,
+                              const GemmEpilogue<T>& epilogue, Out* c) {
+  matrix::Output<Out> out;
   out.data = c;
   out.rows = {1, 1, index_of(name, p.m)};
   out.row_stride = {0, 0, p.n};
@@ -72,11 +72,12 @@ void multiply_columns(const char* name, const GemmProblem& p, const T* a, const 
   matrix::run_product(name, product);
 }
 
-// Where row_sums are given, also the sums of a over k: there is one batch then.
-template <class T>
-void multiply_transposed(const char* name, const GemmProblem& p, const T* a, const T* b,
-                         const matrix::Output<T>& out, T* row_sums) {
-  matrix::WeightGrad<T, T> product;
+// Where row_sums are given, also the sums of a over k: there is one batch then. Returns whether
+// they were made.
+template <class T, class Out>
+bool multiply_transposed(const char* name, const GemmProblem& p, const T* a, const T* b,
+                         const matrix::Output<Out>& out, Compute<T>* row_sums) {
+  matrix::WeightGrad<T, Out> product;
   product.a = {.data = a,
                .rows = {index_of(name, p.m)},
                .depth = {index_of(name, p.k)},
@@ -89,8 +90,13 @@ void multiply_transposed(const char* name, const GemmProblem& p, const T* a, con
   product.b.taps = matrix::TapGeometry::of_images(1, 1, index_of(name, p.n));
   product.b.group_stride = p.stride_b;
   product.out = out;
-  product.out.row_sums = row_sums;
+  bool has_row_sums = false;
+  if constexpr (product.has_row_sums) {
+    has_row_sums = row_sums != nullptr && out.results() > 0;
+    product.out.row_sums = has_row_sums ? row_sums : nullptr;
+  }
   matrix::run_product(name, product);
+  return has_row_sums;
 }
 
 // a (batches, k, m) with the last two dimensions exchanged; p then has it row by row.
@@ -109,19 +115,19 @@ Tensor transposed(GemmProblem& p, const T* a) {
 
 }  // namespace
 
-template <class T>
+template <class T, class Out>
 void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T* b,
-               const GemmEpilogue<T>& epilogue, T* c) {
-  const matrix::Output<T> out = output_of(name, problem, epilogue, c);
-  if (!problem.transpose_a) {
-    const auto multiply = problem.transpose_b ? multiply_rows<T> : multiply_columns<T>;
-    multiply(name, problem, a, b, out);
-  } else if (!problem.transpose_b) {
-    const bool has_results = out.results() > 0;
-    multiply_transposed(name, problem, a, b, out, has_results ? epilogue.bias_grad : nullptr);
-    if (has_results) {
+               const GemmEpilogue<T>& epilogue, Out* c) {
+  const matrix::Output<Out> out = output_of(name, problem, epilogue, c);
+  if (problem.transpose_a && !problem.transpose_b) {
+    if (multiply_transposed(name, problem, a, b, out, epilogue.bias_grad)) {
       return;
     }
+  } else if constexpr (!std::is_same_v<T, Out>) {
+    throw DTypeError(fmt::format("[{}] results in another type: only of a transposed", name));
+  } else if (!problem.transpose_a) {
+    const auto multiply = problem.transpose_b ? multiply_rows<T> : multiply_columns<T>;
+    multiply(name, problem, a, b, out);
   } else {
     GemmProblem straight = problem;
     const Tensor rows = transposed(straight, a);
@@ -139,5 +145,7 @@ void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T
                           const GemmEpilogue<T>&, T*);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
+template void gemm_cuda(const char*, const GemmProblem&, const simt::bfloat16*,
+                        const simt::bfloat16*, const GemmEpilogue<simt::bfloat16>&, float*);
 
 }  // namespace warptape

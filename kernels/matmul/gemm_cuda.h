@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "core/element_types.h"
 #include "kernels/vendor/choice.h"
 
 namespace warptape {
@@ -24,10 +25,10 @@ struct GemmProblem {
 // What is done with the product on its way to memory, and beside it.
 template <class T>
 struct GemmEpilogue {
-  const T* bias = nullptr;  // n elements, added to each row
+  const Compute<T>* bias = nullptr;  // n elements, added to each row
   bool relu = false;
-  bool accumulate = false;  // to what c holds
-  T* bias_grad = nullptr;   // m elements, overwritten: the sum over k of op(a)
+  bool accumulate = false;          // to what c holds
+  Compute<T>* bias_grad = nullptr;  // m elements, overwritten: the sum over k of op(a)
 
   // The rest only cuBLASLt has, and for one batch. ReLU writes its mask, one bit per result, in a
   // layout of cuBLASLt's own (relu_mask_bytes):
@@ -35,7 +36,7 @@ struct GemmEpilogue {
   // Another product, of the same m and n, is multiplied by that mask, and the sums of its columns
   // may be taken: n elements, overwritten.
   const uint8_t* relu_mask = nullptr;
-  T* column_sums = nullptr;
+  Compute<T>* column_sums = nullptr;
 };
 
 // Its rows are of a multiple of 128 bits.
@@ -46,10 +47,11 @@ inline int64_t relu_mask_bytes(int64_t m, int64_t n) {
   return m * relu_mask_pitch(n) / 8;
 }
 
-// Our kernels. float or double; `name` is the op, for errors and profiles.
-template <class T>
+// Our kernels, for every floating dtype; `name` is the op, for errors and profiles. Out: T, or
+// Compute<T> for the gradients of weights, where a alone is transposed.
+template <class T, class Out>
 void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T* b,
-               const GemmEpilogue<T>& epilogue, T* c);
+               const GemmEpilogue<T>& epilogue, Out* c);
 
 // The same on cuBLASLt, in float32 or float64 arithmetic, or TF32 where that is allowed; of
 // bfloat16 too, with sums in float32. False, and nothing done, where it is absent, has no
@@ -72,12 +74,16 @@ Product product_of(const GemmProblem& p) {
 }
 
 // On cuBLASLt where it is chosen and can, or else by our kernels.
-template <class T>
+template <class T, class Out>
 void gemm(const char* name, const GemmProblem& problem, const T* a, const T* b,
-          const GemmEpilogue<T>& epilogue, T* c) {
-  serve(
-      product_of<T>(problem), [&] { return gemm_cublas(name, problem, a, b, epilogue, c); },
-      [&] { gemm_cuda(name, problem, a, b, epilogue, c); });
+          const GemmEpilogue<T>& epilogue, Out* c) {
+  if constexpr (std::is_same_v<T, Out>) {
+    serve(
+        product_of<T>(problem), [&] { return gemm_cublas(name, problem, a, b, epilogue, c); },
+        [&] { gemm_cuda(name, problem, a, b, epilogue, c); });
+  } else {
+    gemm_cuda(name, problem, a, b, epilogue, c);
+  }
 }
 
 }  // namespace warptape

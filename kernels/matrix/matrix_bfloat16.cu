@@ -2,12 +2,14 @@
 
 namespace warptape::cuda {
 
-// Gradients of weights stay float32.
+// Gradients of weights are float32; a product of two tensors that lies like one is not.
 using Forward = matrix::Forward<simt::bfloat16, simt::bfloat16>;
 using DataGrad = matrix::DataGrad<simt::bfloat16, simt::bfloat16>;
 using WeightGrad = matrix::WeightGrad<simt::bfloat16, float>;
 WARPTAPE_INSTANTIATE_PRODUCT(Forward);
 WARPTAPE_INSTANTIATE_PRODUCT(DataGrad);
+using Transposed = matrix::WeightGrad<simt::bfloat16, simt::bfloat16>;
 WARPTAPE_INSTANTIATE_PRODUCT(WeightGrad);
+WARPTAPE_INSTANTIATE_PRODUCT(Transposed);
 
 }  // namespace warptape::cuda

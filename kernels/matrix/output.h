@@ -1,6 +1,7 @@
 #pragma once
 // Where the results of the matrix core go, and what happens to them on the way.
 
+#include "core/element_types.h"
 #include "kernels/matrix/digits.h"
 
 namespace warptape::matrix {
@@ -19,7 +20,7 @@ struct Output {
   int columns = 0;
   int groups = 1;
   int64_t group_stride = 0;
-  const T* bias = nullptr;  // one per column
+  const Compute<T>* bias = nullptr;  // one per column
   int64_t bias_group_stride = 0;
   bool relu = false;
   bool accumulate = false;
@@ -65,7 +66,7 @@ struct Output {
       sum = sum < Accumulator(0) ? Accumulator(0) : sum;
     }
     if (accumulate) {
-      sum = static_cast<Accumulator>(*to) + sum;
+      sum = static_cast<Accumulator>(static_cast<Compute<T>>(*to)) + sum;
     }
     return static_cast<T>(sum);
   }

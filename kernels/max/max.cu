@@ -18,13 +18,13 @@ WARPTAPE_HOST_DEVICE bool is_equal(T a, T b) {
   return a == b || (is_nan(a) && is_nan(b));
 }
 
-template <class T>
+template <class C>
 struct Largest {
-  using Accumulator = T;
-  static WARPTAPE_HOST_DEVICE T identity() { return -std::numeric_limits<T>::infinity(); }
+  using Accumulator = C;
+  static WARPTAPE_HOST_DEVICE C identity() { return -std::numeric_limits<C>::infinity(); }
   // A NaN wins.
-  static WARPTAPE_HOST_DEVICE T combine(T a, T b) { return b > a || is_nan(b) ? b : a; }
-  static WARPTAPE_HOST_DEVICE T value(T x) { return x; }
+  static WARPTAPE_HOST_DEVICE C combine(C a, C b) { return b > a || is_nan(b) ? b : a; }
+  static WARPTAPE_HOST_DEVICE C value(C x) { return x; }
 };
 
 template <class T>
@@ -35,7 +35,9 @@ struct StoreLargest {
   void for_each_pointer(Visit&& visit) const {
     visit(y);
   }
-  WARPTAPE_HOST_DEVICE void operator()(int64_t at, T largest) const { y[at] = largest; }
+  WARPTAPE_HOST_DEVICE void operator()(int64_t at, Compute<T> largest) const {
+    y[at] = static_cast<T>(largest);
+  }
 };
 
 struct CountEqual {
@@ -60,7 +62,7 @@ struct StoreShare {
     visit(share);
   }
   WARPTAPE_HOST_DEVICE void operator()(int64_t at, int64_t count) const {
-    share[at] = dy[at] / static_cast<T>(count);
+    share[at] = static_cast<T>(dy[at] / static_cast<Compute<T>>(count));
   }
 };
 
@@ -75,9 +77,9 @@ struct ShareIfEqual : elementwise::NoPointers {
 
 template <class T>
 void max_forward(gpu::StreamHandle stream, const ReducePlan<1>& plan, const T* x, T* y,
-                 T* partials) {
-  reduce::run<Largest<T>>("max", stream, plan, elementwise::Inputs<T, 1>{{x}}, StoreLargest<T>{y},
-                          partials);
+                 Compute<T>* partials) {
+  reduce::run<Largest<Compute<T>>>("max", stream, plan, elementwise::Inputs<T, 1>{{x}},
+                                   StoreLargest<T>{y}, partials);
 }
 
 template <class T>
@@ -95,7 +97,7 @@ void max_backward(gpu::StreamHandle stream, const StridedLoop<4>& loop, const T*
 }
 
 #define WARPTAPE_INSTANTIATE(dtype, T, name)                                                      \
-  template void max_forward(gpu::StreamHandle, const ReducePlan<1>&, const T*, T*, T*);           \
+  template void max_forward(gpu::StreamHandle, const ReducePlan<1>&, const T*, T*, Compute<T>*);  \
   template void max_shares(gpu::StreamHandle, const ReducePlan<2>&, const T*, const T*, const T*, \
                            T*, int64_t*);                                                         \
   template void max_backward(gpu::StreamHandle, const StridedLoop<4>&, const T*, const T*,        \

@@ -9,10 +9,10 @@ void max_forward_cuda(const Tensor& x, const ReductionDims& dims, Tensor& y) {
       reduce_plan_of<1>(make_reduce_loops<1>(x.shape(), x.memory_format(), dims.reduced,
                                              kept_strides(dims), {x.strides()}),
                         {&x});
-  Tensor partials = Tensor::empty({plan.partials}, x.dtype(), x.device());
   dispatch_floating(x.dtype(), [&]<class T>() {
+    Tensor partials = Tensor::empty({plan.partials}, dtype_of<Compute<T>>(), x.device());
     cuda::max_forward(gpu::current_stream(), plan, x.data<T>(), y.mutable_data<T>(),
-                      partials.mutable_data<T>());
+                      partials.mutable_data<Compute<T>>());
   });
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include "core/device/gpu.h"
+#include "core/element_types.h"
 #include "kernels/reduce/reduce_plan.h"
 
 namespace warptape::cuda {
@@ -7,7 +8,7 @@ namespace warptape::cuda {
 // y = the largest of x; partials: plan.partials elements of workspace.
 template <class T>
 void max_forward(gpu::StreamHandle stream, const ReducePlan<1>& plan, const T* x, T* y,
-                 T* partials);
+                 Compute<T>* partials);
 
 // share = dy / (number of x equal to y). Inputs of the plan: x, y.
 template <class T>

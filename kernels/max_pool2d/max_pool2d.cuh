@@ -18,8 +18,8 @@ __global__ void __launch_bounds__(block_threads, 4)
   if (out.image >= w.images) {
     return;
   }
-  constexpr T nothing = -std::numeric_limits<T>::infinity();
-  simt::Pack<T, E> best = simt::repeat_pack<E>(nothing);
+  constexpr Compute<T> nothing = -std::numeric_limits<Compute<T>>::infinity();
+  simt::Pack<Compute<T>, E> best = simt::repeat_pack<E>(nothing);
   // A window of -infinities points into the image.
   const Tap first_tap = static_cast<Tap>(w.vertical.first_tap(out.row)) * w.horizontal.kernel +
                         w.horizontal.first_tap(out.column);
@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(block_threads, 4)
   for (int e = 0; e < E; ++e) {
     best_tap[e] = first_tap;
   }
-  TapReader<E, T> reader(w, x, out, nothing);
+  TapReader<E, T> reader(w, x, out, static_cast<T>(nothing));
   const Tap taps = static_cast<Tap>(w.vertical.kernel) * w.horizontal.kernel;
   for (Tap tap = 0; tap < taps; tap += reader.batch) {
     reader.load(taps - tap);
@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(block_threads, 4)
     for (int k = 0; k < reader.batch; ++k) {
 #pragma unroll
       for (int e = 0; e < E; ++e) {
-        const T value = reader.values[k][e];
+        const Compute<T> value = reader.values[k][e];
         // !(value <= best) also lets a NaN win; once best is one, nothing replaces it.
         const bool wins = !(value <= best[e]) && best[e] == best[e];
         best[e] = wins ? value : best[e];
@@ -47,13 +47,13 @@ __global__ void __launch_bounds__(block_threads, 4)
   simt::Pack<Index, E> found;
 #pragma unroll
   for (int e = 0; e < E; ++e) {
-    const bool dead = with_relu && best[e] <= T(0);
-    best[e] = dead ? T(0) : best[e];
+    const bool dead = with_relu && best[e] <= 0;
+    best[e] = dead ? 0 : best[e];
     found[e] = static_cast<Index>(dead ? taps : best_tap[e]);
   }
   const int64_t at =
       pixel_offset(w, out.image, out_height, out_width, out.row, out.column) + out.channel;
-  simt::store_pack<E>(y + at, best);
+  simt::store_pack<E>(y + at, simt::cast_pack<T>(best));
   if (indices != nullptr) {
     *reinterpret_cast<simt::Pack<Index, E>*>(indices + at) = found;
   }
@@ -75,11 +75,11 @@ struct MaxSource {
     simt::Pack<T, E> dy;
     simt::Pack<Index, E> taps;
 
-    __device__ simt::Pack<T, E> operator()(int64_t tap) const {
-      simt::Pack<T, E> gradient;
+    __device__ simt::Pack<Compute<T>, E> operator()(int64_t tap) const {
+      simt::Pack<Compute<T>, E> gradient;
 #pragma unroll
       for (int e = 0; e < E; ++e) {
-        gradient[e] = taps[e] == static_cast<Index>(tap) ? dy[e] : T(0);
+        gradient[e] = taps[e] == static_cast<Index>(tap) ? static_cast<Compute<T>>(dy[e]) : 0;
       }
       return gradient;
     }

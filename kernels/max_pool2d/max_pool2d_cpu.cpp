@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "core/widened.h"
 #include "kernels/max_pool2d/clones.h"
 #include "kernels/max_pool2d/max_pool2d_kernels.h"
 
@@ -174,25 +175,33 @@ void backward(const Tensor& dy, const Tensor& indices, const PoolGeometry& g, Te
 
 }  // namespace
 
-void max_pool2d_forward_cpu(const Tensor& x, const PoolGeometry& geometry, bool with_relu,
-                            Tensor& y, Tensor& indices) {
-  dispatch_floating(x.dtype(), [&]<class T>() {
-    if (pool_index_dtype(geometry) == uint8) {
-      forward<T, uint8_t>(x, geometry, with_relu, y, indices);
-    } else {
-      forward<T, int64_t>(x, geometry, with_relu, y, indices);
-    }
+void max_pool2d_forward_cpu(const Tensor& narrow_x, const PoolGeometry& geometry, bool with_relu,
+                            Tensor& narrow_y, Tensor& indices) {
+  const Tensor x = widened(narrow_x);
+  through_wide(narrow_y, [&](Tensor& y) {
+    dispatch_computed(x.dtype(), [&]<class T>() {
+      if (pool_index_dtype(geometry) == uint8) {
+        forward<T, uint8_t>(x, geometry, with_relu, y, indices);
+      } else {
+        forward<T, int64_t>(x, geometry, with_relu, y, indices);
+      }
+    });
+    return true;
   });
 }
 
-void max_pool2d_backward_cpu(const Tensor& dy, const Tensor& indices, const PoolGeometry& geometry,
-                             Tensor& dx) {
-  dispatch_floating(dy.dtype(), [&]<class T>() {
-    if (indices.dtype() == uint8) {
-      backward<T, uint8_t>(dy, indices, geometry, dx);
-    } else {
-      backward<T, int64_t>(dy, indices, geometry, dx);
-    }
+void max_pool2d_backward_cpu(const Tensor& narrow_dy, const Tensor& indices,
+                             const PoolGeometry& geometry, Tensor& narrow_dx) {
+  const Tensor dy = widened(narrow_dy);
+  through_wide(narrow_dx, [&](Tensor& dx) {
+    dispatch_computed(dy.dtype(), [&]<class T>() {
+      if (indices.dtype() == uint8) {
+        backward<T, uint8_t>(dy, indices, geometry, dx);
+      } else {
+        backward<T, int64_t>(dy, indices, geometry, dx);
+      }
+    });
+    return true;
   });
 }
 

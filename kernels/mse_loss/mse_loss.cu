@@ -38,8 +38,8 @@ void mse_loss_backward(gpu::StreamHandle stream, int64_t n, const T* dy, const T
                        const T* target, double scale, bool accumulate, T* to) {
   StridedLoop<4> loop = elementwise::flat_loop<4>(n);
   loop.stride[1][0] = 0;  // dy
-  elementwise::run("mse_loss_backward", stream, loop, ScaledDifference<T>(scale), accumulate, to,
-                   elementwise::Inputs<T, 3>{{dy, input, target}});
+  elementwise::run("mse_loss_backward", stream, loop, ScaledDifference<Compute<T>>(scale),
+                   accumulate, to, elementwise::Inputs<T, 3>{{dy, input, target}});
 }
 
 #define WARPTAPE_INSTANTIATE(dtype, T, name)                                                  \

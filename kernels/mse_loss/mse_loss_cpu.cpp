@@ -22,12 +22,11 @@ void mse_loss_backward_cpu(const Tensor& dy, const Tensor& input, const Tensor& 
     const T* a = input.data<T>();
     const T* b = target.data<T>();
     T* out = to.buffer.mutable_data<T>();
-    const T factor = static_cast<T>(2 * scale * *dy.data<T>());
+    const auto factor = static_cast<Compute<T>>(2 * scale * *dy.data<T>());
     const bool accumulate = to.mode == WriteMode::Accumulate;
     parallel_for(input.numel(), default_grain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const T gradient = factor * (a[i] - b[i]);
-        out[i] = accumulate ? out[i] + gradient : gradient;
+        out[i] = written(accumulate, out[i], factor * (a[i] - b[i]));
       }
     });
   });

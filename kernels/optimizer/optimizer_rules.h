@@ -1,6 +1,7 @@
 #pragma once
 // The update rules of optimizers for one element, written once for the CPU and for CUDA. Rules and
-// the order of operations are PyTorch's (torch.optim.SGD, Adam, AdamW), in the parameter's dtype.
+// the order of operations are PyTorch's (torch.optim.SGD, Adam, AdamW), in the parameter's
+// dtype; in float32 of bfloat16.
 
 #include <cmath>
 #include <cstdint>

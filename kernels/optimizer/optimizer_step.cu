@@ -52,7 +52,7 @@ void launch_optimizer_step(std::span<const UpdateEntry<T>> entries,
 }
 
 int64_t count_of_chunk_norms(int64_t numel, int64_t element_bytes) {
-  return chunks_of(numel, element_bytes == 4 ? sum_chunk<float> : sum_chunk<double>);
+  return chunks_of(numel, sum_chunk<uint8_t> / element_bytes);
 }
 
 template <class T>

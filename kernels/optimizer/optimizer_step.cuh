@@ -2,7 +2,9 @@
 // Kernels over all parameters of a model. A block owns a chunk of one tensor; the table says of
 // which.
 
+#include "core/element_types.h"
 #include "core/simt/arrive.cuh"
+#include "core/simt/packs.cuh"
 #include "core/simt/reduce.cuh"
 #include "kernels/multi_tensor/launch_table.h"
 #include "kernels/optimizer/optimizer_step_cuda.h"
@@ -47,40 +49,47 @@ __device__ bool is_aligned(const UpdateEntry<T>& entry) {
          simt::is_aligned16(entry.first) && simt::is_aligned16(entry.second);
 }
 
+// A pack of T as a rule computes with it.
 template <class T>
-__device__ simt::Pack16<T> load_or_zero(const T* pointer, int64_t offset) {
-  return pointer == nullptr ? simt::Pack16<T>{} : simt::load16(pointer + offset);
+using Values = simt::Pack<Compute<T>, simt::pack_size<T>>;
+
+template <class T>
+__device__ Values<T> load_or_zero(const T* pointer, int64_t offset) {
+  return pointer == nullptr ? Values<T>{}
+                            : simt::cast_pack<Compute<T>>(simt::load16(pointer + offset));
 }
 
 template <class T, class Rule>
 __device__ void update_pack(const UpdateEntry<T>& entry, const Rule& rule, int64_t at) {
-  simt::Pack16<T> value = simt::load16(entry.value + at);
-  const simt::Pack16<T> grad = simt::load16(entry.grad + at);
-  simt::Pack16<T> first = load_or_zero(entry.first, at);
-  simt::Pack16<T> second = load_or_zero(entry.second, at);
+  Values<T> value = load_or_zero(entry.value, at);
+  const Values<T> grad = load_or_zero(entry.grad, at);
+  Values<T> first = load_or_zero(entry.first, at);
+  Values<T> second = load_or_zero(entry.second, at);
 #pragma unroll
   for (int j = 0; j < simt::pack_size<T>; ++j) {
     rule(value[j], grad[j], first[j], second[j]);
   }
-  simt::store16(entry.value + at, value);
+  simt::store16(entry.value + at, simt::cast_pack<T>(value));
   if (entry.first != nullptr) {
-    simt::store16(entry.first + at, first);
+    simt::store16(entry.first + at, simt::cast_pack<T>(first));
   }
   if (entry.second != nullptr) {
-    simt::store16(entry.second + at, second);
+    simt::store16(entry.second + at, simt::cast_pack<T>(second));
   }
 }
 
 template <class T, class Rule>
 __device__ void update_element(const UpdateEntry<T>& entry, const Rule& rule, int64_t at) {
-  T first = entry.first == nullptr ? T(0) : entry.first[at];
-  T second = entry.second == nullptr ? T(0) : entry.second[at];
-  rule(entry.value[at], entry.grad[at], first, second);
+  Compute<T> value = entry.value[at];
+  Compute<T> first = entry.first == nullptr ? 0 : static_cast<Compute<T>>(entry.first[at]);
+  Compute<T> second = entry.second == nullptr ? 0 : static_cast<Compute<T>>(entry.second[at]);
+  rule(value, static_cast<Compute<T>>(entry.grad[at]), first, second);
+  entry.value[at] = static_cast<T>(value);
   if (entry.first != nullptr) {
-    entry.first[at] = first;
+    entry.first[at] = static_cast<T>(first);
   }
   if (entry.second != nullptr) {
-    entry.second[at] = second;
+    entry.second[at] = static_cast<T>(second);
   }
 }
 
@@ -89,17 +98,18 @@ __global__ void __launch_bounds__(threads)
     optimizer_step(const Table<UpdateEntry<T>> __grid_constant__ table,
                    typename Rule<T>::Constants constants, const double* learning_rate,
                    unsigned long long* arrivals) {
-  WARPTAPE_SHARED(Rule<T>, rule, [1]);
+  using OwnRule = Rule<Compute<T>>;
+  WARPTAPE_SHARED(OwnRule, rule, [1]);
   WARPTAPE_SHARED(bool, is_last, [1]);
   const int index = table.entry_of(blockIdx.x);
   const UpdateEntry<T>& entry = table.entries[index];
   if (threadIdx.x == 0) {
     // Powers in double: once per block, not per thread.
-    rule[0] = Rule<T>::make(constants, *learning_rate, *entry.step + 1);
+    rule[0] = OwnRule::make(constants, *learning_rate, *entry.step + 1);
     is_last[0] = simt::arrive_is_last(arrivals, gridDim.x);
   }
   __syncthreads();
-  const Rule<T>& own = rule[0];
+  const OwnRule& own = rule[0];
   visit_chunk<T>(
       blockIdx.x - table.first_block[index], entry.numel, is_aligned(entry),
       [&](int64_t at) { update_pack(entry, own, at); },
@@ -213,7 +223,7 @@ __global__ void __launch_bounds__(threads)
   if (result[1] == 1) {
     return;
   }
-  const auto factor = static_cast<T>(result[1]);
+  const auto factor = static_cast<Compute<T>>(result[1]);
   const int index = table.entry_of(blockIdx.x);
   const SpanEntry<T>& entry = table.entries[index];
   visit_chunk<T>(
@@ -222,11 +232,11 @@ __global__ void __launch_bounds__(threads)
         simt::Pack16<T> values = simt::load16(entry.values + at);
 #pragma unroll
         for (int j = 0; j < simt::pack_size<T>; ++j) {
-          values[j] *= factor;
+          values[j] = static_cast<T>(values[j] * factor);
         }
         simt::store16(entry.values + at, values);
       },
-      [&](int64_t at) { entry.values[at] *= factor; });
+      [&](int64_t at) { entry.values[at] = static_cast<T>(entry.values[at] * factor); });
 }
 
 }  // namespace warptape::optimizer_detail

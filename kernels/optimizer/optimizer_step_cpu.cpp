@@ -8,27 +8,47 @@
 namespace warptape {
 namespace {
 
+// An element as a rule updates it; nullptr: the rule does not use it.
+template <class T>
+struct Element {
+  T* values;
+  int64_t at;
+  Compute<T> value;
+
+  Element(T* from, int64_t i)
+      : values(from), at(i), value(from == nullptr ? 0 : static_cast<Compute<T>>(from[i])) {}
+  void store() const {
+    if (values != nullptr) {
+      values[at] = static_cast<T>(value);
+    }
+  }
+};
+
 template <class T, class Rule>
 void apply(ParameterUpdate& update, const Rule& rule) {
-  T* value = update.value.mutable_data<T>();
-  const T* grad = update.grad.data<T>();
-  T* first = update.first.defined() ? update.first.mutable_data<T>() : nullptr;
-  T* second = update.second.defined() ? update.second.mutable_data<T>() : nullptr;
+  T* const value = update.value.mutable_data<T>();
+  const T* const grad = update.grad.data<T>();
+  T* const first = update.first.defined() ? update.first.mutable_data<T>() : nullptr;
+  T* const second = update.second.defined() ? update.second.mutable_data<T>() : nullptr;
+  const auto range = [&](int64_t begin, int64_t end, T* one, T* two) {
+    for (int64_t i = begin; i < end; ++i) {
+      Element<T> own(value, i);
+      Element<T> buffer(one, i);
+      Element<T> square(two, i);
+      rule(own.value, static_cast<Compute<T>>(grad[i]), buffer.value, square.value);
+      own.store();
+      buffer.store();
+      square.store();
+    }
+  };
   parallel_for(update.value.numel(), default_grain, [&](int64_t begin, int64_t end) {
+    // Said outright, so that the compiler makes a loop of each.
     if (second != nullptr) {
-      for (int64_t i = begin; i < end; ++i) {
-        rule(value[i], grad[i], first[i], second[i]);
-      }
+      range(begin, end, first, second);
     } else if (first != nullptr) {
-      for (int64_t i = begin; i < end; ++i) {
-        T none = T(0);
-        rule(value[i], grad[i], first[i], none);
-      }
+      range(begin, end, first, nullptr);
     } else {
-      for (int64_t i = begin; i < end; ++i) {
-        T none[2] = {};
-        rule(value[i], grad[i], none[0], none[1]);
-      }
+      range(begin, end, nullptr, nullptr);
     }
   });
 }
@@ -40,7 +60,7 @@ void step_all(std::span<ParameterUpdate> updates, const Constants& constants, St
   for (ParameterUpdate& update : updates) {
     const int64_t step = ++steps[update.entry];
     dispatch_floating(update.value.dtype(), [&]<class T>() {
-      apply<T>(update, Rule<T>::make(constants, learning_rate, step));
+      apply<T>(update, Rule<Compute<T>>::make(constants, learning_rate, step));
     });
   }
 }
@@ -111,7 +131,7 @@ void scale_by_factor_cpu(std::span<Tensor> tensors, const Tensor& result) {
       T* values = tensor.mutable_data<T>();
       parallel_for(tensor.numel(), default_grain, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-          values[i] *= static_cast<T>(factor);
+          values[i] = static_cast<T>(values[i] * static_cast<Compute<T>>(factor));
         }
       });
     });

@@ -59,7 +59,7 @@ struct GradientStore {
     visit(to);
   }
   WARPTAPE_HOST_DEVICE void operator()(int64_t at, double sum) const {
-    to[at] = accumulate ? to[at] + static_cast<T>(sum) : static_cast<T>(sum);
+    to[at] = written(accumulate, to[at], static_cast<Compute<T>>(sum));
   }
 };
 

@@ -14,11 +14,13 @@ void BinaryCpu<Functor>::forward(const Tensor& a, const Tensor& b, Tensor& y) {
     const T* pa = a.data<T>();
     const T* pb = b.data<T>();
     T* to = y.mutable_data<T>();
+    using C = Compute<T>;
     parallel_for(loop.numel(), default_grain, [&](int64_t begin, int64_t end) {
       loop.for_each_run(begin, end, [&](const auto& at, int64_t n, const auto& step) {
         for (int64_t i = 0; i < n; ++i) {
-          to[at[0] + i * step[0]] =
-              Functor::forward(pa[at[1] + i * step[1]], pb[at[2] + i * step[2]]);
+          const C va = pa[at[1] + i * step[1]];
+          const C vb = pb[at[2] + i * step[2]];
+          to[at[0] + i * step[0]] = static_cast<T>(Functor::forward(va, vb));
         }
       });
     });
@@ -45,14 +47,15 @@ void BinaryCpu<Functor>::backward(Side side, const Tensor& dy, const Tensor& a, 
         {dy.strides(), strides_in_dy(a, reads_a(reads)), strides_in_dy(b, reads_b(reads))},
         double{0},
         [&](const std::array<int64_t, 3>& at) -> double {
-          const T va = pa != nullptr ? pa[at[1]] : T(0);
-          const T vb = pb != nullptr ? pb[at[2]] : T(0);
-          return side == Side::A ? Functor::gradient_a(pdy[at[0]], va, vb)
-                                 : Functor::gradient_b(pdy[at[0]], va, vb);
+          const Compute<T> gradient = pdy[at[0]];
+          const Compute<T> va = pa != nullptr ? static_cast<Compute<T>>(pa[at[1]]) : 0;
+          const Compute<T> vb = pb != nullptr ? static_cast<Compute<T>>(pb[at[2]]) : 0;
+          return side == Side::A ? Functor::gradient_a(gradient, va, vb)
+                                 : Functor::gradient_b(gradient, va, vb);
         },
         [](double sum, double value) { return sum + value; },
         [&](int64_t at, double sum) {
-          out[at] = accumulate ? out[at] + static_cast<T>(sum) : static_cast<T>(sum);
+          out[at] = written(accumulate, out[at], static_cast<Compute<T>>(sum));
         });
   });
 }

@@ -21,12 +21,12 @@ Functor options_for_cases() {
 
 }  // namespace
 
-#define WARPTAPE_CASES(name, Functor, default_options, fill)                          \
-  void name##_cases(CaseTable& table) {                                               \
-    const auto functor = options_for_cases<pointwise::Functor>();                     \
-    add_unary_cases(                                                                  \
-        table, #name, Fill::fill, [=](const Operand& x) { return name(x, functor); }, \
-        [=](double x) { return functor.forward(x); });                                \
+#define WARPTAPE_CASES(name, Functor, default_options, fill)                                       \
+  void name##_cases(CaseTable& table) {                                                            \
+    const auto functor = options_for_cases<pointwise::Functor>();                                  \
+    add_unary_cases(                                                                               \
+        table, #name, Fill::fill, [=](const Operand& x) { return name(x, functor); },              \
+        [=](double x) { return functor.forward(x); }, pointwise::Functor::saves == Saves::Output); \
   }
 WARPTAPE_UNARY_OPS(WARPTAPE_CASES)
 #undef WARPTAPE_CASES

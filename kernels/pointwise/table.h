@@ -20,11 +20,11 @@
   X(pow, Pow, , Positive)                         \
   X(relu, Relu, = {}, AwayFromZero)               \
   X(rsqrt, Rsqrt, = {}, Positive)                 \
-  X(sigmoid, Sigmoid, = {}, Normal)               \
+  X(sigmoid, Sigmoid, = {}, AwayFromZero)         \
   X(silu, Silu, = {}, Normal)                     \
   X(softplus, Softplus, = {}, Normal)             \
   X(sqrt, Sqrt, = {}, Positive)                   \
-  X(tanh, Tanh, = {}, Normal)
+  X(tanh, Tanh, = {}, AwayFromZero)
 
 // The second operand's inputs; the first one's are normal.
 #define WARPTAPE_BINARY_OPS(X)                    \

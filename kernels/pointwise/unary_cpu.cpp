@@ -14,7 +14,7 @@ void UnaryCpu<Functor>::forward(const Functor& functor, const Tensor& x, Tensor&
     parallel_for(x.numel(), default_grain, [&](int64_t begin, int64_t end) {
       const Functor own = functor;
       for (int64_t i = begin; i < end; ++i) {
-        to[i] = own.forward(from[i]);
+        to[i] = static_cast<T>(own.forward(static_cast<Compute<T>>(from[i])));
       }
     });
   });
@@ -31,8 +31,9 @@ void UnaryCpu<Functor>::backward(const Functor& functor, const Tensor& dy, const
     parallel_for(dy.numel(), default_grain, [&](int64_t begin, int64_t end) {
       const Functor own = functor;
       for (int64_t i = begin; i < end; ++i) {
-        const T result = own.gradient(gradient[i], value[i]);
-        to[i] = accumulate ? to[i] + result : result;
+        const Compute<T> result =
+            own.gradient(static_cast<Compute<T>>(gradient[i]), static_cast<Compute<T>>(value[i]));
+        to[i] = written(accumulate, to[i], result);
       }
     });
   });

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/device/launch.h"
+#include "core/element_types.h"
 #include "core/simt/packs.cuh"
 #include "kernels/pool/pool_windows.h"
 
@@ -144,11 +145,12 @@ __global__ void __launch_bounds__(block_threads, 4)
     for (int column = left; column < right; ++column) {
       const int r = row - top;
       const int s = column - left;
-      simt::Pack<T, E> gradient = {};
+      simt::Pack<Compute<T>, E> gradient = {};
       if (r < w.vertical.kernel && s < w.horizontal.kernel) {
         gradient = window(int64_t{r} * w.horizontal.kernel + s);
       }
-      simt::store_pack<E>(image + (row * w.horizontal.size + column) * w.channels, gradient);
+      simt::store_pack<E>(image + (row * w.horizontal.size + column) * w.channels,
+                          simt::cast_pack<T>(gradient));
     }
   }
 }
@@ -164,7 +166,7 @@ __global__ void __launch_bounds__(block_threads, 4)
   const int rows_end = w.vertical.windows_end(in.row);
   const int columns_begin = w.horizontal.windows_begin(in.column);
   const int columns_end = w.horizontal.windows_end(in.column);
-  simt::Pack<T, E> sum = {};
+  simt::Pack<Compute<T>, E> sum = {};
   for (int oh = w.vertical.windows_begin(in.row); oh < rows_end; ++oh) {
     const int r = w.vertical.tap_on(in.row, oh);
 #pragma unroll 1  // few, and registers are scarce
@@ -174,7 +176,7 @@ __global__ void __launch_bounds__(block_threads, 4)
         const int64_t at =
             pixel_offset(w, in.image, w.vertical.out_size, w.horizontal.out_size, oh, ow);
         const auto window = source.template load<E>(w, oh, ow, at + in.channel);
-        const simt::Pack<T, E> gradient = window(int64_t{r} * w.horizontal.kernel + s);
+        const simt::Pack<Compute<T>, E> gradient = window(int64_t{r} * w.horizontal.kernel + s);
 #pragma unroll
         for (int e = 0; e < E; ++e) {
           sum[e] += gradient[e];
@@ -184,7 +186,7 @@ __global__ void __launch_bounds__(block_threads, 4)
   }
   const int64_t at =
       pixel_offset(w, in.image, w.vertical.size, w.horizontal.size, in.row, in.column);
-  simt::store_pack<E>(dx + at + in.channel, sum);
+  simt::store_pack<E>(dx + at + in.channel, simt::cast_pack<T>(sum));
 }
 
 template <int E, class T, class Source>

@@ -3,7 +3,7 @@
 //   using Accumulator
 //   static Accumulator identity()
 //   static Accumulator combine(Accumulator a, Accumulator b)    commutative
-//   static Accumulator value(In...)                             of the inputs' elements at one
+//   static Accumulator value(Compute<In>...)                    of the inputs' elements at one
 //   place, or value_at(int64_t place, In...): places are counted in the memory order of the reduced
 //   dimensions. It may have
 //   static void append(Accumulator&, int64_t place, In...)      the same as combining with
@@ -141,7 +141,7 @@ __device__ void accumulate_batches(const ReduceLayout<N>& layout, const Inputs<I
       if (index + k * step < count) {
 #pragma unroll
         for (int e = 0; e < E; ++e) {
-          In arguments[N];
+          Compute<In> arguments[N];
 #pragma unroll
           for (int n = 0; n < N; ++n) {
             arguments[n] = values[n][k][e];
@@ -208,7 +208,7 @@ __global__ void __launch_bounds__(block_threads, 4)
     if constexpr (N == 1) {
       if (lane < layout.rest && blockIdx.y == gridDim.y - 1) {
         const int64_t place = layout.length * E + lane;
-        const In value[1] = {in.data[0][at[0] + place]};
+        const Compute<In> value[1] = {in.data[0][at[0] + place]};
         append<Op>(acc[0], place, value, std::make_index_sequence<1>());
       }
     }
@@ -306,7 +306,7 @@ struct OddRows : rows::NothingPerBlock {
   __device__ void begin(int64_t row, bool, Row& own) const { own.row = row; }
   template <class Items>
   __device__ void add(Row& own, const Block&, const Items& items) const {
-    items([&](int64_t index, const In(&values)[1]) {
+    items([&](int64_t index, const Compute<In>(&values)[1]) {
       own.state =
           Op::combine(own.state, value_of<Op>(index, values, std::make_index_sequence<1>()));
     });
@@ -316,7 +316,9 @@ struct OddRows : rows::NothingPerBlock {
       store(own.row * output_stride, own.state);
     }
   }
-  __device__ In value(const Row&, const Block&, int64_t, const In (&)[1]) const { return In(0); }
+  __device__ Compute<In> value(const Row&, const Block&, int64_t, const Compute<In> (&)[1]) const {
+    return 0;
+  }
 };
 
 // Contiguous rows in an aligned tensor whose packs reach from one row into the next; enough rows,

@@ -148,6 +148,9 @@ void set_rows(ReduceLayout<Inputs>& layout) {
     }
     layout.lanes = more;
   }
+  while (layout.lanes < layout.rest) {  // which take a lane each
+    layout.lanes *= 2;
+  }
   layout.blocks = blocks(layout.lanes);
   layout.chunk_length = std::max<int64_t>(packs, 1);
   if (layout.lanes == block_threads) {

@@ -178,8 +178,9 @@ void plan_columns(Plan& plan, bool aligned, bool may_divide) {
   plan.packed = aligned && inner % pack == 0;
   const int64_t elements = plan.packed ? pack : 1;
   const int64_t packs = inner / elements;
-  // Lines of 128 bytes, wider where the rows are too short for so many steps.
-  const int64_t line = 128 / (elements * int64_t{sizeof(T)});
+  // Lines of 128 bytes, or what a warp has threads for; wider where the rows are too short for so
+  // many steps.
+  const int64_t line = std::min<int64_t>(128 / (elements * int64_t{sizeof(T)}), 32);
   const int narrow = power_of_two_from(std::min(packs, line));
   const int high = std::min(32 / narrow, power_of_two_from(divide_up(length, column_steps<T>)));
   plan.lanes = 32 / high;

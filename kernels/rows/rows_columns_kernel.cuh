@@ -84,7 +84,7 @@ __device__ void do_columns(const Plan& plan, const Op& op, const Inputs<T, Op::i
       }
     });
   };
-  const auto values_of = [&](int k, int e, T(&values)[N]) {
+  const auto values_of = [&](int k, int e, Compute<T>(&values)[N]) {
 #pragma unroll
     for (int n = 0; n < N; ++n) {
       values[n] = packs[n][k][e];
@@ -119,7 +119,7 @@ __device__ void do_columns(const Plan& plan, const Op& op, const Inputs<T, Op::i
       for (int e = 0; e < E; ++e) {
         op.add(own[e], block, [&](const auto& visit) {
           each_step(first, [&](int k, int64_t index) {
-            T values[N];
+            Compute<T> values[N];
             values_of(k, e, values);
             visit(index, values);
           });
@@ -155,7 +155,7 @@ __device__ void do_columns(const Plan& plan, const Op& op, const Inputs<T, Op::i
         }
 #pragma unroll
         for (int e = 0; e < E; ++e) {
-          T values[N];
+          Compute<T> values[N];
           values_of(k, e, values);
           result[e] = written(add, result[e], op.value(own[e], block, index, values));
         }

@@ -3,7 +3,7 @@
 // and then, element by element, an output of the same shape. row_geometry.h says who owns a row. An
 // Op, a struct that is a kernel argument, has
 //
-//   Element: the type of an element
+//   Element: the type of an element; values are Compute<Element>
 //   inputs: how many tensors are read, a static constexpr int
 //   Block: what a thread keeps for all rows of its block
 //   Row: what it keeps of its part of a row; has a member `state` of a type State
@@ -13,7 +13,7 @@
 //   void add(Row&, Block&, items) const: items(visit) calls visit(index, values) for the thread's
 //   static State combine(State a, State b): of both; commutative
 //   void complete(Row&, Block&, bool leads) const: the row's state is in all its threads
-//   Element value(const Row&, const Block&, int64_t index, values) const: what is written
+//   Compute<Element> value(const Row&, const Block&, int64_t index, values) const: what is written
 //   void finish(const Block&, Part) const: all threads of the block call it together, at the end
 //
 // A row that is divided goes through two launches: prepare, begin, add and finish(States) in the
@@ -60,11 +60,5 @@ struct CombineStates {
     return Op::combine(a, b);
   }
 };
-
-// What is written or added to an element that had the value `old`.
-template <class T>
-__device__ T written(bool add, T old, T value) {
-  return add ? old + value : value;
-}
 
 }  // namespace warptape::rows

@@ -8,7 +8,7 @@
 namespace warptape::rows {
 
 template <int N, class T, class Pack>
-__device__ void values_at(const Pack (&packs)[N], int j, T (&values)[N]) {
+__device__ void values_at(const Pack (&packs)[N], int j, Compute<T> (&values)[N]) {
 #pragma unroll
   for (int n = 0; n < N; ++n) {
     values[n] = packs[n][j];
@@ -53,10 +53,10 @@ __device__ void do_staged(const Plan& plan, const Op& op, const Inputs<T, Op::in
       op.begin(first + r, lane == 0, own);
       op.add(own, block, [&](const auto& visit) {
         each([&](int i, const Pack(&packs)[N]) {
-          T values[N];
+          Compute<T> values[N];
 #pragma unroll
           for (int j = 0; j < Width; ++j) {
-            values_at(packs, j, values);
+            values_at<N, T>(packs, j, values);
             visit(i + j, values);
           }
         });
@@ -65,12 +65,12 @@ __device__ void do_staged(const Plan& plan, const Op& op, const Inputs<T, Op::in
       op.complete(own, block, lane == 0);
       if (out != nullptr) {
         each([&](int i, const Pack(&packs)[N]) {
-          T values[N];
+          Compute<T> values[N];
           Pack result;
 #pragma unroll
           for (int j = 0; j < Width; ++j) {
-            values_at(packs, j, values);
-            result[j] = op.value(own, block, i + j, values);
+            values_at<N, T>(packs, j, values);
+            result[j] = static_cast<T>(op.value(own, block, i + j, values));
           }
           *reinterpret_cast<Pack*>(staged[0] + r * length + i) = result;
         });

@@ -11,7 +11,7 @@ namespace warptape::rows {
 template <class T, int E, int Items, int N, class Visit>
 __device__ void visit_parts(const RowPart<T, E, Items> (&parts)[N], const RowPlace& place,
                             int64_t first, const Visit& visit) {
-  T values[N];
+  Compute<T> values[N];
   RowPart<T, E, Items>::visit(
       place,
       [&](int i, int at) {
@@ -38,7 +38,7 @@ __device__ void store_parts(const Op& op, const typename Op::Row& own,
                             const typename Op::Block& block, const RowPart<T, E, Items> (&parts)[N],
                             const RowPlace& place, int64_t first, T* out, bool add) {
   T* to = out + place.start;
-  T values[N];
+  Compute<T> values[N];
   RowPart<T, E, Items>::visit(
       place,
       [&](int i, int at) {
@@ -61,7 +61,7 @@ __device__ void store_parts(const Op& op, const typename Op::Row& own,
         for (int n = 0; n < N; ++n) {
           values[n] = parts[n].edge;
         }
-        to[at] = written(add, add ? to[at] : T(0), op.value(own, block, first + at, values));
+        to[at] = written(add, to[at], op.value(own, block, first + at, values));
       });
 }
 

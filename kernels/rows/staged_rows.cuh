@@ -2,6 +2,7 @@
 // Many short rows at once through shared memory: packs on the way in and out, one thread per row
 // between.
 
+#include "core/element_types.h"
 #include "core/simt/simt.h"
 
 namespace warptape::rows {
@@ -29,13 +30,13 @@ __device__ void stage_out(T* global, const T* shared, int count, bool add) {
       const simt::Pack16<T> old = simt::load16(global + i);
 #pragma unroll
       for (int j = 0; j < pack; ++j) {
-        value[j] = old[j] + value[j];
+        value[j] = written(true, old[j], value[j]);
       }
     }
     simt::store16(global + i, value);
   }
   for (int i = count / pack * pack + static_cast<int>(threadIdx.x); i < count; i += threads) {
-    global[i] = add ? global[i] + shared[i] : shared[i];
+    global[i] = written(add, global[i], shared[i]);
   }
 }
 

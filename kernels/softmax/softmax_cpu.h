@@ -13,22 +13,31 @@ template <class Functor>
 void SoftmaxCpu<Functor>::forward(const Tensor& x, int dim, Tensor& y) {
   const AlongDim layout = along_dim(x, dim);
   dispatch_floating(x.dtype(), [&]<class T>() {
+    using C = Compute<T>;
+    constexpr bool is_kept_in_output = std::is_same_v<C, T>;  // else it is made twice
     const T* from = x.data<T>();
     T* to = y.mutable_data<T>();
     parallel_rows(layout, [&](int64_t start) {
       const auto at = [&](int64_t i) { return start + i * layout.stride; };
-      T largest = -std::numeric_limits<T>::infinity();
+      C largest = -std::numeric_limits<C>::infinity();
       for (int64_t i = 0; i < layout.length; ++i) {
-        largest = std::max(largest, from[at(i)]);
+        largest = std::max<C>(largest, from[at(i)]);
       }
       double total = 0;
       for (int64_t i = 0; i < layout.length; ++i) {
-        to[at(i)] = Functor::kept(from[at(i)] - largest);
-        total += Functor::exponential(to[at(i)]);
+        const C kept = Functor::kept(from[at(i)] - largest);
+        if constexpr (is_kept_in_output) {
+          to[at(i)] = kept;
+        }
+        total += Functor::exponential(kept);
       }
-      const T factor = Functor::template factor<T>(total);
+      const C factor = Functor::template factor<C>(total);
       for (int64_t i = 0; i < layout.length; ++i) {
-        to[at(i)] = Functor::value(to[at(i)], factor);
+        if constexpr (is_kept_in_output) {
+          to[at(i)] = Functor::value(to[at(i)], factor);
+        } else {
+          to[at(i)] = static_cast<T>(Functor::value(Functor::kept(from[at(i)] - largest), factor));
+        }
       }
     });
   });
@@ -38,6 +47,7 @@ template <class Functor>
 void SoftmaxCpu<Functor>::backward(const Tensor& dy, const Tensor& y, int dim, GradientTarget dx) {
   const AlongDim layout = along_dim(y, dim);
   dispatch_floating(y.dtype(), [&]<class T>() {
+    using C = Compute<T>;
     const T* gradient = dy.data<T>();
     const T* output = y.data<T>();
     T* to = dx.buffer.mutable_data<T>();
@@ -46,11 +56,12 @@ void SoftmaxCpu<Functor>::backward(const Tensor& dy, const Tensor& y, int dim, G
       const auto at = [&](int64_t i) { return start + i * layout.stride; };
       double sum = 0;
       for (int64_t i = 0; i < layout.length; ++i) {
-        sum += Functor::term(gradient[at(i)], output[at(i)]);
+        sum += Functor::term(C{gradient[at(i)]}, C{output[at(i)]});
       }
       for (int64_t i = 0; i < layout.length; ++i) {
-        const T value = Functor::gradient(gradient[at(i)], output[at(i)], static_cast<T>(sum));
-        to[at(i)] = accumulate ? to[at(i)] + value : value;
+        const C value =
+            Functor::gradient(C{gradient[at(i)]}, C{output[at(i)]}, static_cast<C>(sum));
+        to[at(i)] = written(accumulate, to[at(i)], value);
       }
     });
   });

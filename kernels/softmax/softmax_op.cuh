@@ -11,15 +11,16 @@ namespace warptape {
 template <class Functor, class T>
 struct SoftmaxForward : rows::NothingPerBlock {
   using Element = T;
+  using C = Compute<T>;
   static constexpr int inputs = 1;
   struct Row {
-    rows::MaxAndTotal<T> state;
-    T factor;
+    rows::MaxAndTotal<C> state;
+    C factor;
   };
 
-  static __device__ rows::MaxAndTotal<T> identity() { return rows::max_and_total_of_nothing<T>(); }
-  static __device__ rows::MaxAndTotal<T> combine(const rows::MaxAndTotal<T>& a,
-                                                 const rows::MaxAndTotal<T>& b) {
+  static __device__ rows::MaxAndTotal<C> identity() { return rows::max_and_total_of_nothing<C>(); }
+  static __device__ rows::MaxAndTotal<C> combine(const rows::MaxAndTotal<C>& a,
+                                                 const rows::MaxAndTotal<C>& b) {
     return rows::combine(a, b);
   }
   template <class Items>
@@ -27,9 +28,9 @@ struct SoftmaxForward : rows::NothingPerBlock {
     rows::add_elements(row.state, items);
   }
   __device__ void complete(Row& row, const Block&, bool) const {
-    row.factor = Functor::template factor<T>(row.state.total);
+    row.factor = Functor::template factor<C>(row.state.total);
   }
-  __device__ T value(const Row& row, const Block&, int64_t, const T (&x)[1]) const {
+  __device__ C value(const Row& row, const Block&, int64_t, const C (&x)[1]) const {
     return Functor::value(Functor::kept(x[0] - row.state.largest), row.factor);
   }
 };
@@ -38,6 +39,7 @@ struct SoftmaxForward : rows::NothingPerBlock {
 template <class Functor, class T>
 struct SoftmaxGradient : rows::NothingPerBlock {
   using Element = T;
+  using C = Compute<T>;
   static constexpr int inputs = 2;
   struct Row {
     double state;
@@ -47,11 +49,11 @@ struct SoftmaxGradient : rows::NothingPerBlock {
   static __device__ double combine(double a, double b) { return a + b; }
   template <class Items>
   __device__ void add(Row& row, const Block&, const Items& items) const {
-    items([&](int64_t, const T(&v)[2]) { row.state += Functor::term(v[0], v[1]); });
+    items([&](int64_t, const C(&v)[2]) { row.state += Functor::term(v[0], v[1]); });
   }
   __device__ void complete(Row&, const Block&, bool) const {}
-  __device__ T value(const Row& row, const Block&, int64_t, const T (&v)[2]) const {
-    return Functor::gradient(v[0], v[1], static_cast<T>(row.state));
+  __device__ C value(const Row& row, const Block&, int64_t, const C (&v)[2]) const {
+    return Functor::gradient(v[0], v[1], static_cast<C>(row.state));
   }
 };
 

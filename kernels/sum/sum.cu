@@ -29,16 +29,25 @@ void sum_forward(const char* name, gpu::StreamHandle stream, const ReducePlan<1>
 }
 
 template <class T>
-void sum_backward(const char* name, gpu::StreamHandle stream, const StridedLoop<2>& loop,
-                  const T* dy, double scale, bool accumulate, T* dx) {
-  elementwise::run(name, stream, loop, ScaleBy<T>(static_cast<T>(scale)), accumulate, dx,
-                   elementwise::Inputs<T, 1>{{dy}});
+void sum_in_compute(const char* name, gpu::StreamHandle stream, const ReducePlan<1>& plan,
+                    const T* x, Compute<T>* y, double* partials) {
+  reduce::run<Total>(name, stream, plan, elementwise::Inputs<T, 1>{{x}},
+                     reduce::StoreScaled<Compute<T>>{y, 1.0}, partials);
 }
 
-#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                  \
-  template void sum_forward(const char*, gpu::StreamHandle, const ReducePlan<1>&, const T*,   \
-                            double, T*, double*);                                             \
-  template void sum_backward(const char*, gpu::StreamHandle, const StridedLoop<2>&, const T*, \
+template <class T>
+void sum_backward(const char* name, gpu::StreamHandle stream, const StridedLoop<2>& loop,
+                  const T* dy, double scale, bool accumulate, T* dx) {
+  elementwise::run(name, stream, loop, ScaleBy<Compute<T>>(static_cast<Compute<T>>(scale)),
+                   accumulate, dx, elementwise::Inputs<T, 1>{{dy}});
+}
+
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                   \
+  template void sum_forward(const char*, gpu::StreamHandle, const ReducePlan<1>&, const T*,    \
+                            double, T*, double*);                                              \
+  template void sum_in_compute(const char*, gpu::StreamHandle, const ReducePlan<1>&, const T*, \
+                               Compute<T>*, double*);                                          \
+  template void sum_backward(const char*, gpu::StreamHandle, const StridedLoop<2>&, const T*,  \
                              double, bool, T*);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE

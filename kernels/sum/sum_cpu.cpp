@@ -22,14 +22,13 @@ void sum_backward_cpu(const Tensor& dy, const ReductionDims& dims, double scale,
   dispatch_floating(dy.dtype(), [&]<class T>() {
     const T* from = dy.data<T>();
     T* out = to.mutable_data<T>();
-    const T factor = static_cast<T>(scale);
+    const auto factor = static_cast<Compute<T>>(scale);
     const bool accumulate = dx.mode == WriteMode::Accumulate;
     parallel_for(loop.numel(), default_grain, [&](int64_t begin, int64_t end) {
       loop.for_each_run(begin, end, [&](const auto& at, int64_t n, const auto& step) {
         for (int64_t i = 0; i < n; ++i) {
           T& element = out[at[0] + i * step[0]];
-          const T gradient = factor * from[at[1] + i * step[1]];
-          element = accumulate ? element + gradient : gradient;
+          element = written(accumulate, element, factor * from[at[1] + i * step[1]]);
         }
       });
     });

@@ -31,7 +31,7 @@ void sum_backward_cuda(const char* name, const Tensor& dy, const ReductionDims& 
 
 template <class T>
 void sum_matrix_cuda(const char* name, const T* x, int64_t rows, int64_t columns, bool over_rows,
-                     T* sums) {
+                     Compute<T>* sums) {
   const Shape shape{rows, columns};
   const auto loops = make_reduce_loops<1>(
       shape, MemoryFormat::RowMajor, DimMask{over_rows, !over_rows},
@@ -39,12 +39,11 @@ void sum_matrix_cuda(const char* name, const T* x, int64_t rows, int64_t columns
   const bool aligned[1] = {elementwise::misalignment(x) == 0};
   const ReducePlan<1> plan = reduce_plan<1>(loops, 16 / sizeof(T), aligned);
   Tensor partials = Tensor::empty({plan.partials}, float64, Device{DeviceType::CUDA});
-  cuda::sum_forward(name, gpu::current_stream(), plan, x, 1.0, sums,
-                    partials.mutable_data<double>());
+  cuda::sum_in_compute(name, gpu::current_stream(), plan, x, sums, partials.mutable_data<double>());
 }
 
 #define WARPTAPE_INSTANTIATE(dtype, T, name) \
-  template void sum_matrix_cuda(const char*, const T*, int64_t, int64_t, bool, T*);
+  template void sum_matrix_cuda(const char*, const T*, int64_t, int64_t, bool, Compute<T>*);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 

@@ -1,5 +1,6 @@
 #pragma once
 #include "core/device/gpu.h"
+#include "core/element_types.h"
 #include "kernels/reduce/reduce_plan.h"
 
 namespace warptape::cuda {
@@ -8,6 +9,11 @@ namespace warptape::cuda {
 template <class T>
 void sum_forward(const char* name, gpu::StreamHandle stream, const ReducePlan<1>& plan, const T* x,
                  double scale, T* y, double* partials);
+
+// The same sum, not rounded to T.
+template <class T>
+void sum_in_compute(const char* name, gpu::StreamHandle stream, const ReducePlan<1>& plan,
+                    const T* x, Compute<T>* y, double* partials);
 
 // dx = scale * dy, or dx += that. Operands of the loop: dx, dy.
 template <class T>

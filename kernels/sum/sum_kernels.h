@@ -20,6 +20,6 @@ Tensor scaled_sum(const char* name, const Operand& x, const ReductionDims& dims,
 // Of a row-major matrix on "cuda": the sums over its rows (one per column), or along each row.
 template <class T>
 void sum_matrix_cuda(const char* name, const T* x, int64_t rows, int64_t columns, bool over_rows,
-                     T* sums);
+                     Compute<T>* sums);
 
 }  // namespace warptape

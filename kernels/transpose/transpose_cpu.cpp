@@ -19,7 +19,7 @@ void transpose_cpu(const Tensor& from, int dim0, int dim1, Tensor& to, WriteMode
         for (int64_t i = 0; i < n; ++i) {
           T& element = out[at[0] + i * step[0]];
           const T value = in[at[1] + i * step[1]];
-          element = accumulate ? static_cast<T>(element + value) : value;
+          element = accumulate ? written(true, element, static_cast<Compute<T>>(value)) : value;
         }
       });
     });

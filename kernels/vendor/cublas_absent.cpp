@@ -1,7 +1,6 @@
 // Stands for every *_cublas.cpp in a build without cuBLASLt.
 
 #include "core/element_types.h"
-#include "core/simt/bfloat16.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "kernels/vendor/gpu_libraries.h"
 
@@ -18,9 +17,6 @@ bool gemm_cublas(const char*, const GemmProblem&, const T*, const T*, const Gemm
   return false;
 }
 
-template bool gemm_cublas(const char*, const GemmProblem&, const simt::bfloat16*,
-                          const simt::bfloat16*, const GemmEpilogue<simt::bfloat16>&,
-                          simt::bfloat16*);
 #define WARPTAPE_INSTANTIATE(dtype, T, name)                                     \
   template bool gemm_cublas(const char*, const GemmProblem&, const T*, const T*, \
                             const GemmEpilogue<T>&, T*);

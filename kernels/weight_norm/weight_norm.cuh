@@ -75,15 +75,11 @@ __device__ void gradient_part(const RowPart<T>& dw, const RowPart<T>& v, const R
         typename Part::Pack value = add ? simt::load16(dv + at) : typename Part::Pack{};
 #pragma unroll
         for (int j = 0; j < Part::width; ++j) {
-          const T term = gradient(dw.body[i][j], v.body[i][j]);
-          value[j] = add ? value[j] + term : term;
+          value[j] = written(add, value[j], gradient(dw.body[i][j], v.body[i][j]));
         }
         simt::store16(dv + at, value);
       },
-      [&](int at) {
-        const T term = gradient(dw.edge, v.edge);
-        dv[at] = add ? dv[at] + term : term;
-      });
+      [&](int at) { dv[at] = written(add, dv[at], gradient(dw.edge, v.edge)); });
 }
 
 // The row that a thread's team owns, or row = -1 behind the last one.

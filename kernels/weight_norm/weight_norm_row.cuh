@@ -1,7 +1,8 @@
 #pragma once
 // What weight norm computes of a row, once its sum is known. Norms and dot products accumulate in
-// double, elements are scaled in T.
+// double, elements are scaled in Compute<T>.
 
+#include "core/element_types.h"
 #include "kernels/multi_tensor/launch_table.h"
 #include "kernels/reduce/robust_norm.h"
 #include "kernels/weight_norm/weight_norm_cuda.h"
@@ -26,9 +27,9 @@ using Table = LaunchTable<Entry<Weight>, 128>;
 // vanishes that the result does not.
 template <class T>
 struct Scaling {
-  T unit;
-  T gain;
-  __device__ T operator()(T v) const { return gain * (v * unit); }
+  Compute<T> unit;
+  Compute<T> gain;
+  __device__ T operator()(T v) const { return static_cast<T>(gain * (v * unit)); }
 };
 
 // What the norm of a row gives. A row of zeros gives zeros.
@@ -44,7 +45,8 @@ __device__ RowScale<T> row_scale(const WeightNormForward<T>& weight, int64_t row
   const double unit = unit_for<T>(norm);
   return {norm,
           finite_inverse(norm),
-          {static_cast<T>(unit), norm == 0 ? T(0) : static_cast<T>(gain / (norm * unit))}};
+          {static_cast<Compute<T>>(unit),
+           static_cast<Compute<T>>(norm == 0 ? 0.0 : gain / (norm * unit))}};
 }
 template <class T>
 __device__ void store_norm(const WeightNormForward<T>& weight, int64_t row,
@@ -105,24 +107,27 @@ __device__ double product(T dw, T v, double factor) {
 // order in which nothing overflows that the result does not.
 template <class T>
 struct RowGradient {
-  T scale;
-  T inverse;
-  T projection;
-  __device__ T operator()(T dw, T v) const { return scale * (dw - (v * inverse) * projection); }
+  Compute<T> scale;
+  Compute<T> inverse;
+  Compute<T> projection;
+  __device__ Compute<T> operator()(T dw, T v) const {
+    return scale * (dw - (v * inverse) * projection);
+  }
 };
 // sum: of product() over the row.
 template <class T>
 __device__ RowGradient<T> row_gradient(const WeightNormBackward<T>& weight, int64_t row,
                                        double sum) {
   const double inverse = weight.inv_norm[row];
-  return {static_cast<T>(static_cast<double>(weight.g[row]) * inverse), static_cast<T>(inverse),
-          static_cast<T>(squares_need_scaling<T> ? sum : sum * inverse)};
+  return {static_cast<Compute<T>>(static_cast<double>(weight.g[row]) * inverse),
+          static_cast<Compute<T>>(inverse),
+          static_cast<Compute<T>>(squares_need_scaling<T> ? sum : sum * inverse)};
 }
 template <class T>
 __device__ void store_gain_gradient(const WeightNormBackward<T>& weight, int64_t row,
                                     const RowGradient<T>& gradient) {
   if (weight.dg != nullptr) {
-    weight.dg[row] = weight.add_g ? weight.dg[row] + gradient.projection : gradient.projection;
+    weight.dg[row] = written(weight.add_g, weight.dg[row], gradient.projection);
   }
 }
 

@@ -148,7 +148,7 @@ __device__ void gradient_of_rows_by_warps(const WeightNormBackward<T>& weight, i
   }
   __syncthreads();
   for (int i = own_row; i < rows * length; i += static_cast<int>(blockDim.x)) {
-    dw[i] = gradients[row_of(i, length)](dw[i], v[i]);
+    dw[i] = static_cast<T>(gradients[row_of(i, length)](dw[i], v[i]));
   }
 }
 template <class T>
@@ -177,7 +177,7 @@ __device__ void gradient_of_rows_by_threads(const WeightNormBackward<T>& weight,
         const Pack b = own_v[i];
 #pragma unroll
         for (int j = 0; j < Width; ++j) {
-          a[j] = gradient(a[j], b[j]);
+          a[j] = static_cast<T>(gradient(a[j], b[j]));
         }
         own_dw[i] = a;
       }

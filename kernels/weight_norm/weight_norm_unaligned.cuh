@@ -82,8 +82,7 @@ __global__ void __launch_bounds__(max_threads)
     store_gain_gradient(weight, own.row, gradient);
   }
   for (int64_t i = own.begin; weight.dv != nullptr && i < own.end; i += own.lanes) {
-    const T term = gradient(weight.dw[i], weight.v[i]);
-    weight.dv[i] = weight.add_v ? weight.dv[i] + term : term;
+    weight.dv[i] = written(weight.add_v, weight.dv[i], gradient(weight.dw[i], weight.v[i]));
   }
 }
 

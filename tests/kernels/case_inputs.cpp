@@ -44,9 +44,13 @@ std::vector<double> fill_values(const CaseInput& input, Generator& generator) {
   return values;
 }
 
-double tolerance_of(Tolerance tolerance, DType dtype) {
+double tolerance_of(Tolerance tolerance, DType dtype, double roundings) {
   if (dtype == float64) {
     return tolerance == Tolerance::Exact ? 0 : 1e-13;
+  }
+  if (dtype == bfloat16) {
+    // Half a unit of the last of 8 bits, and what float32 arithmetic errs by.
+    return tolerance == Tolerance::Exact ? 0 : roundings * 0x1p-8 + 1e-6;
   }
   switch (tolerance) {
     case Tolerance::Exact:
@@ -98,6 +102,16 @@ std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device devic
   return make_inputs(op_case, dtype, device, formats_of(op_case));
 }
 
+std::vector<Tensor> make_rounded_inputs(const OpCase& op_case, DType dtype, Device device) {
+  std::vector<Tensor> inputs = make_inputs(op_case, dtype, device);
+  for (Tensor& input : inputs) {
+    if (is_floating(input.dtype())) {
+      input = primitives::cast(primitives::cast(input, bfloat16), dtype);
+    }
+  }
+  return inputs;
+}
+
 std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device device,
                                 const std::vector<MemoryFormat>& formats) {
   Generator generator(2024);
@@ -124,14 +138,14 @@ std::vector<Tensor> as_reference(const std::vector<Tensor>& tensors) {
 }
 
 testing::AssertionResult matches(const Tensor& result, const Tensor& reference, Tolerance tolerance,
-                                 DType dtype) {
+                                 DType dtype, double roundings) {
   if (!(result.shape() == reference.shape())) {
     return testing::AssertionFailure() << "shape " << result.shape().to_string() << ", wanted "
                                        << reference.shape().to_string();
   }
   const auto got = primitives::cast(result.to(cpu), float64).to_vector<double>();
   const auto wanted = primitives::cast(reference.to(cpu), float64).to_vector<double>();
-  const double bound = tolerance_of(tolerance, dtype);
+  const double bound = tolerance_of(tolerance, dtype, roundings);
   std::string why;
   if (!within(got, wanted, tolerance, bound, why)) {
     return testing::AssertionFailure() << why;

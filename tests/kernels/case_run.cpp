@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "core/primitives.h"
 #include "core/random.h"
 #include "core/tape.h"
 #include "tests/kernels/case_inputs.h"
@@ -29,9 +30,11 @@ Tensor output_weights(const Tensor& output) {
   return weights.to(output.device());
 }
 
-Run run_backward(const OpCase& op_case, DType dtype, Device device, int wanted) {
+namespace {
+
+Run run_backward(const OpCase& op_case, std::vector<Tensor> inputs, int wanted, bool rounds) {
   Run run;
-  run.inputs = make_inputs(op_case, dtype, device);
+  run.inputs = std::move(inputs);
   Tape tape;
   for (size_t i = 0; i < run.inputs.size(); ++i) {
     if (differentiable(op_case, i) && (wanted < 0 || wanted == static_cast<int>(i))) {
@@ -39,12 +42,26 @@ Run run_backward(const OpCase& op_case, DType dtype, Device device, int wanted) 
     }
   }
   run.output = op_case.run({run.inputs.begin(), run.inputs.end()});
-  tape.backward(run.output, output_weights(run.output));
+  Tensor weights = output_weights(run.output);
+  if (rounds) {
+    weights = primitives::cast(primitives::cast(weights, bfloat16), run.output.dtype());
+  }
+  tape.backward(run.output, weights);
   for (const Tensor& input : run.inputs) {
     const bool watched = input.tape_handle().tape == tape.id();
     run.gradients.push_back(watched ? tape.gradient(input) : Tensor());
   }
   return run;
+}
+
+}  // namespace
+
+Run run_backward(const OpCase& op_case, DType dtype, Device device, int wanted) {
+  return run_backward(op_case, make_inputs(op_case, dtype, device), wanted, false);
+}
+
+Run run_rounded_backward(const OpCase& op_case, DType dtype, Device device) {
+  return run_backward(op_case, make_rounded_inputs(op_case, dtype, device), -1, true);
 }
 
 bool is_nothing(const Tensor& gradient) {

@@ -24,6 +24,8 @@ struct Run {
 
 // Gradients by the tape. wanted: an input's number, or -1 for all.
 Run run_backward(const OpCase& op_case, DType dtype, Device device, int wanted);
+// The same of all inputs, these and the weights of the output rounded to bfloat16 before.
+Run run_rounded_backward(const OpCase& op_case, DType dtype, Device device);
 
 // Whether a gradient is one of rounding errors alone, as of a softmax over one class: no relative
 // bound holds for it.

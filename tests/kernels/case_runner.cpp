@@ -1,8 +1,9 @@
 // Runs the case tables, on every device that this build has and the op has kernels for. What is
 // checked of a case:
-// - forward against its reference, in float32 and float64, with buffers that hold NaN
+// - forward against its reference, in every floating dtype, with buffers that hold NaN
 // - the same with a tape and without, and in float32 on the CPU with oneDNN and without
-// - backward in float64 by central differences, for gradients that are written or added to
+// - backward in float64 by central differences, for gradients that are written or added to; in
+//   float32 and bfloat16 by float64
 // - with an input that wants no gradient
 // - with one tensor as two inputs, where shapes allow that
 // - with tensors that begin one element behind an aligned address (case_variants.h)
@@ -43,10 +44,11 @@ void check_forward(const OpCase& op_case, DType dtype, Device device) {
   SCOPED_TRACE(std::string("forward in ") + to_string(dtype));
   const Tensor reference = op_case.reference(as_reference(make_inputs(op_case, dtype, cpu)));
   const std::vector<Tensor> inputs = make_inputs(op_case, dtype, device);
+  const double roundings = std::max(op_case.bfloat16_roundings / 2, 1.0);
   const PoisonedAllocations poison;
   const Tensor result = op_case.run(operands(inputs));
   EXPECT_EQ(result.tape_handle().tape, 0u);
-  EXPECT_TRUE(matches(result, reference, op_case.tolerance, dtype));
+  EXPECT_TRUE(matches(result, reference, op_case.tolerance, dtype, roundings));
   if (!op_case.differentiable) {
     return;
   }
@@ -58,7 +60,7 @@ void check_forward(const OpCase& op_case, DType dtype, Device device) {
     }
   }
   const Tensor recorded = op_case.run(operands(watched));
-  EXPECT_TRUE(matches(recorded, reference, op_case.tolerance, dtype)) << "with a tape";
+  EXPECT_TRUE(matches(recorded, reference, op_case.tolerance, dtype, roundings)) << "with a tape";
   EXPECT_EQ(recorded.tape_handle().tape, tape.id()) << "the result is not recorded";
 }
 
@@ -74,16 +76,19 @@ class CaseTest : public testing::Test {
       return;
     }
     check_forward(case_, float64, device_);
+    check_forward(case_, bfloat16, device_);
     if (device_ == cpu && onednn_is_built_in()) {
       set_onednn_used(false);
       SCOPED_TRACE("loops instead of oneDNN");
       check_forward(case_, float32, device_);
+      check_forward(case_, bfloat16, device_);
       set_onednn_used(true);
     }
     if (case_.differentiable) {
       const PoisonedAllocations poison;
       check_gradients(case_, device_);
       check_float32_gradients(case_, device_);
+      check_bfloat16_gradients(case_, device_);
     }
     const PoisonedAllocations poison;
     check_variants(case_, device_);

@@ -40,8 +40,7 @@ void scale(const Tensor& x, const Tensor& s, GradientTarget to, int64_t length) 
     T* py = to.buffer.mutable_data<T>();
     const bool add = to.mode == WriteMode::Accumulate;
     for (int64_t i = 0; i < x.numel(); ++i) {
-      const T value = ps[i / length] * px[i];
-      py[i] = add ? py[i] + value : value;
+      py[i] = written(add, py[i], ps[i / length] * px[i]);
     }
   });
 }

@@ -225,6 +225,22 @@ void check_gradients(const OpCase& op_case, Device device) {
   }
 }
 
+void check_bfloat16_gradients(const OpCase& op_case, Device device) {
+  SCOPED_TRACE("bfloat16 gradients");
+  const Run narrow = run_rounded_backward(op_case, bfloat16, device);
+  const Run wide = run_rounded_backward(op_case, float64, device);
+  for (size_t i = 0; i < narrow.inputs.size(); ++i) {
+    const Tensor& gradient = narrow.gradients[i];
+    if (!gradient.defined() || gradient.numel() == 0 || is_nothing(wide.gradients[i])) {
+      continue;
+    }
+    EXPECT_EQ(gradient.dtype(), bfloat16);
+    EXPECT_TRUE(matches(gradient, wide.gradients[i], Tolerance::Reduction, bfloat16,
+                        op_case.bfloat16_roundings))
+        << "input " << i;
+  }
+}
+
 void check_float32_gradients(const OpCase& op_case, Device device) {
   SCOPED_TRACE("float32 gradients");
   const Run narrow = run_backward(op_case, float32, device, -1);

@@ -11,5 +11,7 @@ void check_gradients(const OpCase& op_case, Device device);
 
 // The float32 backward (which may run on other code) against the float64 one.
 void check_float32_gradients(const OpCase& op_case, Device device);
+// Those of bfloat16 against those of float64 at the same, rounded inputs.
+void check_bfloat16_gradients(const OpCase& op_case, Device device);
 
 }  // namespace warptape

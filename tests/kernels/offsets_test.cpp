@@ -162,7 +162,8 @@ struct Update {
       if (i == 3) {  // squares
         dispatch_floating(dtype, [&]<class T>() {
           T* const data = value.mutable_data<T>();
-          std::transform(data, data + value.numel(), data, [](T x) { return x * x; });
+          std::transform(data, data + value.numel(), data,
+                         [](T x) { return static_cast<T>(x * x); });
         });
       }
       *all[i] = placed(value.to(device), (off >> i & 1) != 0);

@@ -256,6 +256,23 @@ TEST(Npy, WritesTheBytesThatNumPyWrites) {
             npy(text + std::string(117 - text.size(), ' ') + "\n", raw<float>({1, 2})));
 }
 
+// NumPy has no bfloat16: its bits are saved as u2, which is read back as such on request alone.
+TEST(Npy, CarriesBfloat16AsU2) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path("array.npy");
+  const std::vector<uint16_t> bits = {0x3F80, 0xC049, 0x0001, 0x7F80, 0x7F81, 0x8000};
+  for (const bool big : {false, true}) {
+    const std::string bytes = npy(dict(big ? ">u2" : "<u2", "(2, 3)"), raw(bits, big));
+    expect_refused(bytes, {"got '" + std::string(big ? ">u2" : "<u2") + "'"});
+    folder.write("array.npy", bytes);
+    const Tensor tensor = load_npy(path, {.u2_is_bfloat16 = true});
+    EXPECT_EQ(tensor.dtype(), bfloat16);
+    EXPECT_EQ(raw(tensor.to_vector<simt::bfloat16>()), raw(bits));
+    save_npy(path, tensor);
+    EXPECT_EQ(raw(load_npy(path, {.u2_is_bfloat16 = true}).to_vector<simt::bfloat16>()), raw(bits));
+  }
+}
+
 TEST(Npy, SavesLogicalOrderAndNaN) {
   const TemporaryFolder folder;
   const Tensor rows = tensor<float>({0, 1, 2, NAN, 4, 5, 6, INFINITY}, {1, 2, 2, 2});

@@ -80,7 +80,8 @@ TEST(Safetensors, LoadsHalfPrecision) {
       load(file_of(object({one("BF16", "[2]", "[0,4]")}), raw<uint16_t>({0x3f80, 0xc040})))
           .tensors[0]
           .second;
-  EXPECT_EQ(brain.to_vector<float>(), (std::vector<float>{1, -3}));
+  EXPECT_EQ(brain.dtype(), bfloat16);
+  EXPECT_EQ(brain.to(float32).to_vector<float>(), (std::vector<float>{1, -3}));
 }
 
 TEST(Safetensors, AcceptsTheUnusualButLegal) {
@@ -279,11 +280,14 @@ TEST(Safetensors, RoundTripsEveryBit) {
       {"weights", primitives::relayout(weights, MemoryFormat::ChannelsLast)},
       {"a \"quoted\"\n\xc3\xa9", tensor<double>({0.1, NAN}, {2})},
       {"steps", tensor<int64_t>({-1}, {})},
+      {"brain", Tensor::from_vector(std::vector{simt::bfloat16::from_bits(0x7F81),
+                                                simt::bfloat16::from_bits(0xC049)},
+                                    {2, 1})},
       {"none", Tensor::empty({0, 4})}};
   const std::map<std::string, std::string> metadata = {{"format", "pt"}, {"\"\\", "\x01"}};
   save_safetensors(path, tensors, metadata);
   const NamedTensors loaded = load_safetensors(path);
-  const Parts order = {"a \"quoted\"\n\xc3\xa9", "steps", "none", "weights", "z"};
+  const Parts order = {"a \"quoted\"\n\xc3\xa9", "steps", "none", "weights", "brain", "z"};
   ASSERT_EQ(loaded.tensors.size(), order.size());
   for (size_t i = 0; i < order.size(); ++i) {
     const auto& [name, tensor] = loaded.tensors[i];

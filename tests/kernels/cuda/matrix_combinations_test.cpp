@@ -99,11 +99,11 @@ void check_conv(const ConvCase& test) {
   const std::vector<T> host_x = numbers.make<T>(size_x);
   const std::vector<Sum> host_w = numbers.make<Sum>(size_w);
   const std::vector<T> host_y = numbers.make<T>(size_y);
-  const std::vector<T> host_bias = numbers.make<T>(g.out_channels);
+  const std::vector<Compute<T>> host_bias = numbers.make<Compute<T>>(g.out_channels);
   DeviceArray<T> x(host_x);
   DeviceArray<T> filters(numbers.make<T>(size_w));
   DeviceArray<T> dy(host_y);
-  DeviceArray<T> bias(host_bias);
+  DeviceArray<Compute<T>> bias(host_bias);
   DeviceArray<T> sums_y(size_y);
   DeviceArray<T> sums_x(size_x);
   DeviceArray<Sum> sums_w(size_w);
