@@ -31,7 +31,7 @@ void Conv2d::fields(Visitor& visit) {
 }
 
 Tensor Conv2d::forward(const Operand& x) {
-  return conv2d(x, weight.operand(x.site()), bias,
+  return conv2d(weight.input(x), weight.operand(x.site()), bias,
                 {.stride = options_.stride,
                  .padding = options_.padding,
                  .dilation = options_.dilation,

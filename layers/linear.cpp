@@ -24,7 +24,7 @@ void Linear::fields(Visitor& visit) {
 }
 
 Tensor Linear::forward(const Operand& x) {
-  return linear(x, weight.operand(x.site()), bias);
+  return linear(weight.input(x), weight.operand(x.site()), bias);
 }
 
 std::string Linear::settings() const {

@@ -13,7 +13,10 @@ struct Rename : Visitor {
 }  // namespace
 
 Weight::Weight(const Weight& other)
-    : plain_(other.plain_), by_(other.by_ ? other.by_->clone() : nullptr), shape_(other.shape_) {}
+    : plain_(other.plain_),
+      by_(other.by_ ? other.by_->clone() : nullptr),
+      shape_(other.shape_),
+      in_bfloat16_(other.in_bfloat16_) {}
 
 Weight& Weight::operator=(const Weight& other) {
   if (this == &other) {
@@ -38,12 +41,32 @@ Weight& Weight::operator=(const Weight& other) {
 }
 
 Operand Weight::operand(const Site& site) {
+  if (in_bfloat16_) {
+    return {value(site).to(bfloat16, site), site.file, site.line};
+  }
   return by_ ? Operand(by_->materialize(site), site.file, site.line)
              : Operand(plain_, site.file, site.line);
 }
 
+Operand Weight::input(const Operand& x) const {
+  if (in_bfloat16_ && x.defined() && x.dtype() == float32) {
+    return {x.to(bfloat16, x.site()), x.site().file, x.site().line};
+  }
+  return x;
+}
+
+void Weight::check_computes_in(DType dtype, const Site& site) {
+  check<ValueError>(dtype == float32 || dtype == bfloat16, site,
+                    "[set_precision] dtype: got {}, wanted float32 or bfloat16", to_string(dtype));
+  if (defined()) {
+    const DType own = value(site).dtype();
+    check<DTypeError>(own == float32, site, "[set_precision] a weight: got {}, wanted float32",
+                      to_string(own));
+  }
+}
+
 Tensor Weight::value(const Site& site) {
-  return operand(site).tensor();
+  return by_ ? by_->materialize(site) : Operand(plain_, site.file, site.line).tensor();
 }
 
 void Weight::assign(const Tensor& value, const Site& site) {

@@ -45,9 +45,18 @@ class Weight {
   Weight(Weight&&) noexcept = default;
   Weight& operator=(Weight&&) noexcept = default;
 
-  // What a layer hands to its op; site is the caller's line.
+  // What a layer hands to its op, in the dtype that the layer computes in; site is the caller's
+  // line.
   Operand operand(const Site& site);
-  // The weight, recorded on the innermost tape if there is one; detach() makes a constant of it.
+  // The layer's input in that dtype (a recorded cast, where a float32 input meets bfloat16).
+  Operand input(const Operand& x) const;
+  // bfloat16: the op gets the weight rounded to it; its parameters and their gradients stay
+  // float32. float32: it gets the weight as it is.
+  void compute_in(DType dtype) { in_bfloat16_ = dtype == bfloat16; }
+  // ValueError for another dtype, DTypeError for a weight that is not float32.
+  void check_computes_in(DType dtype, const Site& site);
+  // The weight as its parameters give it, recorded on the innermost tape if there is one; detach()
+  // makes a constant of it.
   Tensor value(const Site& site = Site::here());
   const Shape& shape() const { return shape_; }
   bool defined() const { return by_ != nullptr || plain_.defined(); }
@@ -67,6 +76,7 @@ class Weight {
   Parameter plain_;
   std::unique_ptr<Reparametrization> by_;
   Shape shape_;
+  bool in_bfloat16_ = false;
 };
 
 }  // namespace warptape
