@@ -18,7 +18,13 @@ enum class Fill {
   AwayFromZero,  // +-(0.2 to 1.5)
   Distinct,      // a shuffled arithmetic progression: no two elements nearer than 0.01
   Labels,        // int64, 0 to classes - 1
+  Condition,     // uint8, 0 or 1
+  Steps,         // -1, -0.5, 0, 0.5 or 1: many are equal
 };
+
+constexpr bool is_of_integers(Fill fill) {
+  return fill == Fill::Labels || fill == Fill::Condition;
+}
 
 struct CaseInput {
   Shape shape;

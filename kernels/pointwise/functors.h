@@ -13,6 +13,10 @@
 //   T gradient_a(T dy, T a, T b), gradient_b(T dy, T a, T b): dy times the derivative by each
 //   gradient_a_reads, gradient_b_reads: which of a and b these read
 //
+// A comparison, of any dtype, has
+//
+//   bool holds(T a, T b)
+//
 // A NaN stays one, forward and, where the derivative depends on x, backward.
 
 #include <cmath>
@@ -403,6 +407,58 @@ struct Sub {
   template <class T>
   static WARPTAPE_HOST_DEVICE T gradient_b(T dy, T, T) {
     return -dy;
+  }
+};
+
+// ---- comparisons ------------------------------------------------------------------------------
+
+// With a NaN on either side ne holds, and nothing else does.
+
+// a == b.
+struct Eq {
+  template <class T>
+  static WARPTAPE_HOST_DEVICE bool holds(T a, T b) {
+    return a == b;
+  }
+};
+
+// a >= b.
+struct Ge {
+  template <class T>
+  static WARPTAPE_HOST_DEVICE bool holds(T a, T b) {
+    return a >= b;
+  }
+};
+
+// a > b.
+struct Gt {
+  template <class T>
+  static WARPTAPE_HOST_DEVICE bool holds(T a, T b) {
+    return a > b;
+  }
+};
+
+// a <= b.
+struct Le {
+  template <class T>
+  static WARPTAPE_HOST_DEVICE bool holds(T a, T b) {
+    return a <= b;
+  }
+};
+
+// a < b.
+struct Lt {
+  template <class T>
+  static WARPTAPE_HOST_DEVICE bool holds(T a, T b) {
+    return a < b;
+  }
+};
+
+// a != b.
+struct Ne {
+  template <class T>
+  static WARPTAPE_HOST_DEVICE bool holds(T a, T b) {
+    return a != b;
   }
 };
 

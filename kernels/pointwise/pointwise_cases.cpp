@@ -2,6 +2,7 @@
 // compute, PyTorch's values say (tests/golden).
 
 #include "kernels/pointwise/binary_cases.h"
+#include "kernels/pointwise/compare_cases.h"
 #include "kernels/pointwise/pointwise.h"
 #include "kernels/pointwise/unary_cases.h"
 
@@ -38,6 +39,15 @@ WARPTAPE_UNARY_OPS(WARPTAPE_CASES)
         [](double a, double b) { return pointwise::Functor::forward(a, b); });                   \
   }
 WARPTAPE_BINARY_OPS(WARPTAPE_CASES)
+#undef WARPTAPE_CASES
+
+#define WARPTAPE_CASES(name, Functor)                                                    \
+  void name##_cases(CaseTable& table) {                                                  \
+    add_compare_cases(                                                                   \
+        table, #name, [](const Operand& a, const Operand& b) { return name(a, b); },     \
+        [](double a, double b) { return pointwise::Functor::holds(a, b) ? 1.0 : 0.0; }); \
+  }
+WARPTAPE_COMPARISONS(WARPTAPE_CASES)
 #undef WARPTAPE_CASES
 
 }  // namespace warptape

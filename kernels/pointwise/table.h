@@ -1,7 +1,7 @@
 #pragma once
 // Every op that goes element by element, a line each. From a line come the public function
 // (pointwise.h), its kernels (a source file each, made by warptape_add_pointwise_ops), its case
-// table and the test op.NAME. PyTorch's values for it are in tests/golden/generate_ops.py.
+// table and the test op.NAME. PyTorch's values for it are in tests/golden/generate_pointwise.py.
 //
 // X(function, functor, default of its options, inputs of its cases)
 //   default: "= {}", or nothing where an option has none
@@ -34,4 +34,13 @@
   X(minimum, Minimum, Normal)                     \
   X(mul, Mul, Normal)                             \
   X(sub, Sub, Normal)
+
+// X(function, functor)
+#define WARPTAPE_COMPARISONS(X)                   \
+  X(eq, Eq)                                       \
+  X(ge, Ge)                                       \
+  X(gt, Gt)                                       \
+  X(le, Le)                                       \
+  X(lt, Lt)                                       \
+  X(ne, Ne)
 // clang-format on

@@ -37,6 +37,12 @@ std::vector<double> fill_values(const CaseInput& input, Generator& generator) {
       case Fill::AwayFromZero:
         values[i] = (stream.word(i + values.size()) & 1 ? 1 : -1) * (0.2 + 1.3 * u);
         break;
+      case Fill::Steps:
+        values[i] = std::floor(u * 5) / 2 - 1;
+        break;
+      case Fill::Condition:
+        values[i] = u < 0.5 ? 0 : 1;
+        break;
       default:
         values[i] = std::floor(u * static_cast<double>(input.classes));
     }
@@ -118,7 +124,9 @@ std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device devic
   std::vector<Tensor> inputs;
   for (const CaseInput& input : op_case.inputs) {
     const std::vector<double> values = fill_values(input, generator);
-    const DType kind = input.fill == Fill::Labels ? int64 : dtype;
+    const DType kind = input.fill == Fill::Labels      ? int64
+                       : input.fill == Fill::Condition ? uint8
+                                                       : dtype;
     // Rounded to float32 in both, so that the reference sees the same inputs.
     const Tensor rounded = primitives::cast(tensor(values, input.shape), float32);
     const Tensor formatted =

@@ -20,7 +20,7 @@ bool is_sanitized() {
 
 bool differentiable(const OpCase& op_case, size_t i) {
   return op_case.differentiable && op_case.inputs[i].needs_grad &&
-         op_case.inputs[i].fill != Fill::Labels;
+         !is_of_integers(op_case.inputs[i].fill);
 }
 
 Tensor output_weights(const Tensor& output) {

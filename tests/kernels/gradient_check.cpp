@@ -170,7 +170,7 @@ void check_parameters(const OpCase& op_case, const Run& once) {
 void check_shared_input(const OpCase& op_case, Device device) {
   const auto& in = op_case.inputs;
   if (in.size() < 2 || !(in[0].shape == in[1].shape) || in[0].format != in[1].format ||
-      !differentiable(op_case, 1)) {
+      !differentiable(op_case, 0) || !differentiable(op_case, 1)) {
     return;
   }
   std::vector<Tensor> separate = make_inputs(op_case, float64, device);
