@@ -1,10 +1,9 @@
 #include "kernels/transpose/transpose.h"
 
+#include <numeric>
 #include <utility>
 
-#include "core/device/on_device.h"
-#include "core/profile.h"
-#include "kernels/transpose/transpose_kernels.h"
+#include "kernels/regions/exchange.h"
 
 namespace warptape {
 
@@ -12,27 +11,10 @@ Tensor transpose(const Operand& x, int dim0, int dim1) {
   check_defined("transpose", x);
   const int first = normalized_dim(dim0, x.rank(), "transpose", x.site());
   const int second = normalized_dim(dim1, x.rank(), "transpose", x.site());
-  const profile::Range range("transpose");
-  Shape shape = x.shape();
-  std::swap(shape[first], shape[second]);
-  Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  on_device(
-      "transpose", x.device(),
-      [&] { transpose_cpu(x.tensor(), first, second, y, WriteMode::Overwrite); },
-      [&] { transpose_cuda(x.tensor(), first, second, y, WriteMode::Overwrite); });
-  if (Tape* tape = Tape::recording({&x})) {
-    tape->record("transpose", {&x}, {&y}, [first, second](Backward& context) {
-      if (!context.needs(0)) {
-        return;
-      }
-      const Tensor& dy = context.grad();
-      GradientTarget dx = context.into(0);
-      on_device(
-          "transpose", dy.device(), [&] { transpose_cpu(dy, first, second, dx.buffer, dx.mode); },
-          [&] { transpose_cuda(dy, first, second, dx.buffer, dx.mode); });
-    });
-  }
-  return y;
+  std::vector<int> dims(static_cast<size_t>(x.rank()));
+  std::iota(dims.begin(), dims.end(), 0);
+  std::swap(dims[static_cast<size_t>(first)], dims[static_cast<size_t>(second)]);
+  return exchange_dims("transpose", x, dims);
 }
 
 }  // namespace warptape

@@ -1,0 +1,51 @@
+#include "kernels/slice/slice.h"
+
+#include <algorithm>
+
+#include "core/profile.h"
+#include "kernels/regions/regions.h"
+
+namespace warptape {
+namespace {
+
+// Python's: an index that may count from the end, cut to 0 to size.
+int64_t cut_to(int64_t index, int64_t size) {
+  return index < 0 ? std::max<int64_t>(index, -size) + size : std::min(index, size);
+}
+
+}  // namespace
+
+Tensor slice(const Operand& x, int dim, std::optional<int64_t> start, std::optional<int64_t> end,
+             int64_t step) {
+  check_defined("slice", x);
+  const int d = normalized_dim(dim, x.rank(), "slice", x.site());
+  check<ValueError>(step > 0, x.site(), "[slice] step: got {}, wanted 1 or more", step);
+  const int64_t size = x.shape()[d];
+  const int64_t begin = cut_to(start.value_or(0), size);
+  const int64_t behind = std::max(cut_to(end.value_or(size), size), begin);
+  const int64_t count = behind == begin ? 0 : (behind - begin - 1) / step + 1;
+  if (count == size) {
+    return x.tensor().slice(0, x.shape()[0], x.site());
+  }
+  if (d == 0 && step == 1) {
+    return x.tensor().slice(begin, behind, x.site());
+  }
+  const profile::Range range("slice");
+  Box box = box_of(x.shape());
+  box.sizes[d] = count;
+  box.begin[static_cast<size_t>(d)] = begin;
+  box.step[static_cast<size_t>(d)] = step;
+  Tensor y = Tensor::empty(box.sizes, x.dtype(), x.device(), x.memory_format());
+  move_region("slice", box.sizes, x, region_of(x, box), y, region_of(y), WriteMode::Overwrite);
+  if (Tape* tape = Tape::recording({&x})) {
+    tape->record("slice", {&x}, {&y}, [box](Backward& context) {
+      if (context.needs(0)) {
+        const Tensor& dy = context.grad();
+        give_back_region("slice", dy, region_of(dy), context.into(0), box);
+      }
+    });
+  }
+  return y;
+}
+
+}  // namespace warptape
