@@ -20,6 +20,9 @@ inline Tensor golden_tensor(const nlohmann::json& json) {
   if (json.value("dtype", "float64") == "int64") {
     return tensor(json["data"].get<std::vector<int64_t>>(), shape);
   }
+  if (json.value("dtype", "float64") == "uint8") {
+    return tensor(json["data"].get<std::vector<uint8_t>>(), shape);
+  }
   return tensor(json["data"].get<std::vector<double>>(), shape);
 }
 

@@ -39,6 +39,8 @@ REQUIRED = [
     (r"\boptimizer_detail::chunk_norms<", [LOADS]),
     # The first number is the elements of an access; with 1 they are the kernels for odd shapes.
     (r"\belementwise::kernel<(?!1,)\d+,", [LOADS, STORES]),
+    (r"\bmixed::kernel<(?!1,)\d+,", [LOADS]),
+    (r"\bplace_kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\breduce::(rows|columns)_kernel<(?!1,)\d+,", [LOADS]),
     (r"\brows::staged_kernel<", [LOADS, STORES]),
     (r"\brows::(team|columns)_kernel<(?!1,)\d+,", [LOADS, STORES]),

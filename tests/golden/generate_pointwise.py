@@ -83,11 +83,25 @@ def binary_cases():
         add(op, "ties_broadcast", functions[op], [tensor(1.0, 2.0, 1.0, 0.0), tensor(1.0)])
 
 
+def comparison_cases():
+    for op in ("eq", "ge", "gt", "le", "lt", "ne"):
+        def function(a, b, compare=getattr(torch, op)):
+            return compare(a, b).to(torch.uint8)
+
+        for name, a, b in [("same", (2, 3), (2, 3)), ("both", (2, 3, 1, 5), (3, 4, 1)),
+                           ("scalar", (3, 4), ())]:
+            add(op, name, function, [randn(*a).round(), randn(*b).round()])
+        add(op, "zeros", function, [tensor(0.0, -0.0, 1e-300), tensor(-0.0, 0.0, 0.0)])
+        whole = torch.tensor([2**62, 2**62 + 1, -1, 7])  # float64 has no difference of the first two
+        add(op, "int64", function, [whole, whole[[1, 1, 2, 0]]])
+
+
 def main():
     torch.manual_seed(21)
     torch.set_num_threads(1)
     unary_cases()
     binary_cases()
+    comparison_cases()
     write(OUTPUT, cases)
 
 

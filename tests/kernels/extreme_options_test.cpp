@@ -127,6 +127,30 @@ TEST(ExtremeOptions, OfShapes) {
   });
   sweep("slice", "begin", {0}, [&](int64_t v) { x.slice(v, 2); });
   sweep("slice", "end", {0}, [&](int64_t v) { x.slice(0, v); });
+  // Python's bounds may be any, as long as there are elements between them.
+  for (const Device device : devices()) {
+    Tensor on_device = x.to(device);
+    Tape tape;
+    tape.watch(on_device);
+    for (const int dim : {0, 1}) {
+      const std::vector<int64_t> all(std::begin(far_values), std::end(far_values));
+      sweep("slice", "start", all, [&](int64_t v) { slice(on_device, dim, v); });
+      sweep("slice", "end", all, [&](int64_t v) { slice(on_device, dim, 0, v); });
+      sweep("slice", "step", {INT64_MAX, INT64_MAX / 2}, [&](int64_t v) {
+        const Tensor first = slice(on_device, dim, 0, std::nullopt, v);
+        EXPECT_EQ(first.shape()[dim], 1);
+        tape.backward(sum(first), {.keep = true});
+      });
+      EXPECT_EQ(slice(on_device, dim, INT64_MIN, INT64_MAX).numel(), 6);
+    }
+    sweep("pad", "before", {0, -1}, [&](int64_t v) { pad(on_device, {v, 0}); });
+    sweep("pad", "behind", {0, -1}, [&](int64_t v) { pad(on_device, {0, v}); });
+    sweep("pad", "both", {0, -1}, [&](int64_t v) { pad(on_device, {v, v}); });
+    // What one side adds the other takes away, with all that there was.
+    const Tensor none = pad(on_device, {INT64_MAX / 2, -INT64_MAX / 2}, 7);
+    EXPECT_EQ(none.to_vector<float>(), std::vector<float>(6, 7));
+    tape.backward(sum(none));
+  }
   sweep("Shape", "size", {0, INT64_MAX, INT64_MAX / 2}, [&](int64_t v) { Shape{v}; });
   sweep("Tensor", "size", {0},
         [&](int64_t v) { Tensor::empty(v < 0 ? Shape{INT64_MAX} : Shape{v}); });
@@ -147,12 +171,24 @@ TEST(ExtremeOptions, OfDimensions) {
         {"softmax", [&](const Tensor& t) { softmax(t, dim); }},
         {"log_softmax", [&](const Tensor& t) { log_softmax(t, dim); }},
         {"transpose", [&](const Tensor& t) { transpose(t, 0, dim); }},
-        {"transpose", [&](const Tensor& t) { transpose(t, dim, 0); }}};
+        {"transpose", [&](const Tensor& t) { transpose(t, dim, 0); }},
+        {"slice", [&](const Tensor& t) { slice(t, dim); }},
+        {"concat",
+         [&](const Tensor& t) {
+           concat({t, t}, dim);
+         }},
+        {"gather", [&](const Tensor& t) { gather(t, dim, Tensor::zeros(t.shape(), int64)); }}};
     for (const auto& [op, run] : ops) {
       const std::string name = fmt::format("[{}]", op);
       expect_throws<ShapeError>([&] { run(x); }, {name, std::to_string(dim), "-2 to 1"});
       expect_throws<ShapeError>([&] { run(scalar); }, {name, "scalar"});
     }
+    expect_throws<ShapeError>([&] { permute(x, {dim, 0}); }, {"[permute]", "-2 to 1"});
+    expect_throws<ShapeError>(
+        [&] {
+          stack({x, x}, dim == 2 || dim == -3 ? 2 * dim : dim);
+        },
+        {"[stack]", "-3 to 2"});
     expect_throws<ShapeError>([&] { flatten(x, dim, 1); }, {"[flatten]", "-2 to 1"});
     expect_throws<ShapeError>([&] { flatten(x, 0, dim); }, {"[flatten]", "-2 to 1"});
   }
@@ -171,6 +207,12 @@ TEST(ExtremeOptions, OfResultsThatCannotBeCounted) {
   expect_throws<ShapeError>([&] { mul(wide, tall); }, {"[mul]", size});
   expect_throws<ShapeError>([&] { sub(wide, tall); }, {"[sub]", size});
   expect_throws<ShapeError>([&] { div(wide, tall); }, {"[div]", size});
+  expect_throws<ShapeError>([&] { lt(wide, tall); }, {"[lt]", size});
+  expect_throws<ShapeError>([&] { where(Tensor::zeros({}, uint8), wide, tall); },
+                            {"[where]", size});
+  expect_throws<ShapeError>([&] { pad(column, {huge, 0}); }, {"[pad]", size});
+  const Tensor longest = Tensor::empty({0, int64_t{1} << 60});
+  expect_throws<ShapeError>([&] { stack({longest, longest}); }, {"[stack] output"});
   expect_throws<ShapeError>(
       [&] {
         matmul(Tensor::empty({huge, 1, 0, 1}), Tensor::empty({1, huge, 1, 0}));

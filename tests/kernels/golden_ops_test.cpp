@@ -41,6 +41,10 @@ std::vector<int> dims(const Json& o) {
   return o.at("dims").get<std::vector<int>>();
 }
 
+std::optional<int64_t> optional_number(const Json& o, const char* key) {
+  return o.at(key).is_null() ? std::nullopt : std::optional<int64_t>(o.at(key).get<int64_t>());
+}
+
 // A pointwise op's options, by their names; those that are not named have their defaults.
 template <class Functor>
 Functor from_json(const Json& named) {
@@ -68,7 +72,24 @@ const std::map<std::string, Run>& runs() {
   {#name, [](auto& in, auto&) { return name(in[0], in[1]); }},
           WARPTAPE_BINARY_OPS(WARPTAPE_RUN)
 #undef WARPTAPE_RUN
-              {"sum", [](auto& in, auto& o) { return sum(in[0], dims(o), o.at("keepdim")); }},
+#define WARPTAPE_RUN(name, Functor) {#name, [](auto& in, auto&) { return name(in[0], in[1]); }},
+              WARPTAPE_COMPARISONS(WARPTAPE_RUN)
+#undef WARPTAPE_RUN
+                  {"where", [](auto& in, auto&) { return where(in[0], in[1], in[2]); }},
+      {"slice",
+       [](auto& in, auto& o) {
+         return slice(in[0], o.at("dim"), optional_number(o, "start"), optional_number(o, "end"),
+                      o.at("step"));
+       }},
+      {"concat", [](auto& in, auto& o) { return concat(in, o.at("dim")); }},
+      {"stack", [](auto& in, auto& o) { return stack(in, o.at("dim")); }},
+      {"permute", [](auto& in, auto& o) { return permute(in[0], dims(o)); }},
+      {"pad",
+       [](auto& in, auto& o) {
+         return pad(in[0], o.at("pad").template get<std::vector<int64_t>>(), o.at("value"));
+       }},
+      {"gather", [](auto& in, auto& o) { return gather(in[0], o.at("dim"), in[1]); }},
+      {"sum", [](auto& in, auto& o) { return sum(in[0], dims(o), o.at("keepdim")); }},
       {"mean", [](auto& in, auto& o) { return mean(in[0], dims(o), o.at("keepdim")); }},
       {"max", [](auto& in, auto& o) { return max(in[0], dims(o), o.at("keepdim")); }},
       {"argmax",
@@ -143,8 +164,13 @@ void check_case(const Json& golden, MemoryFormat format, Device device) {
   const Tensor wanted = golden_tensor(golden["output"]);
   ASSERT_TRUE(output.shape() == wanted.shape())
       << output.shape().to_string() << ", wanted " << wanted.shape().to_string();
+  ASSERT_EQ(output.dtype(), wanted.dtype());
   if (output.dtype() == int64) {
     EXPECT_EQ(output.to_vector<int64_t>(), wanted.to_vector<int64_t>());
+    return;
+  }
+  if (output.dtype() == uint8) {
+    EXPECT_EQ(output.to_vector<uint8_t>(), wanted.to_vector<uint8_t>());
     return;
   }
   expect_near(output.to_vector<double>(), wanted.to_vector<double>(), 1e-12, "output");
@@ -158,10 +184,10 @@ void check_case(const Json& golden, MemoryFormat format, Device device) {
   }
 }
 
-// Those of the pointwise ops, and of all others.
+// Those of the pointwise ops, of those that move data, and of all others.
 std::vector<Json> all_cases() {
   std::vector<Json> cases;
-  for (const char* file : {"ops.json", "pointwise.json"}) {
+  for (const char* file : {"ops.json", "pointwise.json", "moving.json"}) {
     Json golden = load_golden(file);
     for (Json& entry : golden["cases"]) {
       cases.push_back(std::move(entry));

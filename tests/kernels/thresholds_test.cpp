@@ -321,6 +321,44 @@ std::vector<Empty> empty_cases() {
       {"relu", {{0, 3}}, [](const In& in) { return relu(in[0]); }, {0, 3}, 0},
       {"mul broadcast", {{0, 3}, {3}}, [](const In& in) { return mul(in[0], in[1]); }, {0, 3}, 0},
       {"transpose", {{0, 3}}, [](const In& in) { return transpose(in[0], 0, 1); }, {3, 0}, 0},
+      {"permute",
+       {{2, 0, 3}},
+       [](const In& in) {
+         return permute(in[0], {2, 0, 1});
+       },
+       {3, 2, 0},
+       0},
+      {"slice", {{3, 0}}, [](const In& in) { return slice(in[0], 0, 0, 3, 2); }, {2, 0}, 0},
+      {"slice to nothing", {{3, 4}}, [](const In& in) { return slice(in[0], 1, 2, 2); }, {3, 0}, 0},
+      {"leading slice to nothing", {{3}}, [](const In& in) { return slice(in[0], 0, 3); }, {0}, 0},
+      {"concat", {{0, 3}, {0, 3}}, [](const In& in) { return concat(in, 0); }, {0, 3}, 0},
+      {"stack", {{0, 3}, {0, 3}}, [](const In& in) { return stack(in, 1); }, {0, 2, 3}, 0},
+      {"pad of nothing",
+       {{0, 3}},
+       [](const In& in) {
+         return pad(in[0], {1, 1});
+       },
+       {0, 5},
+       0},
+      {"pad to nothing",
+       {{2, 3}},
+       [](const In& in) {
+         return pad(in[0], {-2, -1});
+       },
+       {2, 0},
+       0},
+      {"gather",
+       {{2, 3}},
+       [](const In& in) {
+         return gather(in[0], 1, Tensor::zeros({2, 0}, int64, in[0].device()));
+       },
+       {2, 0},
+       0},
+      {"where",
+       {{0, 3}, {3}},
+       [](const In& in) { return where(Tensor::zeros({3}, uint8, in[0].device()), in[0], in[1]); },
+       {0, 3},
+       0},
       {"product without depth", {{2, 0}, {0, 3}}, product, {2, 3}, 0},
       {"product of no rows", {{0, 4}, {4, 3}}, product, {0, 3}, 0},
       {"product of no columns", {{2, 4}, {4, 0}}, product, {2, 0}, 0},

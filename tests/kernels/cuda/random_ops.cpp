@@ -288,16 +288,20 @@ RandomOp draw_loss(Draw& draw) {
 RandomOp draw_binary(Draw& draw) {
   const Shape shape = draw.shape();
   const Shape other = broadcast_from(draw, shape);
-  const int kind = static_cast<int>(draw.between(0, 3));
+  const int kind = static_cast<int>(draw.between(0, 4));
   RandomOp op;
   op.inputs = {draw.values(shape), kind == 3 ? draw.positive(other) : draw.values(other)};
   const bool exchanged = kind < 3 && draw.one_in(2);
-  constexpr const char* names[] = {"add", "sub", "mul", "div"};
+  constexpr const char* names[] = {"add", "sub", "mul", "div", "where one is less"};
   op.text = fmt::format("{}{}", names[kind], exchanged ? ", exchanged" : "");
   op.run = [kind, exchanged](In in, Constants) {
     const Operand& a = in[exchanged ? 1 : 0];
     const Operand& b = in[exchanged ? 0 : 1];
-    return kind == 0 ? add(a, b) : kind == 1 ? sub(a, b) : kind == 2 ? mul(a, b) : div(a, b);
+    return kind == 0   ? add(a, b)
+           : kind == 1 ? sub(a, b)
+           : kind == 2 ? mul(a, b)
+           : kind == 3 ? div(a, b)
+                       : where(a < b, a, b);
   };
   return op;
 }
@@ -326,7 +330,57 @@ RandomOp draw_movement(Draw& draw) {
   op.inputs = {draw.values(shape)};
   const int first = draw.dim(shape.rank());
   const int second = draw.dim(shape.rank());
-  switch (draw.between(0, 3)) {
+  switch (draw.between(0, 9)) {
+    case 4: {
+      const int64_t start = draw.between(-9, 9);
+      const int64_t end = draw.between(-9, 20);
+      const int64_t step = draw.one_in(2) ? 1 : draw.between(2, 4);
+      op.text = fmt::format("slice, dim {}, {} to {} by {}", first, start, end, step);
+      op.run = [=](In in, Constants) { return slice(in[0], first, start, end, step); };
+      break;
+    }
+    case 5: {
+      Shape other = shape;
+      other[first] = draw.size();
+      op.inputs.push_back(draw.values(other));
+      op.text = fmt::format("concat, dim {}", first);
+      op.run = [=](In in, Constants) { return concat({in[0], in[1], in[0]}, first); };
+      break;
+    }
+    case 6: {
+      op.inputs.push_back(draw.values(shape));
+      op.text = fmt::format("stack, dim {}", first);
+      op.run = [=](In in, Constants) { return stack({in[0], in[1]}, first); };
+      break;
+    }
+    case 7: {
+      std::vector<int> dims(static_cast<size_t>(shape.rank()));
+      std::iota(dims.begin(), dims.end(), 0);
+      for (size_t i = dims.size(); i > 1; --i) {
+        std::swap(dims[i - 1], dims[draw.seed() % i]);
+      }
+      op.text = fmt::format("permute, ({})", fmt::join(dims, ", "));
+      op.run = [=](In in, Constants) { return permute(in[0], dims); };
+      break;
+    }
+    case 8: {
+      std::vector<int64_t> padding(2 * static_cast<size_t>(draw.between(0, shape.rank())));
+      for (int64_t& elements : padding) {
+        elements = draw.one_in(3) ? 4 * draw.between(0, 2) : draw.between(-2, 4);
+      }
+      op.text = fmt::format("pad, ({})", fmt::join(padding, ", "));
+      op.run = [=](In in, Constants) { return pad(in[0], padding, 0.5); };
+      break;
+    }
+    case 9: {
+      Shape of_index = shape;
+      of_index[first] = draw.size();
+      const int64_t length = std::max<int64_t>(shape[first], 1);
+      op.constants = {draw.whole_numbers(of_index, length)};
+      op.text = fmt::format("gather, dim {}", first);
+      op.run = [=](In in, Constants constants) { return gather(in[0], first, constants[0]); };
+      break;
+    }
     case 0:
       op.text = fmt::format("transpose, {} and {}", first, second);
       op.run = [=](In in, Constants) { return transpose(in[0], first, second); };
@@ -416,9 +470,10 @@ RandomOp draw_image_batch(Draw& draw) {
 RandomOp random_op(uint64_t seed) {
   // Ops with many options come more often.
   constexpr RandomOp (*draws[])(Draw&) = {
-      draw_conv2d, draw_conv2d, draw_conv2d, draw_matmul,    draw_matmul,      draw_linear,
-      draw_pool,   draw_pool,   draw_loss,   draw_reduction, draw_reduction,   draw_rows,
-      draw_binary, draw_binary, draw_unary,  draw_movement,  draw_weight_norm, draw_image_batch};
+      draw_conv2d,    draw_conv2d,   draw_conv2d,   draw_matmul,      draw_matmul,
+      draw_linear,    draw_pool,     draw_pool,     draw_loss,        draw_reduction,
+      draw_reduction, draw_rows,     draw_binary,   draw_binary,      draw_unary,
+      draw_movement,  draw_movement, draw_movement, draw_weight_norm, draw_image_batch};
   Draw draw(seed);
   RandomOp op = draws[draw.between(0, std::size(draws) - 1)](draw);
   op.text += fmt::format(", {}", to_string(draw.dtype()));
