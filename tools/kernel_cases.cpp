@@ -197,6 +197,58 @@ PreparedKernels prepare_relayout(const Shape& shape, DType dtype) {
       2 * bytes_of(shape, dtype));
 }
 
+// uint8 beside two tensors.
+PreparedKernels prepare_where(const Shape& shape, DType dtype) {
+  const auto op = [condition = on_cuda(shape, uint8)](const std::vector<Tensor>& in) {
+    return where(condition, in[0], in[1]);
+  };
+  // a, b, y; dy, da; dy, db. The condition of each.
+  const int64_t wide = 7 * bytes_of(shape, dtype);
+  return {forward_and_backward({on_cuda(shape, dtype), on_cuda(shape, dtype)},
+                               on_cuda(shape, dtype), op),
+          wide + 3 * bytes_of(shape, uint8), wide, seed_copy, 2 * bytes_of(shape, dtype)};
+}
+
+PreparedKernels prepare_lt(const Shape& shape, DType dtype) {
+  const int64_t wide = 2 * bytes_of(shape, dtype);
+  return {[a = on_cuda(shape, dtype), b = on_cuda(shape, dtype)] { lt(a, b); },
+          wide + bytes_of(shape, uint8), wide};
+}
+
+// Rows with two packs on either side.
+PreparedKernels prepare_pad(const Shape& shape, DType dtype) {
+  const int64_t side = 2 * 16 / size_of(dtype);
+  Shape padded = shape;
+  padded[shape.rank() - 1] += 2 * side;
+  return all_wide(
+      [x = on_cuda(shape, dtype), side] {
+        pad(x, {side, side});
+      },
+      bytes_of(shape, dtype) + bytes_of(padded, dtype));
+}
+
+// Two tensors along the last dimension.
+PreparedKernels prepare_concat(const Shape& shape, DType dtype) {
+  return all_wide(
+      [a = on_cuda(shape, dtype), b = on_cuda(shape, dtype)] {
+        concat({a, b}, -1);
+      },
+      4 * bytes_of(shape, dtype));
+}
+
+// Each row's elements in the reverse order.
+PreparedKernels prepare_gather(const Shape& shape, DType dtype) {
+  const int64_t row = shape[shape.rank() - 1];
+  std::vector<int64_t> places(static_cast<size_t>(shape.numel()));
+  for (size_t i = 0; i < places.size(); ++i) {
+    places[i] = row - 1 - static_cast<int64_t>(i) % row;
+  }
+  const int64_t bytes = 2 * bytes_of(shape, dtype) + bytes_of(shape, int64);
+  return {
+      [x = on_cuda(shape, dtype), index = tensor(places, shape, cuda)] { gather(x, -1, index); },
+      bytes, bytes};
+}
+
 PreparedKernels prepare_dropout_channels_last(const Shape& shape, DType dtype) {
   const Tensor x = primitives::relayout(on_cuda(shape, dtype), MemoryFormat::ChannelsLast);
   const auto op = [](const std::vector<Tensor>& in) { return dropout(in[0], 0.5); };
@@ -290,6 +342,11 @@ const std::vector<KernelCase>& kernel_cases() {
       {"cast", "to the other floating dtype", {512, 1024}, prepare_cast},
       {"image_batch", "resized to twice the side", {128, 3, 32, 32}, prepare_image_batch},
       {"relayout", "row-major to channels-last", {8, 64, 32, 32}, prepare_relayout},
+      {"where", "forward and backward", {512, 1024}, prepare_where},
+      {"lt", "of two tensors", {512, 1024}, prepare_lt},
+      {"pad", "with two packs before and behind each row", {512, 1024}, prepare_pad},
+      {"concat", "of two along the last dimension", {512, 1024}, prepare_concat},
+      {"gather", "each row in the reverse order", {512, 1024}, prepare_gather},
   };
   return cases;
 }

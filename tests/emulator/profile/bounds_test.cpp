@@ -139,6 +139,14 @@ TEST(ProfileBounds, MovingData) {
       {{"image_batch", {128, 3, 32, 32}}, {"image_batch", {512, 1, 32, 32}, {.moved = 1.08}}});
 }
 
+TEST(ProfileBounds, MovingParts) {
+  expect_bounds(
+      {{"where", {512, 1024}}, {"lt", {512, 1024}}, {"pad", {512, 1024}}, {"concat", {512, 1024}}});
+  expect_bounds({{"where", {512, 512}}, {"pad", {512, 512}}}, float64);
+  // Element by element: whoever reads an index reads one element.
+  expect_bounds({{"gather", {512, 1024}, {.by_16 = 0}}});
+}
+
 // ---- kernels that are slow on purpose, and their good twins -----------------------------------
 
 tools::KernelRun run_of(const simt::profile::KernelProfile& kernel, int64_t counted_bytes) {
