@@ -32,6 +32,9 @@ elseif(WARPTAPE_GPU STREQUAL "cuda")
 else()
   target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_HAS_GPU=0)
 endif()
+# What functions need that are called from folders of other projects.
+set_property(GLOBAL PROPERTY WARPTAPE_PACKAGE_GPU ${WARPTAPE_GPU})
+set_property(GLOBAL PROPERTY WARPTAPE_PACKAGE_KERNEL_OPTIONS "${WARPTAPE_SIMT_KERNEL_OPTIONS}")
 include(warptape_gpu_libraries)
 
 # warptape_add_engine(NAME DEFINITIONS...) makes a library of the SIMT engine. ThreadSanitizer watches
@@ -57,22 +60,18 @@ function(warptape_add_engine name)
   endif()
 endfunction()
 
-# warptape_gpu_sources(FILES...) prepares .cu files of the calling directory: under simt they are
-# compiled as C++ against the engine. For the memory profile, ptxas reports on them too, but on those
-# made by warptape_add_pointwise_ops only where `warptape kernel` has the op.
-function(warptape_gpu_sources)
-  if(WARPTAPE_GPU STREQUAL "simt")
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX SKIP_PRECOMPILE_HEADERS ON
-                                COMPILE_OPTIONS "${WARPTAPE_SIMT_KERNEL_OPTIONS}")
+# For the memory profile, ptxas reports on these .cu files, but on those made by
+# warptape_add_pointwise_ops only where `warptape kernel` has the op.
+function(warptape_profiled_sources)
+  if(NOT WARPTAPE_SIMT_PROFILE)
+    return()
   endif()
-  if(WARPTAPE_SIMT_PROFILE)
-    file(READ ${PROJECT_SOURCE_DIR}/tools/kernel_cases.cpp cases)
-    foreach(file ${ARGN})
-      get_filename_component(name ${file} NAME_WE)
-      string(FIND "${cases}" "(\"${name}\"" case)
-      if(NOT file MATCHES "/generated/" OR case GREATER -1)
-        warptape_ptxas_report(${name} ${file})
-      endif()
-    endforeach()
-  endif()
+  file(READ ${PROJECT_SOURCE_DIR}/tools/kernel_cases.cpp cases)
+  foreach(file ${ARGN})
+    get_filename_component(name ${file} NAME_WE)
+    string(FIND "${cases}" "(\"${name}\"" case)
+    if(NOT file MATCHES "/generated/" OR case GREATER -1)
+      warptape_ptxas_report(${name} ${file})
+    endif()
+  endforeach()
 endfunction()

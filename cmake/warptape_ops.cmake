@@ -1,19 +1,39 @@
-# warptape_add_op(NAME [USES OPS...]) registers the op in folder NAME: its sources, its header in the
-# umbrella header kernels/ops.h, and its case table (NAME_cases.cpp with the function NAME_cases). Its
-# cases run on "cuda" too if it has a .cu or _cuda.cpp file, or if it has no kernels of its own (no
-# _cpu.cpp) and all the ops that it uses run there.
-# warptape_add_pointwise_ops() registers the ops of kernels/pointwise/table.h, and makes a .cu file for
-# each, which nvcc compiles beside others; all else of them is in kernels/pointwise.
-# warptape_finish_ops(TARGET) makes the libraries from what was registered.
+# Ops, in this tree and in projects that use it.
+#
+# warptape_add_op(FOLDER [USES OPS...]) takes in the op whose folder this is, by its last name: its
+# sources, its header, and its case table (NAME_cases.cpp with the function NAME_cases). Its cases run on
+# "cuda" too if it has a .cu or _cuda.cpp file, or if it has no kernels of its own (no _cpu.cpp) and all
+# the ops that it uses run there.
+# warptape_finish_ops(LIBRARY) makes a static library of the ops taken in since the last call, in the
+# same CMakeLists.txt.
+# warptape_add_cases(PROGRAM LIBRARY) makes the program that runs their case tables.
 
-set_property(GLOBAL PROPERTY WARPTAPE_OPS "")
+define_property(GLOBAL PROPERTY WARPTAPE_NEW_OPS BRIEF_DOCS "Ops that no library has" FULL_DOCS "Ops that no library has")
+
+# warptape_gpu_sources(FILES...) prepares .cu files of the calling directory: under simt they are
+# compiled as C++ against the engine.
+function(warptape_gpu_sources)
+  get_property(gpu GLOBAL PROPERTY WARPTAPE_PACKAGE_GPU)
+  get_property(options GLOBAL PROPERTY WARPTAPE_PACKAGE_KERNEL_OPTIONS)
+  if(gpu STREQUAL "simt")
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX SKIP_PRECOMPILE_HEADERS ON
+                                COMPILE_OPTIONS "${options}")
+  endif()
+  if(COMMAND warptape_profiled_sources)
+    warptape_profiled_sources(${ARGN})
+  endif()
+endfunction()
 
 function(warptape_add_op name)
   cmake_parse_arguments(OP "" "" "USES" ${ARGN})
   get_filename_component(folder ${name} ABSOLUTE)
-  get_filename_component(op ${name} NAME)
+  get_filename_component(op ${folder} NAME)
   if(NOT EXISTS ${folder}/${op}.h OR NOT EXISTS ${folder}/${op}_cases.cpp)
     message(FATAL_ERROR "warptape_add_op(${name}): ${folder} must hold ${op}.h and ${op}_cases.cpp")
+  endif()
+  get_property(known GLOBAL PROPERTY WARPTAPE_OP_${op}_CASES)
+  if(known)
+    message(FATAL_ERROR "warptape_add_op(${name}): there is an op ${op}, whose cases are ${known}")
   endif()
   file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cpp)
   list(REMOVE_ITEM sources ${folder}/${op}_cases.cpp)
@@ -25,68 +45,41 @@ function(warptape_add_op name)
   else()
     set(runs_on_cuda ${OP_USES})  # if these do
   endif()
-  set_property(GLOBAL PROPERTY WARPTAPE_OP_${op}_CUDA "${runs_on_cuda}")
-  if(NOT WARPTAPE_GPU STREQUAL "off")
+  get_property(gpu GLOBAL PROPERTY WARPTAPE_PACKAGE_GPU)
+  if(gpu STREQUAL "off")
+    list(FILTER sources EXCLUDE REGEX "_cuda\\.cpp$")
+  else()
     warptape_gpu_sources(${gpu_sources})
     list(APPEND sources ${gpu_sources})
-  else()
-    list(FILTER sources EXCLUDE REGEX "_cuda\\.cpp$")
   endif()
-  if(NOT WARPTAPE_WITH_ONEDNN)
-    list(FILTER sources EXCLUDE REGEX "_onednn\\.cpp$")
-  endif()
-  warptape_gpu_library_sources(sources)
-  set_property(GLOBAL APPEND PROPERTY WARPTAPE_OPS ${op})
-  set_property(GLOBAL APPEND PROPERTY WARPTAPE_OP_SOURCES ${sources})
-  set_property(GLOBAL APPEND PROPERTY WARPTAPE_OP_CASES ${folder}/${op}_cases.cpp)
-  set_property(GLOBAL APPEND PROPERTY WARPTAPE_OP_INCLUDES "kernels/${op}/${op}.h")
+  set_property(GLOBAL APPEND PROPERTY WARPTAPE_NEW_OPS ${op})
+  set_property(GLOBAL PROPERTY WARPTAPE_OP_${op}_CUDA "${runs_on_cuda}")
+  set_property(GLOBAL PROPERTY WARPTAPE_OP_${op}_SOURCES ${sources})
+  set_property(GLOBAL PROPERTY WARPTAPE_OP_${op}_CASES ${folder}/${op}_cases.cpp)
 endfunction()
 
-function(warptape_add_pointwise_ops)
-  set(folder ${CMAKE_CURRENT_SOURCE_DIR}/pointwise)
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${folder}/table.h)
-  file(READ ${folder}/table.h table)
-  string(FIND "${table}" "#define WARPTAPE_BINARY_OPS" middle)
-  string(SUBSTRING "${table}" 0 ${middle} unary)
-  string(FIND "${table}" "#define WARPTAPE_COMPARISONS" end)
-  string(SUBSTRING "${table}" ${end} -1 compare)
-  math(EXPR length "${end} - ${middle}")
-  string(SUBSTRING "${table}" ${middle} ${length} binary)
-  set(generated ${PROJECT_BINARY_DIR}/generated/kernels/pointwise)
-  foreach(kind Unary Binary Compare)
-    string(TOLOWER ${kind} family)
-    set(dtypes WARPTAPE_FLOATING_DTYPES)
-    if(kind STREQUAL "Compare")
-      set(dtypes WARPTAPE_DTYPES)
-    endif()
-    string(REGEX MATCHALL "\n  X\\([a-z_0-9]+, [A-Za-z0-9]+" lines "${${family}}")
-    if(NOT lines)
-      message(FATAL_ERROR "${folder}/table.h: no ops of family ${family}")
-    endif()
-    foreach(line ${lines})
-      string(REGEX REPLACE ".*X\\(([a-z_0-9]+), ([A-Za-z0-9]+)" "\\1;\\2" names "${line}")
-      list(GET names 0 op)
-      list(GET names 1 functor)
-      set_property(GLOBAL APPEND PROPERTY WARPTAPE_OPS ${op})
-      set_property(GLOBAL PROPERTY WARPTAPE_OP_${op}_CUDA TRUE)
-      if(NOT WARPTAPE_GPU STREQUAL "off")
-        file(CONFIGURE OUTPUT ${generated}/${op}.cu @ONLY CONTENT
-"// Generated by warptape_add_pointwise_ops.
-#include \"core/element_types.h\"
-#include \"kernels/pointwise/functors.h\"
-#include \"kernels/pointwise/${family}.cuh\"
-
-#define WARPTAPE_INSTANTIATE(dtype, T, name) \\
-  template struct warptape::${kind}Cuda<warptape::pointwise::${functor}, T>;
-${dtypes}(WARPTAPE_INSTANTIATE)
-")
-        warptape_gpu_sources(${generated}/${op}.cu)
-        set_property(GLOBAL APPEND PROPERTY WARPTAPE_OP_SOURCES ${generated}/${op}.cu)
-      endif()
-    endforeach()
+function(warptape_finish_ops library)
+  get_property(ops GLOBAL PROPERTY WARPTAPE_NEW_OPS)
+  if(NOT ops)
+    message(FATAL_ERROR "warptape_finish_ops(${library}): there is no op, wanted warptape_add_op before it")
+  endif()
+  set_property(GLOBAL PROPERTY WARPTAPE_NEW_OPS "")
+  set(all "")
+  foreach(op ${ops})
+    get_property(sources GLOBAL PROPERTY WARPTAPE_OP_${op}_SOURCES)
+    list(APPEND all ${sources})
   endforeach()
-  set_property(GLOBAL APPEND PROPERTY WARPTAPE_OP_CASES ${folder}/pointwise_cases.cpp)
-  set_property(GLOBAL APPEND PROPERTY WARPTAPE_OP_INCLUDES "kernels/pointwise/pointwise.h")
+  add_library(${library} STATIC ${all})
+  set_target_properties(${library} PROPERTIES WARPTAPE_OPS "${ops}")
+  target_include_directories(${library} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+  target_link_libraries(${library} PUBLIC warptape::kernels)
+  warptape_op_flags(${library})
+endfunction()
+
+# How the arithmetic of ops is compiled: without contraction the same source gives the same bits
+# whichever instructions the compiler may use.
+function(warptape_op_flags target)
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
 endfunction()
 
 # Sets ${result} to true or false, in the words of C++.
@@ -106,20 +99,12 @@ function(warptape_op_runs_on_cuda op result)
   set(${result} ${${result}} PARENT_SCOPE)
 endfunction()
 
-function(warptape_finish_ops target)
-  get_property(ops GLOBAL PROPERTY WARPTAPE_OPS)
-  get_property(sources GLOBAL PROPERTY WARPTAPE_OP_SOURCES)
-  get_property(cases GLOBAL PROPERTY WARPTAPE_OP_CASES)
-  get_property(includes GLOBAL PROPERTY WARPTAPE_OP_INCLUDES)
-
-  set(umbrella "#pragma once\n// Every op. Generated by warptape_finish_ops.\n\n")
-  foreach(include ${includes})
-    string(APPEND umbrella "#include \"${include}\"\n")
-  endforeach()
-  set(table "// Generated by warptape_finish_ops.\n#include \"kernels/cases/case_tables.h\"\n\n")
+# Writes FILE: the function case_tables() (kernels/cases/case_tables.h) of these ops.
+function(warptape_write_case_tables file)
+  set(table "// Generated by warptape_write_case_tables.\n#include \"kernels/cases/case_tables.h\"\n\n")
   string(APPEND table "namespace warptape {\n\n")
   set(calls "")
-  foreach(op ${ops})
+  foreach(op ${ARGN})
     string(APPEND table "void ${op}_cases(CaseTable& table);\n")
     warptape_op_runs_on_cuda(${op} has_cuda)
     string(APPEND calls "  tables.push_back({.op = \"${op}\", .has_cuda = ${has_cuda}});\n"
@@ -127,14 +112,25 @@ function(warptape_finish_ops target)
   endforeach()
   string(APPEND table "\nstd::vector<CaseTable> case_tables() {\n"
          "  std::vector<CaseTable> tables;\n${calls}  return tables;\n}\n\n}  // namespace warptape\n")
-  set(generated ${PROJECT_BINARY_DIR}/generated/kernels)
-  file(CONFIGURE OUTPUT ${generated}/ops.h CONTENT "${umbrella}" @ONLY)
-  file(CONFIGURE OUTPUT ${generated}/case_tables.cpp CONTENT "${table}" @ONLY)
+  file(CONFIGURE OUTPUT ${file} CONTENT "${table}" @ONLY)
+endfunction()
 
-  add_library(${target} STATIC ${sources} ${ARGN})
-  add_library(${target}_cases STATIC EXCLUDE_FROM_ALL ${cases} ${generated}/case_tables.cpp)
-  target_link_libraries(${target}_cases PUBLIC ${target})
-  warptape_own_target(${target} ${target}_cases)
-  warptape_precompile(${target})
-  warptape_precompile(${target}_cases)
+function(warptape_add_cases program library)
+  if(NOT TARGET warptape::testing)
+    message(FATAL_ERROR "warptape_add_cases(${program} ${library}): there is no case runner; wanted "
+                        "find_package(warptape COMPONENTS testing), or WARPTAPE_TESTING=ON where Warptape is built")
+  endif()
+  get_target_property(ops ${library} WARPTAPE_OPS)
+  if(NOT ops)
+    message(FATAL_ERROR "warptape_add_cases(${program} ${library}): ${library} is not of warptape_finish_ops")
+  endif()
+  set(cases "")
+  foreach(op ${ops})
+    get_property(file GLOBAL PROPERTY WARPTAPE_OP_${op}_CASES)
+    list(APPEND cases ${file})
+  endforeach()
+  set(tables ${CMAKE_CURRENT_BINARY_DIR}/${program}_tables.cpp)
+  warptape_write_case_tables(${tables} ${ops})
+  add_executable(${program} ${cases} ${tables})
+  target_link_libraries(${program} PRIVATE ${library} warptape::testing warptape::kernels)
 endfunction()

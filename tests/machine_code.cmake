@@ -11,10 +11,12 @@ set_tests_properties(machine_code_check PROPERTIES SKIP_RETURN_CODE 77)
 file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/*.cu ${PROJECT_SOURCE_DIR}/kernels/*/*.cu)
 if(kernels)
   # Objects, not libraries: they are read side by side.
-  add_test(NAME machine_code
-           COMMAND ${check_machine_code}
-                   "$<FILTER:$<TARGET_OBJECTS:warptape_kernels>,INCLUDE,\\.cu\\.o$>"
-                   "$<FILTER:$<TARGET_OBJECTS:warptape_core>,INCLUDE,\\.cu\\.o$>"
+  set(objects "$<FILTER:$<TARGET_OBJECTS:warptape_core>,INCLUDE,\\.cu\\.o$>")
+  get_property(units GLOBAL PROPERTY WARPTAPE_KERNEL_UNITS)
+  foreach(unit ${units})
+    list(APPEND objects "$<FILTER:$<TARGET_OBJECTS:warptape_kernels_${unit}>,INCLUDE,\\.cu\\.o$>")
+  endforeach()
+  add_test(NAME machine_code COMMAND ${check_machine_code} "${objects}"
            COMMAND_EXPAND_LISTS)
   set_tests_properties(machine_code PROPERTIES SKIP_RETURN_CODE 77)
 endif()

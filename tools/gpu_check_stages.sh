@@ -186,9 +186,10 @@ find_program() {
 # that launch no kernel of ours (memory, streams, cuBLASLt, cuDNN).
 kernel_tests='op_*.*_cuda:*Cuda.*:MatrixCore.*:Depthwise.*:WeightNormLadder.*:GpuPrimitives.*:GpuLaunches.*'
 
-# sanitize TOOL TESTS SHARDS OPTION... - these tests, on our kernels alone, in several processes.
+# sanitize TOOL TESTS SHARDS OPTION... - these tests, on our kernels alone, in several processes of each
+# program.
 sanitize() {
-  local tool="$1" filter="$2" shards="$3" sanitizer probe reason passed shard pid pids=() status=0
+  local tool="$1" filter="$2" shards="$3" sanitizer probe reason passed program shard pid pids=() status=0
   shift 3
   sanitizer="$(find_program compute-sanitizer || true)"
   if [[ -z $sanitizer ]]; then
@@ -206,28 +207,30 @@ sanitize() {
   fi
   # Few samples: it watches how kernels run, not what they compute.
   export WARPTAPE_GPU_LIBRARIES=off WARPTAPE_GRADIENT_SAMPLES=2 OMP_NUM_THREADS=1
-  for ((shard = 0; shard < shards; ++shard)); do
-    (GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$shard "$sanitizer" --tool "$tool" --error-exitcode 9 "$@" \
-      "$build/tests/warptape_tests" "--gtest_filter=$filter" 2>&1 | tee "$build/$tool.$shard.log") &
-    pids+=($!)
+  for program in warptape_cases warptape_tests; do
+    for ((shard = 0; shard < shards; ++shard)); do
+      (GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$shard "$sanitizer" --tool "$tool" --error-exitcode 9 "$@" \
+        "$build/tests/$program" "--gtest_filter=$filter" 2>&1 | tee "$build/$tool.$program.$shard.log") &
+      pids+=($!)
+    done
   done
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
-  passed="$(cat "$build/$tool".?.log | grep -c '^\[       OK \]' || true)"
+  passed="$(cat "$build/$tool".*.log | grep -c '^\[       OK \]' || true)"
   echo "detail: $passed tests passed;" \
-    "$(cat "$build/$tool".?.log | sed -n 's/.*\(SUMMARY: .*\)/\1/p' | sort | uniq -c | tr -s ' ' | paste -s -d ',')"
+    "$(cat "$build/$tool".*.log | sed -n 's/.*\(SUMMARY: .*\)/\1/p' | sort | uniq -c | tr -s ' ' | paste -s -d ',')"
   [[ $passed -gt 0 ]] || status=1
   return $status
 }
 
 memcheck() {
-  sanitize memcheck "$kernel_tests" 3 --report-api-errors no
+  sanitize memcheck "$kernel_tests" 2 --report-api-errors no
 }
 
 # Left out: ops whose threads share nothing.
 racecheck() {
   local op pointwise=()
   for op in add sub mul div exp log relu dropout reshape flatten; do pointwise+=("op_$op.*"); done
-  sanitize racecheck "$kernel_tests-$(IFS=: && echo "${pointwise[*]}")" 5
+  sanitize racecheck "$kernel_tests-$(IFS=: && echo "${pointwise[*]}")" 3
 }
 
 # Models train on the GPU to what they train to on the CPU: 30 short runs.

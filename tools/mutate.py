@@ -42,15 +42,16 @@ class Result:
 
 
 class Tests:
-    """The programs of a build: the one with nearly all tests, and the other entries of ctest."""
+    """The programs of a build: those with nearly all tests, and the other entries of ctest."""
 
-    PROGRAMS = {"simt": "tests/warptape_tests",
-                "simt-profile": "tests/emulator/profile/warptape_profile_tests"}
+    PROGRAMS = {"simt": ["tests/warptape_tests", "tests/warptape_cases"],
+                "simt-profile": ["tests/emulator/profile/warptape_profile_tests"]}
 
     def __init__(self, build):
         self.build = build
-        self.program = build / self.PROGRAMS[build.name]
+        self.programs = [build / program for program in self.PROGRAMS[build.name]]
         self.seconds = {}  # per test, as it is
+        self.of_program = {}  # its tests
         self.others = self._other_entries()
 
     def _other_entries(self):
@@ -64,19 +65,21 @@ class Tests:
                 if entry["name"] == "ENVIRONMENT":
                     environment = dict(pair.split("=", 1) for pair in entry["value"])
             ours = command[0].startswith(str(self.build)) and "engine_tests" not in command[0]
-            if ours and (environment or command[0] != str(self.program)):
+            if ours and (environment or command[0] not in map(str, self.programs)):
                 entries.append((test["name"], command, environment))
         return entries
 
     def measure(self, folder):
         """Runs every test without a mistake; they must pass."""
-        log = folder / f"as_it_is.{self.build.name}.log"
-        code, text, _ = run([self.program], {}, log, 3000)
-        passed = re.findall(r"\[       OK \] (\S+?)(?:, where .*)? \((\d+) ms\)", text)
-        for name, milliseconds in passed:
-            self.seconds[name] = int(milliseconds) / 1000
-        if code != 0 or not self.seconds:
-            raise SystemExit(f"the tests fail without any mistake: {log}")
+        for program in self.programs:
+            log = folder / f"as_it_is.{self.build.name}.{program.name}.log"
+            code, text, _ = run([program], {}, log, 3000)
+            passed = re.findall(r"\[       OK \] (\S+?)(?:, where .*)? \((\d+) ms\)", text)
+            if code != 0 or not passed:
+                raise SystemExit(f"the tests fail without any mistake: {log}")
+            self.of_program[program] = [name for name, _ in passed]
+            for name, milliseconds in passed:
+                self.seconds[name] = int(milliseconds) / 1000
         for name, command, environment in self.others:
             code, _, seconds = run(command, environment, folder / f"{name}.log", 600)
             if code != 0:
@@ -145,15 +148,19 @@ def judge(mistake, tests, folder):
     if not suites:
         raise SystemExit(f"{mistake.where}: [{mistake.id}]: no test matches {mistake.tests}")
     rest = [name for name in tests.select("*") if name not in set(suites)]
-    for stage, names, patterns in (("suites", suites, mistake.tests),
-                                   ("all tests", rest, f"*-{mistake.tests}")):
-        code, text, _ = run([tests.program, "--gtest_fail_fast", f"--gtest_filter={patterns}"],
-                            environment, log, tests.limit(names))
-        if code is None:
-            begun = re.findall(r"^\[ RUN      \] (\S+)", text, re.MULTILINE)
-            return result("noticed", begun[-1] if begun else "?", "never ends", stage)
-        if code != 0:
-            return result("noticed", *first_failure(text), stage)
+    for stage, names, patterns in (("suites", set(suites), mistake.tests),
+                                   ("all tests", set(rest), f"*-{mistake.tests}")):
+        for program in tests.programs:
+            own = [name for name in tests.of_program[program] if name in names]
+            if not own:
+                continue
+            code, text, _ = run([program, "--gtest_fail_fast", f"--gtest_filter={patterns}"],
+                                environment, log, tests.limit(own))
+            if code is None:
+                begun = re.findall(r"^\[ RUN      \] (\S+)", text, re.MULTILINE)
+                return result("noticed", begun[-1] if begun else "?", "never ends", stage)
+            if code != 0:
+                return result("noticed", *first_failure(text), stage)
     for name, command, entry_environment in tests.others:
         code, _, _ = run(command, {**environment, **entry_environment}, log, tests.limit([name]))
         if code != 0:

@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
   cat <<'END'
-usage: tools/mutate_barriers.sh [--program FILE] [--filter TESTS] [--jobs N] [FILE...]
+usage: tools/mutate_barriers.sh [--program FILE...] [--filter TESTS] [--jobs N] [FILE...]
 
 Finds the barriers (__syncthreads and its kind, __syncwarp, cp_async_wait) in FILE..., by default all
 .cu and .cuh files of kernels/, core/ and examples/. Runs every test once to see which barriers it
@@ -13,7 +13,8 @@ recompiled. Prints "caught" or "NOT CAUGHT" for each and "N of N barriers"; fail
 barrier that no test executes is not caught. One whose deletion changes nothing is redundant, or lacks a
 test.
 
-  --program FILE   the tests, built with preset simt-tsan (default: build/simt-tsan/tests/warptape_tests)
+  --program FILE   tests built with preset simt-tsan; may be given more than once (default:
+                   build/simt-tsan/tests/warptape_tests and warptape_cases)
   --filter TESTS   the tests to use, in GoogleTest's notation (default: enough of the
                    kernels' tests for every barrier)
   --jobs N         programs at a time (default: the number of cores)
@@ -21,7 +22,7 @@ END
 }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-program=build/simt-tsan/tests/warptape_tests
+programs=()
 # Few tests that are enough for all sites: every one of them runs once more per site that it executes.
 filter='op_weight_norm.*_cuda:op_sum.*_cuda:op_argmax.*_cuda:op_transpose.*_cuda:op_image_batch.*_cuda'
 filter+=':GpuPrimitives.*:OptimizerCuda.*:WeightNormLadder.*:RowsCuda.*:CrossEntropyCuda.*:MatrixCore.Groups:Depthwise.*'
@@ -31,7 +32,7 @@ files=()
 while [[ $# -gt 0 ]]; do
   case $1 in
     --help) usage; exit ;;
-    --program) program=$2; shift ;;
+    --program) programs+=("$2"); shift ;;
     --filter) filter=$2; shift ;;
     --jobs) jobs=$2; shift ;;
     -*) usage >&2; exit 2 ;;
@@ -39,17 +40,22 @@ while [[ $# -gt 0 ]]; do
   esac
   shift
 done
-if [[ ! -x $program ]]; then
-  echo "$program is missing: cmake --preset simt-tsan && cmake --build --preset simt-tsan" >&2
-  exit 2
+if [[ ${#programs[@]} -eq 0 ]]; then
+  programs=(build/simt-tsan/tests/warptape_tests build/simt-tsan/tests/warptape_cases)
 fi
+for program in "${programs[@]}"; do
+  if [[ ! -x $program ]]; then
+    echo "$program is missing: cmake --preset simt-tsan && cmake --build --preset simt-tsan" >&2
+    exit 2
+  fi
+done
 if [[ ${#files[@]} -eq 0 ]]; then
   mapfile -t files < <(find kernels core examples -name '*.cu' -o -name '*.cuh' | sort)
 fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export program work
+export work
 export TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS:-}"
 
 # Prints "file:line" of every barrier in the files given. Comments do not count.
@@ -58,18 +64,21 @@ find_sites() {
        /(__syncthreads[a-z_]*|__syncwarp|cp_async_wait *<[^>]*>) *\(/ { print FILENAME ":" FNR }' "$@"
 }
 
-# Prints every test that the filter selects, as Suite.Name.
+# Prints every test that the filter selects, as "PROGRAM Suite.Name".
 list_tests() {
-  "$program" --gtest_list_tests --gtest_filter="$filter" |
-    awk '/^[^ ]/ { suite = $1 } /^ / { print suite $1 }'
+  local program
+  for program in "${programs[@]}"; do
+    "$program" --gtest_list_tests --gtest_filter="$filter" |
+      awk -v program="$program" '/^[^ ]/ { suite = $1 } /^ / { print program, suite $1 }'
+  done
 }
 
-# record TEST - runs a test as it is and notes the barriers that it executes
+# record "PROGRAM TEST" - runs a test as it is and notes the barriers that it executes
 record() {
-  local note
+  local note program="${1% *}" test="${1##* }"
   note="$work/record/$(md5sum <<<"$1" | cut -c1-32)"
   if ! WARPTAPE_SIMT_RECORD_BARRIERS="$note" timeout 900 \
-    "$program" --gtest_filter="$1" &>"$note.log"; then
+    "$program" --gtest_filter="$test" &>"$note.log"; then
     cat "$note.log" >&2
     echo "$1 fails as it is" >&2
     return 255
@@ -81,17 +90,19 @@ record() {
 
 # mutate SITE - runs the tests that execute a barrier, without it, until one fails
 mutate() {
-  local tests status=0
+  local tests program status=0
   # Recorded paths are the compiler's; they end in ours.
   tests=$(awk -v site="$1" '{ at = length($1) - length(site) + 1 }
-    at > 0 && substr($1, at) == site && (at == 1 || substr($1, at - 1, 1) == "/") { print $2 }' \
-    "$work/executed" | sort -u | paste -sd:)
+    at > 0 && substr($1, at) == site && (at == 1 || substr($1, at - 1, 1) == "/") { print $2, $3 }' \
+    "$work/executed" | sort -u)
   if [[ -z $tests ]]; then
     echo "NOT CAUGHT  $1  no test executes it"
     return
   fi
-  WARPTAPE_SIMT_DELETE_BARRIER="$1" timeout 900 \
-    "$program" --gtest_filter="$tests" --gtest_fail_fast &>/dev/null || status=$?
+  while read -r program && [[ $status -eq 0 ]]; do
+    WARPTAPE_SIMT_DELETE_BARRIER="$1" timeout 900 "$program" --gtest_fail_fast --gtest_filter="$(
+      awk -v program="$program" '$1 == program { print $2 }' <<<"$tests" | paste -sd:)" &>/dev/null || status=$?
+  done < <(cut -d' ' -f1 <<<"$tests" | sort -u)
   case $status in
     0) echo "NOT CAUGHT  $1  all tests that execute it pass without it" ;;
     66) echo "caught      $1  ThreadSanitizer" ;;
