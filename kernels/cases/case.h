@@ -50,7 +50,6 @@ struct OpCase {
   // order.
   std::function<Tensor(const std::vector<Tensor>&)> reference;
   Tolerance tolerance = Tolerance::Pointwise;
-  double flops = 0;            // per call of run
   bool differentiable = true;  // has a backward
   // How many roundings to bfloat16 a gradient has behind it: of what is saved or is made on the
   // way, and its own. The output has half as many, but one at least.

@@ -59,9 +59,7 @@ void conv2d_cases(CaseTable& table) {
              },
          .reference =
              [options](const std::vector<Tensor>& tensors) { return reference(tensors, options); },
-         .tolerance = Tolerance::Reduction,
-         .flops =
-             2.0 * static_cast<double>(x[0] * x[2] * x[3]) * static_cast<double>(weight.numel())});
+         .tolerance = Tolerance::Reduction});
   };
   constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
   add("one_pixel", {1, 1, 1, 1}, {1, 1, 1, 1}, true);

@@ -77,7 +77,6 @@ void image_batch_cases(CaseTable& table) {
          .inputs = {pixels, labels, indices, {.shape = {1}}},
          .run = [size](const std::vector<Operand>& in) { return run(in, size).images; },
          .reference = [size](const std::vector<Tensor>& in) { return images_reference(in, size); },
-         .flops = 15.0 * static_cast<double>(batch * images[1] * size * size),
          .differentiable = false});
   };
   add("same_size", {5, 3, 8, 8}, 7, 8);

@@ -20,7 +20,6 @@ inline void add_compare_cases(CaseTable& table, const std::string& op, const Bin
                return binary_reference(in[0], in[1], function);
              },
          .tolerance = Tolerance::Exact,
-         .flops = static_cast<double>(a.numel()),
          .differentiable = false});
   };
   constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;

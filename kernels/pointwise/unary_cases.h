@@ -27,7 +27,6 @@ inline void add_unary_cases(CaseTable& table, const std::string& op, Fill fill,
                                  }
                                  return y.tensor();
                                },
-                           .flops = static_cast<double>(shape.numel()),
                            .bfloat16_roundings = roundings});
   };
   add("scalar", {});

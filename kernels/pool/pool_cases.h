@@ -54,8 +54,7 @@ void add_pool_case(CaseTable& table, const char* name, const Shape& shape, const
                                    options.padding, dilation, options.ceil_mode);
                                return pool_reference(in[0], geometry, reduce);
                              },
-                         .tolerance = Tolerance::Reduction,
-                         .flops = static_cast<double>(shape.numel())});
+                         .tolerance = Tolerance::Reduction});
 }
 
 }  // namespace warptape

@@ -35,8 +35,7 @@ inline void add_softmax_cases(CaseTable& table, const std::string& op,
                });
                return y.tensor();
              },
-         .tolerance = Tolerance::Reduction,
-         .flops = 4.0 * static_cast<double>(shape.numel())});
+         .tolerance = Tolerance::Reduction});
   };
   add("row", {1, 5}, 1);
   add("rows", {31, 33}, -1);

@@ -33,8 +33,7 @@ void weight_norm_cases(CaseTable& table) {
                }
                return w.tensor();
              },
-         .tolerance = Tolerance::Pointwise,
-         .flops = 4.0 * static_cast<double>(v.numel())});
+         .tolerance = Tolerance::Pointwise});
   };
   add("linear", {31, 33}, MemoryFormat::RowMajor);
   add("conv1d", {25, 7, 5});
