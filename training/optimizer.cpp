@@ -15,11 +15,7 @@
 namespace warptape {
 namespace {
 
-void check_option(const char* optimizer, const char* option, double value, double low,
-                  double high) {
-  check<ValueError>(value >= low && value < high, "[{}] {}: got {}, wanted {} <= value < {}",
-                    optimizer, option, value, low, high);
-}
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // "conv1.weight of shape (8, 3, 3, 3)"; "a parameter of shape ..." where no module has listed it.
 std::string describe(const ParameterState& parameter) {
@@ -57,20 +53,58 @@ void check_parameters(const char* who, const ParameterStates& parameters) {
 
 }  // namespace
 
-Optimizer::Optimizer(const char* name, ParameterStates parameters, double learning_rate,
-                     std::vector<const char*> buffers)
-    : name_(name), buffers_(std::move(buffers)) {
-  set_learning_rate(learning_rate);
-  check_parameters(name, parameters);
-  std::map<std::string, int> uses;
-  for (const auto& parameter : parameters) {
-    ++uses[parameter->name];
+double OptimizerOptions::operator[](std::string_view name) const {
+  const auto found =
+      std::find_if(begin(), end(), [&](const auto& option) { return option.name == name; });
+  check(found != end(), "[optimizer] there is no option {}", name);
+  return found->value;
+}
+
+Optimizer::Optimizer(const char* name, std::vector<GroupOf> groups) : name_(name) {
+  ParameterStates all;
+  for (const GroupOf& group : groups) {
+    all.insert(all.end(), group.parameters.begin(), group.parameters.end());
   }
-  for (auto& parameter : parameters) {
-    const bool has_own_name = !parameter->name.empty() && uses[parameter->name] == 1;
-    std::string key = has_own_name ? parameter->name : std::to_string(entries_.size());
-    ++parameter->optimizers;
-    entries_.push_back({std::move(parameter), std::move(key), {}, {}});
+  for (const GroupOf& group : groups) {
+    check_rate(group.learning_rate);
+  }
+  check_parameters(name, all);
+  add_entries(std::move(groups));
+}
+
+void Optimizer::add_entries(std::vector<GroupOf> groups) {
+  std::map<std::string, int> uses;
+  for (const GroupOf& group : groups) {
+    for (const auto& parameter : group.parameters) {
+      ++uses[parameter->name];
+    }
+  }
+  for (GroupOf& group : groups) {
+    for (auto& parameter : group.parameters) {
+      const bool has_own_name = !parameter->name.empty() && uses[parameter->name] == 1;
+      std::string key = has_own_name ? parameter->name : std::to_string(entries_.size());
+      ++parameter->optimizers;
+      entries_.push_back({std::move(parameter), groups_.size(), std::move(key), {}, {}});
+    }
+    groups_.push_back({group.learning_rate, std::move(group.options)});
+  }
+}
+
+void Optimizer::check_rate(double learning_rate) const {
+  check<ValueError>(std::isfinite(learning_rate) && learning_rate >= 0,
+                    "[{}] learning rate: got {}, wanted a finite number of 0 or more", name_,
+                    learning_rate);
+}
+
+void Optimizer::check_groups(const std::vector<GroupState>& groups) const {
+  for (const GroupState& group : groups) {
+    check_rate(group.learning_rate);
+    for (const OptimizerOption& option : group.options) {
+      check<ValueError>(option.value >= option.low && option.value < option.high,
+                        "[{}] {}: got {}, wanted {} <= value < {}", name_, option.name,
+                        option.value, option.low, option.high);
+    }
+    check_options(group.options);
   }
 }
 
@@ -101,14 +135,26 @@ void Optimizer::check_all_held() const {
       name_, count, count == 1 ? "" : "s", fmt::join(unheld, ", "));
 }
 
-void Optimizer::set_learning_rate(double learning_rate) {
-  check<ValueError>(std::isfinite(learning_rate) && learning_rate >= 0,
-                    "[{}] learning rate: got {}, wanted a finite number of 0 or more", name_,
-                    learning_rate);
-  if (state_.learning_rate.defined() && learning_rate != learning_rate_) {
-    primitives::fill(state_.learning_rate, learning_rate);
+double Optimizer::learning_rate(size_t group) const {
+  check<ValueError>(group < groups_.size(), "[{}] group: got {}, wanted one of {} groups", name_,
+                    group, groups_.size());
+  return groups_[group].learning_rate;
+}
+
+void Optimizer::set_learning_rate(size_t group, double learning_rate) {
+  const double before = this->learning_rate(group);
+  check_rate(learning_rate);
+  GroupState& own = groups_[group];
+  if (own.rate_on_device.defined() && learning_rate != before) {
+    primitives::fill(own.rate_on_device, learning_rate);
   }
-  learning_rate_ = learning_rate;
+  own.learning_rate = learning_rate;
+}
+
+void Optimizer::set_learning_rate(double learning_rate) {
+  for (size_t group = 0; group < groups_.size(); ++group) {
+    set_learning_rate(group, learning_rate);
+  }
 }
 
 void Optimizer::zero_grad() {
@@ -120,7 +166,9 @@ void Optimizer::zero_grad() {
 
 void Optimizer::prepare_state(Device device) {
   if (!state_.steps.defined()) {
-    state_.learning_rate = Tensor::full({1}, learning_rate_, float64, device);
+    for (GroupState& group : groups_) {
+      group.rate_on_device = Tensor::full({1}, group.learning_rate, float64, device);
+    }
     state_.steps = Tensor::zeros({static_cast<int64_t>(entries_.size())}, int64, device);
     state_.arrivals = Tensor::zeros({1}, int64, device);
   }
@@ -129,82 +177,25 @@ void Optimizer::prepare_state(Device device) {
                      to_string(device), to_string(state_.steps.device()));
 }
 
-StateDict Optimizer::state_dict() {
-  StateDict state;
-  if (!state_.steps.defined()) {
-    return state;
-  }
-  state.emplace_back("steps", state_.steps);
-  for (Entry& entry : entries_) {
-    for (size_t k = 0; k < buffers_.size(); ++k) {
-      if (entry.buffer(k).defined()) {
-        state.emplace_back(entry.key + "." + buffers_[k], entry.buffer(k));
-      }
-    }
-  }
-  return state;
-}
-
-void Optimizer::load_state_dict(const StateDict& state) {
-  std::map<std::string, Tensor> given;
-  for (const auto& [key, tensor] : state) {
-    check<ValueError>(given.emplace(key, tensor).second, "[{}] state: got {} twice", name_,
-                      escaped(key));
-  }
-  const auto take = [&](const std::string& key) {
-    const auto node = given.extract(key);
-    return node.empty() ? Tensor() : node.mapped();
-  };
-  const auto count = static_cast<int64_t>(entries_.size());
-  const Tensor steps = take("steps");
-  std::vector<int64_t> updates(entries_.size(), 0);
-  if (steps.defined()) {
-    check<ValueError>(steps.dtype() == int64 && steps.shape() == Shape{count},
-                      "[{}] state: steps: got {} of shape {}, wanted int64 of shape {}", name_,
-                      to_string(steps.dtype()), steps.shape(), Shape{count});
-    updates = steps.to_vector<int64_t>();
-  }
-  std::vector<std::vector<Tensor>> buffers;  // of each entry
+std::vector<ParameterUpdate> Optimizer::updates_of(size_t group) {
+  const size_t kept = buffers(groups_[group].options).size();
+  std::vector<ParameterUpdate> updates;
   for (size_t i = 0; i < entries_.size(); ++i) {
-    const Tensor& value = entries_[i].parameter->value;
-    check<ValueError>(updates[i] >= 0, "[{}] state: steps: got {} of {}, wanted 0 or more", name_,
-                      updates[i], entries_[i].key);
-    buffers.emplace_back();
-    for (const char* buffer : buffers_) {
-      const std::string key = entries_[i].key + "." + buffer;
-      const Tensor tensor = take(key);
-      check<ValueError>(tensor.defined() || updates[i] == 0,
-                        "[{}] state: {}: got none, wanted one of a parameter that was updated {} "
-                        "times",
-                        name_, escaped(key), updates[i]);
-      if (tensor.defined()) {
-        check<ValueError>(tensor.dtype() == value.dtype() && tensor.shape() == value.shape(),
-                          "[{}] state: {}: got {} of shape {}, wanted {} of shape {}", name_,
-                          escaped(key), to_string(tensor.dtype()), tensor.shape(),
-                          to_string(value.dtype()), value.shape());
-      }
-      buffers.back().push_back(tensor);
+    Entry& entry = entries_[i];
+    ParameterState& parameter = *entry.parameter;
+    if (entry.group != group || parameter.grad_is_empty || !parameter.requires_grad) {
+      continue;
     }
-  }
-  check<ValueError>(given.empty(), "[{}] state: got {}, which this optimizer does not have", name_,
-                    given.empty() ? "" : escaped(given.begin()->first));
-
-  const Device device = entries_[0].parameter->value.device();
-  state_ = StepState();
-  if (steps.defined()) {
-    prepare_state(device);
-    primitives::copy(steps.to(device), state_.steps);
-  }
-  for (size_t i = 0; i < entries_.size(); ++i) {
-    for (size_t k = 0; k < buffers_.size(); ++k) {
-      Tensor& own = entries_[i].buffer(k);
-      own = Tensor();
-      if (buffers[i][k].defined()) {
-        own = Tensor::empty_like(entries_[i].parameter->value);
-        primitives::copy(buffers[i][k].to(device), own);
+    prepare_state(parameter.value.device());
+    for (size_t k = 0; k < kept; ++k) {
+      if (!entry.buffer(k).defined()) {
+        entry.buffer(k) = Tensor::empty_like(parameter.value);
       }
     }
+    updates.push_back(
+        {parameter.value, parameter.grad, entry.first, entry.second, static_cast<int64_t>(i)});
   }
+  return updates;
 }
 
 void Optimizer::step(StepOptions options) {
@@ -213,59 +204,80 @@ void Optimizer::step(StepOptions options) {
     check_all_held();
   }
   fresh_gradients::clear();
-  std::vector<ParameterUpdate> updates;
-  for (size_t i = 0; i < entries_.size(); ++i) {
-    Entry& entry = entries_[i];
-    ParameterState& parameter = *entry.parameter;
-    if (parameter.grad_is_empty || !parameter.requires_grad) {
-      continue;
+  for (size_t group = 0; group < groups_.size(); ++group) {
+    std::vector<ParameterUpdate> updates = updates_of(group);
+    if (!updates.empty()) {
+      state_.learning_rate = groups_[group].rate_on_device;
+      update(state_.steps.device(), updates, groups_[group].options, state_);
     }
-    prepare_state(parameter.value.device());
-    for (size_t k = 0; k < buffers_.size(); ++k) {
-      if (!entry.buffer(k).defined()) {
-        entry.buffer(k) = Tensor::empty_like(parameter.value);
-      }
-    }
-    updates.push_back(
-        {parameter.value, parameter.grad, entry.first, entry.second, static_cast<int64_t>(i)});
-  }
-  if (!updates.empty()) {
-    update(state_.steps.device(), updates, state_);
   }
 }
 
-SGD::SGD(ParameterStates parameters, Options options)
-    : Optimizer(
-          "SGD", std::move(parameters), options.lr,
-          options.momentum != 0 ? std::vector{"momentum_buffer"} : std::vector<const char*>{}),
-      constants_{options.momentum, options.dampening, options.weight_decay, options.nesterov} {
-  check_option("SGD", "momentum", options.momentum, 0, INFINITY);
-  check_option("SGD", "weight_decay", options.weight_decay, 0, INFINITY);
-  check<ValueError>(!options.nesterov || (options.momentum > 0 && options.dampening == 0),
-                    "[SGD] nesterov: got momentum {} and dampening {}, wanted momentum above 0 and "
-                    "no dampening",
-                    options.momentum, options.dampening);
+std::vector<Optimizer::GroupOf> SGD::with_defaults(std::vector<Group> groups,
+                                                   const Options& options) {
+  std::vector<GroupOf> result;
+  for (Group& group : groups) {
+    result.push_back({std::move(group.parameters),
+                      group.lr.value_or(options.lr),
+                      {{"momentum", group.momentum.value_or(options.momentum)},
+                       {"dampening", group.dampening.value_or(options.dampening), -infinity},
+                       {"weight_decay", group.weight_decay.value_or(options.weight_decay)},
+                       {"nesterov", group.nesterov.value_or(options.nesterov) ? 1.0 : 0.0, 0, 2}}});
+  }
+  return result;
 }
 
-void SGD::update(Device device, std::span<ParameterUpdate> updates, StepState& state) {
+void SGD::check_options(const OptimizerOptions& options) const {
+  check<ValueError>(
+      options["nesterov"] == 0 || (options["momentum"] > 0 && options["dampening"] == 0),
+      "[SGD] nesterov: got momentum {} and dampening {}, wanted momentum above 0 and "
+      "no dampening",
+      options["momentum"], options["dampening"]);
+}
+
+std::vector<const char*> SGD::buffers(const OptimizerOptions& options) const {
+  return options["momentum"] != 0 ? std::vector{"momentum_buffer"} : std::vector<const char*>{};
+}
+
+void SGD::update(Device device, std::span<ParameterUpdate> updates, const OptimizerOptions& options,
+                 StepState& state) {
+  const SgdConstants constants{options["momentum"], options["dampening"], options["weight_decay"],
+                               options["nesterov"] != 0};
   on_device(
-      "SGD", device, [&] { sgd_step_cpu(updates, constants_, state); },
-      [&] { sgd_step_cuda(updates, constants_, state); });
+      "SGD", device, [&] { sgd_step_cpu(updates, constants, state); },
+      [&] { sgd_step_cuda(updates, constants, state); });
 }
 
-Adam::Adam(const char* name, ParameterStates parameters, Options options, bool decoupled)
-    : Optimizer(name, std::move(parameters), options.lr, {"exp_avg", "exp_avg_sq"}),
-      constants_{options.beta1, options.beta2, options.eps, options.weight_decay, decoupled} {
-  check_option(name, "beta1", options.beta1, 0, 1);
-  check_option(name, "beta2", options.beta2, 0, 1);
-  check_option(name, "eps", options.eps, 0, INFINITY);
-  check_option(name, "weight_decay", options.weight_decay, 0, INFINITY);
+std::vector<Optimizer::GroupOf> Adam::with_defaults(std::vector<Group> groups,
+                                                    const Options& options) {
+  std::vector<GroupOf> result;
+  for (Group& group : groups) {
+    result.push_back({std::move(group.parameters),
+                      group.lr.value_or(options.lr),
+                      {{"beta1", group.beta1.value_or(options.beta1), 0, 1},
+                       {"beta2", group.beta2.value_or(options.beta2), 0, 1},
+                       {"eps", group.eps.value_or(options.eps)},
+                       {"weight_decay", group.weight_decay.value_or(options.weight_decay)}}});
+  }
+  return result;
 }
 
-void Adam::update(Device device, std::span<ParameterUpdate> updates, StepState& state) {
+Adam::Adam(const char* name, std::vector<Group> groups, Options options, bool decoupled)
+    : Optimizer(name, with_defaults(std::move(groups), options)), decoupled_(decoupled) {
+  check_rule();
+}
+
+std::vector<const char*> Adam::buffers(const OptimizerOptions&) const {
+  return {"exp_avg", "exp_avg_sq"};
+}
+
+void Adam::update(Device device, std::span<ParameterUpdate> updates,
+                  const OptimizerOptions& options, StepState& state) {
+  const AdamConstants constants{options["beta1"], options["beta2"], options["eps"],
+                                options["weight_decay"], decoupled_};
   on_device(
-      "Adam", device, [&] { adam_step_cpu(updates, constants_, state); },
-      [&] { adam_step_cuda(updates, constants_, state); });
+      "Adam", device, [&] { adam_step_cpu(updates, constants, state); },
+      [&] { adam_step_cuda(updates, constants, state); });
 }
 
 namespace {

@@ -3,7 +3,11 @@
 // so that moving a module, or assigning to it, does not disturb them. Parameters whose gradient is
 // empty, or which require none, are skipped.
 
+#include <limits>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/parameter.h"
@@ -19,6 +23,28 @@ struct StepOptions {
   bool allow_unheld = false;
 };
 
+// An option of a group beside its rate, by PyTorch's name; a flag is 0 or 1.
+struct OptimizerOption {
+  const char* name;
+  double value;
+  double low = 0;  // wanted: low <= value < high
+  double high = std::numeric_limits<double>::infinity();
+};
+
+class OptimizerOptions : public std::vector<OptimizerOption> {
+ public:
+  using std::vector<OptimizerOption>::vector;
+  double operator[](std::string_view name) const;  // of an option that is there
+};
+
+// Parameters are in groups, each with options of its own where it gives them, as PyTorch's:
+//
+//   SGD optimizer({{.parameters = parameters(model.body)},
+//                  {.parameters = parameters(model.head), .lr = 0.1, .weight_decay = 0}},
+//                 {.lr = 0.01, .weight_decay = 1e-4});
+//
+// Groups are counted from 0. Parameters that are given alone are one group.
+//
 // Constructors throw ValueError for no parameters, for one that is there twice or is undefined, and
 // where none requires a gradient (some may be frozen); DTypeError for one that holds no floats.
 class Optimizer {
@@ -35,45 +61,74 @@ class Optimizer {
   // (layers/module.h), which also saves its gradient. Parts of a model may have an optimizer each.
   void step(StepOptions options = {});
   void zero_grad();  // marks gradients empty: no memory is written
-  double learning_rate() const { return learning_rate_; }
-  void set_learning_rate(double learning_rate);  // ValueError unless finite and 0 or more
 
-  // What the next step depends on beside parameters, gradients and options:
+  size_t num_groups() const { return groups_.size(); }
+  double learning_rate(size_t group = 0) const;  // ValueError if there is no such group
+  // ValueError unless finite and 0 or more.
+  void set_learning_rate(double learning_rate);  // of all groups
+  void set_learning_rate(size_t group, double learning_rate);
+
+  // What the next step depends on beside parameters and gradients:
   //   steps            int64, one element per parameter: how often each was updated; absent before
   //                    the first step
   //   NAME.BUFFER      what the rule keeps of a parameter that was updated. Its name is its path in
   //                    the module, or its number where it has none or shares it; BUFFER is
   //                    PyTorch's: momentum_buffer (SGD with momentum), exp_avg and exp_avg_sq
   //                    (Adam)
+  //   param_groups.G.OPTION  float64, one element: an option of group G, "lr" the first
+  //   param_groups.G.params  int64: the numbers of its parameters, counted over all groups
   // The tensors are the optimizer's own: clone() what has to stay as it is.
   StateDict state_dict();
-  // Takes such a state, from any device; ValueError that names the key for what is not one of this
-  // optimizer, and nothing is changed then.
+  // Takes such a state, from any device, with its options, as PyTorch does; options stay as they
+  // are where it has none. ValueError that names the key for what is not one of this optimizer, and
+  // nothing is changed then.
   void load_state_dict(const StateDict& state);
 
  protected:
-  // buffers: the names of the tensors like the parameter that the rule keeps (2 at most).
-  Optimizer(const char* name, ParameterStates parameters, double learning_rate,
-            std::vector<const char*> buffers);
-  virtual void update(Device device, std::span<ParameterUpdate> updates, StepState& state) = 0;
+  struct GroupOf {
+    ParameterStates parameters;
+    double learning_rate;
+    OptimizerOptions options;
+  };
+  // A rule's constructor calls check_rule() then.
+  Optimizer(const char* name, std::vector<GroupOf> groups);
+  void check_rule() const { check_groups(groups_); }
+
+  // Of the rule: ValueError for options that do not go together; the names of the tensors like the
+  // parameter that it keeps (2 at most); the update of parameters of one group.
+  virtual void check_options(const OptimizerOptions&) const {}
+  virtual std::vector<const char*> buffers(const OptimizerOptions& options) const = 0;
+  virtual void update(Device device, std::span<ParameterUpdate> updates,
+                      const OptimizerOptions& options, StepState& state) = 0;
 
  private:
   struct Entry {
     std::shared_ptr<ParameterState> parameter;
+    size_t group;
     std::string key;  // in a state dict
     Tensor first;
     Tensor second;
     Tensor& buffer(size_t i) { return i == 0 ? first : second; }
   };
+  struct GroupState {
+    double learning_rate;
+    OptimizerOptions options;
+    Tensor rate_on_device = {};  // float64, one element; from the first step on
+  };
+  struct Reader;  // of a state that is loaded
 
-  void prepare_state(Device device);
+  void add_entries(std::vector<GroupOf> groups);
+  void check_rate(double learning_rate) const;
+  void check_groups(const std::vector<GroupState>& groups) const;
   void check_all_held() const;
+  void prepare_state(Device device);
+  std::vector<ParameterUpdate> updates_of(size_t group);
+  std::vector<int64_t> numbers_of(size_t group) const;  // of its entries
 
   const char* name_;
-  std::vector<const char*> buffers_;
-  double learning_rate_ = 0;
-  StepState state_;  // on the parameters' device, from the first step on
-  std::vector<Entry> entries_;
+  StepState state_;  // on the parameters' device, from the first step on; the rate is a group's
+  std::vector<GroupState> groups_;
+  std::vector<Entry> entries_;  // group by group
 };
 
 class SGD : public Optimizer {
@@ -85,12 +140,32 @@ class SGD : public Optimizer {
     double weight_decay = 0;
     bool nesterov = false;
   };
-  SGD(ParameterStates parameters, Options options);  // ValueError names the option
+  struct Group {
+    ParameterStates parameters = {};
+    // In place of the optimizer's:
+    std::optional<double> lr = {};
+    std::optional<double> momentum = {};
+    std::optional<double> dampening = {};
+    std::optional<double> weight_decay = {};
+    std::optional<bool> nesterov = {};
+  };
+  SGD(ParameterStates parameters, Options options)  // ValueError names the option
+  : SGD(std::vector<Group>{{.parameters = std::move(parameters)}}, options) {}
   explicit SGD(ParameterStates parameters) : SGD(std::move(parameters), Options()) {}
+  template <class GroupOfSGD = Group>  // a template, so that {} means no parameters
+  explicit SGD(std::vector<GroupOfSGD> groups) : SGD(std::move(groups), Options()) {}
+  template <class GroupOfSGD = Group>
+  SGD(std::vector<GroupOfSGD> groups, Options options)
+      : Optimizer("SGD", with_defaults(std::move(groups), options)) {
+    check_rule();
+  }
 
  private:
-  void update(Device device, std::span<ParameterUpdate> updates, StepState& state) override;
-  SgdConstants constants_;
+  static std::vector<GroupOf> with_defaults(std::vector<Group> groups, const Options& options);
+  void check_options(const OptimizerOptions& options) const override;
+  std::vector<const char*> buffers(const OptimizerOptions& options) const override;
+  void update(Device device, std::span<ParameterUpdate> updates, const OptimizerOptions& options,
+              StepState& state) override;
 };
 
 // Adam (Kingma & Ba 2015); weight_decay adds to the gradient.
@@ -103,16 +178,33 @@ class Adam : public Optimizer {
     double eps = 1e-8;
     double weight_decay = 0;
   };
+  struct Group {
+    ParameterStates parameters = {};
+    // In place of the optimizer's:
+    std::optional<double> lr = {};
+    std::optional<double> beta1 = {};
+    std::optional<double> beta2 = {};
+    std::optional<double> eps = {};
+    std::optional<double> weight_decay = {};
+  };
   Adam(ParameterStates parameters, Options options)
-      : Adam("Adam", std::move(parameters), options, false) {}
+      : Adam(std::vector<Group>{{.parameters = std::move(parameters)}}, options) {}
   explicit Adam(ParameterStates parameters) : Adam(std::move(parameters), Options()) {}
+  template <class GroupOfAdam = Group>
+  explicit Adam(std::vector<GroupOfAdam> groups) : Adam(std::move(groups), Options()) {}
+  template <class GroupOfAdam = Group>
+  Adam(std::vector<GroupOfAdam> groups, Options options)
+      : Adam("Adam", std::move(groups), options, false) {}
 
  protected:
-  Adam(const char* name, ParameterStates parameters, Options options, bool decoupled);
+  Adam(const char* name, std::vector<Group> groups, Options options, bool decoupled);
 
  private:
-  void update(Device device, std::span<ParameterUpdate> updates, StepState& state) override;
-  AdamConstants constants_;
+  static std::vector<GroupOf> with_defaults(std::vector<Group> groups, const Options& options);
+  std::vector<const char*> buffers(const OptimizerOptions& options) const override;
+  void update(Device device, std::span<ParameterUpdate> updates, const OptimizerOptions& options,
+              StepState& state) override;
+  bool decoupled_;
 };
 
 // Adam with decoupled weight decay (Loshchilov & Hutter 2019).
@@ -127,9 +219,14 @@ class AdamW : public Adam {
     double weight_decay = default_weight_decay;
   };
   AdamW(ParameterStates parameters, Options options)
-      : Adam("AdamW", std::move(parameters),
-             {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay}, true) {}
+      : AdamW(std::vector<Group>{{.parameters = std::move(parameters)}}, options) {}
   explicit AdamW(ParameterStates parameters) : AdamW(std::move(parameters), Options()) {}
+  template <class GroupOfAdam = Group>
+  explicit AdamW(std::vector<GroupOfAdam> groups) : AdamW(std::move(groups), Options()) {}
+  template <class GroupOfAdam = Group>
+  AdamW(std::vector<GroupOfAdam> groups, Options options)
+      : Adam("AdamW", std::move(groups),
+             {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay}, true) {}
 };
 
 // The norm of all gradients together (empty ones count as 0, and those of parameters that require

@@ -102,25 +102,39 @@ class ModeScope {
   std::vector<std::pair<Module*, bool>> modes_;
 };
 
-// The optimizer has its rate of before again afterwards.
+// A schedule over the rates that an optimizer's groups have, which they have again afterwards.
 class RateScope {
  public:
-  explicit RateScope(Optimizer& optimizer)
-      : optimizer_(optimizer), rate_(optimizer.learning_rate()) {}
+  explicit RateScope(Optimizer& optimizer) : optimizer_(optimizer) {
+    for (size_t group = 0; group < optimizer.num_groups(); ++group) {
+      rates_.push_back(optimizer.learning_rate(group));
+    }
+  }
   ~RateScope() {
     try {
-      optimizer_.set_learning_rate(rate_);
+      give_back();
     } catch (const Error&) {
       // A fault of the device sticks: whoever uses it next is told.
     }
   }
   RateScope(const RateScope&) = delete;
   RateScope& operator=(const RateScope&) = delete;
-  double rate() const { return rate_; }
+
+  // Every group starts from its own rate.
+  void set(const ScheduleOptions& schedule, int64_t step) {
+    for (size_t group = 0; group < rates_.size(); ++group) {
+      optimizer_.set_learning_rate(group, learning_rate_at(schedule, rates_[group], step));
+    }
+  }
+  void give_back() {
+    for (size_t group = 0; group < rates_.size(); ++group) {
+      optimizer_.set_learning_rate(group, rates_[group]);
+    }
+  }
 
  private:
   Optimizer& optimizer_;
-  double rate_;
+  std::vector<double> rates_;
 };
 
 // The schedule of a run of so many steps.
@@ -252,8 +266,18 @@ EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData 
   TrainingPosition position = from;
   reports.begin_with(position.loss_sum);
   if (rate && position.step > 0) {  // an epoch of which only the evaluation is left tells it
-    optimizer.set_learning_rate(learning_rate_at(schedule, rate->rate(), position.step - 1));
+    rate->set(schedule, position.step - 1);
   }
+  // The optimizer's state that is saved has the rates that the schedule starts from.
+  const auto report_checkpoint = [&](const TrainingPosition& at) {
+    if (rate) {
+      rate->give_back();
+    }
+    callbacks.on_checkpoint(at);
+    if (rate && at.step > 0) {
+      rate->set(schedule, at.step - 1);
+    }
+  };
   bool stop = is_complete(position, options);
   while (!stop && position.epoch <= options.epochs) {
     EpochMetrics metrics;
@@ -272,7 +296,7 @@ EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData 
       }
       const profile::Range range("step");
       if (rate) {
-        optimizer.set_learning_rate(learning_rate_at(schedule, rate->rate(), position.step));
+        rate->set(schedule, position.step);
       }
       QueuedStep queued;
       queued.metrics.epoch = position.epoch;
@@ -285,7 +309,7 @@ EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData 
       if (stop || (options.checkpoint_every && position.step % *options.checkpoint_every == 0)) {
         position.loss_sum = reports.finish();
         position.seconds = seconds_before + seconds_since(start);
-        callbacks.on_checkpoint(position);
+        report_checkpoint(position);
       }
     }
     metrics.train_loss = reports.take() / static_cast<double>(position.images);
@@ -310,7 +334,7 @@ EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData 
     position = {.step = position.step, .epoch = position.epoch + 1, .best = best};
   }
   if (!is_complete(from, options) && is_complete(position, options)) {
-    callbacks.on_checkpoint(position);
+    report_checkpoint(position);
   }
   check<ValueError>(position.best.has_value(),
                     "[train] got a position at the end of a run, without its best epoch");

@@ -15,8 +15,8 @@ struct TrainingOptions {
   int64_t epochs = 15;
   std::optional<int64_t> max_steps = {};  // stop after so many steps in all
   std::optional<double> clip_norm = {};
-  // Starts from the optimizer's rate, which the optimizer has again afterwards; without one the
-  // optimizer's rate stays as it is.
+  // Starts from the rates of the optimizer's groups, each from its own, which they have again
+  // afterwards and while on_checkpoint runs; without one the rates stay as they are.
   std::optional<ScheduleOptions> schedule = {};
   std::optional<int64_t> checkpoint_every = {};  // steps between two on_checkpoint
 };

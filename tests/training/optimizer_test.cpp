@@ -164,6 +164,97 @@ TEST(Optimizer, RefusesParametersThatCannotTrain) {
   EXPECT_NO_THROW(SGD(states, {}));
 }
 
+// What one optimizer with groups does, optimizers of the parts do.
+template <class Rule>
+void check_groups(typename Rule::Group own, typename Rule::Options defaults,
+                  typename Rule::Options merged, Device device) {
+  SCOPED_TRACE(to_string(device));
+  const auto state = [&](double value) { return make_state({value, -2 * value}, float64, device); };
+  const ParameterStates grouped = {state(1), state(2), state(3)};
+  const ParameterStates alone = {state(1), state(2), state(3)};
+  own.parameters = {grouped[1]};
+  Rule together({{.parameters = {grouped[0]}}, own, {.parameters = {grouped[2]}, .lr = 0}},
+                defaults);
+  Rule first({alone[0]}, defaults);
+  Rule second({alone[1]}, merged);
+  ASSERT_EQ(together.num_groups(), 3U);
+  EXPECT_EQ(together.learning_rate(), defaults.lr);
+  EXPECT_EQ(together.learning_rate(1), merged.lr);
+  for (int step = 0; step < 3; ++step) {
+    for (const ParameterStates& states : {grouped, alone}) {
+      for (size_t i = 0; i < states.size(); ++i) {
+        set_gradient(*states[i], {0.5 + step, -1.5 * static_cast<double>(i + 1)});
+      }
+    }
+    together.step();
+    first.step();
+    second.step();
+    for (size_t i = 0; i < grouped.size(); ++i) {  // the third has a rate of 0
+      EXPECT_EQ(values_of(grouped[i]->value), values_of(alone[i]->value)) << i << ", " << step;
+    }
+    together.set_learning_rate(1, 0.5);
+    second.set_learning_rate(0.5);
+  }
+  together.set_learning_rate(0.25);
+  EXPECT_EQ(together.learning_rate(2), 0.25);
+}
+
+TEST(Optimizer, GroupsHaveOptionsOfTheirOwn) {
+  for (Device device : available_devices()) {
+    check_groups<SGD>({.lr = 0.3, .momentum = 0.9, .nesterov = true},
+                      {.lr = 0.1, .weight_decay = 0.2},
+                      {.lr = 0.3, .momentum = 0.9, .weight_decay = 0.2, .nesterov = true}, device);
+    check_groups<SGD>({.dampening = 0, .weight_decay = 0},
+                      {.lr = 0.1, .momentum = 0.5, .dampening = 0.5, .weight_decay = 0.2},
+                      {.lr = 0.1, .momentum = 0.5}, device);
+    check_groups<Adam>({.beta1 = 0.5, .beta2 = 0.8, .weight_decay = 0.1}, {.lr = 0.1, .eps = 0.01},
+                       {.lr = 0.1, .beta1 = 0.5, .beta2 = 0.8, .eps = 0.01, .weight_decay = 0.1},
+                       device);
+    check_groups<AdamW>({.lr = 0.2, .eps = 0.1, .weight_decay = 0}, {},
+                        {.lr = 0.2, .eps = 0.1, .weight_decay = 0}, device);
+  }
+}
+
+TEST(Optimizer, AStateGivesGroupsTheirOptions) {
+  const auto make_two = [](double lr) {
+    return std::make_unique<SGD>(
+        std::vector<SGD::Group>{{.parameters = {make_state({1}, float64)}, .lr = lr},
+                                {.parameters = {make_state({2}, float64)}, .momentum = lr / 2}},
+        SGD::Options{.lr = 0.5});
+  };
+  const auto saved = make_two(0.25);
+  const auto loaded = make_two(0.125);
+  saved->set_learning_rate(1, 0.75);
+  loaded->load_state_dict(saved->state_dict());
+  EXPECT_EQ(loaded->learning_rate(0), 0.25);
+  EXPECT_EQ(loaded->learning_rate(1), 0.75);
+  std::map<std::string, double> options;
+  for (const auto& [key, tensor] : loaded->state_dict()) {
+    options[key] = tensor.numel() == 1 ? values_of(tensor)[0] : -1;
+  }
+  EXPECT_EQ(options["param_groups.1.momentum"], 0.125);
+  EXPECT_EQ(options["param_groups.1.params"], 1) << "counted over all groups";
+  SGD one({make_state({1}, float64), make_state({2}, float64)}, {});
+  expect_throws<ValueError>([&] { one.load_state_dict(saved->state_dict()); },
+                            {"[SGD] state: param_groups.0.params", "wanted the numbers of 2"});
+}
+
+TEST(Optimizer, RefusesNonsenseInAnyGroup) {
+  const auto a = make_state({1}, float64);
+  const auto b = make_state({1}, float64);
+  const auto refused = [&](SGD::Group group, const std::vector<std::string>& parts) {
+    expect_throws<ValueError>([&] { SGD({{.parameters = {a}}, std::move(group)}, {}); }, parts);
+  };
+  refused({.parameters = {b}, .lr = -1}, {"[SGD] learning rate: got -1"});
+  refused({.parameters = {b}, .momentum = -1}, {"[SGD] momentum: got -1"});
+  refused({.parameters = {b}, .nesterov = true}, {"[SGD] nesterov"});
+  refused({.parameters = {a}}, {"[SGD] got a parameter of shape (1,) twice", "0 and 1"});
+  SGD good({{.parameters = {a}}, {.parameters = {b}}});
+  expect_throws<ValueError>([&] { (void)good.learning_rate(2); },
+                            {"[SGD] group: got 2, wanted one of 2"});
+  expect_throws<ValueError>([&] { good.set_learning_rate(2, 1); }, {"[SGD] group: got 2"});
+}
+
 TEST(Optimizer, TiedParametersAreSteppedOnce) {
   Sequential net(Linear({.in_features = 2, .out_features = 2, .dtype = float64}),
                  Linear({.in_features = 2, .out_features = 2, .dtype = float64}));

@@ -212,7 +212,7 @@ TEST(Resume, AnEpochThatWasCutShortIsNeverBest) {
 TEST(Resume, TheStateOfAnOptimizerHasPyTorchsNames) {
   Sequential model(Linear(2, 3), Linear(3, 2));
   Adam adam(parameters(model));
-  EXPECT_TRUE(adam.state_dict().empty()) << "before the first step";
+  EXPECT_EQ(adam.state_dict()[0].first, "param_groups.0.lr") << "before the first step";
   Tape tape;
   tape.backward(model(Tensor::ones({1, 2})), Tensor::ones({1, 2}));
   adam.step();
@@ -220,10 +220,12 @@ TEST(Resume, TheStateOfAnOptimizerHasPyTorchsNames) {
   for (const auto& [key, tensor] : adam.state_dict()) {
     keys.push_back(key);
   }
-  EXPECT_EQ(keys, (std::vector<std::string>{"steps", "0.weight.exp_avg", "0.weight.exp_avg_sq",
-                                            "0.bias.exp_avg", "0.bias.exp_avg_sq",
-                                            "1.weight.exp_avg", "1.weight.exp_avg_sq",
-                                            "1.bias.exp_avg", "1.bias.exp_avg_sq"}));
+  EXPECT_EQ(keys, (std::vector<std::string>{
+                      "steps", "0.weight.exp_avg", "0.weight.exp_avg_sq", "0.bias.exp_avg",
+                      "0.bias.exp_avg_sq", "1.weight.exp_avg", "1.weight.exp_avg_sq",
+                      "1.bias.exp_avg", "1.bias.exp_avg_sq", "param_groups.0.lr",
+                      "param_groups.0.beta1", "param_groups.0.beta2", "param_groups.0.eps",
+                      "param_groups.0.weight_decay", "param_groups.0.params"}));
 }
 
 TEST(Resume, OptimizersRefuseAStateThatIsNotTheirs) {
@@ -239,7 +241,8 @@ TEST(Resume, OptimizersRefuseAStateThatIsNotTheirs) {
   for (const auto& [key, tensor] : sgd.state_dict()) {
     good.emplace_back(key, tensor.clone());
   }
-  ASSERT_EQ(good.size(), 3U);
+  ASSERT_EQ(good.size(), 3U + 6U);
+  const auto one = [](double value) { return Tensor::full({1}, value, float64); };
   struct Case {
     size_t at;
     std::pair<std::string, Tensor> entry;  // in its place; without a name it is left out
@@ -254,6 +257,13 @@ TEST(Resume, OptimizersRefuseAStateThatIsNotTheirs) {
       {1, {"weight.exp_avg", Tensor::zeros({3, 2})}, "weight.momentum_buffer: got none"},
       {1, {"", {}}, "weight.momentum_buffer: got none"},
       {1, {"steps", good[0].second}, "got steps twice"},
+      {3, {"param_groups.0.lr", one(-1)}, "learning rate: got -1"},
+      {3, {"param_groups.0.lr", Tensor::ones({1})}, "param_groups.0.lr: got float32"},
+      {3, {"", {}}, "param_groups.0.lr: got none, wanted one float64"},
+      {4, {"param_groups.0.momentum", one(-0.5)}, "momentum: got -0.5"},
+      {4, {"param_groups.0.momentum", one(0)}, "got bias.momentum_buffer, which this"},
+      {8, {"param_groups.0.params", tensor<int64_t>({1, 0}, {2})}, "numbers of 2 parameters"},
+      {8, {"param_groups.1.lr", one(1)}, "param_groups.0.params: got none"},
   };
   for (const Case& bad : cases) {
     StateDict state = good;
@@ -271,7 +281,7 @@ TEST(Resume, OptimizersRefuseAStateThatIsNotTheirs) {
   sgd.load_state_dict(good);
   expect_same_bits(sgd.state_dict(), good);
   sgd.load_state_dict({});
-  EXPECT_TRUE(sgd.state_dict().empty());
+  EXPECT_EQ(sgd.state_dict().size(), 6U) << "as before the first step, with its options";
 }
 
 TEST(Resume, LoadersLeaveOutTheFirstBatches) {

@@ -152,6 +152,41 @@ TEST(Trainer, AScheduleStartsFromTheOptimizersRateAndHasTheLengthOfTheRun) {
   EXPECT_EQ(rates_of(optimizer, model, given).at(3), 0);
 }
 
+TEST(Trainer, AScheduleStartsFromEveryGroupsOwnRate) {
+  Watched model;
+  ParameterStates rest = parameters(model);
+  ASSERT_GE(rest.size(), 2U);
+  const ParameterStates first = {rest[0]};
+  rest.erase(rest.begin());
+  SGD optimizer({{.parameters = rest}, {.parameters = first, .lr = 0.02}}, {.lr = 0.05});
+  const TrainingOptions options{
+      .epochs = 2,
+      .schedule = ScheduleOptions{.kind = ScheduleKind::Cosine, .min_lr = 0.01},
+      .checkpoint_every = 1};
+  std::vector<double> rates;
+  std::vector<double> saved;
+  TrainingCallbacks callbacks;
+  callbacks.should_stop = [&] {
+    rates.push_back(optimizer.learning_rate(1));
+    return false;
+  };
+  callbacks.on_checkpoint = [&](const TrainingPosition&) {
+    saved.push_back(optimizer.learning_rate(0));
+    saved.push_back(optimizer.learning_rate(1));
+  };
+  EXPECT_NEAR(rates_of(optimizer, model, options, callbacks).at(2), 0.03, 1e-15);
+  ASSERT_EQ(rates.size(), 4U);
+  for (size_t step = 0; step < 4; ++step) {
+    EXPECT_NEAR(rates[step], 0.01 + 0.01 * (1 + std::cos(M_PI * static_cast<double>(step) / 4)) / 2,
+                1e-15);
+  }
+  ASSERT_EQ(saved.size(), 2 * 5U) << "after every step and at the end";
+  for (size_t i = 0; i < saved.size(); ++i) {
+    EXPECT_EQ(saved[i], i % 2 == 0 ? 0.05 : 0.02) << "a run goes on from where it began";
+  }
+  EXPECT_EQ(optimizer.learning_rate(1), 0.02);
+}
+
 TEST(Trainer, RefusesSchedulesThatCannotBe) {
   Watched model;
   SGD optimizer(parameters(model), {.lr = 0.05});
