@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -21,6 +22,10 @@
 #include "training/optimizer.h"
 #include "training/scalar_reader.h"
 
+#ifdef WARPTAPE_SIMT
+#include "emulator/device/dry_run.h"
+#endif
+
 namespace warptape::tools {
 namespace {
 
@@ -31,6 +36,7 @@ struct BenchOptions {
   int64_t steps = 15;
   bool json = false;
   bool profile = false;
+  bool no_kernels = false;  // in builds with an emulated device
   MachineOptions machine;
 };
 
@@ -59,6 +65,12 @@ double peak_rss_mib() {
 // Milliseconds from the end of one training step to the end of the next, as they follow each other
 // in training: the host queues a step, then waits for the one before, whose loss it reads.
 std::vector<double> time_steps(const BenchOptions& options, Device device, Profile& profile) {
+#ifdef WARPTAPE_SIMT
+  std::optional<gpu::emulated::DryRun> dry;  // before all tensors: it outlives them
+  if (options.no_kernels) {
+    dry.emplace();
+  }
+#endif
   manual_seed(0);
   const auto made = find_image_model(options.model).make({});
   Module& model = *made;
@@ -194,6 +206,11 @@ void add_bench_command(CLI::App& program) {
       "--profile", options->profile,
       "Add what each op costs the host per step, without what it calls, and which library or "
       "kernel of ours served each product on a GPU");
+#ifdef WARPTAPE_SIMT
+  step->add_flag("--no-kernels", options->no_kernels,
+                 "On the emulated device: queue everything, run no kernel, so that the host's own "
+                 "work is left (tools/host_cost.py)");
+#endif
   add_machine_options(*step, options->machine);
   step->footer("Example:\n  warptape bench step simple_cnn --batch-size 128 --threads 1 --profile");
   step->callback([options] { bench_step(*options); });

@@ -52,6 +52,20 @@ void visit_pointers(Visit&& visit, const T& argument) {
   }
 }
 
+// A kernel's argument until it is launched: where it is of the parameter's type already it stays
+// where it lies, as a table of tensors has kilobytes.
+template <class Parameter, class Argument>
+using Held = std::conditional_t<std::is_same_v<Parameter, std::remove_cvref_t<Argument>>,
+                                const Parameter&, Parameter>;
+template <class Parameter, class Argument>
+Held<Parameter, Argument> hold(Argument&& argument) {
+  if constexpr (std::is_same_v<Parameter, std::remove_cvref_t<Argument>>) {
+    return argument;
+  } else {
+    return Parameter{std::forward<Argument>(argument)};
+  }
+}
+
 }  // namespace launch_detail
 
 template <class... Parameters, class... Arguments>
@@ -61,34 +75,20 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments
     return;
   }
   ++gpu::launches;
-  std::tuple<std::decay_t<Parameters>...> values{
-      std::decay_t<Parameters>{std::forward<Arguments>(arguments)}...};
+  const std::tuple<launch_detail::Held<std::decay_t<Parameters>, Arguments>...> values{
+      launch_detail::hold<std::decay_t<Parameters>, Arguments>(
+          std::forward<Arguments>(arguments))...};
 #ifdef WARPTAPE_SIMT
-  using gpu::emulated::AccessMode;
-  std::vector<gpu::emulated::Access> accesses;
-  int argument = 0;
-  const auto note = [&]<class T>(T* pointer) {
-    const AccessMode mode = std::is_const_v<T> ? AccessMode::Read : AccessMode::Write;
-    accesses.push_back({pointer, mode, argument});
-  };
-  std::apply(
-      [&](const auto&... value) {
-        (static_cast<void>([&] {
-           ++argument;
-           launch_detail::visit_pointers(note, value);
-         }()),
-         ...);
-      },
-      values);
-  gpu::emulated::queue_kernel(
+  gpu::emulated::launch(
       {config.grid, config.block, config.smem, config.name, reinterpret_cast<const void*>(kernel)},
-      config.stream, std::move(accesses), [kernel, values] { std::apply(kernel, values); });
+      config.stream, kernel, values,
+      [](const auto& note, const auto& value) { launch_detail::visit_pointers(note, value); });
 #else
   std::apply(
-      [&](auto&... value) {
+      [&](const auto&... value) {
         // Compiles only where a struct lists its pointers, as under the engine.
         (launch_detail::visit_pointers(launch_detail::IgnorePointer{}, value), ...);
-        void* pointers[] = {static_cast<void*>(&value)...};
+        void* pointers[] = {const_cast<void*>(static_cast<const void*>(&value))...};
         gpu::launch_cuda(reinterpret_cast<const void*>(kernel), config.grid, config.block,
                          config.smem, config.stream, config.name, pointers);
       },

@@ -4,6 +4,9 @@
 
 #include <functional>
 #include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/device/gpu.h"
@@ -24,6 +27,41 @@ struct Access {
 // before this.
 void queue_kernel(const simt::Grid& grid, StreamHandle stream, std::vector<Access> accesses,
                   std::function<void()> thread_body);
+
+// Whether the calling thread is in here, in what a GPU's driver does in other builds: who counts
+// what the host does leaves that out.
+bool is_inside();
+class Inside {
+ public:
+  Inside();
+  ~Inside();
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+};
+
+// The same for launch.h. visit(note, value) calls note(pointer) for each pointer in a value. Not
+// inlined, as tools/host_cost.py knows what is the device's by its functions.
+template <class... Parameters, class... Values, class Visit>
+[[gnu::noinline]] void launch(const simt::Grid& grid, StreamHandle stream,
+                              void (*kernel)(Parameters...), const std::tuple<Values...>& values,
+                              const Visit& visit) {
+  const Inside inside;
+  std::vector<Access> accesses;
+  int argument = 0;
+  const auto note = [&]<class T>(T* pointer) {
+    const AccessMode mode = std::is_const_v<T> ? AccessMode::Read : AccessMode::Write;
+    accesses.push_back({pointer, mode, argument});
+  };
+  const auto note_argument = [&](const auto& value) {
+    ++argument;
+    visit(note, value);
+  };
+  std::apply([&](const auto&... value) { (note_argument(value), ...); }, values);
+  queue_kernel(grid, stream, std::move(accesses),
+               [kernel, copies = std::tuple<std::decay_t<Parameters>...>(values)] {
+                 std::apply(kernel, copies);
+               });
+}
 
 // The addresses in which all device memory lies.
 struct MemoryRange {

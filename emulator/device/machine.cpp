@@ -16,7 +16,29 @@ void check_order_of(const Use& earlier, AccessMode earlier_mode, const Operation
                      static_cast<const void*>(block.data()), earlier.work, verb(earlier_mode));
 }
 
+thread_local int depth_inside = 0;
+
 }  // namespace
+
+bool is_inside() {
+  return depth_inside > 0;
+}
+Inside::Inside() {
+  ++depth_inside;
+}
+Inside::~Inside() {
+  --depth_inside;
+}
+
+void DeviceMutex::lock() {
+  mutex_.lock();
+  ++depth_inside;
+}
+
+void DeviceMutex::unlock() {
+  --depth_inside;
+  mutex_.unlock();
+}
 
 Machine& machine() {
   static auto* instance = new Machine;

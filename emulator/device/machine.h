@@ -12,11 +12,21 @@
 
 namespace warptape::gpu::emulated {
 
+// Its owner is inside the emulated device (is_inside()).
+class DeviceMutex {
+ public:
+  void lock();
+  void unlock();
+
+ private:
+  std::mutex mutex_;
+};
+
 class Machine {
  public:
   Machine();
 
-  std::mutex mutex;
+  DeviceMutex mutex;
   Arena arena;
   PinnedMemory pinned;
   Scheduler scheduler;
@@ -43,6 +53,9 @@ class Machine {
   // left.
   void* allocate(size_t bytes, CUstream_st& stream);
   void deallocate(void* pointer, StreamHandle stream) noexcept;
+  // The same of a block that stays with the caller; false where it must be deallocated instead.
+  bool retire(void* pointer, StreamHandle stream) noexcept;
+  void reuse(void* pointer, size_t bytes, CUstream_st& stream);
   // Memory of zeros that all streams may use at once, with atomics.
   void* allocate_unordered(size_t bytes);
 
@@ -57,6 +70,8 @@ class Machine {
   Clock clock_of(const CUstream_st& stream) const;
   void submit_memory(CUstream_st& stream, const Block& block, const char* name,
                      std::function<void()> run);
+  void begin_life(CUstream_st& stream, Block& block);
+  void end_life(StreamHandle handle, const Block& block) noexcept;
   void check_ordered(const Operation& operation, const Clock& clock);
   void note(const Operation& operation, size_t lane, uint64_t step);
   void queue(CUstream_st& stream, const Operation& operation, bool manages_memory);
