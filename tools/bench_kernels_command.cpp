@@ -11,11 +11,11 @@
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
-#include "kernels/matrix/plan_notes.h"
 #include "tools/commands.h"
 #include "tools/kernel_cases.h"
 #include "tools/kernel_timer.h"
 #include "tools/numbers.h"
+#include "tools/plan_notes.h"
 #include "tools/product_cases.h"
 
 namespace warptape::tools {

@@ -8,8 +8,8 @@
 #include "core/primitives.h"
 #include "core/tape.h"
 #include "emulator/device/emulated.h"
-#include "kernels/matrix/plan_notes.h"
 #include "kernels/ops.h"
+#include "tools/plan_notes.h"
 #include "training/optimizer.h"
 
 namespace warptape::tools {

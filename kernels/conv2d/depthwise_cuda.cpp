@@ -3,7 +3,7 @@
 #include "core/primitives_cuda.h"
 #include "core/strided.h"
 #include "kernels/conv2d/depthwise.h"
-#include "kernels/matrix/plan_notes.h"
+#include "kernels/matrix/plan_listener.h"
 #include "kernels/matrix/run_product.h"
 
 namespace warptape {
@@ -31,7 +31,7 @@ Tensor channels_innermost(const Tensor& weight, const ConvGeometry& g) {
 }
 
 bool is_skipped(const cuda::DepthwisePlan& plan) {
-  return PlanNotes::take("conv2d", [&] { return to_string(plan); });
+  return tell_plan("conv2d", [&] { return to_string(plan); });
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include "core/error.h"
 #include "core/tensor.h"
 #include "kernels/matrix/matrix.h"
-#include "kernels/matrix/plan_notes.h"
+#include "kernels/matrix/plan_listener.h"
 
 namespace warptape::matrix {
 
@@ -41,7 +41,7 @@ void run_product(const char* name, const Product& product) {
   }
   using Sum = Accumulator<typename Product::In>;
   const Plan plan = plan_product(product);
-  if (PlanNotes::take(name, [&] { return to_string(plan); })) {
+  if (tell_plan(name, [&] { return to_string(plan); })) {
     return;
   }
   const int64_t sums = plan.splits > 1 ? plan.splits * product.out.partials() : 0;

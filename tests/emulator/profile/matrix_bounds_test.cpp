@@ -8,8 +8,8 @@
 #include "emulator/profile/profile.h"
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
-#include "kernels/matrix/plan_notes.h"
 #include "tests/kernels/cuda/forced_plan.h"
+#include "tools/plan_notes.h"
 
 namespace warptape {
 namespace {

@@ -8,11 +8,11 @@
 #include "kernels/linear/linear_kernels.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "kernels/matrix/plan.h"
-#include "kernels/matrix/plan_notes.h"
 #include "kernels/ops.h"
 #include "kernels/vendor/gpu_libraries.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/kernels/cuda/whole_numbers.h"
+#include "tools/plan_notes.h"
 
 namespace warptape {
 namespace {

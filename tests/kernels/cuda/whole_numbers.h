@@ -9,7 +9,7 @@
 #include "core/device/gpu.h"
 #include "core/simt/bfloat16.h"
 #include "kernels/conv2d/conv2d_kernels.h"
-#include "kernels/matrix/naive.h"
+#include "tests/support/naive.h"
 
 namespace warptape {
 

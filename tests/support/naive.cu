@@ -1,4 +1,4 @@
-#include "kernels/matrix/naive.cuh"
+#include "tests/support/naive.cuh"
 
 #include "core/device/launch.h"
 

@@ -2,7 +2,7 @@
 // What the matrix core computes, as one would write it down.
 
 #include "core/simt/simt.h"
-#include "kernels/matrix/naive.h"
+#include "tests/support/naive.h"
 
 namespace warptape::naive {
 

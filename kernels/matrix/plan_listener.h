@@ -1,0 +1,31 @@
+#pragma once
+// How work is spread over the GPU is said while it is queued, for whoever listens: nobody, but for
+// tests and the commands that print plans (tools/plan_notes.h).
+
+#include <string>
+
+namespace warptape {
+
+class PlanListener {
+ public:
+  // Of this thread; null: nobody listens.
+  static PlanListener*& current() {
+    static thread_local PlanListener* listener = nullptr;
+    return listener;
+  }
+  // True if the launch is to be skipped.
+  virtual bool hear(const char* name, const std::string& plan) = 0;
+
+ protected:
+  ~PlanListener() = default;
+};
+
+// For who launches `name`, with the plan that describe() returns as text. True if the launch is to
+// be skipped.
+template <class Describe>
+bool tell_plan(const char* name, const Describe& describe) {
+  PlanListener* const listener = PlanListener::current();
+  return listener != nullptr && listener->hear(name, describe());
+}
+
+}  // namespace warptape
