@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <map>
 #include <mutex>
 #include <vector>
 
+#include "core/allocation_hooks.h"
 #include "core/error.h"
 
 // Under a sanitizer blocks have their exact size and are never reused, so that overruns are seen.
@@ -26,61 +26,67 @@ constexpr bool exact_allocations = true;
 constexpr bool exact_allocations = false;
 #endif
 
-std::atomic<bool> poison_allocations{false};
-
-// At most an eighth is wasted on large blocks: sizes are rounded up to eighths of a power of two.
-size_t size_class(size_t bytes) {
+// Sizes are rounded up to eighths of a power of two, so that at most an eighth of a large block is
+// wasted; up to 512 bytes to multiples of 64. Classes are numbered from 1 on, in order.
+struct SizeClass {
+  size_t bytes;
+  size_t number;
+};
+SizeClass size_class(size_t bytes) {
   const size_t step = std::max<size_t>(64, std::bit_floor(bytes) / 8);
-  return std::max<size_t>(1, (bytes + step - 1) / step) * step;
+  const size_t steps = std::max<size_t>(1, (bytes + step - 1) / step);
+  const size_t octave = static_cast<size_t>(std::countr_zero(step)) - 6;
+  return {steps * step, 8 * octave + steps};
+}
+size_t bytes_of_class(size_t number) {
+  const size_t octave = number <= 8 ? 0 : (number - 1) / 8 - 1;
+  return (number - 8 * octave) << (6 + octave);
 }
 
+// Blocks wait in one list per stream and size class. What is queued on a stream runs in order, so
+// the next owner on the same stream needs to wait for nobody.
 class CachingAllocator {
  public:
   CachingAllocator(Device device, DeviceBackend& backend)
       : device_(device),
         backend_(backend),
-        keeps_blocks_(!exact_allocations && !backend.caches()) {}
+        keeps_blocks_(!exact_allocations || device.type != DeviceType::CPU) {}
 
   void* allocate(size_t bytes, DeviceBackend::Stream stream) {
-    const size_t block = block_size(bytes);
+    const SizeClass block = class_of(bytes);
     std::lock_guard lock(mutex_);
-    void* pointer = take_cached(block);
+    void* pointer = take_cached(block, bytes, stream);
+    if (pointer == nullptr && adopt_blocks(stream)) {
+      pointer = take_cached(block, bytes, stream);
+    }
     if (pointer == nullptr) {
-      pointer = backend_.allocate(block, stream);
+      pointer = take_fresh(block, bytes, stream);
     }
-    if (pointer == nullptr && stats_.cached_bytes > 0) {
-      release_locked();
-      pointer = backend_.allocate(block, stream);
-    }
-    check<OutOfMemory>(pointer != nullptr,
-                       "[allocate] out of memory on {}: requested {} bytes, live {}, peak {}, "
-                       "cached {}",
-                       to_string(device_), bytes, stats_.live_bytes, stats_.peak_bytes,
-                       stats_.cached_bytes);
-    stats_.live_bytes += block;
+    ++stats_.allocations;
+    stats_.live_bytes += bytes;
     stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.live_bytes);
     return pointer;
   }
 
   void deallocate(void* pointer, size_t bytes, DeviceBackend::Stream stream) noexcept {
-    const size_t block = block_size(bytes);
+    const SizeClass block = class_of(bytes);
     std::lock_guard lock(mutex_);
-    stats_.live_bytes -= block;
-    if (!keeps_blocks_) {
-      backend_.deallocate(pointer, block, stream);
-      return;
+    stats_.live_bytes -= bytes;
+    if (keeps_blocks_ && backend_.retire(pointer, stream)) {
+      try {
+        list_of(stream, block.number).push_back(pointer);
+        stats_.cached_bytes += block.bytes;
+        return;
+      } catch (...) {  // no memory for the list itself: give the block back
+      }
     }
-    try {
-      cache_[block].push_back(pointer);
-      stats_.cached_bytes += block;
-    } catch (...) {  // no memory for the list itself: give the block back
-      backend_.deallocate(pointer, block, stream);
-    }
+    give_back(pointer, block.bytes, stream);
   }
 
   void release() {
     std::lock_guard lock(mutex_);
     release_locked();
+    backend_.trim();
   }
 
   MemoryStats stats() {
@@ -94,29 +100,95 @@ class CachingAllocator {
   }
 
  private:
-  size_t block_size(size_t bytes) const {
-    return keeps_blocks_ ? size_class(bytes) : std::max<size_t>(bytes, 1);
+  using List = std::vector<void*>;
+  struct StreamBlocks {
+    DeviceBackend::Stream stream;
+    std::vector<List> lists;  // by the number of the size class
+  };
+
+  SizeClass class_of(size_t bytes) const {
+    return keeps_blocks_ ? size_class(bytes) : SizeClass{std::max<size_t>(bytes, 1), 0};
   }
 
-  void* take_cached(size_t block) {
-    auto found = cache_.find(block);
-    if (found == cache_.end() || found->second.empty()) {
+  List& list_of(DeviceBackend::Stream stream, size_t number) {
+    auto found = std::find_if(blocks_.begin(), blocks_.end(),
+                              [&](const StreamBlocks& each) { return each.stream == stream; });
+    if (found == blocks_.end()) {
+      found = blocks_.insert(found, {stream, {}});
+    }
+    if (found->lists.size() <= number) {
+      found->lists.resize(number + 1);
+    }
+    return found->lists[number];
+  }
+
+  void* take_cached(const SizeClass& block, size_t bytes, DeviceBackend::Stream stream) {
+    List& list = list_of(stream, block.number);
+    if (list.empty()) {
       return nullptr;
     }
-    void* pointer = found->second.back();
-    found->second.pop_back();
-    stats_.cached_bytes -= block;
+    void* pointer = list.back();
+    backend_.reuse(pointer, bytes, stream);
+    list.pop_back();
+    stats_.cached_bytes -= block.bytes;
     return pointer;
   }
 
-  // Only where blocks are kept, which is where there is one stream.
-  void release_locked() {
-    for (auto& [block, pointers] : cache_) {
-      for (void* pointer : pointers) {
-        backend_.deallocate(pointer, block, nullptr);
+  // All that a stream had to do has run when it is gone: its blocks may go to any other. True if
+  // there were some.
+  bool adopt_blocks(DeviceBackend::Stream stream) {
+    bool found = false;
+    for (StreamBlocks& each : blocks_) {
+      if (each.stream == stream || backend_.is_live(each.stream)) {
+        continue;
+      }
+      for (size_t number = 0; number < each.lists.size(); ++number) {
+        List& own = list_of(stream, number);
+        List& left = each.lists[number];
+        own.insert(own.end(), left.begin(), left.end());
+        found = found || !left.empty();
+        left.clear();
+      }
+      each.lists.clear();
+    }
+    std::erase_if(blocks_, [](const StreamBlocks& each) { return each.lists.empty(); });
+    return found;
+  }
+
+  void* take_fresh(const SizeClass& block, size_t bytes, DeviceBackend::Stream stream) {
+    void* pointer = backend_.allocate(block.bytes, stream);
+    if (pointer == nullptr && stats_.cached_bytes > 0) {
+      release_locked();
+      backend_.trim();
+      pointer = backend_.allocate(block.bytes, stream);
+    }
+    check<OutOfMemory>(pointer != nullptr,
+                       "[allocate] out of memory on {}: requested {} bytes, live {}, peak {}, "
+                       "cached {}",
+                       to_string(device_), bytes, stats_.live_bytes, stats_.peak_bytes,
+                       stats_.cached_bytes);
+    if (keeps_blocks_) {
+      backend_.reuse(pointer, bytes, stream);
+    }
+    stats_.reserved_bytes += block.bytes;
+    ++stats_.device_allocations;
+    return pointer;
+  }
+
+  void give_back(void* pointer, size_t block_bytes, DeviceBackend::Stream stream) noexcept {
+    stats_.reserved_bytes -= block_bytes;
+    backend_.deallocate(pointer, block_bytes, stream);
+  }
+
+  void release_locked() noexcept {
+    for (const StreamBlocks& each : blocks_) {
+      for (size_t number = 1; number < each.lists.size(); ++number) {
+        for (void* pointer : each.lists[number]) {
+          give_back(pointer, bytes_of_class(number), each.stream);
+        }
       }
     }
-    cache_.clear();
+    blocks_.clear();
     stats_.cached_bytes = 0;
   }
 
@@ -124,7 +196,7 @@ class CachingAllocator {
   DeviceBackend& backend_;
   const bool keeps_blocks_;
   std::mutex mutex_;
-  std::map<size_t, std::vector<void*>> cache_;
+  std::vector<StreamBlocks> blocks_;  // there are few streams
   MemoryStats stats_;
 };
 
@@ -145,22 +217,28 @@ CachingAllocator& allocator(Device device) {
 MemoryStats memory_stats(Device device) {
   return allocator(device).stats();
 }
-void reset_peak_memory(Device device) {
+size_t memory_allocated(Device device) {
+  return memory_stats(device).live_bytes;
+}
+size_t max_memory_allocated(Device device) {
+  return memory_stats(device).peak_bytes;
+}
+size_t memory_reserved(Device device) {
+  return memory_stats(device).reserved_bytes;
+}
+void reset_peak_memory_stats(Device device) {
   allocator(device).reset_peak();
 }
-void release_cached_memory(Device device) {
+void empty_cache(Device device) {
   allocator(device).release();
-}
-void set_poison_allocations(bool on) {
-  poison_allocations = on;
 }
 
 std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) {
   const DeviceBackend::Stream stream = backend(device).current_stream();
   void* pointer = allocator(device).allocate(bytes, stream);
-  std::shared_ptr<Storage> storage(new Storage(pointer, bytes, device, stream));
-  if (poison_allocations) {
-    backend(device).fill_bytes(pointer, 0xFF, bytes);
+  auto storage = std::make_shared<Storage>(Key{}, pointer, bytes, device, stream);
+  if (const auto hook = allocation_hooks::after_allocation.load(std::memory_order_relaxed)) {
+    hook(pointer, bytes, device);
   }
   return storage;
 }

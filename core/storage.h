@@ -1,7 +1,7 @@
 #pragma once
 // RAII buffers from a caching allocator. A freed block is kept and handed out again to the next
-// request of its size class, because fresh pages from the system cost more than most passes over
-// them. Where a device caches behind its seam, blocks are only counted here.
+// request of its size class on its stream: fresh pages from the system cost more than most passes
+// over them, and a GPU's driver more than the launch of a kernel.
 
 #include <atomic>
 #include <cstddef>
@@ -13,26 +13,34 @@
 namespace warptape {
 
 struct MemoryStats {
-  size_t live_bytes = 0;    // in storages that exist now
-  size_t peak_bytes = 0;    // the highest live_bytes since start or reset_peak_memory()
-  size_t cached_bytes = 0;  // freed by their owners, kept here for reuse
+  size_t live_bytes = 0;      // asked for by storages that exist now
+  size_t peak_bytes = 0;      // the highest live_bytes since start or reset_peak_memory_stats()
+  size_t cached_bytes = 0;    // freed by their owners, kept here for reuse
+  size_t reserved_bytes = 0;  // got from the device and not given back: blocks in use, and cached
+  uint64_t allocations = 0;   // since start
+  uint64_t device_allocations = 0;  // of these, those that no cached block could serve
 };
 
 MemoryStats memory_stats(Device device);
-void reset_peak_memory(Device device);
-void release_cached_memory(Device device);
-
-// Fills every block that is handed out with 0xFF (NaN in both float types), so that a kernel that
-// reads what it never wrote, or leaves out an element, shows. For tests.
-void set_poison_allocations(bool on);
+// As torch.cuda's, for any device.
+size_t memory_allocated(Device device);      // live_bytes
+size_t max_memory_allocated(Device device);  // peak_bytes
+size_t memory_reserved(Device device);       // reserved_bytes
+void reset_peak_memory_stats(Device device);
+// Gives cached blocks back to the device, and what the device's driver keeps to the system.
+void empty_cache(Device device);
 
 // One block of device memory, shared by a tensor and its views. The version counts writes.
 class Storage {
+  struct Key {};  // makes one: allocate()
+
  public:
-  // The block belongs to the stream that is current now: other streams use it behind an event, and
-  // it goes back to that stream. Throws OutOfMemory with what was requested, live, cached and the
-  // peak.
+  // The block belongs to the stream that is current now. Other streams use it behind an event, and
+  // it is that stream's again when its last owner is gone: who used it on another stream makes this
+  // one wait before. Throws OutOfMemory with what was requested, live, cached and the peak.
   static std::shared_ptr<Storage> allocate(size_t bytes, Device device);
+  Storage(Key, void* data, size_t bytes, Device device, DeviceBackend::Stream stream)
+      : data_(data), bytes_(bytes), device_(device), stream_(stream) {}
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -44,9 +52,6 @@ class Storage {
   void bump_version() { version_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
-  Storage(void* data, size_t bytes, Device device, DeviceBackend::Stream stream)
-      : data_(data), bytes_(bytes), device_(device), stream_(stream) {}
-
   void* data_;
   size_t bytes_;
   Device device_;

@@ -1,26 +1,9 @@
 #include "core/tensor.h"
 
-#include "core/offset_allocations.h"
+#include "core/allocation_hooks.h"
 #include "core/primitives.h"
 
 namespace warptape {
-namespace {
-
-thread_local bool offset_allocations = false;
-
-}  // namespace
-
-OffsetAllocations::OffsetAllocations(bool on) : before_(offset_allocations) {
-  offset_allocations = on;
-}
-
-OffsetAllocations::~OffsetAllocations() {
-  offset_allocations = before_;
-}
-
-bool OffsetAllocations::are_on() {
-  return offset_allocations;
-}
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device, MemoryFormat format) {
   // Sizes come from files and options too: refuse what cannot be counted before allocating it.
@@ -29,7 +12,7 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device, MemoryForma
                     "[Tensor] shape {} of {}: the size in bytes overflows 64 bits", shape,
                     to_string(dtype));
   Tensor result;
-  result.offset_ = OffsetAllocations::are_on() && dtype != uint8 ? 1 : 0;
+  result.offset_ = dtype == uint8 ? 0 : allocation_hooks::first_element;
   const int64_t all_bytes = (count + result.offset_) * size_of(dtype);
   result.storage_ = Storage::allocate(static_cast<size_t>(all_bytes), device);
   result.shape_ = shape;

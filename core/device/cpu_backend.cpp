@@ -16,7 +16,6 @@ constexpr size_t huge_page = size_t{2} << 20;
 class CpuBackend final : public DeviceBackend {
  public:
   Stream current_stream() override { return nullptr; }
-  bool caches() const override { return false; }
   void* allocate(size_t bytes, Stream) override {
     // Blocks of many pages come as huge pages: a 33 MB activation costs 16 page faults, not 8,192.
     const bool huge = bytes >= 2 * huge_page;

@@ -41,8 +41,18 @@ class DeviceBackend {
   // (core/storage.h) stands between this and everybody else.
   virtual void* allocate(size_t bytes, Stream stream) = 0;
   virtual void deallocate(void* pointer, size_t bytes, Stream stream) noexcept = 0;
-  // True if this memory is cached behind the seam, so that nobody else should.
-  virtual bool caches() const = 0;
+
+  // For that allocator, which keeps blocks instead of giving them back. Nobody uses a block from
+  // retire() to reuse(), which have the order of deallocate() and allocate(); devices that can tell
+  // hold it to that.
+  //   retire(pointer, stream): false, and nothing done, where the block must go back instead.
+  //   reuse(pointer, bytes, stream): of a block that is retired or fresh, and large enough.
+  //   is_live(stream): false once the stream is gone, which is when all its work has run.
+  //   trim(): waits for what went back, and leaves none of it with the driver.
+  virtual bool retire(void*, Stream) noexcept { return true; }
+  virtual void reuse(void*, size_t, Stream) {}
+  virtual bool is_live(Stream) { return true; }
+  virtual void trim() noexcept {}
 
   // Ordered after the work queued before on the current stream.
   virtual void copy(void* to, const void* from, size_t bytes) = 0;            // within the device

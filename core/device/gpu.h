@@ -98,6 +98,18 @@ void synchronize();  // all streams
 void* allocate(size_t bytes, StreamHandle stream);
 void deallocate(void* pointer, StreamHandle stream) noexcept;
 
+// For the cache above this memory (core/storage.h), which keeps a block instead of freeing it:
+//   retire(pointer, stream): as deallocate(), but the block stays with the caller. False, and
+//     nothing done, where it must be deallocated: the stream is gone, or this thread captures.
+//   reuse(pointer, bytes, stream): as allocate(), in a block of at least so many bytes that is
+//     retired or fresh. Not during capture.
+//   trim(): waits for what was freed, and gives what the driver keeps back to the system. Does
+//     nothing during capture.
+// The CUDA half cannot see who uses a block that is retired; the emulated device raises it.
+bool retire(void* pointer, StreamHandle stream) noexcept;
+void reuse(void* pointer, size_t bytes, StreamHandle stream);
+void trim() noexcept;
+
 // Host memory that asynchronous copies can use. Never nullptr: OutOfMemory.
 void* allocate_pinned(size_t bytes);
 void deallocate_pinned(void* pointer) noexcept;

@@ -91,6 +91,7 @@ Block* Arena::own(Block& block, size_t bytes) {
   block.bytes = bytes;
   block.id = ++last_id_;
   block.ordered = true;
+  block.retired = false;
   return &block;
 }
 
@@ -123,8 +124,16 @@ Block* Arena::take(size_t bytes, const Clock& clock) {
   return own(*add_block(begin, size), bytes);
 }
 
+void Arena::reuse(Block& block, size_t bytes) {
+  const size_t room = block.size - 2 * guard;
+  check<DeviceError>(bytes <= room, "[allocate] got {} bytes, wanted at most {} in this block",
+                     bytes, room);
+  own(block, bytes);
+}
+
 void Arena::give_back(Block& block) {
   block.id = 0;
+  block.retired = false;
   free_.emplace(block.size, &block);
 }
 
@@ -136,8 +145,8 @@ Block* Arena::take_from_merged(size_t bytes) {
   for (auto it = blocks_.begin(); it != blocks_.end();) {
     Block& block = it->second;
     auto next = std::next(it);
-    if (block.id == 0) {
-      while (next != blocks_.end() && next->second.id == 0) {
+    if (block.is_free()) {
+      while (next != blocks_.end() && next->second.is_free()) {
         block.size += next->second.size;
         next = blocks_.erase(next);
       }

@@ -15,11 +15,14 @@ namespace warptape::gpu::emulated {
 // A piece of the range: guard, memory, guard. Owned by an allocation or free.
 struct Block {
   char* begin = nullptr;
-  size_t size = 0;      // with both guards
-  size_t bytes = 0;     // as asked for
-  uint64_t id = 0;      // of the allocation; 0: free
-  bool ordered = true;  // false: kernels use atomics on it, so that streams may share it
-  bool dry = false;     // allocated during a DryRun: its memory is never touched
+  size_t size = 0;       // with both guards
+  size_t bytes = 0;      // as asked for
+  uint64_t id = 0;       // of the allocation; 0: free
+  bool ordered = true;   // false: kernels use atomics on it, so that streams may share it
+  bool dry = false;      // allocated during a DryRun: its memory is never touched
+  bool retired = false;  // freed, but kept by the cache above the device
+
+  bool is_free() const { return id == 0 && !retired; }
 
   // The last write, and the reads since.
   Use write;
@@ -40,6 +43,8 @@ class Arena {
   // nullptr if there is none.
   Block* take(size_t bytes, const Clock& clock);
   void give_back(Block& block);
+  // A new allocation in a block that is retired or fresh. Throws DeviceError where it is too small.
+  void reuse(Block& block, size_t bytes);
   // Joins neighbouring free blocks and cuts one of them. Only while no work is queued.
   Block* take_from_merged(size_t bytes);
 

@@ -25,10 +25,27 @@ void* Machine::allocate(size_t bytes, CUstream_st& stream) {
   if (block == nullptr) {
     return nullptr;
   }
-  block->dry = dry_launches.has_value();
-  submit_memory(stream, *block, "allocate",
-                [place = Arena::place_of(*block)] { Arena::make(place); });
+  begin_life(stream, *block);
   return block->data();
+}
+
+void Machine::begin_life(CUstream_st& stream, Block& block) {
+  block.dry = dry_launches.has_value();
+  submit_memory(stream, block, "allocate",
+                [place = Arena::place_of(block)] { Arena::make(place); });
+}
+
+// What is wrong here becomes the fault that the next synchronisation raises.
+void Machine::end_life(StreamHandle handle, const Block& block) noexcept {
+  const Arena::Place place = Arena::place_of(block);
+  try {
+    submit_memory(stream(handle, "deallocate"), block, "deallocate",
+                  [place] { Arena::unmake(place); });
+  } catch (const DeviceError& error) {
+    scheduler.set_fault(error.what());
+    const OpenMemory open(place);
+    Arena::unmake(place);
+  }
 }
 
 void* Machine::allocate_unordered(size_t bytes) {
@@ -45,9 +62,13 @@ void* Machine::allocate_unordered(size_t bytes) {
   return block->data();
 }
 
-// What is wrong here becomes the fault that the next synchronisation raises.
+// As in end_life().
 void Machine::deallocate(void* pointer, StreamHandle handle) noexcept {
   Block* block = arena.find(pointer);
+  if (block != nullptr && block->retired && block->data() == pointer) {
+    arena.give_back(*block);
+    return;
+  }
   if (block == nullptr || block->id == 0 || block->data() != pointer) {
     scheduler.set_fault(fmt::format(
         "[deallocate] got {}, wanted what allocate returned and nobody has freed", pointer));
@@ -57,16 +78,29 @@ void Machine::deallocate(void* pointer, StreamHandle handle) noexcept {
     capture->defer({pointer, block->id, handle});
     return;
   }
-  const Arena::Place place = Arena::place_of(*block);
-  try {
-    submit_memory(stream(handle, "deallocate"), *block, "deallocate",
-                  [place] { Arena::unmake(place); });
-  } catch (const DeviceError& error) {
-    scheduler.set_fault(error.what());
-    const OpenMemory open(place);
-    Arena::unmake(place);
-  }
+  end_life(handle, *block);
   arena.give_back(*block);
+}
+
+bool Machine::retire(void* pointer, StreamHandle handle) noexcept {
+  Block* block = arena.find(pointer);
+  const bool is_live = block != nullptr && block->id != 0 && block->data() == pointer;
+  if (!is_live || this_threads_capture() != nullptr || !has_stream(handle)) {
+    return false;  // deallocate() knows what to do, or to say
+  }
+  end_life(handle, *block);
+  block->id = 0;
+  block->retired = true;
+  return true;
+}
+
+void Machine::reuse(void* pointer, size_t bytes, CUstream_st& stream) {
+  Block* block = arena.find(pointer);
+  check<DeviceError>(block != nullptr && block->data() == pointer && !block->is_free(),
+                     "[allocate] got {} to use again, wanted a block that is retired or fresh",
+                     pointer);
+  arena.reuse(*block, bytes);
+  begin_life(stream, *block);
 }
 
 }  // namespace warptape::gpu::emulated

@@ -25,6 +25,21 @@ void deallocate(void* pointer, StreamHandle stream) noexcept {
   }
 }
 
+bool retire(void* pointer, StreamHandle stream) noexcept {
+  std::lock_guard lock(machine().mutex);
+  return machine().retire(pointer, stream);
+}
+
+void reuse(void* pointer, size_t bytes, StreamHandle handle) {
+  std::lock_guard lock(machine().mutex);
+  machine().check_healthy();
+  refuse_capture("allocate");
+  machine().reuse(pointer, bytes, machine().stream(handle, "allocate"));
+}
+
+// Blocks that were freed are joined where memory runs out (Machine::allocate).
+void trim() noexcept {}
+
 void* allocate_pinned(size_t bytes) {
   std::lock_guard lock(machine().mutex);
   machine().check_healthy();

@@ -11,6 +11,7 @@
 
 #include "core/tensor.h"
 #include "tests/core/expect_throws.h"
+#include "tests/support/allocations.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define WARPTAPE_TEST_ASAN 1
@@ -31,11 +32,6 @@ constexpr bool under_asan = true;
 #else
 constexpr bool under_asan = false;
 #endif
-
-struct Poisoned {
-  Poisoned() { set_poison_allocations(true); }
-  ~Poisoned() { set_poison_allocations(false); }
-};
 
 TEST(Storages, LiveBytesFollowTheirOwners) {
   const size_t before = memory_stats(cpu).live_bytes;
@@ -63,14 +59,14 @@ TEST(Storages, ViewsKeepTheirBlockAlive) {
 }
 
 TEST(Storages, PeakIsTheHighestLiveSinceReset) {
-  reset_peak_memory(cpu);
+  reset_peak_memory_stats(cpu);
   const size_t start = memory_stats(cpu).live_bytes;
   EXPECT_EQ(memory_stats(cpu).peak_bytes, start);
   { const auto storage = Storage::allocate(1 << 20, cpu); }
   { const auto smaller = Storage::allocate(1 << 10, cpu); }
   EXPECT_EQ(memory_stats(cpu).live_bytes, start);
   EXPECT_GE(memory_stats(cpu).peak_bytes, start + (1 << 20));
-  reset_peak_memory(cpu);
+  reset_peak_memory_stats(cpu);
   EXPECT_EQ(memory_stats(cpu).peak_bytes, start);
 }
 
@@ -144,7 +140,7 @@ TEST(Storages, CachedMemoryCanBeGivenBack) {
     EXPECT_GT(memory_stats(cpu).cached_bytes, 0U);
   }
   const size_t live = memory_stats(cpu).live_bytes;
-  release_cached_memory(cpu);
+  empty_cache(cpu);
   EXPECT_EQ(memory_stats(cpu).cached_bytes, 0U);
   EXPECT_EQ(memory_stats(cpu).live_bytes, live);
 }
@@ -157,7 +153,7 @@ TEST(Storages, BlocksAreAlignedToCacheLines) {
 }
 
 TEST(Storages, PoisonFillsNewAndReusedBlocksWithNan) {
-  const Poisoned poisoned;
+  const PoisonedAllocations poisoned;
   for (int round = 0; round < 2; ++round) {
     Tensor floats = Tensor::empty({100});
     Tensor doubles = Tensor::empty({100}, float64);

@@ -260,7 +260,7 @@ TEST(TapeBackward, SavedTensorsAreFreedOnTheWay) {
   y = sum(y);
   const size_t forward = memory_stats(cpu).live_bytes - before;
   EXPECT_GE(forward, ops * bytes);
-  reset_peak_memory(cpu);
+  reset_peak_memory_stats(cpu);
   tape.backward(y);
   EXPECT_LT(live_at_the_end - before, 4 * bytes);
   // The room that the first op wants lies where the others' tensors were.

@@ -21,6 +21,7 @@
 #include "tests/kernels/case_inputs.h"
 #include "tests/kernels/case_variants.h"
 #include "tests/kernels/gradient_check.h"
+#include "tests/support/allocations.h"
 
 namespace warptape {
 namespace {
@@ -30,11 +31,6 @@ constexpr bool races_are_watched = true;
 #else
 constexpr bool races_are_watched = false;
 #endif
-
-struct PoisonedAllocations {
-  PoisonedAllocations() { set_poison_allocations(true); }
-  ~PoisonedAllocations() { set_poison_allocations(false); }
-};
 
 std::vector<Operand> operands(const std::vector<Tensor>& tensors) {
   return {tensors.begin(), tensors.end()};

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
-#include "core/offset_allocations.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 #include "tests/kernels/case_inputs.h"
 #include "tests/kernels/case_run.h"
+#include "tests/support/allocations.h"
 
 namespace warptape {
 namespace {

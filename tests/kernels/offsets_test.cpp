@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "core/device/on_device.h"
-#include "core/offset_allocations.h"
 #include "core/primitives.h"
 #include "core/random.h"
 #include "core/tape.h"
@@ -14,6 +13,7 @@
 #include "kernels/optimizer/optimizer_step.h"
 #include "kernels/weight_norm/weight_norm.h"
 #include "tests/kernels/devices.h"
+#include "tests/support/allocations.h"
 
 namespace warptape {
 namespace {

@@ -14,6 +14,7 @@
 #include "kernels/vendor/onednn.h"
 #include "tests/kernels/case_run.h"
 #include "tests/kernels/devices.h"
+#include "tests/support/allocations.h"
 
 namespace warptape {
 namespace {
@@ -419,7 +420,7 @@ TEST(Thresholds, NothingAtAll) {
   for (Device device : available_devices()) {
     for (const Empty& empty : empty_cases()) {
       SCOPED_TRACE(empty.name + " on " + to_string(device));
-      set_poison_allocations(true);
+      const PoisonedAllocations poisoned;
       std::vector<Parameter> parameters;
       for (const Shape& shape : empty.inputs) {
         parameters.emplace_back(Tensor::ones(shape, float32, device));
@@ -439,7 +440,6 @@ TEST(Thresholds, NothingAtAll) {
           }
         }
       }
-      set_poison_allocations(false);
     }
   }
 }

@@ -1,5 +1,5 @@
-// Memory, copies and fills on the CUDA runtime. The driver's stream-ordered allocator is ours: it
-// caches, and knows which streams are ordered by events.
+// Memory, copies and fills on the CUDA runtime. Memory is the driver's, in stream order; what is
+// freed and asked for at every step never comes here: core/storage.cpp keeps it.
 
 #include <algorithm>
 #include <atomic>
@@ -74,6 +74,27 @@ void deallocate(void* pointer, StreamHandle stream) noexcept {
   } else {
     cudaFreeAsync(pointer, stream);
   }
+}
+
+bool retire(void*, StreamHandle stream) noexcept {
+  return !is_capturing() && parts::is_live(stream);
+}
+
+void reuse(void*, size_t, StreamHandle stream) {
+  check_stream(stream, "allocate");
+  refuse_capture("allocate");
+}
+
+// An error here is a fault of the device, which sticks and surfaces elsewhere, or another thread's
+// capture, which does not allow to wait: then less is given back.
+void trim() noexcept {
+  cudaMemPool_t pool = nullptr;
+  if (is_capturing() || cudaDeviceSynchronize() != cudaSuccess ||
+      cudaDeviceGetDefaultMemPool(&pool, 0) != cudaSuccess) {
+    cudaGetLastError();
+    return;
+  }
+  cudaMemPoolTrimTo(pool, 0);
 }
 
 void* allocate_pinned(size_t bytes) {

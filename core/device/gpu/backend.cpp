@@ -7,13 +7,20 @@ namespace {
 
 class GpuBackend final : public DeviceBackend {
  public:
-  bool caches() const override { return true; }
   Stream current_stream() override { return gpu::current_stream(); }
   void* allocate(size_t bytes, Stream stream) override { return gpu::allocate(bytes, stream); }
   void deallocate(void* pointer, size_t, Stream stream) noexcept override {
     // All work of a stream that is gone has run: any other stream will do.
     gpu::deallocate(pointer, parts::is_live(stream) ? stream : parts::shared_stream());
   }
+  bool retire(void* pointer, Stream stream) noexcept override {
+    return gpu::retire(pointer, stream);
+  }
+  void reuse(void* pointer, size_t bytes, Stream stream) override {
+    gpu::reuse(pointer, bytes, stream);
+  }
+  bool is_live(Stream stream) override { return parts::is_live(stream); }
+  void trim() noexcept override { gpu::trim(); }
   void copy(void* to, const void* from, size_t bytes) override {
     gpu::copy(to, from, bytes, gpu::current_stream());
   }

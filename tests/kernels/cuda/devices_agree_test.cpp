@@ -12,6 +12,7 @@
 #include "core/tape.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/kernels/cuda/random_ops.h"
+#include "tests/support/allocations.h"
 
 namespace warptape {
 namespace {
@@ -48,7 +49,7 @@ struct Setting {
 
 Outcome run(const RandomOp& op, Device device, Setting setting) {
   Outcome outcome;
-  set_poison_allocations(true);  // what nobody writes is a NaN
+  const PoisonedAllocations poisoned;  // what nobody writes is a NaN
   try {
     Generator generator(setting.bits);
     std::vector<Parameter> parameters;
@@ -86,7 +87,6 @@ Outcome run(const RandomOp& op, Device device, Setting setting) {
   } catch (const Error& error) {
     outcome.error = error.what();
   }
-  set_poison_allocations(false);
   return outcome;
 }
 
