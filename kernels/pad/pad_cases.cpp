@@ -50,6 +50,7 @@ void pad_cases(CaseTable& table) {
   add("row", {31}, {3, 5}, 0.5);
   add("last", {33, 31}, {1, 0}, -2);
   add("packs", {9, 32}, {8, 4}, 0.5);
+  add("within_packs", {9, 32}, {1, 3}, 0.5);
   add("rows", {7, 32}, {0, 0, 2, 1}, 0.5);
   add("image", {2, 3, 5, 7}, {1, 2, 3, 0}, 1.5);
   add("image_of_channels_last", {2, 8, 5, 3}, {1, 1, 1, 1}, 0.5, MemoryFormat::ChannelsLast);
