@@ -26,6 +26,7 @@ void add(const std::shared_ptr<ParameterState>& parameter, const char* op, const
 
 std::vector<Entry> list() {
   std::vector<Entry> result;
+  result.reserve(kept.size());
   for (const Kept& each : kept) {
     if (auto parameter = each.parameter.lock()) {
       result.push_back({std::move(parameter), each.op, each.site});
@@ -35,8 +36,10 @@ std::vector<Entry> list() {
 }
 
 void clear() {
-  for (const Entry& entry : list()) {
-    entry.parameter->awaits_step = false;
+  for (const Kept& each : kept) {
+    if (const auto parameter = each.parameter.lock()) {
+      parameter->awaits_step = false;
+    }
   }
   kept.clear();
 }

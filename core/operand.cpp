@@ -23,9 +23,10 @@ void check_same_kind(const char* op, const Operand& a, const Operand& b) {
   check<DTypeError>(a.dtype() == b.dtype(), a.site(),
                     "[{}] dtypes: got {} and {}, wanted one dtype", op, to_string(a.dtype()),
                     to_string(b.dtype()));
-  check<DeviceError>(a.device() == b.device(), a.site(),
-                     "[{}] devices: got {} and {}, wanted one device", op, to_string(a.device()),
-                     to_string(b.device()));
+  if (!(a.device() == b.device())) [[unlikely]] {  // before the message is made: every op asks
+    throw DeviceError(fmt::format("[{}] devices: got {} and {}, wanted one device{}", op,
+                                  to_string(a.device()), to_string(b.device()), at(a.site())));
+  }
 }
 
 void check_bias_kind(const char* op, const Operand& a, const Operand& bias) {

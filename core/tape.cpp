@@ -85,13 +85,32 @@ Tensor Saved::release() {
   return std::move(tensor_);
 }
 
+// The room that the last tape of this thread needed serves the next one, which most often is of the
+// next step: as long as steps are alike, growing costs nothing.
+void Tape::swap_with_spare() {
+  struct Spare {
+    std::vector<Record> records;
+    std::vector<Slot> slots;
+    std::vector<int32_t> links;
+  };
+  thread_local Spare spare;
+  records_.swap(spare.records);
+  slots_.swap(spare.slots);
+  links_.swap(spare.links);
+}
+
 Tape::Tape(TapeOptions options) : id_(++last_id), options_(options) {
+  swap_with_spare();
   open_tapes.push_back(this);
   live_tapes().add(id_);
 }
 
 Tape::~Tape() {
   close();
+  records_.clear();
+  slots_.clear();
+  links_.clear();
+  swap_with_spare();
 }
 
 void Tape::close() {
@@ -126,13 +145,13 @@ Tape* Tape::recording(std::span<const Operand* const> inputs) {
 
 void Tape::record(const char* op, std::span<const Operand* const> inputs,
                   std::span<Tensor* const> outputs, BackwardFunction backward) {
-  Record record{op, {}, {}, {}, std::move(backward), {}};
+  Record record{op, {}, links_.size(), inputs.size(), outputs.size(), std::move(backward), {}};
   for (const Operand* input : inputs) {
     if (record.site.file == nullptr) {
       record.site = input->site();
     }
-    record.inputs.push_back(slot_of(*input));
-    if (record.lost.empty() && record.inputs.back() < 0) {
+    links_.push_back(slot_of(*input));
+    if (record.lost.empty() && links_.back() < 0) {
       record.lost = what_became_of(*input, *this);
       has_lost_ = has_lost_ || !record.lost.empty();
     }
@@ -140,7 +159,7 @@ void Tape::record(const char* op, std::span<const Operand* const> inputs,
   for (Tensor* output : outputs) {
     const int32_t slot = add_slot(*output, nullptr);
     output->set_tape_handle({id_, slot});
-    record.outputs.push_back(slot);
+    links_.push_back(slot);
   }
   records_.push_back(std::move(record));
 }
@@ -224,7 +243,8 @@ void Tape::check_nothing_lost(int32_t from) const {
   used[static_cast<size_t>(from)] = true;
   for (size_t i = records_.size(); i-- > 0;) {
     const Record& record = records_[i];
-    if (std::none_of(record.outputs.begin(), record.outputs.end(),
+    const auto outputs = outputs_of(record);
+    if (std::none_of(outputs.begin(), outputs.end(),
                      [&](int32_t output) { return used[static_cast<size_t>(output)]; })) {
       continue;
     }
@@ -232,7 +252,7 @@ void Tape::check_nothing_lost(int32_t from) const {
                      "[backward] {} took a tensor that {}: what lies below it would get no "
                      "gradient; use detach() to take it as a constant",
                      record.op, record.lost);
-    for (int32_t input : record.inputs) {
+    for (int32_t input : inputs_of(record)) {
       if (input >= 0) {
         used[static_cast<size_t>(input)] = true;
       }
@@ -308,9 +328,10 @@ std::vector<Tensor> Tape::gradients(const Operand& y, const std::vector<Operand>
     }
   }
   for (const Record& record : records_) {
-    const bool reached = std::any_of(record.inputs.begin(), record.inputs.end(),
+    const auto inputs = inputs_of(record);
+    const bool reached = std::any_of(inputs.begin(), inputs.end(),
                                      [&](int32_t i) { return i >= 0 && slot(i).wanted; });
-    for (int32_t output : record.outputs) {
+    for (int32_t output : outputs_of(record)) {
       slot(output).wanted = slot(output).wanted || reached;
     }
   }
@@ -339,10 +360,10 @@ std::string Tape::dot() const {
   for (size_t r = 0; r < records_.size(); ++r) {
     const Record& record = records_[r];
     out += fmt::format("  r{} [label=\"{}\\n{}\"];\n", r, record.op, record.site.to_string());
-    for (int32_t input : record.inputs) {
+    for (int32_t input : inputs_of(record)) {
       out += input < 0 ? std::string() : fmt::format("  t{} -> r{};\n", input, r);
     }
-    for (int32_t output : record.outputs) {
+    for (int32_t output : outputs_of(record)) {
       out += fmt::format("  r{} -> t{};\n", r, output);
     }
   }

@@ -167,8 +167,9 @@ class Tape {
   struct Record {
     const char* op;
     Site site;
-    std::vector<int32_t> inputs;  // slots; -1 for a constant
-    std::vector<int32_t> outputs;
+    size_t first_link = 0;  // of its slots in links_: inputs, then outputs
+    size_t num_inputs = 0;
+    size_t num_outputs = 0;
     BackwardFunction backward;
     std::string lost;  // what became of an input whose gradient cannot be passed on
   };
@@ -178,6 +179,14 @@ class Tape {
     Site site;
   };
 
+  // The slots of a record; -1 for a constant.
+  std::span<const int32_t> inputs_of(const Record& record) const {
+    return {links_.data() + record.first_link, record.num_inputs};
+  }
+  std::span<const int32_t> outputs_of(const Record& record) const {
+    return {links_.data() + record.first_link + record.num_inputs, record.num_outputs};
+  }
+  void swap_with_spare();
   int32_t find_slot(const Operand& operand) const;  // -1 if it is not on this tape
   int32_t slot_of(const Operand& operand);          // makes a slot for a parameter
   int32_t add_slot(const Tensor& tensor, std::shared_ptr<ParameterState> parameter);
@@ -207,6 +216,7 @@ class Tape {
   int32_t one_slot_ = -1;
   std::vector<Record> records_;
   std::vector<Slot> slots_;
+  std::vector<int32_t> links_;
   SeenCut seen_cut_;
   bool has_lost_ = false;  // some record has
   std::unordered_map<const ParameterState*, int32_t> parameter_slots_;

@@ -80,9 +80,11 @@ void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool
   }
   for (size_t i = records_.size(); i-- > 0;) {
     Record& record = records_[i];
-    const bool used = std::any_of(record.outputs.begin(), record.outputs.end(),
+    const auto inputs = inputs_of(record);
+    const auto outputs = outputs_of(record);
+    const bool used = std::any_of(outputs.begin(), outputs.end(),
                                   [&](int32_t o) { return slot(o).grad.defined(); });
-    const bool wanted = std::any_of(record.inputs.begin(), record.inputs.end(),
+    const bool wanted = std::any_of(inputs.begin(), inputs.end(),
                                     [&](int32_t in) { return in >= 0 && slot(in).wanted; });
     if (used && wanted) {
       const profile::Range range(record.op, profile::Phase::Backward);
@@ -100,7 +102,7 @@ void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool
       }
     }
     // What the record saved and the gradients of its outputs have no reader left.
-    for (int32_t output : record.outputs) {
+    for (int32_t output : outputs) {
       if (!slot(output).leaf) {
         slot(output).grad = Tensor();
       }
@@ -112,7 +114,7 @@ void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool
 }
 
 void Tape::note_gradients(const Record& record) {
-  for (const int32_t index : record.inputs) {
+  for (const int32_t index : inputs_of(record)) {
     if (index >= 0 && slot(index).parameter && !slot(index).redirected) {
       fresh_gradients::add(slot(index).parameter, record.op, record.site);
     }
@@ -120,8 +122,9 @@ void Tape::note_gradients(const Record& record) {
 }
 
 void Tape::check_anomaly(const Record& record) {
-  for (size_t i = 0; i < record.inputs.size(); ++i) {
-    const int32_t index = record.inputs[i];
+  const auto inputs = inputs_of(record);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const int32_t index = inputs[i];
     if (index < 0 || !slot(index).wanted || !holds_gradient(slot(index))) {
       continue;
     }
@@ -137,10 +140,11 @@ void Tape::check_anomaly(const Record& record) {
 
 int32_t Backward::slot_of_input(int input) const {
   const Tape::Record& record = tape_.records_[record_];
-  check<TapeError>(input >= 0 && static_cast<size_t>(input) < record.inputs.size(),
+  const auto inputs = tape_.inputs_of(record);
+  check<TapeError>(input >= 0 && static_cast<size_t>(input) < inputs.size(),
                    "[backward] input: got {}, wanted 0 to {}, as many as {} recorded", input,
-                   static_cast<int64_t>(record.inputs.size()) - 1, record.op);
-  return record.inputs[static_cast<size_t>(input)];
+                   static_cast<int64_t>(inputs.size()) - 1, record.op);
+  return inputs[static_cast<size_t>(input)];
 }
 
 int32_t Backward::wanted_slot(const char* what, int input) const {
@@ -152,10 +156,11 @@ int32_t Backward::wanted_slot(const char* what, int input) const {
 
 int32_t Backward::slot_of_output(int output) const {
   const Tape::Record& record = tape_.records_[record_];
-  check<TapeError>(output >= 0 && static_cast<size_t>(output) < record.outputs.size(),
+  const auto outputs = tape_.outputs_of(record);
+  check<TapeError>(output >= 0 && static_cast<size_t>(output) < outputs.size(),
                    "[backward] output: got {}, wanted 0 to {}, as many as {} recorded", output,
-                   static_cast<int64_t>(record.outputs.size()) - 1, record.op);
-  return record.outputs[static_cast<size_t>(output)];
+                   static_cast<int64_t>(outputs.size()) - 1, record.op);
+  return outputs[static_cast<size_t>(output)];
 }
 
 bool Backward::needs(int input) const {

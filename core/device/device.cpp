@@ -31,7 +31,10 @@ DeviceBackend* find_backend(Device device, std::string* reason) {
 }  // namespace
 
 std::string to_string(Device device) {
-  return device.type == DeviceType::CPU ? "cpu" : fmt::format("cuda:{}", device.index);
+  if (device.index == 0) {  // all that there are: checks name devices before they know of a fault
+    return device.type == DeviceType::CPU ? "cpu" : "cuda:0";
+  }
+  return (device.type == DeviceType::CPU ? "cpu:" : "cuda:") + std::to_string(device.index);
 }
 
 Device parse_device(const std::string& text) {
@@ -55,8 +58,9 @@ bool is_available(DeviceType type) {
 DeviceBackend& backend(Device device) {
   std::string reason;
   DeviceBackend* found = find_backend(device, &reason);
-  check<DeviceError>(found != nullptr, "[device] {} is not available: {}", to_string(device),
-                     reason);
+  if (found == nullptr) [[unlikely]] {  // before the message is made: every op asks
+    throw DeviceError(fmt::format("[device] {} is not available: {}", to_string(device), reason));
+  }
   return *found;
 }
 

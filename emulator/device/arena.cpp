@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -55,12 +56,11 @@ void permit(char*, size_t) {}
 void mark_guard(char* begin, size_t bytes) {
   std::memset(begin, guard_value, bytes);
 }
+// What lies behind an allocation in a block of its size class may be larger than the allocation.
 const char* first_changed(const char* begin, const char* end) {
-  static const std::string untouched(guard + page_size(), static_cast<char>(guard_value));
-  if (std::memcmp(begin, untouched.data(), static_cast<size_t>(end - begin)) == 0) {
-    return nullptr;
-  }
-  return std::mismatch(begin, end, untouched.data()).first;
+  const char* const found = std::find_if(
+      begin, end, [](char byte) { return byte != static_cast<char>(guard_value); });
+  return found == end ? nullptr : found;
 }
 #endif
 

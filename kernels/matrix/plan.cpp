@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <tuple>
 
 #include "core/error.h"
+#include "core/memo.h"
 
 namespace warptape::matrix {
 namespace {
@@ -76,7 +78,9 @@ Finish plan_finish(int64_t results, int64_t splits) {
   return finish;
 }
 
-Plan make_plan(const ProductSize& size, Cores cores, int pack) {
+namespace {
+
+Plan cheapest_plan(const ProductSize& size, Cores cores, int pack) {
   const int square = fma_square * (cores == Cores::Double ? 2 : 4);
   const std::array<TileSize, 3> fma_tiles{{{2 * square, 2 * square, fma_depth},
                                            {2 * square, square, fma_depth},
@@ -122,6 +126,13 @@ Plan make_plan(const ProductSize& size, Cores cores, int pack) {
     best.finish = plan_finish(size.rows * columns * size.groups, best.splits);
   }
   return best;
+}
+
+}  // namespace
+
+Plan make_plan(const ProductSize& size, Cores cores, int pack) {
+  thread_local Memo<std::tuple<ProductSize, Cores, int>, Plan> plans;
+  return plans.of({size, cores, pack}, [&] { return cheapest_plan(size, cores, pack); });
 }
 
 std::string to_string(const Plan& plan) {

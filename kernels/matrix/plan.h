@@ -3,6 +3,7 @@
 // types and addresses alone, so that it is the same on every run and on every GPU, and with it the
 // bits of the result. It can be printed, and compared with the one that a test wants.
 
+#include <compare>
 #include <cstdint>
 #include <string>
 
@@ -52,6 +53,8 @@ struct ProductSize {
   int64_t depth = 0;
   int64_t groups = 1;
   bool row_sums = false;  // are made, too
+
+  auto operator<=>(const ProductSize&) const = default;
 };
 
 // pack: as in the plan.

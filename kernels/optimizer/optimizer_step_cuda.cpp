@@ -16,6 +16,7 @@ template <class T, template <class> class Rule, class Constants>
 void step_dtype(std::span<ParameterUpdate> updates, const Constants& constants, StepState& state) {
   auto* steps = state.steps.mutable_data<int64_t>();
   std::vector<UpdateEntry<T>> entries;
+  entries.reserve(updates.size());
   for (ParameterUpdate& update : updates) {
     if (update.value.dtype() == dtype_of<T>()) {
       entries.push_back({.value = update.value.mutable_data<T>(),
@@ -39,6 +40,7 @@ void step_all(std::span<ParameterUpdate> updates, const Constants& constants, St
 template <class T, class Element>
 std::vector<SpanEntry<Element>> entries_of(std::span<const Tensor> tensors) {
   std::vector<SpanEntry<Element>> entries;
+  entries.reserve(tensors.size());
   for (Tensor tensor : tensors) {
     if (tensor.dtype() == dtype_of<T>()) {
       if constexpr (std::is_const_v<Element>) {

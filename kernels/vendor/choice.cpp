@@ -10,6 +10,7 @@
 
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
+#include "core/memo.h"
 
 namespace warptape {
 namespace {
@@ -94,7 +95,10 @@ bool library_is_chosen(const Product& product, GpuLibraries mode, int architectu
 }
 
 bool library_is_chosen(const Product& product) {
-  return library_is_chosen(product, gpu_libraries(), this_architecture());
+  thread_local Memo<std::pair<Product, GpuLibraries>, bool> chosen;
+  const GpuLibraries mode = gpu_libraries();
+  return chosen.of({product, mode},
+                   [&] { return library_is_chosen(product, mode, this_architecture()); });
 }
 
 void start_serving_log() {

@@ -78,6 +78,7 @@ struct SavedWeight {
 // Inputs v and g of one weight after the other, outputs their w.
 void backward(Backward& context, const std::vector<SavedWeight>& saved) {
   std::vector<WeightNormGradient> gradients;
+  gradients.reserve(saved.size());
   for (size_t i = 0; i < saved.size(); ++i) {
     const int v = 2 * static_cast<int>(i);
     const int g = v + 1;

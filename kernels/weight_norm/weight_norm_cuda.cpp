@@ -1,5 +1,8 @@
 #include "kernels/weight_norm/weight_norm_cuda.h"
 
+#include <memory>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "kernels/weight_norm/weight_norm_kernels.h"
@@ -71,8 +74,38 @@ void backward(std::span<WeightNormGradient> all) {
 
 struct Computed {
   gpu::Event event;
-  gpu::StreamHandle stream = gpu::current_stream();
+  gpu::StreamHandle stream = nullptr;
 };
+
+// Events that nobody waits for any more: making one is a call of the driver, which every training
+// step would pay for. Never destroyed, as weights in static objects outlive main.
+struct IdleEvents {
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Computed>> events;
+
+  std::unique_ptr<Computed> take() {
+    const std::lock_guard lock(mutex);
+    if (events.empty()) {
+      return std::make_unique<Computed>();
+    }
+    std::unique_ptr<Computed> event = std::move(events.back());
+    events.pop_back();
+    return event;
+  }
+  void give_back(Computed* event) {
+    std::unique_ptr<Computed> owned(event);
+    try {
+      const std::lock_guard lock(mutex);
+      events.push_back(std::move(owned));
+    } catch (...) {
+      // Out of memory: there is one event less.
+    }
+  }
+};
+IdleEvents& idle_events() {
+  static auto* instance = new IdleEvents;
+  return *instance;
+}
 
 }  // namespace
 
@@ -80,7 +113,9 @@ std::shared_ptr<const void> weight_norm_computed_cuda() {
   if (gpu::is_capturing()) {
     return nullptr;
   }
-  auto computed = std::make_shared<Computed>();
+  const std::shared_ptr<Computed> computed(idle_events().take().release(),
+                                           [](Computed* event) { idle_events().give_back(event); });
+  computed->stream = gpu::current_stream();
   computed->event.record(computed->stream);
   return computed;
 }
