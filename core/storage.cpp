@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "core/allocation_hooks.h"
@@ -25,6 +27,16 @@ constexpr bool exact_allocations = true;
 #else
 constexpr bool exact_allocations = false;
 #endif
+
+// WARPTAPE_MEMORY_CACHE=0 asks the device for each block, of its exact size, and gives it back at
+// once: for tools that know memory by what a driver gave, such as compute-sanitizer.
+bool cache_is_wanted() {
+  const char* text = std::getenv("WARPTAPE_MEMORY_CACHE");
+  const std::string value = text == nullptr || *text == '\0' ? "1" : text;
+  check<ValueError>(value == "0" || value == "1",
+                    "[device] WARPTAPE_MEMORY_CACHE: got \"{}\", wanted 0 or 1", escaped(value));
+  return value == "1";
+}
 
 // Sizes are rounded up to eighths of a power of two, so that at most an eighth of a large block is
 // wasted; up to 512 bytes to multiples of 64. Classes are numbered from 1 on, in order.
@@ -50,7 +62,8 @@ class CachingAllocator {
   CachingAllocator(Device device, DeviceBackend& backend)
       : device_(device),
         backend_(backend),
-        keeps_blocks_(!exact_allocations || device.type != DeviceType::CPU) {}
+        keeps_blocks_(cache_is_wanted() && (!exact_allocations || device.type != DeviceType::CPU)) {
+  }
 
   void* allocate(size_t bytes, DeviceBackend::Stream stream) {
     const SizeClass block = class_of(bytes);

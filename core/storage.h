@@ -1,7 +1,8 @@
 #pragma once
 // RAII buffers from a caching allocator. A freed block is kept and handed out again to the next
 // request of its size class on its stream: fresh pages from the system cost more than most passes
-// over them, and a GPU's driver more than the launch of a kernel.
+// over them, and a GPU's driver more than the launch of a kernel. WARPTAPE_MEMORY_CACHE=0 in the
+// environment keeps none.
 
 #include <atomic>
 #include <cstddef>

@@ -1,5 +1,8 @@
 // The cache of device memory: which blocks serve which requests, and what it says of itself.
 
+#include <cstdio>
+#include <cstdlib>
+
 #include "core/storage.h"
 #include "core/tensor.h"
 #include "tests/core/device/gpu_test.h"
@@ -145,6 +148,37 @@ TEST_F(GpuAllocations, WhatIsFreedDuringCaptureIsNotCached) {
   EXPECT_EQ(memory_stats(cuda).cached_bytes, cached);
   graph.launch(stream.handle());
   EXPECT_EQ(x.to_vector<float>(), floats(100, 2));
+}
+
+class GpuWithoutCache : public GpuTest {};
+
+// In a process of its own, as the variable is read once.
+TEST_F(GpuWithoutCache, BlocksComeAndGoAtTheirExactSize) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto allocate_and_free = [] {
+    ::setenv("WARPTAPE_MEMORY_CACHE", "0", 1);
+    const auto storage = Storage::allocate(100001, cuda);
+    const bool exact = memory_reserved(cuda) == 100001;
+    Storage::allocate(100001, cuda);
+    const MemoryStats stats = memory_stats(cuda);
+    std::exit(exact && stats.cached_bytes == 0 && stats.device_allocations == 2 ? 0 : 1);
+  };
+  EXPECT_EXIT(allocate_and_free(), ::testing::ExitedWithCode(0), "");
+}
+
+TEST_F(GpuWithoutCache, OtherValuesAreErrors) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto allocate = [] {
+    ::setenv("WARPTAPE_MEMORY_CACHE", "no", 1);
+    try {
+      Storage::allocate(1, cuda);
+    } catch (const ValueError& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+      std::exit(0);
+    }
+    std::exit(1);
+  };
+  EXPECT_EXIT(allocate(), ::testing::ExitedWithCode(0), "WARPTAPE_MEMORY_CACHE: got .no.");
 }
 
 }  // namespace
