@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <functional>
 #include <mutex>
 
 #include "core/parallel.h"
@@ -66,12 +68,24 @@ void gather_backward_cpu(const GatherLines& lines, const Tensor& dy, const Tenso
     const int64_t grain = std::max<int64_t>(default_grain / per_line, 1);
     parallel_for(lines.lines, grain, [&](int64_t begin, int64_t end) {
       std::vector<double> sums(static_cast<size_t>(lines.line));
+      std::vector<double> chunk(static_cast<size_t>(lines.chunks > 1 ? lines.line : 0));
       for (int64_t number = begin; number < end; ++number) {
         const Line line = line_of(lines, number);
         std::fill(sums.begin(), sums.end(), 0.0);
-        for (int64_t k = 0; line.covered && k < lines.indices; ++k) {
-          sums[static_cast<size_t>(places[line.at[1] + k * lines.along[1]])] +=
-              static_cast<double>(from[line.at[2] + k * lines.along[2]]);
+        const auto add_to = [&](std::vector<double>& to_sums, int64_t first, int64_t behind) {
+          for (int64_t k = first; k < behind; ++k) {
+            to_sums[static_cast<size_t>(places[line.at[1] + k * lines.along[1]])] +=
+                static_cast<double>(from[line.at[2] + k * lines.along[2]]);
+          }
+        };
+        if (line.covered && lines.chunks == 1) {
+          add_to(sums, 0, lines.indices);
+        }
+        for (int64_t c = 0; line.covered && lines.chunks > 1 && c < lines.chunks; ++c) {
+          const int64_t first = c * lines.chunk_length;
+          std::fill(chunk.begin(), chunk.end(), 0.0);
+          add_to(chunk, first, std::min(first + lines.chunk_length, lines.indices));
+          std::transform(sums.begin(), sums.end(), chunk.begin(), sums.begin(), std::plus<>());
         }
         for (int64_t i = 0; i < lines.line; ++i) {
           T& element = to[line.at[0] + i * lines.along[0]];

@@ -32,9 +32,11 @@ void gather_cuda(const GatherLoop& loop, const Tensor& x, const Tensor& index, T
 
 void gather_backward_cuda(const GatherLines& lines, const Tensor& dy, const Tensor& index,
                           GradientTarget dx) {
+  Tensor partials = Tensor::empty({lines.partials()}, float64, dy.device());
   dispatch_floating(dy.dtype(), [&]<class T>() {
     cuda::gather_backward(gpu::current_stream(), lines, dy.data<T>(), index.data<int64_t>(),
-                          dx.mode == WriteMode::Accumulate, dx.buffer.mutable_data<T>());
+                          dx.mode == WriteMode::Accumulate, partials.mutable_data<double>(),
+                          dx.buffer.mutable_data<T>());
   });
 }
 

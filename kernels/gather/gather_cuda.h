@@ -9,8 +9,9 @@ template <class T>
 void gather(gpu::StreamHandle stream, const GatherLoop& loop, const T* x, const int64_t* index,
             gpu::ErrorReport* report, int bad_index, T* y);
 
+// partials: lines.partials() elements of workspace.
 template <class T>
 void gather_backward(gpu::StreamHandle stream, const GatherLines& lines, const T* dy,
-                     const int64_t* index, bool accumulate, T* dx);
+                     const int64_t* index, bool accumulate, double* partials, T* dx);
 
 }  // namespace warptape::cuda

@@ -60,6 +60,13 @@ GatherLines gather_lines(const Tensor& dx, int dim, const Tensor& index, const T
   lines.per_thread = std::clamp<int64_t>(lines.lines * lines.line / enough_threads, 1,
                                          GatherLines::most_per_thread);
   lines.tiles = (lines.line + lines.per_thread - 1) / lines.per_thread;
+  constexpr int64_t enough_with_chunks = 1 << 15;
+  constexpr int64_t least_chunk = 256;
+  const int64_t wanted = enough_with_chunks / std::max<int64_t>(lines.threads(), 1);
+  lines.chunks = std::clamp<int64_t>(lines.indices / least_chunk, 1, std::max<int64_t>(wanted, 1));
+  lines.chunk_length = (lines.indices + lines.chunks - 1) / lines.chunks;
+  lines.chunks =
+      lines.indices == 0 ? 1 : (lines.indices + lines.chunk_length - 1) / lines.chunk_length;
   return lines;
 }
 

@@ -30,6 +30,12 @@ struct GatherLines : elementwise::NoPointers {
   int64_t per_thread = 1;
   int64_t tiles = 0;
   bool lanes_along_dim = false;  // neighbouring threads own tiles of one line
+  // Few threads share a long index: each chunk of it is summed for itself, then chunk by chunk.
+  int64_t chunks = 1;
+  int64_t chunk_length = 0;
+
+  int64_t threads() const { return lines * tiles; }                            // of a chunk
+  int64_t partials() const { return chunks > 1 ? chunks * lines * line : 0; }  // float64
 };
 
 }  // namespace warptape

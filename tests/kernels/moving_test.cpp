@@ -305,6 +305,36 @@ TEST(Moving, GatherSumsInTheOrderOfTheIndex) {
   }
 }
 
+// An index so long that chunks of it are summed for themselves: fractions whose sum rounds have the
+// same bits on every device.
+TEST(Moving, GatherSumsChunksAlike) {
+  std::vector<int64_t> places(2 * 3001);
+  std::vector<double> weights(places.size());
+  double exact[6] = {};
+  for (size_t i = 0; i < places.size(); ++i) {
+    places[i] = static_cast<int64_t>(i * 5 % 7 % 3);
+    weights[i] = 1.0 / static_cast<double>(i + 1);
+    exact[i / 3001 * 3 + static_cast<size_t>(places[i])] += weights[i];
+  }
+  std::vector<double> first;
+  for (const Device device : available_devices()) {
+    Tensor x = Tensor::zeros({2, 3}, float64, device);
+    for (int run = 0; run < 2; ++run) {  // written, then added to
+      Tape tape;
+      tape.watch(x);
+      Tensor y = gather(x, 1, tensor(places, {2, 3001}, device));
+      y = run == 0 ? y : y + gather(x, 1, tensor(places, {2, 3001}, device));
+      tape.backward(y, tensor(weights, {2, 3001}, device));
+      const std::vector<double> sums = tape.gradient(x).to_vector<double>();
+      first = first.empty() ? sums : first;
+      for (size_t i = 0; i < 6; ++i) {
+        EXPECT_NEAR(sums[i], (run + 1) * exact[i], 1e-13 * exact[i]);
+        EXPECT_EQ(sums[i], (run + 1) * first[i]) << to_string(device);
+      }
+    }
+  }
+}
+
 // As many elements that a thread owns several, and lines that it does not divide.
 TEST(Moving, GatherGivesBackToLongLines) {
   for (const Device device : available_devices()) {

@@ -100,6 +100,25 @@ TEST(MovingPlans, GatherGivesThreadsMoreWhereThereAreMany) {
   EXPECT_EQ(some.tiles, 513);
   EXPECT_FALSE(some.lanes_along_dim);
   EXPECT_EQ(lines_of({1 << 23}, 0).per_thread, 32);
+  EXPECT_EQ(lines_of({1 << 23}, 0).chunks, 1);
+}
+
+// A few elements that are taken often.
+TEST(MovingPlans, GatherDividesALongIndex) {
+  const auto lines_of = [](const Shape& shape, const Shape& of_index) {
+    const Tensor x = Tensor::empty(shape, uint8);
+    const Tensor index = Tensor::empty(of_index, uint8);
+    return gather_lines(x, 0, index, index);
+  };
+  const GatherLines table = lines_of({10, 64}, {1 << 16, 64});
+  EXPECT_EQ(table.threads(), 640);
+  EXPECT_EQ(table.chunks, 51);
+  EXPECT_EQ(table.chunk_length, 1286);
+  EXPECT_EQ(table.partials(), 51 * 640);
+  EXPECT_EQ(lines_of({1}, {1000}).chunks, 3);
+  EXPECT_EQ(lines_of({1}, {511}).chunks, 1);
+  EXPECT_EQ(lines_of({1}, {0}).chunks, 1);
+  EXPECT_EQ(lines_of({1 << 15, 1}, {1 << 16, 1}).partials(), 0);
 }
 
 }  // namespace
