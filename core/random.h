@@ -31,9 +31,14 @@ class Generator {
 Generator& default_generator();
 void manual_seed(uint64_t seed);
 
-// Standard normal (Box-Muller), and uniform in [low, high).
+// Standard normal (Box-Muller), and uniform in [low, high). The numbers are a function of generator
+// and shape: the same bits on every device, up to rounding the same in every dtype.
 Tensor randn(const Shape& shape, DType dtype = float32, Generator& generator = default_generator());
 Tensor rand(const Shape& shape, DType dtype = float32, Generator& generator = default_generator());
+Tensor randn(const Shape& shape, DType dtype, Device device,
+             Generator& generator = default_generator());
+Tensor rand(const Shape& shape, DType dtype, Device device,
+            Generator& generator = default_generator());
 void fill_normal(Tensor& tensor, double mean, double std,
                  Generator& generator = default_generator());
 void fill_uniform(Tensor& tensor, double low, double high,

@@ -8,6 +8,8 @@
 
 #include "core/parallel.h"
 #include "core/primitives.h"
+#include "core/random_values.h"
+#include "tests/kernels/devices.h"
 
 namespace warptape {
 namespace {
@@ -214,6 +216,67 @@ TEST(Random, OnlyFloatingTensorsCanBeFilled) {
   Tensor labels = Tensor::zeros({2}, int64);
   EXPECT_THROW(fill_normal(labels, 0, 1), DTypeError);
   EXPECT_THROW(fill_uniform(labels, 0, 1), DTypeError);
+}
+
+// The same bits on the CPU and on "cuda", in all formats and at addresses that packs do not reach.
+TEST(Random, DrawsAreTheSameOnEveryDevice) {
+  const auto same = [](const Tensor& a, const Tensor& b) {
+    EXPECT_EQ(primitives::cast(a.to(cpu), float64).to_vector<double>(),
+              primitives::cast(b, float64).to_vector<double>());
+  };
+  for (Device device : available_devices()) {
+    SCOPED_TRACE(to_string(device));
+    for (DType dtype : {float32, float64}) {
+      for (int64_t n : {0, 1, 3, 4, 1023, 1030}) {
+        Generator here(5);
+        Generator there(5);
+        const Tensor normal = randn({n}, dtype, device, there);
+        EXPECT_EQ(normal.device(), device);
+        same(normal, randn({n}, dtype, here));
+        same(rand({n}, dtype, device, there), rand({n}, dtype, here));
+        Tensor there_range = Tensor::zeros({n + 1}, dtype).to(device).slice(1, n + 1);
+        Tensor here_range = Tensor::zeros({n}, dtype);
+        fill_uniform(there_range, -0.3, 1e-9, there);
+        fill_uniform(here_range, -0.3, 1e-9, here);
+        same(there_range, here_range);
+      }
+      Generator here(6);
+      Generator there(6);
+      Tensor images = Tensor::empty({2, 3, 4, 5}, dtype, device, MemoryFormat::ChannelsLast);
+      fill_normal(images, 1, 2, there);
+      Tensor plain = Tensor::empty({2, 3, 4, 5}, dtype);
+      fill_normal(plain, 1, 2, here);
+      same(images, plain);
+    }
+  }
+}
+
+TEST(Random, NormalsAreThoseOfTheLibrarysFunctions) {
+  const RandomStream stream{.seed = 3, .stream = 1};
+  const NormalValues<double> values{stream, 0, 1};
+  for (uint64_t block = 0; block < 2000; ++block) {
+    const PhiloxBlock words = stream.block(block);
+    for (size_t i = 0; i < 4; ++i) {
+      const double u = (words[i / 2 * 2] + 1.0) * 0x1p-32;
+      const double angle = 2 * std::numbers::pi * (words[i / 2 * 2 + 1] * 0x1p-32);
+      const double radius = std::sqrt(-2 * std::log(u));
+      EXPECT_NEAR(values(words, i), radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle)),
+                  4e-15);
+    }
+  }
+  EXPECT_EQ(log_of_fraction(uint64_t{1} << 32), 0);
+  EXPECT_NEAR(log_of_fraction(1), -32 * std::numbers::ln2, 1e-14);
+  for (uint64_t n :
+       {uint64_t{0xFFFFFFFF}, uint64_t{0xB504F333}, uint64_t{0xB504F334}, uint64_t{3}}) {
+    const double wanted = std::log(static_cast<double>(n) * 0x1p-32);
+    EXPECT_NEAR(log_of_fraction(n) / wanted, 1, 1e-15) << n;
+  }
+  for (uint32_t word : {0U, 0x1FFFFFFFU, 0x20000000U, 0x40000000U, 0x80000000U, 0xC0000000U,
+                        0xE0000000U, 0xFFFFFFFFU}) {
+    const double angle = 2 * std::numbers::pi * (word * 0x1p-32);
+    EXPECT_NEAR(sin_cos_of_turn(word).sin, std::sin(angle), 1e-15) << word;
+    EXPECT_NEAR(sin_cos_of_turn(word).cos, std::cos(angle), 1e-15) << word;
+  }
 }
 
 }  // namespace
