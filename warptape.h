@@ -1,6 +1,7 @@
 #pragma once
 // Everything that a program using Warptape needs.
 
+#include "core/buffer.h"
 #include "core/operand.h"
 #include "core/parallel.h"
 #include "core/parameter.h"
@@ -17,6 +18,8 @@
 #include "layers/linear.h"
 #include "layers/max_pool2d.h"
 #include "layers/module.h"
+#include "layers/module_list.h"
+#include "layers/module_of.h"
 #include "layers/relu.h"
 #include "layers/sequential.h"
 #include "layers/state_dict.h"

@@ -22,12 +22,40 @@ struct Site {
   const char* file = nullptr;
   int line = 0;
 
-  // The line of whoever calls the function whose default argument this is.
-  static constexpr Site here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
-    return {file, line};
-  }
+  // The line of whoever calls the function whose default argument this is; while a module is called
+  // it is the line of that call, the outermost one.
+  static Site here(const char* file = __builtin_FILE(), int line = __builtin_LINE());
   std::string to_string() const;  // "train.cpp:12"
 };
+
+// What Site::here() says on this thread while it lives. An outer one, or an unknown site, leaves it
+// as it is.
+class SiteScope {
+ public:
+  explicit SiteScope(const Site& site) : is_outermost_(outermost_ == nullptr && site.file) {
+    if (is_outermost_) {
+      site_ = site;
+      outermost_ = &site_;
+    }
+  }
+  ~SiteScope() {
+    if (is_outermost_) {
+      outermost_ = nullptr;
+    }
+  }
+  SiteScope(const SiteScope&) = delete;
+  SiteScope& operator=(const SiteScope&) = delete;
+
+ private:
+  friend struct Site;
+  static constinit inline thread_local const Site* outermost_ = nullptr;
+  Site site_;
+  bool is_outermost_;
+};
+
+inline Site Site::here(const char* file, int line) {
+  return SiteScope::outermost_ != nullptr ? *SiteScope::outermost_ : Site{file, line};
+}
 
 struct Error : std::runtime_error {
   // Escapes the message once more, but for its line ends: whoever wrote it, it reaches what()

@@ -1,10 +1,11 @@
 #pragma once
 // Operand: what an op takes, a tensor that knows the caller's line and whether it is a parameter.
 // Made implicitly from a Tensor or a Parameter; errors, anomaly mode and Tape::dot() name the line.
-// A layer's forward takes Operands and passes them on, so that the line is the user's:
+// While a module is called, the line is that of the call:
 //   Tensor y = x;                     // x as a tensor, on the tape as x is
 //   return deep_ ? fc(x) : Tensor(x); // both branches need one type
 
+#include "core/buffer.h"
 #include "core/parameter.h"
 #include "core/tensor.h"
 
@@ -14,14 +15,16 @@ class Operand : public Tensor {
  public:
   // The value of a parameter is that parameter: what Parameter::value() returned is recorded too.
   Operand(const Tensor& tensor, const char* file = __builtin_FILE(), int line = __builtin_LINE())
-      : Tensor(tensor), site_{file, line} {
+      : Tensor(tensor), site_(Site::here(file, line)) {
     if (parameter_id() != 0) {
       parameter_ = find_parameter(tensor);
     }
   }
   Operand(const Parameter& parameter, const char* file = __builtin_FILE(),
           int line = __builtin_LINE())
-      : Tensor(parameter.value()), parameter_(parameter.state()), site_{file, line} {}
+      : Tensor(parameter.value()), parameter_(parameter.state()), site_(Site::here(file, line)) {}
+  Operand(const Buffer& buffer, const char* file = __builtin_FILE(), int line = __builtin_LINE())
+      : Tensor(buffer.value()), site_(Site::here(file, line)) {}
 
   const Tensor& tensor() const { return *this; }
   const std::shared_ptr<ParameterState>& parameter() const { return parameter_; }  // or null

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/members.h"
 #include "core/tensor.h"
 
 namespace warptape {
@@ -35,7 +36,7 @@ struct ParameterState : std::enable_shared_from_this<ParameterState> {
 // The parameter whose value this is, sharing its storage; null where there is none any more.
 std::shared_ptr<ParameterState> find_parameter(const Tensor& value);
 
-class Parameter {
+class Parameter : public Member<MemberKind::Parameter> {
  public:
   Parameter() : state_(std::make_shared<ParameterState>()) {}
   explicit Parameter(const Tensor& value);  // shares the storage, as a constant

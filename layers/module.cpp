@@ -10,6 +10,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "layers/field_paths.h"
+#include "layers/module_hooks.h"
 #include "layers/weight.h"
 
 namespace warptape {
@@ -46,6 +48,14 @@ Visitor& Visitor::operator()(const std::string& name, Parameter& parameter) {
   return *this;
 }
 
+Visitor& Visitor::operator()(const std::string& name, Buffer& buffer) {
+  note_name(name);
+  if (buffer.defined()) {
+    on_buffer(name, buffer);
+  }
+  return *this;
+}
+
 Visitor& Visitor::operator()(const std::string& name, Weight& weight) {
   note_name(name);
   // A plain one falls into a parameter of the same name.
@@ -55,18 +65,64 @@ Visitor& Visitor::operator()(const std::string& name, Weight& weight) {
   return *this;
 }
 
+void Visitor::meet_list(const std::string& name, Module& list) {
+  note_name(name);
+  on_list(name, list);
+}
+
 void Visitor::on_module(const std::string&, Module&) {}
 void Visitor::on_parameter(const std::string&, Parameter&) {}
+void Visitor::on_buffer(const std::string&, Buffer&) {}
 void Visitor::on_weight(const std::string& name, Weight& weight) {
   weight.fields(name, *this);
 }
 
+// Hands a reader what a visitor meets.
+class FieldReader::Adapter final : public Visitor {
+ public:
+  explicit Adapter(FieldReader& reader) : reader_(reader) {}
+
+ protected:
+  void on_module(const std::string& name, Module& module) override {
+    reader_.on_module(name, module);
+  }
+  void on_parameter(const std::string& name, Parameter& parameter) override {
+    reader_.on_parameter(name, parameter);
+  }
+  void on_buffer(const std::string& name, Buffer& buffer) override {
+    reader_.on_buffer(name, buffer);
+  }
+  void on_weight(const std::string& name, Weight& weight) override {
+    reader_.on_weight(name, weight);
+    Visitor::on_weight(name, weight);
+  }
+
+ private:
+  FieldReader& reader_;
+};
+
+void FieldReader::read(const Module& module) {
+  // fields() lists for readers and for writers, and is therefore not const; through this it only
+  // hands out what is const.
+  Adapter(*this).descend(const_cast<Module&>(module));
+}
+
+void FieldReader::read_unchecked(const Module& module) {
+  Adapter adapter(*this);
+  const_cast<Module&>(module).fields(adapter);  // as above
+}
+
+void FieldReader::on_module(const std::string&, const Module&) {}
+void FieldReader::on_parameter(const std::string&, const Parameter&) {}
+void FieldReader::on_buffer(const std::string&, const Buffer&) {}
+void FieldReader::on_weight(const std::string&, const Weight&) {}
+
 namespace {
 
 // The parameters of a module and of all below it, as objects.
-struct Objects : Visitor {
-  void on_module(const std::string&, Module& module) override { module.fields(*this); }
-  void on_parameter(const std::string&, Parameter& parameter) override {
+struct Objects : FieldReader {
+  void on_module(const std::string&, const Module& module) override { read_unchecked(module); }
+  void on_parameter(const std::string&, const Parameter& parameter) override {
     found.push_back(&parameter);
   }
   std::vector<const Parameter*> found;
@@ -75,13 +131,14 @@ struct Objects : Visitor {
 // Said by the base class, before the fields are copied.
 void expect_copies_of(const Module& module) {
   Objects objects;
-  const_cast<Module&>(module).fields(objects);  // only looks
+  objects.read_unchecked(module);
   expect_copies(objects.found);
 }
 
 }  // namespace
 
-Module::Module(const Module& other) : training_(other.training_) {
+Module::Module(const Module& other)
+    : Member(other), training_(other.training_), hooks_(copy_of(other.hooks_)) {
   expect_copies_of(other);
 }
 
@@ -123,20 +180,28 @@ struct FindPath : Visitor {
 }  // namespace
 
 Tensor Module::operator()(const Operand& x) {
-  try {
-    return forward(x);
-  } catch (Error& error) {
-    // The error says which module it left last, here a part of this one.
-    std::string path = error.layer();
-    if (error.module() != nullptr && error.module() != this) {
-      FindPath find(error.module());
-      fields(find);
-      const bool both = !find.found.empty() && !path.empty();
-      path = find.found + (both ? "." : "") + path;
+  return call_from(x.site(), [&] {
+    if (!has_hooks()) {
+      return forward(x);
     }
-    error.set_layer(this, path);
-    throw;
+    std::vector<Operand> inputs{x};
+    run_pre_hooks(inputs);
+    Tensor output = forward(inputs[0]);
+    run_hooks(inputs, output);
+    return output;
+  });
+}
+
+void Module::name_layer(Error& error) {
+  // The error says which module it left last, here a part of this one.
+  std::string path = error.layer();
+  if (error.module() != nullptr && error.module() != this) {
+    FindPath find(error.module());
+    fields(find);
+    const bool both = !find.found.empty() && !path.empty();
+    path = find.found + (both ? "." : "") + path;
   }
+  error.set_layer(this, path);
 }
 
 std::string Module::type_name() const {
@@ -173,6 +238,9 @@ Tensor moved(const Tensor& tensor, Device device) {
 }  // namespace
 
 void Module::to(Device device) {
+  for (const NamedBuffer& named : named_buffers(*this)) {
+    named.buffer->set_value(moved(named.buffer->value(), device));
+  }
   for (const auto& state : parameters(*this)) {
     state->set_value(moved(state->value, device));
     if (state->grad.defined()) {
@@ -183,35 +251,31 @@ void Module::to(Device device) {
 
 namespace {
 
-// Fields "a.b" and "a" with a field "b" meet here, or "w_g" and a weight-normalised "w".
-void check_names(const Module& module, const std::vector<NamedParameter>& found) {
-  std::unordered_set<std::string> names;
-  for (const NamedParameter& named : found) {
-    check<ValueError>(names.insert(named.name).second,
-                      "[fields] {} lists two parameters with the name \"{}\", wanted one",
-                      module.type_name(), named.name);
+// What a module and all below it have.
+struct Collect : Visitor {
+  explicit Collect(Module& module) : paths(module) { descend(module); }
+  void on_module(const std::string& name, Module& child) override {
+    paths.descend(name, [&] { descend(child); });
   }
-}
+  void on_parameter(const std::string& name, Parameter& parameter) override {
+    parameters.push_back({paths.add(name), &parameter});
+  }
+  void on_buffer(const std::string& name, Buffer& buffer) override {
+    buffers.push_back({paths.add(name), &buffer});
+  }
+  FieldPaths paths;
+  std::vector<NamedParameter> parameters;
+  std::vector<NamedBuffer> buffers;
+};
 
 }  // namespace
 
 std::vector<NamedParameter> named_parameters(Module& module) {
-  struct Collect : Visitor {
-    void on_module(const std::string& name, Module& child) override {
-      const std::string outer = prefix;
-      prefix += name + ".";
-      descend(child);
-      prefix = outer;
-    }
-    void on_parameter(const std::string& name, Parameter& parameter) override {
-      found.push_back({prefix + name, &parameter});
-    }
-    std::string prefix;
-    std::vector<NamedParameter> found;
-  } collect;
-  collect.descend(module);
-  check_names(module, collect.found);
-  return std::move(collect.found);
+  return Collect(module).parameters;
+}
+
+std::vector<NamedBuffer> named_buffers(Module& module) {
+  return Collect(module).buffers;
 }
 
 std::vector<std::shared_ptr<ParameterState>> parameters(Module& module) {
@@ -228,11 +292,18 @@ std::vector<std::shared_ptr<ParameterState>> parameters(Module& module) {
 }
 
 int64_t count_parameters(const Module& module) {
-  int64_t count = 0;
-  for (const auto& state : parameters(to_list(module))) {
-    count += state->value.numel();
-  }
-  return count;
+  struct Count : FieldReader {
+    void on_module(const std::string&, const Module& child) override { read(child); }
+    void on_parameter(const std::string&, const Parameter& parameter) override {
+      if (seen.insert(parameter.state().get()).second) {
+        count += parameter.value().numel();
+      }
+    }
+    std::unordered_set<const ParameterState*> seen;
+    int64_t count = 0;
+  } count;
+  count.read(module);
+  return count.count;
 }
 
 namespace {
@@ -252,21 +323,21 @@ int set_requires_grad(Module& module, const std::string& pattern, bool on, const
 }
 
 // "(name): Type(settings)" per line; modules with children span lines.
-struct Print : Visitor {
-  void on_module(const std::string& name, Module& module) override {
+struct Print : FieldReader {
+  void on_module(const std::string& name, const Module& module) override {
     out += std::string(indent, ' ') + "(" + escaped(name) + "): ";
     print(module);
   }
-  void on_weight(const std::string&, Weight& weight) override {
+  void on_weight(const std::string&, const Weight& weight) override {
     if (weight.reparametrization() != nullptr) {
       reparametrizations += ", " + weight.reparametrization()->settings();
     }
   }
-  void print(Module& module) {
+  void print(const Module& module) {
     const std::string outer_reparametrizations = std::exchange(reparametrizations, {});
     const std::string before = std::exchange(out, {});
     indent += 2;
-    descend(module);
+    read(module);
     indent -= 2;
     const std::string children = std::exchange(out, before);
     std::string settings = escaped(module.settings()) + reparametrizations;
@@ -299,7 +370,7 @@ int unfreeze(Module& module, const std::string& pattern, const Site& site) {
 
 std::string to_string(const Module& module) {
   Print print;
-  print.print(to_list(module));
+  print.print(module);
   return print.out;
 }
 

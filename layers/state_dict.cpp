@@ -9,6 +9,7 @@
 
 #include "core/primitives.h"
 #include "kernels/weight_norm/weight_norm.h"
+#include "layers/field_paths.h"
 #include "layers/weight_norm.h"
 
 namespace warptape {
@@ -84,6 +85,15 @@ class Loader : public Visitor {
     const std::string key = prefix_ + name;
     if (const Tensor* tensor = take(key, parameter.value().shape())) {
       assignments_.push_back([&parameter, tensor] { parameter.assign(*tensor); });
+    }
+  }
+
+  void on_buffer(const std::string& name, Buffer& buffer) override {
+    if (!buffer.is_persistent()) {
+      return;
+    }
+    if (const Tensor* tensor = take(prefix_ + name, buffer.value().shape())) {
+      assignments_.push_back([&buffer, tensor] { buffer.assign(*tensor); });
     }
   }
 
@@ -193,11 +203,23 @@ class Loader : public Visitor {
 }  // namespace
 
 StateDict state_dict(const Module& module) {
-  StateDict result;
-  for (const NamedParameter& named : named_parameters(to_list(module))) {
-    result.emplace_back(named.name, named.parameter->value().detach());
-  }
-  return result;
+  struct Collect : FieldReader {
+    explicit Collect(const Module& module) : paths(module) { read(module); }
+    void on_module(const std::string& name, const Module& child) override {
+      paths.descend(name, [&] { read(child); });
+    }
+    void on_parameter(const std::string& name, const Parameter& parameter) override {
+      found.emplace_back(paths.add(name), parameter.value().detach());
+    }
+    void on_buffer(const std::string& name, const Buffer& buffer) override {
+      if (buffer.is_persistent()) {
+        found.emplace_back(paths.add(name), buffer.value());
+      }
+    }
+    FieldPaths paths;
+    StateDict found;
+  };
+  return Collect(module).found;
 }
 
 StateDict without_wrappers(const StateDict& state) {

@@ -13,7 +13,8 @@ struct Rename : Visitor {
 }  // namespace
 
 Weight::Weight(const Weight& other)
-    : plain_(other.plain_),
+    : Member(other),
+      plain_(other.plain_),
       by_(other.by_ ? other.by_->clone() : nullptr),
       shape_(other.shape_),
       in_bfloat16_(other.in_bfloat16_) {}

@@ -33,7 +33,7 @@ class Reparametrization {
   virtual bool assign_from(const Reparametrization& other) = 0;
 };
 
-class Weight {
+class Weight : public Member<MemberKind::Weight> {
  public:
   Weight() = default;
   explicit Weight(const Tensor& value) : plain_(value), shape_(value.shape()) {}
@@ -69,6 +69,7 @@ class Weight {
   // ValueError if there is none; the weight becomes plain and keeps its value.
   void remove_reparametrization(const char* who, const Site& site);
   Reparametrization* reparametrization() { return by_.get(); }
+  const Reparametrization* reparametrization() const { return by_.get(); }
 
   void fields(const std::string& name, Visitor& visit);
 
