@@ -8,6 +8,7 @@
 #include "core/primitives.h"
 #include "layers/conv2d.h"
 #include "layers/linear.h"
+#include "layers/weight_norm.h"
 #include "tests/core/expect_throws.h"
 
 namespace warptape {
@@ -96,28 +97,131 @@ TEST(Init, UniformAndNormalTakeTheirArguments) {
 TEST(Init, KaimingUsesTheFanIn) {
   Generator generator(1);
   Weight weight = filters();
-  init::kaiming_uniform(weight, 0, generator);
+  init::kaiming_uniform(weight, {}, generator);
   expect_uniform(weight.value(), std::sqrt(6.0 / 288));
-  init::kaiming_normal(weight, 0, generator);
+  init::kaiming_normal(weight, {}, generator);
   expect_normal(weight.value(), 0, std::sqrt(2.0 / 288));
 }
 
 TEST(Init, KaimingTakesTheSlopeOfLeakyRelu) {
   Generator generator(1);
   Weight weight = filters();
-  init::kaiming_uniform(weight, std::sqrt(5.0), generator);
+  init::kaiming_uniform(weight, {.a = std::sqrt(5.0)}, generator);
   expect_uniform(weight.value(), 1 / std::sqrt(288.0));
-  init::kaiming_normal(weight, 1, generator);
+  init::kaiming_normal(weight, {.a = 1}, generator);
   expect_normal(weight.value(), 0, std::sqrt(1.0 / 288));
 }
 
 TEST(Init, XavierUsesBothFans) {
   Generator generator(1);
   Weight weight = filters();
-  init::xavier_uniform(weight, generator);
+  init::xavier_uniform(weight, 1, generator);
   expect_uniform(weight.value(), std::sqrt(6.0 / (288 + 576)));
-  init::xavier_normal(weight, generator);
+  init::xavier_normal(weight, 1, generator);
   expect_normal(weight.value(), 0, std::sqrt(2.0 / (288 + 576)));
+}
+
+TEST(Init, GainsArePyTorchs) {
+  using init::Nonlinearity;
+  // torch.nn.init.calculate_gain
+  EXPECT_DOUBLE_EQ(init::gain(Nonlinearity::Linear), 1);
+  EXPECT_DOUBLE_EQ(init::gain(Nonlinearity::Sigmoid), 1);
+  EXPECT_DOUBLE_EQ(init::gain(Nonlinearity::Tanh), 1.6666666666666667);
+  EXPECT_DOUBLE_EQ(init::gain(Nonlinearity::ReLU), 1.4142135623730951);
+  EXPECT_DOUBLE_EQ(init::gain(Nonlinearity::LeakyReLU), 1.4141428569978354);
+  EXPECT_DOUBLE_EQ(init::gain(Nonlinearity::LeakyReLU, 0.2), 1.3867504905630728);
+  EXPECT_DOUBLE_EQ(init::gain(Nonlinearity::SELU), 0.75);
+}
+
+TEST(Init, GainsAndModesScaleTheBounds) {
+  Generator generator(1);
+  Weight weight = filters();
+  init::xavier_uniform(weight, 3, generator);
+  expect_uniform(weight.value(), 3 * std::sqrt(6.0 / (288 + 576)));
+  init::xavier_normal(weight, 0.5, generator);
+  expect_normal(weight.value(), 0, 0.5 * std::sqrt(2.0 / (288 + 576)));
+  init::kaiming_uniform(weight, {.mode = init::Fan::Out, .nonlinearity = init::Nonlinearity::Tanh},
+                        generator);
+  expect_uniform(weight.value(), 5.0 / 3 * std::sqrt(3.0 / 576));
+  init::kaiming_normal(weight,
+                       {.a = 7, .mode = init::Fan::Out, .nonlinearity = init::Nonlinearity::Linear},
+                       generator);
+  expect_normal(weight.value(), 0, std::sqrt(1.0 / 576));
+}
+
+TEST(Init, FillsWhateverHoldsElements) {
+  Parameter parameter(Tensor::full({2, 3}, 5));
+  init::zeros(parameter);
+  EXPECT_EQ(parameter.value().to_vector<float>(), std::vector<float>(6, 0));
+  Buffer buffer(Tensor::zeros({2}, float64));
+  init::ones(buffer);
+  EXPECT_EQ(buffer.value().to_vector<double>(), std::vector<double>(2, 1));
+  Tensor plain = Tensor::zeros({4, 5000});
+  Generator generator(3);
+  init::uniform(plain, 0, 1, generator);
+  EXPECT_NEAR(spread(plain).mean, 0.5, 0.01);
+  init::normal(plain, 0, 1, generator);
+  expect_normal(plain, 0, 1);
+  Linear normed(3, 2);
+  weight_norm(normed);
+  init::constant(normed.weight, 2);
+  EXPECT_EQ(normed.weight.value().to_vector<float>(), std::vector<float>(6, 2));
+  Parameter undefined;
+  expect_throws<ValueError>([&] { init::zeros(undefined); }, {"[init]", "undefined"});
+}
+
+TEST(Init, TruncatedNormalsHaveItsMoments) {
+  Generator generator(1);
+  Tensor values = Tensor::empty({100000}, float64);
+  init::trunc_normal(values, 0, 1, -2, 2, generator);
+  const Spread found = spread(values);
+  EXPECT_GE(found.lowest, -2);
+  EXPECT_LE(found.highest, 2);
+  EXPECT_LT(found.lowest, -1.99);
+  EXPECT_GT(found.highest, 1.99);
+  EXPECT_NEAR(found.mean, 0, 0.015);
+  // 1 - 4 phi(2) / (2 Phi(2) - 1)
+  EXPECT_NEAR(found.variance, 0.7737413, 0.015);
+  // One-sided, from 1 on: its mean is phi(1) / (1 - Phi(1)), times the std.
+  init::trunc_normal(values, 3, 2, 5, 1e9, generator);
+  EXPECT_GE(spread(values).lowest, 5);
+  EXPECT_NEAR(spread(values).mean, 3 + 2 * 1.5251353, 0.02);
+  expect_throws<ValueError>([&] { init::trunc_normal(values, 0, 1, 2, 2, generator); },
+                            {"[trunc_normal]", "low 2 and high 2"});
+}
+
+void expect_orthogonal(const Shape& shape, double gain) {
+  Generator generator(1);
+  Tensor weight = Tensor::empty(shape, float64);
+  init::orthogonal(weight, gain, generator);
+  const std::vector<double> w = weight.to_vector<double>();
+  const int64_t rows = shape[0];
+  const int64_t columns = shape.numel() / rows;
+  const bool by_rows = rows <= columns;
+  const int64_t count = by_rows ? rows : columns;
+  const int64_t length = by_rows ? columns : rows;
+  const auto at = [&](int64_t i, int64_t k) {
+    return w[static_cast<size_t>(by_rows ? i * columns + k : k * columns + i)];
+  };
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t j = 0; j < count; ++j) {
+      double product = 0;
+      for (int64_t k = 0; k < length; ++k) {
+        product += at(i, k) * at(j, k);
+      }
+      EXPECT_NEAR(product, i == j ? gain * gain : 0, 1e-13) << shape << ": " << i << ", " << j;
+    }
+  }
+}
+
+TEST(Init, OrthogonalOnesAre) {
+  expect_orthogonal({5, 5}, 1);
+  expect_orthogonal({4, 9}, 2);
+  expect_orthogonal({9, 4}, 0.5);
+  expect_orthogonal({6, 2, 3, 3}, 1);
+  expect_orthogonal({1, 7}, 1);
+  Tensor vector = Tensor::zeros({3});
+  expect_throws<ShapeError>([&] { init::orthogonal(vector); }, {"[init]", "(3,)"});
 }
 
 TEST(Init, LayersStartInPyTorchsRange) {

@@ -268,8 +268,8 @@ TEST(WeightNorms, InitialisersReachGAndV) {
   Linear normed = normed_linear(5, 4);
   Generator a(3);
   Generator b(3);
-  init::kaiming_normal(plain.weight, 0, a);
-  init::kaiming_normal(normed.weight, 0, b);
+  init::kaiming_normal(plain.weight, {}, a);
+  init::kaiming_normal(normed.weight, {}, b);
   expect_near(normed.weight.value(), plain.weight.value());
   EXPECT_EQ(values(v_of(normed).value()), values(plain.weight.value()));
   expect_near(g_of(normed).value(), norm_per_channel(plain.weight.value()));
