@@ -14,6 +14,7 @@ struct DryLaunch {
   dim3 block;
   const void* function = nullptr;  // the __global__ function
   size_t largest_bytes = 0;        // of the allocations that its arguments point into
+  size_t bytes = 0;                // of all of these, each once
 
   int64_t blocks() const { return int64_t{grid.x} * grid.y * grid.z; }
 };

@@ -26,9 +26,9 @@ void queue_kernel(const simt::Grid& grid, StreamHandle handle, std::vector<Acces
     }
     if (machine().dry_launches) {
       DryLaunch launch{operation.name, grid.grid, grid.block, grid.function};
-      for (const DeviceUse& use : operation.uses) {
-        launch.largest_bytes =
-            std::max(launch.largest_bytes, machine().arena.find(use.pointer)->bytes);
+      for (const Opening& opening : machine().openings_of(operation.uses)) {
+        launch.largest_bytes = std::max(launch.largest_bytes, opening.place.bytes);
+        launch.bytes += opening.place.bytes;
       }
       machine().dry_launches->push_back(std::move(launch));
     }

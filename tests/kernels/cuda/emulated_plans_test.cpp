@@ -116,6 +116,7 @@ TEST_F(LaunchPlans, ADryRunTouchesNothing) {
     EXPECT_EQ(launches[0].name, "fill");
     EXPECT_EQ(launches[0].largest_bytes, 400u);
     EXPECT_EQ(launches[1].largest_bytes, size_t{4} << 28);
+    EXPECT_EQ(launches[1].bytes, launches[1].largest_bytes);
     EXPECT_TRUE(dry.take_launches().empty());
     EXPECT_THROW(DryRun(), DeviceError);
   }
