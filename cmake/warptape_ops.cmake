@@ -77,9 +77,12 @@ function(warptape_finish_ops library)
 endfunction()
 
 # How the arithmetic of ops is compiled: without contraction the same source gives the same bits
-# whichever instructions the compiler may use.
+# whichever instructions the compiler may use, and a fused path the same as a separate one.
 function(warptape_op_flags target)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
+  foreach(flag --expt-relaxed-constexpr -fmad=false -Xcompiler=-ffp-contract=off)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:${flag}>)
+  endforeach()
 endfunction()
 
 # Sets ${result} to true or false, in the words of C++.

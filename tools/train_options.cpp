@@ -24,11 +24,20 @@ NumberRule<double> below_one() {
   return {"a number from 0 to below 1", [](double v) { return v >= 0 && v < 1; }};
 }
 
-// The shipped digits: beside the source that this program was built from, or under the current
-// folder.
+// The shipped digits: where `cmake --install` puts them, beside the source that this program was
+// built from, or under the current folder.
 std::string default_data() {
-  const std::string shipped = WARPTAPE_SOURCE_DIR "/data/digits";
-  return std::filesystem::exists(shipped) ? shipped : "data/digits";
+  std::error_code unknown;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  const std::filesystem::path prefix = program.parent_path().parent_path();
+  for (const std::filesystem::path& shipped :
+       {prefix / "share/warptape/data/digits",
+        std::filesystem::path(WARPTAPE_SOURCE_DIR "/data/digits")}) {
+    if (std::filesystem::exists(shipped, unknown)) {
+      return shipped.string();
+    }
+  }
+  return "data/digits";
 }
 
 void add_data_options(CLI::App& command, TrainOptions& o) {
