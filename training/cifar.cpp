@@ -1,8 +1,10 @@
 #include "training/cifar.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "training/file.h"
+#include "training/image_formats.h"
 
 namespace warptape {
 namespace {
@@ -120,6 +122,69 @@ ImageSet read_set(const std::vector<std::string>& paths, const CifarFormat& form
   return set;
 }
 
+// The number in data_batch_<number>.bin, -1 if the name is another.
+int64_t batch_number(const std::string& name) {
+  constexpr std::string_view prefix = "data_batch_";
+  constexpr std::string_view suffix = ".bin";
+  constexpr size_t most_digits = 9;
+  if (!name.starts_with(prefix) || !name.ends_with(suffix) ||
+      name.size() <= prefix.size() + suffix.size()) {
+    return -1;
+  }
+  const std::string digits =
+      name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
+  const bool is_number = std::all_of(digits.begin(), digits.end(),
+                                     [](char digit) { return digit >= '0' && digit <= '9'; });
+  return is_number && digits.size() <= most_digits ? std::stoll(digits) : -1;
+}
+
+FoundFiles find_cifar10(const FolderListing& listing) {
+  FoundFiles found{listing.folder, {}};
+  std::vector<std::string>& batches = found.parts["data_batch_1.bin"];
+  for (const std::string& name : listing.names) {
+    if (batch_number(name) >= 0) {
+      batches.push_back(name);
+    }
+  }
+  std::stable_sort(batches.begin(), batches.end(), [](const std::string& a, const std::string& b) {
+    return batch_number(a) < batch_number(b);
+  });
+  found.parts["test_batch.bin"] = {};
+  if (listing.has("test_batch.bin")) {
+    found.parts["test_batch.bin"] = {"test_batch.bin"};
+  }
+  return found;
+}
+
+FoundFiles find_cifar100(const FolderListing& listing) {
+  FoundFiles found{listing.folder, {}};
+  for (const char* name : {"train.bin", "test.bin"}) {
+    found.parts[name] = {};
+    if (listing.has(name)) {
+      found.parts[name] = {name};
+    }
+  }
+  return found;
+}
+
+// train, test: the parts with the records of either.
+ImageFormat image_format(const CifarFormat& format, const char* description,
+                         FoundFiles (*find)(const FolderListing&), const char* train,
+                         const char* test) {
+  const auto load = [&format, train, test](const FoundFiles& files,
+                                           std::optional<int64_t> classes) {
+    const int64_t least = format.classes.back();
+    if (classes && *classes < least) {
+      throw FileError(fmt::format("[{}] {}: got {} classes, {} has labels up to {}", who,
+                                  escaped(files.folder), *classes, format.kind, least - 1));
+    }
+    ImageData data = load_cifar(format, files.paths(train), files.path(test));
+    data.classes = classes.value_or(least);
+    return data;
+  };
+  return {format.kind, description, find, load};
+}
+
 }  // namespace
 
 const CifarFormat& cifar10_format() {
@@ -136,6 +201,16 @@ ImageData load_cifar(const CifarFormat& format, const std::vector<std::string>& 
                      const std::string& test_path) {
   return {read_set(train_paths, format), read_set({test_path}, format), format.classes.back(),
           format.kind};
+}
+
+ImageFormat cifar10_image_format() {
+  return image_format(cifar10_format(), "data_batch_1.bin and on with test_batch.bin", find_cifar10,
+                      "data_batch_1.bin", "test_batch.bin");
+}
+
+ImageFormat cifar100_image_format() {
+  return image_format(cifar100_format(), "train.bin with test.bin", find_cifar100, "train.bin",
+                      "test.bin");
 }
 
 }  // namespace warptape

@@ -21,4 +21,8 @@ const CifarFormat& cifar100_format();
 ImageData load_cifar(const CifarFormat& format, const std::vector<std::string>& train_paths,
                      const std::string& test_path);
 
+struct ImageFormat;
+ImageFormat cifar10_image_format();
+ImageFormat cifar100_image_format();
+
 }  // namespace warptape

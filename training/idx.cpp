@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "training/file.h"
+#include "training/image_formats.h"
 
 namespace warptape {
 namespace {
@@ -97,6 +98,24 @@ void check_labels(const InputFile& file, const Tensor& labels, int64_t classes, 
   }
 }
 
+FoundFiles find_idx(const FolderListing& listing) {
+  FoundFiles found{listing.folder, {}};
+  for (const std::string part : {"train-images", "train-labels", "t10k-images", "t10k-labels"}) {
+    const std::string rank = part.ends_with("images") ? "3" : "1";
+    std::vector<std::string>& names = found.parts[part + "-idx" + rank + "-ubyte"];
+    // Packed files are taken too, for the sake of the message that they bring.
+    for (const char* packed : {"", ".gz"}) {
+      for (const char* separator : {"-", "."}) {
+        const std::string name = part + separator + "idx" + rank + "-ubyte" + packed;
+        if (listing.has(name)) {
+          names.push_back(name);
+        }
+      }
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 ImageData load_idx(const IdxPaths& paths, std::optional<int64_t> classes) {
@@ -105,7 +124,6 @@ ImageData load_idx(const IdxPaths& paths, std::optional<int64_t> classes) {
   const InputFile test_images(paths.test_images, who);
   const InputFile test_labels(paths.test_labels, who);
   ImageData data;
-  data.kind = "IDX";
   data.train = read_set(train_images, train_labels);
   data.test = read_set(test_images, test_labels);
   const Shape& train = data.train.images.shape();
@@ -120,6 +138,18 @@ ImageData load_idx(const IdxPaths& paths, std::optional<int64_t> classes) {
   check_labels(train_labels, data.train.labels, data.classes, why);
   check_labels(test_labels, data.test.labels, data.classes, why);
   return data;
+}
+
+ImageFormat idx_image_format() {
+  const auto load = [](const FoundFiles& files, std::optional<int64_t> classes) {
+    return load_idx({files.path("train-images-idx3-ubyte"), files.path("train-labels-idx1-ubyte"),
+                     files.path("t10k-images-idx3-ubyte"), files.path("t10k-labels-idx1-ubyte")},
+                    classes);
+  };
+  return {"IDX",
+          "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
+          "t10k-labels-idx1-ubyte",
+          find_idx, load};
 }
 
 }  // namespace warptape

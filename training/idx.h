@@ -15,4 +15,7 @@ struct IdxPaths {
 // The IDX format: 00 00, element type, rank, big-endian u32 sizes, elements.
 ImageData load_idx(const IdxPaths& paths, std::optional<int64_t> classes = {});
 
+struct ImageFormat;
+ImageFormat idx_image_format();
+
 }  // namespace warptape
