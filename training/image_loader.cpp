@@ -5,7 +5,6 @@
 
 #include "core/device/on_device.h"
 #include "training/batch_source.h"
-#include "training/permutation.h"
 
 namespace warptape {
 namespace {
@@ -53,39 +52,32 @@ std::unique_ptr<BatchSource> make_source(const ImageSet& images, const ImageTran
 
 ImageLoader::ImageLoader(const ImageSet& images, std::vector<int64_t> indices,
                          const ImageTransform& transform, ImageLoaderOptions options)
-    : indices_(std::move(indices)), options_(options) {
-  check_arguments(images, indices_, transform, options_);
+    : indices_(std::move(indices)),
+      order_{options.batch_size, options.drop_last, options.shuffle, options.seed} {
+  check_arguments(images, indices_, transform, options);
   // A batch that is larger than all images is as large as it is said to be only to drop_last.
-  options_.batch_size = std::min(options_.batch_size, size() + 1);
-  source_ = make_source(images, transform, options_);
+  options.batch_size = std::min(options.batch_size, size() + 1);
+  order_.batch_size = options.batch_size;
+  source_ = make_source(images, transform, options);
 }
 
 ImageLoader::~ImageLoader() = default;
 
 int64_t ImageLoader::batches_per_epoch() const {
-  const int64_t partial = options_.drop_last ? 0 : options_.batch_size - 1;
-  return (size() + partial) / options_.batch_size;
+  return order_.batches_per_epoch(size());
 }
 
 void ImageLoader::start(uint64_t epoch, int64_t left_out) {
-  check<ValueError>(left_out >= 0 && left_out <= batches_per_epoch(),
-                    "[ImageLoader] start: got {} batches to leave out, wanted 0 to {}", left_out,
-                    batches_per_epoch());
-  std::vector<int64_t> order = indices_;
-  if (options_.shuffle) {
-    const auto permutation = random_permutation(size(), options_.seed, Purpose::Shuffle, epoch);
-    std::transform(permutation.begin(), permutation.end(), order.begin(),
-                   [&](int64_t i) { return indices_[static_cast<size_t>(i)]; });
-  }
-  order.resize(static_cast<size_t>(std::min(size(), batches_per_epoch() * options_.batch_size)));
-  const int64_t skipped =
-      std::min(static_cast<int64_t>(order.size()), left_out * options_.batch_size);
-  order.erase(order.begin(), order.begin() + skipped);
-  source_->start(std::move(order));
+  source_->start(order_.rows_of(indices_, epoch, left_out, "ImageLoader"));
 }
 
 std::optional<ImageBatch> ImageLoader::next() {
   return source_->next();
+}
+
+std::optional<Batch> ImageLoader::next_batch() {
+  const std::optional<ImageBatch> batch = next();
+  return batch ? std::optional(Batch{batch->images, batch->labels}) : std::nullopt;
 }
 
 }  // namespace warptape

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "kernels/image_batch/image_batch.h"
+#include "training/epoch_order.h"
 #include "training/image_data.h"
+#include "training/loader.h"
 
 namespace warptape {
 
@@ -32,27 +34,24 @@ class BatchSource;
 
 // Batches of one epoch at a time:  loader.start(epoch); while (auto batch = loader.next()) ...
 // The images may lie on the CPU or where batches go; the batches are the same bit by bit.
-class ImageLoader {
+class ImageLoader final : public Loader {
  public:
   // Of `images`, those with the given numbers. ValueError for nonsense.
   ImageLoader(const ImageSet& images, std::vector<int64_t> indices, const ImageTransform& transform,
               ImageLoaderOptions options);
-  ~ImageLoader();
-  ImageLoader(const ImageLoader&) = delete;
-  ImageLoader& operator=(const ImageLoader&) = delete;
+  ~ImageLoader() override;
 
-  // Drops what is left of an earlier epoch. The first so many batches are left out, as a run does
-  // that goes on in the middle of an epoch.
-  void start(uint64_t epoch, int64_t left_out = 0);
+  void start(uint64_t epoch, int64_t left_out = 0) override;
   // Nothing at the end; rethrows what a thread threw. On "cuda" the batch is queued on the current
   // stream, which has to be the same one throughout.
   std::optional<ImageBatch> next();
-  int64_t batches_per_epoch() const;
-  int64_t size() const { return static_cast<int64_t>(indices_.size()); }
+  std::optional<Batch> next_batch() override;  // the same: images and labels
+  int64_t batches_per_epoch() const override;
+  int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
 
  private:
   std::vector<int64_t> indices_;
-  ImageLoaderOptions options_;
+  EpochOrder order_;
   std::unique_ptr<BatchSource> source_;
 };
 
