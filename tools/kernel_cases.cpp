@@ -10,7 +10,7 @@
 #include "emulator/device/emulated.h"
 #include "kernels/ops.h"
 #include "tools/plan_notes.h"
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 
 namespace warptape::tools {
 namespace {

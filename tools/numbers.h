@@ -44,6 +44,16 @@ inline constexpr bool is_list = false;
 template <class T>
 inline constexpr bool is_list<std::vector<T>> = true;
 
+// Adds an option whose text goes to `read`.
+template <class T>
+CLI::Option* add_number_function(CLI::App& command, const std::string& name,
+                                 const std::function<void(const std::string&)>& read,
+                                 const NumberRule<T>& rule, const std::string& description) {
+  const char* kind = std::is_same_v<T, double> ? "FLOAT" : std::is_signed_v<T> ? "INT" : "UINT";
+  return command.add_option_function<std::string>(name, read, description)
+      ->type_name(fmt::format("{}:{}", kind, rule.wanted));
+}
+
 // Adds an option whose number goes to `target`: a number, an optional, or a list.
 template <class T, class Target>
 CLI::Option* add_number(CLI::App& command, const std::string& name, Target& target,
@@ -55,9 +65,7 @@ CLI::Option* add_number(CLI::App& command, const std::string& name, Target& targ
       target = static_cast<Target>(read_number(name, text, rule));
     }
   };
-  const char* kind = std::is_same_v<T, double> ? "FLOAT" : std::is_signed_v<T> ? "INT" : "UINT";
-  return command.add_option_function<std::string>(name, read, description)
-      ->type_name(fmt::format("{}:{}", kind, rule.wanted));
+  return add_number_function(command, name, read, rule, description);
 }
 
 // The same with the target's present value as the default that the help shows.

@@ -166,9 +166,9 @@ void predict_folder(const PredictOptions& options, Device device) {
   const bool fits = fits_on_device(device, data.test.images.bytes());
   ImageLoader loader(fits ? to(data.test, device) : data.test, all, transform,
                      {.batch_size = batch_size, .device = device});
-  const Evaluation result = evaluate(*model.module, loader);
+  const Evaluation result = evaluate_classifier(*model.module, loader);
   fmt::print("{}: {} test images, accuracy {:.2f} %, loss {:.4f}\n", escaped(options.data), count,
-             100 * result.accuracy, result.loss);
+             100 * result.metric.value(), result.loss);
   if (!options.output.empty()) {
     Tensor logits = Tensor::empty({count, fitted.num_classes}, fitted.dtype);
     int64_t begin = 0;

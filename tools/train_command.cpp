@@ -8,10 +8,10 @@
 #include "kernels/vendor/onednn.h"
 #include "tools/commands.h"
 #include "tools/end_signals.h"
-#include "tools/progress.h"
 #include "tools/train_options.h"
 #include "training/file.h"
 #include "training/image_run.h"
+#include "training/progress.h"
 
 namespace warptape::tools {
 namespace {
@@ -57,15 +57,15 @@ void print_header(ImageRun& run) {
 
 void print_best(const EpochMetrics& best, const std::string& folder) {
   fmt::print("best: epoch {}, test accuracy {:.2f} %, test loss {:.4f}\n{}: {}\n", best.epoch,
-             100 * best.test.accuracy, best.test.loss, escaped(folder), run_files);
+             100 * best.test->metric.value(), best.test->loss, escaped(folder), run_files);
 }
 
 // Trains to the end, or to a signal; the exit status.
 int train(ImageRun& run, RunFolder& folder) {
-  Progress progress(run.recipe().epochs, run.steps_per_epoch(), run.has_validation());
+  Progress progress(run.recipe().epochs, run.steps_per_epoch(), run.columns());
   TrainingCallbacks callbacks;
   callbacks.on_step = [&](const StepMetrics& step) { progress.on_step(step); };
-  callbacks.on_epoch = [&](const EpochMetrics& epoch) { progress.on_epoch(epoch, epoch.is_best); };
+  callbacks.on_epoch = [&](const EpochMetrics& epoch) { progress.on_epoch(epoch); };
   callbacks.should_stop = [] { return end_signal() != 0; };
   TrainingPosition saved;
   callbacks.on_checkpoint = [&](const TrainingPosition& position) { saved = position; };
@@ -88,7 +88,7 @@ int begin(const TrainOptions& options) {
   }
   const Recipe& recipe = run.recipe();
   RunFolder folder(options.out.empty() ? RunFolder::make_default(recipe.model) : options.out,
-                   to_json(recipe, facts_of(run)), run.has_validation());
+                   to_json(recipe, facts_of(run)), run.columns());
   print_header(run);
   return train(run, folder);
 }
@@ -117,7 +117,7 @@ int resume(const std::string& path) {
     print_best(*from.best, path);
     return 0;
   }
-  RunFolder folder = RunFolder::reopen(path, from, run.has_validation());
+  RunFolder folder = RunFolder::reopen(path, from, run.columns());
   fmt::print("going on after step {}, in epoch {}\n", from.step, from.epoch);
   return train(run, folder);
 }

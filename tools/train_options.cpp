@@ -4,6 +4,8 @@
 
 #include "models/image_models.h"
 #include "tools/numbers.h"
+#include "training/optimizers.h"
+#include "training/schedules.h"
 
 namespace warptape::tools {
 namespace {
@@ -11,17 +13,11 @@ namespace {
 NumberRule<double> positive() {
   return {"a number above 0", [](double v) { return v > 0; }};
 }
-NumberRule<double> not_negative() {
-  return {"a number of 0 or more", [](double v) { return v >= 0; }};
-}
 NumberRule<double> finite() {
   return {"a finite number", [](double) { return true; }};
 }
 NumberRule<double> fraction() {
   return {"a number above 0 and below 1", [](double v) { return v > 0 && v < 1; }};
-}
-NumberRule<double> below_one() {
-  return {"a number from 0 to below 1", [](double v) { return v >= 0 && v < 1; }};
 }
 
 // The shipped digits: where `cmake --install` puts them, beside the source that this program was
@@ -59,28 +55,93 @@ void add_data_options(CLI::App& command, TrainOptions& o) {
   command.add_flag("--no-shuffle", o.no_shuffle, "Keep the order of the files in every epoch");
 }
 
+// "optimizers sgd and rmsprop: its momentum [0; rmsprop 0.9]"; kinds: how many there are in all.
+std::string help_of(const DeclaredOption& option, const char* what, size_t kinds) {
+  std::vector<std::string> helps;
+  std::string defaults = to_string(option.owners[0].option.standard);
+  for (const auto& [kind, own] : option.owners) {
+    if (std::find(helps.begin(), helps.end(), own.help) == helps.end()) {
+      helps.push_back(own.help);
+    }
+    if (own.standard != option.owners[0].option.standard) {
+      defaults += fmt::format("; {} {}", kind, to_string(own.standard));
+    }
+  }
+  const bool is_of_all = option.owners.size() == kinds;
+  const bool is_flag = std::holds_alternative<bool>(option.owners[0].option.standard);
+  return fmt::format(
+      "{}{}{}",
+      is_of_all ? std::string() : fmt::format("{} {}: ", what, joined_by_or(option.kinds())),
+      fmt::join(helps, " or "), is_flag ? "" : fmt::format(" [{}]", defaults));
+}
+
+// What one of the kinds takes; whether the chosen one does is known when all has been read.
+template <class T>
+NumberRule<T> rule_of(const DeclaredOption& option) {
+  std::vector<std::string> wanted;
+  for (const auto& owner : option.owners) {
+    if (std::find(wanted.begin(), wanted.end(), owner.option.wanted) == wanted.end()) {
+      wanted.push_back(owner.option.wanted);
+    }
+  }
+  return {joined_by_or(wanted), [option](T value) {
+            return std::any_of(option.owners.begin(), option.owners.end(),
+                               [&](const auto& owner) { return owner.option.accepts(value); });
+          }};
+}
+
+// A flag for every option that a kind of the registry declares.
+template <class Kind>
+void add_declared_options(CLI::App& command, const char* what, const Registry<Kind>& registry,
+                          OptionValues& given) {
+  for (const DeclaredOption& option : registry.options()) {
+    const std::string flag = OptionNames::flags("train")(option.name);
+    const std::string help = help_of(option, what, registry.all().size());
+    const auto put = [&given, name = option.name](OptionValue value) { given[name] = value; };
+    std::visit(
+        [&]<class T>(T standard) {
+          if constexpr (std::is_same_v<T, bool>) {
+            // One that is on by default is there to be turned off.
+            command.add_flag_function(
+                standard ? "--no-" + flag.substr(2) : flag,
+                [put, standard](int64_t count) { put((count > 0) != standard); }, help);
+          } else {
+            const auto rule = rule_of<T>(option);
+            const auto read = [put, flag, rule](const std::string& text) {
+              put(read_number(flag, text, rule));
+            };
+            add_number_function<T>(command, flag, read, rule, help);
+          }
+        },
+        option.owners[0].option.standard);
+  }
+}
+
+// The choice of one kind by name, and the flags of all.
+template <class Kind>
+void add_choice(CLI::App& command, const char* what, const Registry<Kind>& registry,
+                Choice& choice) {
+  std::string help;
+  for (const Kind& kind : registry.all()) {
+    help += fmt::format("{}{} ({})", help.empty() ? "" : ", ", kind.name, kind.description);
+  }
+  command.add_option(fmt::format("--{}", what), choice.name, help)
+      ->capture_default_str()
+      ->check(CLI::IsMember(registry.names()));
+  add_declared_options(command, what, registry, choice.options);
+}
+
 void add_training_options(CLI::App& command, TrainOptions& o) {
   add_number_with_default(command, "--epochs", o.recipe.epochs, count());
   add_number(command, "--max-steps", o.recipe.max_steps, count(),
              "Stop after so many steps [no limit]");
-  command.add_option("--optimizer", o.recipe.optimizer.name, "sgd, adam or adamw")
-      ->capture_default_str()
-      ->check(CLI::IsMember(optimizer_names()));
-  add_number_with_default(command, "--lr", o.recipe.optimizer.lr, not_negative(), "Learning rate");
-  add_number(command, "--momentum", o.momentum, below_one(), "optimizer sgd: its momentum [0]");
-  command.add_flag("--nesterov", o.recipe.optimizer.nesterov, "optimizer sgd: Nesterov momentum");
-  add_number(command, "--weight-decay", o.weight_decay, not_negative(), "[0; adamw 0.01]");
-  command.add_option("--schedule", o.recipe.schedule.name, "constant, step or cosine")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"constant", "step", "cosine"}));
-  add_number_with_default(command, "--warmup-steps", o.recipe.schedule.warmup_steps,
+  add_number(command, "--patience", o.recipe.patience, count(),
+             "Stop after so many epochs in a row without a better one [never]");
+  add_choice(command, "optimizer", optimizers(), o.recipe.optimizer);
+  add_choice(command, "schedule", schedules(), o.recipe.schedule);
+  add_number_with_default(command, "--warmup-steps", o.recipe.warmup_steps,
                           whole_number(0, int64_t{1} << 40),
                           "Steps of linear warm-up from lr / 10, at most those of the run");
-  add_number(command, "--step-epochs", o.step_epochs, count(),
-             "schedule step: epochs between drops, fewer than the run has [5]");
-  add_number(command, "--gamma", o.gamma, positive(), "schedule step: factor of a drop [0.1]");
-  add_number(command, "--min-lr", o.min_lr, not_negative(),
-             "schedule cosine: where it ends, at most --lr [0]");
   add_number(command, "--clip-norm", o.recipe.clip_norm, positive(),
              "Clip the norm of all gradients to this [off]");
 }
@@ -136,31 +197,11 @@ void add_options(CLI::App& command, TrainOptions& o) {
 
 void check_combinations(const TrainOptions& o) {
   const Recipe& r = o.recipe;
-  const auto only_with = [](bool given, const char* option, const char* chooser,
-                            const std::string& got, const char* wanted) {
-    check<ValueError>(!given || got == wanted, "[train] {}: got {} {}, wanted {}", option, chooser,
-                      got, wanted);
-  };
-  const std::string& optimizer = r.optimizer.name;
-  const std::string& schedule = r.schedule.name;
-  only_with(o.momentum.has_value(), "--momentum", "--optimizer", optimizer, "sgd");
-  only_with(r.optimizer.nesterov, "--nesterov", "--optimizer", optimizer, "sgd");
-  only_with(o.step_epochs.has_value(), "--step-epochs", "--schedule", schedule, "step");
-  only_with(o.gamma.has_value(), "--gamma", "--schedule", schedule, "step");
-  only_with(o.min_lr.has_value(), "--min-lr", "--schedule", schedule, "cosine");
-  only_with(o.machine.tf32, "--tf32", "--dtype", r.dtype, "float32");
+  check_choices(r, OptionNames::flags("train"));
+  check<ValueError>(!o.machine.tf32 || r.dtype == "float32",
+                    "[train] --tf32: got --dtype {}, wanted float32", r.dtype);
   check<ValueError>(!o.machine.tf32 || o.machine.gpu_libraries != "off",
                     "[train] --tf32: got --gpu-libraries off, wanted the libraries that round so");
-  check<ValueError>(!r.optimizer.nesterov || o.momentum.value_or(0) > 0,
-                    "[train] --nesterov: got no --momentum, wanted one above 0");
-  check<ValueError>(o.min_lr.value_or(0) <= r.optimizer.lr,
-                    "[train] --min-lr {}: got --lr {}, wanted at least as much",
-                    o.min_lr.value_or(0), r.optimizer.lr);
-  const int64_t step_epochs = o.step_epochs.value_or(r.schedule.step_epochs);
-  check<ValueError>(schedule != "step" || step_epochs < r.epochs,
-                    "[train] --schedule step: got {} epochs between drops (--step-epochs), wanted "
-                    "fewer than --epochs {}",
-                    step_epochs, r.epochs);
 }
 
 Recipe make_recipe(const TrainOptions& o, Device device) {
@@ -179,12 +220,6 @@ Recipe make_recipe(const TrainOptions& o, Device device) {
   r.num_classes = o.classes.value_or(0);
   r.weight_norm = !o.no_weight_norm;
   r.shuffle = !o.no_shuffle;
-  r.optimizer.momentum = o.momentum.value_or(0);
-  r.optimizer.weight_decay =
-      o.weight_decay.value_or(r.optimizer.name == "adamw" ? AdamW::default_weight_decay : 0);
-  r.schedule.step_epochs = o.step_epochs.value_or(r.schedule.step_epochs);
-  r.schedule.gamma = o.gamma.value_or(r.schedule.gamma);
-  r.schedule.min_lr = o.min_lr.value_or(r.schedule.min_lr);
   r.device = to_string(device);
   if (device != cpu) {
     r.gpu_libraries = name_of(gpu_libraries());

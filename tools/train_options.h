@@ -12,11 +12,6 @@ namespace warptape::tools {
 struct TrainOptions {
   Recipe recipe;
   std::optional<int64_t> classes;
-  std::optional<double> momentum;
-  std::optional<double> weight_decay;
-  std::optional<int64_t> step_epochs;
-  std::optional<double> gamma;
-  std::optional<double> min_lr;
   bool no_shuffle = false;
   bool no_weight_norm = false;
   std::string data_on_device = "auto";

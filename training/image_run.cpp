@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "core/device/gpu.h"
@@ -11,7 +10,7 @@
 #include "core/parallel.h"
 #include "core/random.h"
 #include "models/image_models.h"
-#include "training/permutation.h"
+#include "training/optimizers.h"
 #include "training/safetensors.h"
 
 namespace warptape {
@@ -43,24 +42,6 @@ std::vector<double> per_channel(const char* option, std::vector<double> given,
 
 }  // namespace
 
-ImageSplit split_images(int64_t count, double validation, uint64_t seed) {
-  ImageSplit result;
-  if (validation == 0) {
-    result.train = all_of(count);
-    return result;
-  }
-  const std::vector<int64_t> order = random_permutation(count, seed, Purpose::Split, 0);
-  const auto held_out = static_cast<int64_t>(std::llround(static_cast<double>(count) * validation));
-  check<ValueError>(
-      held_out >= 1 && held_out < count,
-      "[train] --validation {}: {} of {} training images, wanted at least 1 on either side",
-      validation, held_out, count);
-  result.validation.assign(order.begin(), order.begin() + held_out);
-  result.train.assign(order.begin() + held_out, order.end());
-  std::sort(result.train.begin(), result.train.end());  // unshuffled, they keep the files' order
-  return result;
-}
-
 bool fits_on_device(Device device, int64_t bytes) {
   if constexpr (has_gpu) {
     return device != cpu &&
@@ -70,6 +51,7 @@ bool fits_on_device(Device device, int64_t bytes) {
 }
 
 ImageRun::ImageRun(Recipe recipe) : recipe_(std::move(recipe)) {
+  check_choices(recipe_);
   if (recipe_.threads > 0) {
     set_num_threads(static_cast<int>(recipe_.threads));
   }
@@ -79,7 +61,11 @@ ImageRun::ImageRun(Recipe recipe) : recipe_(std::move(recipe)) {
   const std::optional<int64_t> classes =
       recipe_.num_classes > 0 ? std::optional(recipe_.num_classes) : std::nullopt;
   data_ = load_image_data(recipe_.data, classes);
-  split_ = split_images(data_.train.labels.numel(), recipe_.validation, recipe_.seed);
+  try {
+    split_ = random_split(data_.train.labels.numel(), recipe_.validation, recipe_.seed);
+  } catch (const ValueError& error) {
+    throw ValueError(fmt::format("[train] --validation {}: {}", recipe_.validation, error.what()));
+  }
   const ImageTransform transform = make_transform();
   recipe_.mean = transform.mean;
   recipe_.std = transform.std;
@@ -167,7 +153,7 @@ void ImageRun::make_loaders(const ImageTransform& transform) {
   test_loader_ = std::make_unique<ImageLoader>(data_.test, all_of(data_.test.labels.numel()),
                                                transform, in_order);
   validation_loader_ =
-      std::make_unique<ImageLoader>(data_.train, split_.validation, transform, in_order);
+      std::make_unique<ImageLoader>(data_.train, split_.held_out, transform, in_order);
   check<ValueError>(train_loader_->batches_per_epoch() > 0,
                     "[train] --drop-last leaves no batch: {} training images, batch size {}",
                     train_loader_->size(), recipe_.batch_size);
@@ -177,7 +163,7 @@ void ImageRun::make_loaders(const ImageTransform& transform) {
 RunFacts ImageRun::facts() const {
   return {.data_kind = data_.kind,
           .train_images = static_cast<int64_t>(split_.train.size()),
-          .validation_images = static_cast<int64_t>(split_.validation.size()),
+          .validation_images = static_cast<int64_t>(split_.held_out.size()),
           .test_images = data_.test.labels.numel(),
           .parameters = count_parameters(*model_)};
 }
@@ -187,7 +173,8 @@ TrainingOptions ImageRun::training_options() const {
           .max_steps = recipe_.max_steps,
           .clip_norm = recipe_.clip_norm,
           .schedule = make_schedule(recipe_, steps_per_epoch()),
-          .checkpoint_every = recipe_.checkpoint_every};
+          .checkpoint_every = recipe_.checkpoint_every,
+          .patience = recipe_.patience};
 }
 
 void ImageRun::restore(const RunState& state) {

@@ -5,7 +5,8 @@
 //   recipe.data = "data/digits";
 //   ImageRun run(recipe);
 //   RunFolder folder(RunFolder::make_default(recipe.model), to_json(run.recipe(), run.facts()),
-//   false); run.train(folder);
+//                    run.columns());
+//   run.train(folder);
 
 #include <memory>
 #include <string>
@@ -17,18 +18,9 @@
 #include "training/recipe.h"
 #include "training/run_folder.h"
 #include "training/run_state.h"
+#include "training/tensor_dataset.h"
 
 namespace warptape {
-
-// Images by their numbers: for training, and held out to decide what is best.
-struct ImageSplit {
-  std::vector<int64_t> train;  // in ascending order
-  std::vector<int64_t> validation;
-};
-
-// Holds out that fraction of so many images, which ones is a function of the seed. ValueError where
-// nothing would be left on one side.
-ImageSplit split_images(int64_t count, double validation, uint64_t seed);
 
 // Whether so much data may be kept on this GPU; never on the CPU, where it is anyway.
 bool fits_on_device(Device device, int64_t bytes);
@@ -44,11 +36,12 @@ class ImageRun {
   const Recipe& recipe() const { return recipe_; }
   RunFacts facts() const;  // without versions
   const ImageData& data() const { return data_; }
-  const ImageSplit& split() const { return split_; }
+  const Split& split() const { return split_; }
   Module& model() { return *model_; }
   Device device() const { return device_; }
   int64_t steps_per_epoch() const { return train_loader_->batches_per_epoch(); }
-  bool has_validation() const { return !split_.validation.empty(); }
+  RunColumns columns() const { return {.validation = has_validation()}; }
+  bool has_validation() const { return !split_.held_out.empty(); }
   // What PyTorch's wrappers had added to the keys of recipe.init.
   const std::vector<std::string>& removed_wrappers() const { return removed_wrappers_; }
 
@@ -73,7 +66,7 @@ class ImageRun {
   Recipe recipe_;
   Device device_ = cpu;
   ImageData data_;
-  ImageSplit split_;
+  Split split_;  // of the training images
   std::vector<std::string> removed_wrappers_;
   std::unique_ptr<Module> model_;
   std::unique_ptr<Optimizer> optimizer_;

@@ -15,8 +15,6 @@
 namespace warptape {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
 // "conv1.weight of shape (8, 3, 3, 3)"; "a parameter of shape ..." where no module has listed it.
 std::string describe(const ParameterState& parameter) {
   return fmt::format("{} of shape {}", parameter.name.empty() ? "a parameter" : parameter.name,
@@ -84,7 +82,7 @@ void Optimizer::add_entries(std::vector<GroupOf> groups) {
       const bool has_own_name = !parameter->name.empty() && uses[parameter->name] == 1;
       std::string key = has_own_name ? parameter->name : std::to_string(entries_.size());
       ++parameter->optimizers;
-      entries_.push_back({std::move(parameter), groups_.size(), std::move(key), {}, {}});
+      entries_.push_back({std::move(parameter), groups_.size(), std::move(key), {}});
     }
     groups_.push_back({group.learning_rate, std::move(group.options)});
   }
@@ -178,7 +176,7 @@ void Optimizer::prepare_state(Device device) {
 }
 
 std::vector<ParameterUpdate> Optimizer::updates_of(size_t group) {
-  const size_t kept = buffers(groups_[group].options).size();
+  const std::vector<const char*> kept = buffers(groups_[group].options);
   std::vector<ParameterUpdate> updates;
   for (size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
@@ -187,13 +185,12 @@ std::vector<ParameterUpdate> Optimizer::updates_of(size_t group) {
       continue;
     }
     prepare_state(parameter.value.device());
-    for (size_t k = 0; k < kept; ++k) {
-      if (!entry.buffer(k).defined()) {
-        entry.buffer(k) = Tensor::empty_like(parameter.value);
+    for (size_t k = 0; k < kept.size(); ++k) {
+      if (kept[k] != nullptr && !entry.buffers[k].defined()) {
+        entry.buffers[k] = Tensor::empty_like(parameter.value);
       }
     }
-    updates.push_back(
-        {parameter.value, parameter.grad, entry.first, entry.second, static_cast<int64_t>(i)});
+    updates.push_back({parameter.value, parameter.grad, entry.buffers, static_cast<int64_t>(i)});
   }
   return updates;
 }
@@ -211,73 +208,6 @@ void Optimizer::step(StepOptions options) {
       update(state_.steps.device(), updates, groups_[group].options, state_);
     }
   }
-}
-
-std::vector<Optimizer::GroupOf> SGD::with_defaults(std::vector<Group> groups,
-                                                   const Options& options) {
-  std::vector<GroupOf> result;
-  for (Group& group : groups) {
-    result.push_back({std::move(group.parameters),
-                      group.lr.value_or(options.lr),
-                      {{"momentum", group.momentum.value_or(options.momentum)},
-                       {"dampening", group.dampening.value_or(options.dampening), -infinity},
-                       {"weight_decay", group.weight_decay.value_or(options.weight_decay)},
-                       {"nesterov", group.nesterov.value_or(options.nesterov) ? 1.0 : 0.0, 0, 2}}});
-  }
-  return result;
-}
-
-void SGD::check_options(const OptimizerOptions& options) const {
-  check<ValueError>(
-      options["nesterov"] == 0 || (options["momentum"] > 0 && options["dampening"] == 0),
-      "[SGD] nesterov: got momentum {} and dampening {}, wanted momentum above 0 and "
-      "no dampening",
-      options["momentum"], options["dampening"]);
-}
-
-std::vector<const char*> SGD::buffers(const OptimizerOptions& options) const {
-  return options["momentum"] != 0 ? std::vector{"momentum_buffer"} : std::vector<const char*>{};
-}
-
-void SGD::update(Device device, std::span<ParameterUpdate> updates, const OptimizerOptions& options,
-                 StepState& state) {
-  const SgdConstants constants{options["momentum"], options["dampening"], options["weight_decay"],
-                               options["nesterov"] != 0};
-  on_device(
-      "SGD", device, [&] { sgd_step_cpu(updates, constants, state); },
-      [&] { sgd_step_cuda(updates, constants, state); });
-}
-
-std::vector<Optimizer::GroupOf> Adam::with_defaults(std::vector<Group> groups,
-                                                    const Options& options) {
-  std::vector<GroupOf> result;
-  for (Group& group : groups) {
-    result.push_back({std::move(group.parameters),
-                      group.lr.value_or(options.lr),
-                      {{"beta1", group.beta1.value_or(options.beta1), 0, 1},
-                       {"beta2", group.beta2.value_or(options.beta2), 0, 1},
-                       {"eps", group.eps.value_or(options.eps)},
-                       {"weight_decay", group.weight_decay.value_or(options.weight_decay)}}});
-  }
-  return result;
-}
-
-Adam::Adam(const char* name, std::vector<Group> groups, Options options, bool decoupled)
-    : Optimizer(name, with_defaults(std::move(groups), options)), decoupled_(decoupled) {
-  check_rule();
-}
-
-std::vector<const char*> Adam::buffers(const OptimizerOptions&) const {
-  return {"exp_avg", "exp_avg_sq"};
-}
-
-void Adam::update(Device device, std::span<ParameterUpdate> updates,
-                  const OptimizerOptions& options, StepState& state) {
-  const AdamConstants constants{options["beta1"], options["beta2"], options["eps"],
-                                options["weight_decay"], decoupled_};
-  on_device(
-      "Adam", device, [&] { adam_step_cpu(updates, constants, state); },
-      [&] { adam_step_cuda(updates, constants, state); });
 }
 
 namespace {

@@ -1,8 +1,10 @@
 #pragma once
-// Optimizers with PyTorch's names, defaults and update rules. They hold the states of parameters,
+// What optimizers share; each is a pair of files in training/optimizers/, with PyTorch's names,
+// defaults and update rule. They hold the states of parameters,
 // so that moving a module, or assigning to it, does not disturb them. Parameters whose gradient is
 // empty, or which require none, are skipped.
 
+#include <array>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -74,7 +76,7 @@ class Optimizer {
   //   NAME.BUFFER      what the rule keeps of a parameter that was updated. Its name is its path in
   //                    the module, or its number where it has none or shares it; BUFFER is
   //                    PyTorch's: momentum_buffer (SGD with momentum), exp_avg and exp_avg_sq
-  //                    (Adam)
+  //                    (Adam), square_avg (RMSprop)
   //   param_groups.G.OPTION  float64, one element: an option of group G, "lr" the first
   //   param_groups.G.params  int64: the numbers of its parameters, counted over all groups
   // The tensors are the optimizer's own: clone() what has to stay as it is.
@@ -95,7 +97,8 @@ class Optimizer {
   void check_rule() const { check_groups(groups_); }
 
   // Of the rule: ValueError for options that do not go together; the names of the tensors like the
-  // parameter that it keeps (2 at most); the update of parameters of one group.
+  // parameter that it keeps (most_buffers at most), in the rule's order, null for one that these
+  // options do not use; the update of parameters of one group.
   virtual void check_options(const OptimizerOptions&) const {}
   virtual std::vector<const char*> buffers(const OptimizerOptions& options) const = 0;
   virtual void update(Device device, std::span<ParameterUpdate> updates,
@@ -106,9 +109,7 @@ class Optimizer {
     std::shared_ptr<ParameterState> parameter;
     size_t group;
     std::string key;  // in a state dict
-    Tensor first;
-    Tensor second;
-    Tensor& buffer(size_t i) { return i == 0 ? first : second; }
+    std::array<Tensor, most_buffers> buffers;
   };
   struct GroupState {
     double learning_rate;
@@ -129,104 +130,6 @@ class Optimizer {
   StepState state_;  // on the parameters' device, from the first step on; the rate is a group's
   std::vector<GroupState> groups_;
   std::vector<Entry> entries_;  // group by group
-};
-
-class SGD : public Optimizer {
- public:
-  struct Options {
-    double lr = 1e-3;
-    double momentum = 0;
-    double dampening = 0;
-    double weight_decay = 0;
-    bool nesterov = false;
-  };
-  struct Group {
-    ParameterStates parameters = {};
-    // In place of the optimizer's:
-    std::optional<double> lr = {};
-    std::optional<double> momentum = {};
-    std::optional<double> dampening = {};
-    std::optional<double> weight_decay = {};
-    std::optional<bool> nesterov = {};
-  };
-  SGD(ParameterStates parameters, Options options)  // ValueError names the option
-  : SGD(std::vector<Group>{{.parameters = std::move(parameters)}}, options) {}
-  explicit SGD(ParameterStates parameters) : SGD(std::move(parameters), Options()) {}
-  template <class GroupOfSGD = Group>  // a template, so that {} means no parameters
-  explicit SGD(std::vector<GroupOfSGD> groups) : SGD(std::move(groups), Options()) {}
-  template <class GroupOfSGD = Group>
-  SGD(std::vector<GroupOfSGD> groups, Options options)
-      : Optimizer("SGD", with_defaults(std::move(groups), options)) {
-    check_rule();
-  }
-
- private:
-  static std::vector<GroupOf> with_defaults(std::vector<Group> groups, const Options& options);
-  void check_options(const OptimizerOptions& options) const override;
-  std::vector<const char*> buffers(const OptimizerOptions& options) const override;
-  void update(Device device, std::span<ParameterUpdate> updates, const OptimizerOptions& options,
-              StepState& state) override;
-};
-
-// Adam (Kingma & Ba 2015); weight_decay adds to the gradient.
-class Adam : public Optimizer {
- public:
-  struct Options {
-    double lr = 1e-3;
-    double beta1 = 0.9;
-    double beta2 = 0.999;
-    double eps = 1e-8;
-    double weight_decay = 0;
-  };
-  struct Group {
-    ParameterStates parameters = {};
-    // In place of the optimizer's:
-    std::optional<double> lr = {};
-    std::optional<double> beta1 = {};
-    std::optional<double> beta2 = {};
-    std::optional<double> eps = {};
-    std::optional<double> weight_decay = {};
-  };
-  Adam(ParameterStates parameters, Options options)
-      : Adam(std::vector<Group>{{.parameters = std::move(parameters)}}, options) {}
-  explicit Adam(ParameterStates parameters) : Adam(std::move(parameters), Options()) {}
-  template <class GroupOfAdam = Group>
-  explicit Adam(std::vector<GroupOfAdam> groups) : Adam(std::move(groups), Options()) {}
-  template <class GroupOfAdam = Group>
-  Adam(std::vector<GroupOfAdam> groups, Options options)
-      : Adam("Adam", std::move(groups), options, false) {}
-
- protected:
-  Adam(const char* name, std::vector<Group> groups, Options options, bool decoupled);
-
- private:
-  static std::vector<GroupOf> with_defaults(std::vector<Group> groups, const Options& options);
-  std::vector<const char*> buffers(const OptimizerOptions& options) const override;
-  void update(Device device, std::span<ParameterUpdate> updates, const OptimizerOptions& options,
-              StepState& state) override;
-  bool decoupled_;
-};
-
-// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
-class AdamW : public Adam {
- public:
-  static constexpr double default_weight_decay = 1e-2;
-  struct Options {
-    double lr = 1e-3;
-    double beta1 = 0.9;
-    double beta2 = 0.999;
-    double eps = 1e-8;
-    double weight_decay = default_weight_decay;
-  };
-  AdamW(ParameterStates parameters, Options options)
-      : AdamW(std::vector<Group>{{.parameters = std::move(parameters)}}, options) {}
-  explicit AdamW(ParameterStates parameters) : AdamW(std::move(parameters), Options()) {}
-  template <class GroupOfAdam = Group>
-  explicit AdamW(std::vector<GroupOfAdam> groups) : AdamW(std::move(groups), Options()) {}
-  template <class GroupOfAdam = Group>
-  AdamW(std::vector<GroupOfAdam> groups, Options options)
-      : Adam("AdamW", std::move(groups),
-             {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay}, true) {}
 };
 
 // The norm of all gradients together (empty ones count as 0, and those of parameters that require

@@ -32,8 +32,8 @@ StateDict Optimizer::state_dict() {
   for (Entry& entry : entries_) {
     const std::vector<const char*> names = buffers(groups_[entry.group].options);
     for (size_t k = 0; k < names.size(); ++k) {
-      if (entry.buffer(k).defined()) {
-        state.emplace_back(entry.key + "." + names[k], entry.buffer(k));
+      if (names[k] != nullptr && entry.buffers[k].defined()) {
+        state.emplace_back(entry.key + "." + names[k], entry.buffers[k]);
       }
     }
   }
@@ -126,8 +126,12 @@ struct Optimizer::Reader {
     check<ValueError>(updates[i] >= 0, "[{}] state: steps: got {} of {}, wanted 0 or more",
                       own.name_, updates[i], entry.key);
     buffers.emplace_back();
-    for (const char* buffer : own.buffers(groups[entry.group].options)) {
-      const std::string key = entry.key + "." + buffer;
+    const std::vector<const char*> names = own.buffers(groups[entry.group].options);
+    for (size_t k = 0; k < names.size(); ++k) {
+      if (names[k] == nullptr) {
+        continue;
+      }
+      const std::string key = entry.key + "." + names[k];
       const Tensor tensor = take(key);
       check<ValueError>(tensor.defined() || updates[i] == 0,
                         "[{}] state: {}: got none, wanted one of a parameter that was updated {} "
@@ -137,7 +141,7 @@ struct Optimizer::Reader {
           !tensor.defined() || (tensor.dtype() == value.dtype() && tensor.shape() == value.shape()),
           "[{}] state: {}: got {}, wanted {} of shape {}", own.name_, escaped(key),
           describe(tensor), to_string(value.dtype()), value.shape());
-      buffers.back().push_back(tensor);
+      buffers.back()[k] = tensor;
     }
   }
 
@@ -152,8 +156,8 @@ struct Optimizer::Reader {
   bool has_groups = false;
   std::vector<GroupState> groups;
   Tensor steps;
-  std::vector<int64_t> updates;              // of each entry
-  std::vector<std::vector<Tensor>> buffers;  // of each entry
+  std::vector<int64_t> updates;                           // of each entry
+  std::vector<std::array<Tensor, most_buffers>> buffers;  // of each entry
 };
 
 void Optimizer::load_state_dict(const StateDict& state) {
@@ -169,12 +173,12 @@ void Optimizer::load_state_dict(const StateDict& state) {
     primitives::copy(read.steps.to(device), state_.steps);
   }
   for (size_t i = 0; i < entries_.size(); ++i) {
-    entries_[i].first = Tensor();
-    entries_[i].second = Tensor();
     for (size_t k = 0; k < read.buffers[i].size(); ++k) {
+      Tensor& own = entries_[i].buffers[k];
+      own = Tensor();
       if (read.buffers[i][k].defined()) {
-        entries_[i].buffer(k) = Tensor::empty_like(entries_[i].parameter->value);
-        primitives::copy(read.buffers[i][k].to(device), entries_[i].buffer(k));
+        own = Tensor::empty_like(entries_[i].parameter->value);
+        primitives::copy(read.buffers[i][k].to(device), own);
       }
     }
   }

@@ -3,47 +3,24 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+
+#include "training/optimizers.h"
+#include "training/schedules.h"
 
 namespace warptape {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t most_steps = int64_t{1} << 40;
-
-// Which values a field takes, and how errors say that.
-template <class T>
-struct Rule {
-  const char* wanted;
-  bool (*accepts)(const T&);
-};
-constexpr Rule<int64_t> one_or_more{"a whole number of 1 or more, up to 2^40",
-                                    [](const int64_t& v) { return v >= 1 && v <= most_steps; }};
-constexpr Rule<int64_t> not_negative{"a whole number of 0 or more, up to 2^40",
-                                     [](const int64_t& v) { return v >= 0 && v <= most_steps; }};
 constexpr Rule<uint64_t> whole{"a whole number of 64 bits", [](const uint64_t&) { return true; }};
-constexpr Rule<double> zero_or_more{"a number of 0 or more",
-                                    [](const double& v) { return v >= 0 && std::isfinite(v); }};
-constexpr Rule<double> above_zero{"a number above 0",
-                                  [](const double& v) { return v > 0 && std::isfinite(v); }};
-constexpr Rule<double> below_one{"a number from 0 to below 1",
-                                 [](const double& v) { return v >= 0 && v < 1; }};
-constexpr Rule<bool> flag{"true or false", [](const bool&) { return true; }};
 constexpr Rule<std::string> text{"a text", [](const std::string&) { return true; }};
 constexpr Rule<std::string> dtype{
     "float32 or float64", [](const std::string& v) { return v == "float32" || v == "float64"; }};
 constexpr Rule<std::string> auto_on_off{
     "auto, on or off", [](const std::string& v) { return v == "auto" || v == "on" || v == "off"; }};
-constexpr Rule<std::string> schedule_name{"constant, step or cosine", [](const std::string& v) {
-                                            return v == "constant" || v == "step" || v == "cosine";
-                                          }};
-constexpr Rule<std::string> optimizer_name{"sgd, adam or adamw", [](const std::string& v) {
-                                             const auto names = optimizer_names();
-                                             return std::find(names.begin(), names.end(), v) !=
-                                                    names.end();
-                                           }};
 constexpr Rule<std::vector<double>> numbers{
     "numbers", [](const std::vector<double>& v) {
       return std::all_of(v.begin(), v.end(), [](double one) { return std::isfinite(one); });
@@ -58,49 +35,43 @@ constexpr Rule<std::vector<double>> positive_numbers{
 template <class Visit, class AnyRecipe>
 void fields(Visit& visit, AnyRecipe& r) {
   visit("model", r.model, text);
-  visit("input_channels", r.input_channels, not_negative);
-  visit("num_classes", r.num_classes, not_negative);
-  visit("image_size", r.image_size, one_or_more);
-  visit("weight_norm", r.weight_norm, flag);
+  visit("input_channels", r.input_channels, rules::not_negative);
+  visit("num_classes", r.num_classes, rules::not_negative);
+  visit("image_size", r.image_size, rules::one_or_more);
+  visit("weight_norm", r.weight_norm, rules::flag);
   visit("dtype", r.dtype, dtype);
   visit("init", r.init, text);
   visit("data", r.data, text);
   visit("mean", r.mean, numbers);
   visit("std", r.std, positive_numbers);
-  visit("validation", r.validation, below_one);
-  visit("batch_size", r.batch_size, one_or_more);
-  visit("drop_last", r.drop_last, flag);
-  visit("shuffle", r.shuffle, flag);
+  visit("validation", r.validation, rules::below_one);
+  visit("batch_size", r.batch_size, rules::one_or_more);
+  visit("drop_last", r.drop_last, rules::flag);
+  visit("shuffle", r.shuffle, rules::flag);
   visit("seed", r.seed, whole);
-  visit("epochs", r.epochs, one_or_more);
-  visit("max_steps", r.max_steps, one_or_more);
-  visit("clip_norm", r.clip_norm, above_zero);
-  visit("optimizer", r.optimizer.name, optimizer_name);
-  visit("lr", r.optimizer.lr, zero_or_more);
-  visit("momentum", r.optimizer.momentum, below_one);
-  visit("nesterov", r.optimizer.nesterov, flag);
-  visit("weight_decay", r.optimizer.weight_decay, zero_or_more);
-  visit("schedule", r.schedule.name, schedule_name);
-  visit("warmup_steps", r.schedule.warmup_steps, not_negative);
-  visit("step_epochs", r.schedule.step_epochs, one_or_more);
-  visit("gamma", r.schedule.gamma, above_zero);
-  visit("min_lr", r.schedule.min_lr, zero_or_more);
-  visit("checkpoint_every", r.checkpoint_every, one_or_more);
+  visit("epochs", r.epochs, rules::one_or_more);
+  visit("max_steps", r.max_steps, rules::one_or_more);
+  visit("patience", r.patience, rules::one_or_more);
+  visit("clip_norm", r.clip_norm, rules::above_zero);
+  visit("optimizer", r.optimizer, optimizers());
+  visit("schedule", r.schedule, schedules());
+  visit("warmup_steps", r.warmup_steps, rules::not_negative);
+  visit("checkpoint_every", r.checkpoint_every, rules::one_or_more);
   visit("device", r.device, text);
   visit("gpu_libraries", r.gpu_libraries, auto_on_off);
-  visit("tf32", r.tf32, flag);
-  visit("data_on_device", r.data_on_device, flag);
-  visit("threads", r.threads, not_negative);
+  visit("tf32", r.tf32, rules::flag);
+  visit("data_on_device", r.data_on_device, rules::flag);
+  visit("threads", r.threads, rules::not_negative);
 }
 
 template <class Visit>
 void fact_fields(Visit& visit, const RunFacts& f) {
   visit("warptape", f.warptape, text);
   visit("data_kind", f.data_kind, text);
-  visit("train_images", f.train_images, not_negative);
-  visit("validation_images", f.validation_images, not_negative);
-  visit("test_images", f.test_images, not_negative);
-  visit("parameters", f.parameters, not_negative);
+  visit("train_images", f.train_images, rules::not_negative);
+  visit("validation_images", f.validation_images, rules::not_negative);
+  visit("test_images", f.test_images, rules::not_negative);
+  visit("parameters", f.parameters, rules::not_negative);
   visit("onednn", f.onednn, text);
   visit("cublaslt", f.cublaslt, text);
   visit("cudnn", f.cudnn, text);
@@ -110,12 +81,27 @@ struct Writer {
   Json json = Json::object();
 
   template <class T>
-  void operator()(const char* key, const T& value, const Rule<T>&) {
-    json[key] = value;
+  void operator()(const std::string& key, const T& value, const Rule<T>&) {
+    put(key, value);
   }
   template <class T>
   void operator()(const char* key, const std::optional<T>& value, const Rule<T>&) {
-    json[key] = value ? Json(*value) : Json(nullptr);
+    put(key, value ? Json(*value) : Json(nullptr));
+  }
+  template <class Kind>
+  void operator()(const char* key, const Choice& choice, const Registry<Kind>& registry) {
+    const OptionValues options = registry.complete(choice);
+    put(key, choice.name);
+    for (const Option& option : registry.find(choice.name).options) {
+      std::visit([&](auto value) { put(option.name, value); }, options.at(option.name));
+    }
+  }
+
+ private:
+  void put(const std::string& key, Json value) {
+    check<ValueError>(!json.contains(key),
+                      "[recipe] {}: got it twice, wanted options of other names", key);
+    json[key] = std::move(value);
   }
 };
 
@@ -139,15 +125,25 @@ bool has_type(const Json& value) {
   }
 }
 
+// A JSON value of the type that the option's default has.
+std::optional<OptionValue> option_value(const Json& json, const OptionValue& like) {
+  return std::visit(
+      [&]<class T>(T) -> std::optional<OptionValue> {
+        return has_type<T>(json) ? std::optional<OptionValue>(json.get<T>()) : std::nullopt;
+      },
+      like);
+}
+
 struct Reader {
   const Json& json;
   const std::string& path;
   std::set<std::string> known = {};
+  std::map<std::string, std::string> elsewhere = {};  // why a key does not apply
 
   [[noreturn]] void fail(const std::string& message) const {
     throw FileError(fmt::format("[recipe] {}: {}", escaped(path), message));
   }
-  const Json& find(const char* key, const char* wanted) {
+  const Json& find(const std::string& key, const std::string& wanted) {
     known.insert(key);
     const auto found = json.find(key);
     if (found == json.end()) {
@@ -164,15 +160,43 @@ struct Reader {
         return;
       }
     }
+    fail_value(key, found, rule.wanted);
+  }
+  [[noreturn]] void fail_value(const std::string& key, const Json& found,
+                               const std::string& wanted) const {
     fail(fmt::format("{}: got {}, wanted {}", key,
-                     excerpt(found.dump(-1, ' ', true, Json::error_handler_t::replace)),
-                     rule.wanted));
+                     excerpt(found.dump(-1, ' ', true, Json::error_handler_t::replace)), wanted));
   }
   template <class T>
   void operator()(const char* key, std::optional<T>& value, const Rule<T>& rule) {
     value.reset();
     if (!find(key, rule.wanted).is_null()) {
       (*this)(key, value.emplace(), rule);
+    }
+  }
+  template <class Kind>
+  void operator()(const char* key, Choice& choice, const Registry<Kind>& registry) {
+    const std::vector<std::string> names = registry.names();
+    const std::string wanted = joined_by_or(names);
+    const Json& found = find(key, wanted);
+    if (!found.is_string() ||
+        std::find(names.begin(), names.end(), found.get<std::string>()) == names.end()) {
+      fail_value(key, found, wanted);
+    }
+    choice = {found.get<std::string>(), {}};
+    for (const Option& option : registry.find(choice.name).options) {
+      const Json& value = find(option.name, option.wanted);
+      const std::optional<OptionValue> given = option_value(value, option.standard);
+      if (!given || !option.accepts(*given)) {
+        fail_value(option.name, value, option.wanted);
+      }
+      choice.options[option.name] = *given;
+    }
+    for (const DeclaredOption& option : registry.options()) {
+      if (json.contains(option.name) && !known.contains(option.name)) {
+        elsewhere[option.name] = fmt::format("{}: got {} {}, wanted {}", option.name, key,
+                                             choice.name, joined_by_or(option.kinds()));
+      }
     }
   }
 };
@@ -206,7 +230,11 @@ Recipe recipe_from_json(const std::string& text, const std::string& path) {
   Names facts{reader.known};
   fact_fields(facts, RunFacts());
   for (const auto& [key, value] : json.items()) {
-    if (!reader.known.contains(key)) {
+    const bool is_known = reader.known.contains(key);
+    if (const auto why = reader.elsewhere.find(key); !is_known && why != reader.elsewhere.end()) {
+      reader.fail(why->second);
+    }
+    if (!is_known) {
       reader.fail(fmt::format("got the key {}, which a recipe does not have", excerpt(key)));
     }
   }
@@ -220,56 +248,41 @@ std::vector<std::string> differing_keys(const Recipe& a, const Recipe& b) {
   fields(of_b, b);
   std::vector<std::string> keys;
   for (const auto& [key, value] : of_a.json.items()) {
-    if (value != of_b.json.at(key)) {
+    if (!of_b.json.contains(key) || value != of_b.json.at(key)) {
+      keys.push_back(key);
+    }
+  }
+  for (const auto& [key, value] : of_b.json.items()) {
+    if (!of_a.json.contains(key)) {
       keys.push_back(key);
     }
   }
   return keys;
 }
 
-std::vector<std::string> optimizer_names() {
-  return {"sgd", "adam", "adamw"};
+void check_choices(const Recipe& recipe, const OptionNames& names) {
+  const OptionValues optimizer = optimizers().complete(recipe.optimizer, names);
+  optimizers().find(recipe.optimizer.name).check_options(optimizer, names);
+  const OptionValues schedule = schedules().complete(recipe.schedule, names);
+  const auto lr = optimizer.find("lr");
+  const ScheduledRun run{
+      .lr = lr == optimizer.end() ? INFINITY : value_as<double>(lr->second).value_or(INFINITY),
+      .epochs = recipe.epochs};
+  schedules().find(recipe.schedule.name).check_run(schedule, run, names);
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerRecipe& recipe,
-                                          ParameterStates parameters) {
-  if (recipe.name == "sgd") {
-    return std::make_unique<SGD>(std::move(parameters),
-                                 SGD::Options{.lr = recipe.lr,
-                                              .momentum = recipe.momentum,
-                                              .weight_decay = recipe.weight_decay,
-                                              .nesterov = recipe.nesterov});
+Schedule make_schedule(const Recipe& recipe, int64_t steps_per_epoch) {
+  int64_t total = 0;
+  if (__builtin_mul_overflow(recipe.epochs, steps_per_epoch, &total)) {
+    total = std::numeric_limits<int64_t>::max();
   }
-  if (recipe.name == "adam") {
-    return std::make_unique<Adam>(
-        std::move(parameters), Adam::Options{.lr = recipe.lr, .weight_decay = recipe.weight_decay});
-  }
-  check<ValueError>(recipe.name == "adamw", "[optimizer] got \"{}\", wanted sgd, adam or adamw",
-                    escaped(recipe.name));
-  return std::make_unique<AdamW>(
-      std::move(parameters), AdamW::Options{.lr = recipe.lr, .weight_decay = recipe.weight_decay});
-}
-
-ScheduleOptions make_schedule(const Recipe& recipe, int64_t steps_per_epoch) {
-  const ScheduleRecipe& schedule = recipe.schedule;
-  const auto steps_of = [&](int64_t epochs) {
-    int64_t steps = 0;
-    const bool overflows = __builtin_mul_overflow(epochs, steps_per_epoch, &steps);
-    return overflows ? std::numeric_limits<int64_t>::max() : steps;
-  };
-  int64_t total = steps_of(recipe.epochs);
   if (recipe.max_steps) {
     total = std::min(total, *recipe.max_steps);
   }
-  check<ValueError>(schedule.warmup_steps <= total,
+  check<ValueError>(recipe.warmup_steps <= total,
                     "[train] --warmup-steps {}: the run has {} steps, wanted no more than those",
-                    schedule.warmup_steps, total);
-  return {.kind = parse_schedule(schedule.name),
-          .step_size = steps_of(schedule.step_epochs),
-          .gamma = schedule.gamma,
-          .total_steps = std::max<int64_t>(1, total - schedule.warmup_steps),
-          .min_lr = schedule.min_lr,
-          .warmup_steps = schedule.warmup_steps};
+                    recipe.warmup_steps, total);
+  return with_warmup(make_schedule(recipe.schedule), {.steps = recipe.warmup_steps});
 }
 
 }  // namespace warptape

@@ -3,32 +3,15 @@
 // reads that can do the run again.
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "training/optimizer.h"
-#include "training/trainer.h"
+#include "training/registry.h"
+#include "training/schedule.h"
 
 namespace warptape {
-
-struct OptimizerRecipe {
-  std::string name = "adam";  // of optimizer_names()
-  double lr = 1e-3;
-  double momentum = 0;    // of sgd
-  bool nesterov = false;  // of sgd
-  double weight_decay = 0;
-};
-
-struct ScheduleRecipe {
-  std::string name = "constant";  // "constant", "step" or "cosine"
-  int64_t warmup_steps = 0;
-  int64_t step_epochs = 5;  // of step: epochs between drops
-  double gamma = 0.1;       // of step: the factor of a drop
-  double min_lr = 0;        // of cosine
-};
 
 struct Recipe {
   std::string model = "simple_cnn";  // of image_models()
@@ -50,9 +33,11 @@ struct Recipe {
 
   int64_t epochs = 15;
   std::optional<int64_t> max_steps;
+  std::optional<int64_t> patience;  // epochs in a row without a better one, which end the run
   std::optional<double> clip_norm;
-  OptimizerRecipe optimizer;
-  ScheduleRecipe schedule;
+  Choice optimizer = {"adam"};     // of optimizers()
+  Choice schedule = {"constant"};  // of schedules()
+  int64_t warmup_steps = 0;        // before the schedule, from a tenth of the learning rate
   int64_t checkpoint_every = 500;  // steps
 
   std::string device = "cpu";  // "cpu" or "cuda:0"
@@ -76,7 +61,9 @@ struct RunFacts {
   std::optional<std::string> cudnn = {};
 };
 
-// In ASCII, with a line per key: what a path or a name has in it is escaped.
+// In ASCII, with a line per key: what a path or a name has in it is escaped. The options of
+// optimizer and schedule are keys beside the others, all of those that were chosen and none else.
+// ValueError for a choice that cannot be.
 std::string to_json(const Recipe& recipe, const RunFacts& facts = {});
 
 // FileError "[recipe] path: key: got X, wanted Y" for what is no recipe. Facts are passed over.
@@ -85,11 +72,12 @@ Recipe recipe_from_json(const std::string& text, const std::string& path);
 // The names of the keys in which two recipes differ, by what they have as JSON.
 std::vector<std::string> differing_keys(const Recipe& a, const Recipe& b);
 
-std::vector<std::string> optimizer_names();
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerRecipe& recipe,
-                                          ParameterStates parameters);
+// ValueError where optimizer, schedule or one of their options cannot be, alone or beside the
+// others.
+void check_choices(const Recipe& recipe, const OptionNames& names = OptionNames::keys("recipe"));
 
-// ValueError where the run is over before the schedule has an effect.
-ScheduleOptions make_schedule(const Recipe& recipe, int64_t steps_per_epoch);
+// The recipe's schedule with its warm-up, over a run of so many steps per epoch. ValueError where
+// the run is over before the schedule has an effect.
+Schedule make_schedule(const Recipe& recipe, int64_t steps_per_epoch);
 
 }  // namespace warptape

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -65,10 +66,25 @@ void make_empty_folder(const std::string& given) {
 
 constexpr std::string_view steps_line = "step,loss,learning_rate,gradient_norm";
 
-std::string metrics_line(bool with_validation) {
-  return fmt::format(
-      "epoch,step,train_loss,test_loss,test_accuracy,learning_rate,seconds,images_per_second{}",
-      with_validation ? ",validation_loss,validation_accuracy" : "");
+// Columns of an evaluation, with a comma before each.
+std::string names_of(const char* of, const RunColumns& columns) {
+  return fmt::format(",{}_loss", of) +
+         (columns.metric.empty() ? "" : fmt::format(",{}_{}", of, columns.metric));
+}
+
+std::string values_of(const std::optional<Evaluation>& evaluation, const RunColumns& columns) {
+  const double none = std::nan("");
+  return fmt::format(",{}", plain_nan(evaluation ? evaluation->loss : none)) +
+         (columns.metric.empty()
+              ? ""
+              : fmt::format(",{}",
+                            plain_nan(evaluation ? evaluation->metric.value_or(none) : none)));
+}
+
+std::string metrics_line(const RunColumns& columns) {
+  return fmt::format("epoch,step,train_loss{},learning_rate,seconds,{}_per_second{}",
+                     columns.test ? names_of("test", columns) : "", columns.rows,
+                     columns.validation ? names_of("validation", columns) : "");
 }
 
 // Makes the folder and its first file, by which one of two runs takes a folder that both found
@@ -110,17 +126,20 @@ std::string RunFolder::make_new(const std::string& base) {
 }
 
 // A list in braces is made in its order: whoever has steps.csv has the folder.
-RunFolder::RunFolder(const std::string& path, const std::string& config_json, bool with_validation)
-    : RunFolder(path, Tables{claim(path), RowFile::create(path + "/metrics.csv",
-                                                          metrics_line(with_validation))}) {
+RunFolder::RunFolder(const std::string& path, const std::string& config_json,
+                     const RunColumns& columns)
+    : RunFolder(
+          path, columns,
+          Tables{claim(path), RowFile::create(path + "/metrics.csv", metrics_line(columns))}) {
   write_file_atomically(path + "/config.json", config_json);
 }
 
 RunFolder RunFolder::reopen(const std::string& path, const TrainingPosition& from,
-                            bool with_validation) {
-  RunFolder folder(path, Tables{RowFile::reopen(path + "/steps.csv", steps_line, from.step),
-                                RowFile::reopen(path + "/metrics.csv",
-                                                metrics_line(with_validation), from.epoch - 1)});
+                            const RunColumns& columns) {
+  RunFolder folder(
+      path, columns,
+      Tables{RowFile::reopen(path + "/steps.csv", steps_line, from.step),
+             RowFile::reopen(path + "/metrics.csv", metrics_line(columns), from.epoch - 1)});
   remove_unfinished(path);
   return folder;
 }
@@ -136,14 +155,10 @@ void RunFolder::sync() {
 }
 
 void RunFolder::add_epoch(const EpochMetrics& epoch, Module& model) {
-  std::string row = fmt::format("{},{},{},{},{},{},{:.3f},{:.1f}", epoch.epoch, epoch.step,
-                                plain_nan(epoch.train_loss), plain_nan(epoch.test.loss),
-                                plain_nan(epoch.test.accuracy), epoch.learning_rate, epoch.seconds,
-                                epoch.images_per_second);
-  if (epoch.validation) {
-    row += fmt::format(",{},{}", plain_nan(epoch.validation->loss),
-                       plain_nan(epoch.validation->accuracy));
-  }
+  const std::string row = fmt::format(
+      "{},{},{}{},{},{:.3f},{:.1f}{}", epoch.epoch, epoch.step, plain_nan(epoch.train_loss),
+      columns_.test ? values_of(epoch.test, columns_) : "", epoch.learning_rate, epoch.seconds,
+      epoch.rows_per_second, columns_.validation ? values_of(epoch.validation, columns_) : "");
   tables_.metrics.add(row);
   if (!epoch.is_finite()) {
     return;  // the checkpoints of earlier epochs are the last good ones

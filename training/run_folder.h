@@ -10,16 +10,24 @@
 
 namespace warptape {
 
+// What metrics.csv says of an epoch, beside its loss in training.
+struct RunColumns {
+  bool test = true;
+  bool validation = false;
+  std::string metric = "accuracy";  // its name; empty for none
+  std::string rows = "images";      // what is counted per second
+};
+
 class RunFolder {
  public:
   // Makes the folder, with its parents. FileError if it exists and is not empty, or if another run
   // takes it at the same moment: a run is never overwritten.
-  RunFolder(const std::string& path, const std::string& config_json, bool with_validation);
+  RunFolder(const std::string& path, const std::string& config_json, const RunColumns& columns);
 
   // The folder of a run that goes on from there. Rows of what comes after are taken out, and what a
   // killed process had not finished writing. FileError where another process is in it.
   static RunFolder reopen(const std::string& path, const TrainingPosition& from,
-                          bool with_validation);
+                          const RunColumns& columns);
 
   // Makes an empty folder that nobody else gets: "runs/simple_cnn-20261122-171500", with "-2" and
   // so on if that is taken.
@@ -43,9 +51,11 @@ class RunFolder {
     RowFile steps;
     RowFile metrics;
   };
-  RunFolder(const std::string& path, Tables tables) : path_(path), tables_(std::move(tables)) {}
+  RunFolder(const std::string& path, const RunColumns& columns, Tables tables)
+      : path_(path), columns_(columns), tables_(std::move(tables)) {}
 
   std::string path_;
+  RunColumns columns_;
   Tables tables_;
 };
 

@@ -13,9 +13,17 @@ using Json = nlohmann::ordered_json;
 constexpr const char* metadata_key = "warptape_run";
 constexpr std::string_view model_prefix = "model.";
 constexpr std::string_view optimizer_prefix = "optimizer.";
+constexpr std::string_view best_prefix = "best.";  // weights of the best epoch
+constexpr int format = 2;
 
-Json to_json(const Evaluation& evaluation) {
-  return {{"loss", evaluation.loss}, {"accuracy", evaluation.accuracy}};
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json to_json(const std::optional<Evaluation>& evaluation) {
+  return evaluation ? Json{{"loss", evaluation->loss}, {"metric", or_null(evaluation->metric)}}
+                    : Json(nullptr);
 }
 
 Json to_json(const EpochMetrics& epoch) {
@@ -23,7 +31,7 @@ Json to_json(const EpochMetrics& epoch) {
           {"step", epoch.step},
           {"train_loss", epoch.train_loss},
           {"test", to_json(epoch.test)},
-          {"validation", epoch.validation ? to_json(*epoch.validation) : Json(nullptr)},
+          {"validation", to_json(epoch.validation)},
           {"learning_rate", epoch.learning_rate},
           {"is_cut_short", epoch.is_cut_short}};
 }
@@ -32,14 +40,22 @@ Json to_json(const TrainingPosition& position) {
   return {{"step", position.step},
           {"epoch", position.epoch},
           {"batches", position.batches},
-          {"images", position.images},
+          {"rows", position.rows},
           {"loss_sum", position.loss_sum},
           {"seconds", position.seconds},
-          {"best", position.best ? to_json(*position.best) : Json(nullptr)}};
+          {"best", position.best ? to_json(*position.best) : Json(nullptr)},
+          {"has_ended", position.has_ended}};
 }
 
-Evaluation evaluation_from(const Json& json) {
-  return {.loss = json.at("loss").get<double>(), .accuracy = json.at("accuracy").get<double>()};
+std::optional<Evaluation> evaluation_from(const Json& json) {
+  if (json.is_null()) {
+    return std::nullopt;
+  }
+  Evaluation evaluation{.loss = json.at("loss").get<double>()};
+  if (!json.at("metric").is_null()) {
+    evaluation.metric = json.at("metric").get<double>();
+  }
+  return evaluation;
 }
 
 EpochMetrics epoch_from(const Json& json) {
@@ -48,9 +64,7 @@ EpochMetrics epoch_from(const Json& json) {
   epoch.step = json.at("step").get<int64_t>();
   epoch.train_loss = json.at("train_loss").get<double>();
   epoch.test = evaluation_from(json.at("test"));
-  if (!json.at("validation").is_null()) {
-    epoch.validation = evaluation_from(json.at("validation"));
-  }
+  epoch.validation = evaluation_from(json.at("validation"));
   epoch.learning_rate = json.at("learning_rate").get<double>();
   epoch.is_cut_short = json.at("is_cut_short").get<bool>();
   return epoch;
@@ -61,14 +75,15 @@ TrainingPosition position_from(const Json& json) {
   position.step = json.at("step").get<int64_t>();
   position.epoch = json.at("epoch").get<int64_t>();
   position.batches = json.at("batches").get<int64_t>();
-  position.images = json.at("images").get<int64_t>();
+  position.rows = json.at("rows").get<int64_t>();
+  position.has_ended = json.at("has_ended").get<bool>();
   position.loss_sum = json.at("loss_sum").get<double>();
   position.seconds = json.at("seconds").get<double>();
   if (!json.at("best").is_null()) {
     position.best = epoch_from(json.at("best"));
   }
   const bool is_one = position.step >= 0 && position.epoch >= 1 && position.batches >= 0 &&
-                      position.batches <= position.step && position.images >= position.batches &&
+                      position.batches <= position.step && position.rows >= position.batches &&
                       (position.epoch == 1 || position.best.has_value());
   check<ValueError>(is_one, "wanted the position of a run, got {}", json.dump());
   return position;
@@ -84,7 +99,10 @@ void save_run_state(const std::string& path, const RunState& state) {
   for (const auto& [key, tensor] : state.optimizer) {
     tensors.emplace_back(std::string(optimizer_prefix) + key, tensor);
   }
-  const Json json = {{"format", 1},
+  for (const auto& [key, tensor] : state.position.best_weights) {
+    tensors.emplace_back(std::string(best_prefix) + key, tensor);
+  }
+  const Json json = {{"format", format},
                      {"recipe", Json::parse(to_json(state.recipe))},
                      {"position", to_json(state.position)},
                      {"generator", {{"seed", state.seed}, {"streams", state.streams}}}};
@@ -103,7 +121,8 @@ RunState load_run_state(const std::string& path) {
   RunState state;
   try {
     const Json json = Json::parse(text->second);
-    check<ValueError>(json.at("format") == 1, "format: got {}, wanted 1", json.at("format").dump());
+    check<ValueError>(json.at("format") == format, "format: got {}, wanted {}",
+                      json.at("format").dump(), format);
     state.recipe = recipe_from_json(json.at("recipe").dump(), path);
     state.position = position_from(json.at("position"));
     state.seed = json.at("generator").at("seed").get<uint64_t>();
@@ -118,6 +137,8 @@ RunState load_run_state(const std::string& path) {
       state.model.emplace_back(key.substr(model_prefix.size()), tensor);
     } else if (key.starts_with(optimizer_prefix)) {
       state.optimizer.emplace_back(key.substr(optimizer_prefix.size()), tensor);
+    } else if (key.starts_with(best_prefix)) {
+      state.position.best_weights.emplace_back(key.substr(best_prefix.size()), tensor);
     } else {
       fail(fmt::format("got the tensor {}, wanted those of a model and its optimizer",
                        escaped(key)));

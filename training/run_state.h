@@ -18,8 +18,9 @@ struct RunState {
   StateDict optimizer = {};
 };
 
-// One safetensors file: tensors "model.KEY" and "optimizer.KEY", the rest as JSON in its metadata.
-// Replaces the file in one step, on the disk before this returns.
+// One safetensors file: tensors "model.KEY" and "optimizer.KEY", "best.KEY" where the position has
+// the weights of its best epoch, the rest as JSON in the metadata. Replaces the file in one step,
+// on the disk before this returns.
 void save_run_state(const std::string& path, const RunState& state);
 
 // FileError for what is no such file.

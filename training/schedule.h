@@ -1,35 +1,36 @@
 #pragma once
-// Learning rates as a function of the step: nothing is kept, so resuming needs only the step.
+// Learning rates as functions of the step: nothing is kept, so going on with a run needs only the
+// step. The registry of those that a recipe names is in training/schedules.h.
 
 #include <cstdint>
-#include <optional>
-#include <string>
+#include <functional>
 
 namespace warptape {
 
-enum class ScheduleKind { Constant, Step, Cosine };
-
-struct ScheduleOptions {
-  ScheduleKind kind = ScheduleKind::Constant;
-
-  // Step (StepLR): the rate is multiplied by gamma every step_size steps. step_size is required.
-  std::optional<int64_t> step_size = {};
-  double gamma = 0.1;
-
-  // Cosine (CosineAnnealingLR): the rate falls to min_lr over total_steps steps, its T_max, and
-  // stays there. train_classifier takes all steps of its run where none are given.
-  std::optional<int64_t> total_steps = {};
-  double min_lr = 0;
-
-  // Warm-up (LinearLR), before any of these: the rate rises from lr * warmup_start_factor to lr.
-  int64_t warmup_steps = 0;
-  double warmup_start_factor = 0.1;
+// A step of a run. A length that is not known is 0.
+struct StepOfRun {
+  int64_t step = 0;         // from 0
+  int64_t total_steps = 0;  // of the whole run
+  int64_t steps_per_epoch = 0;
 };
 
-// The rate of a step, counted from 0, of a schedule that starts from the rate `lr`. ValueError if
-// an option is out of range, or is needed and not given.
-double learning_rate_at(const ScheduleOptions& options, double lr, int64_t step);
+// The rate of a step, where the optimizer's own is `lr`.
+using Schedule = std::function<double(double lr, const StepOfRun& at)>;
 
-ScheduleKind parse_schedule(const std::string& name);  // "constant", "step", "cosine"
+// lr throughout.
+Schedule constant_lr();
+
+struct WarmupOptions {
+  int64_t steps = 0;
+  double start_factor = 0.1;
+};
+// Warm-up (LinearLR): the rate rises from lr * start_factor to lr. Then comes `after`, as in a run
+// that is shorter by these steps. ValueError for nonsense, here and in the steps of a run that has
+// fewer steps than these.
+Schedule with_warmup(Schedule after, WarmupOptions options);
+
+// ValueError unless the step is 0 or more, and unless the schedule gives a finite rate of 0 or
+// more.
+double learning_rate_at(const Schedule& schedule, double lr, const StepOfRun& at);
 
 }  // namespace warptape

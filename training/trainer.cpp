@@ -1,16 +1,12 @@
 #include "training/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <deque>
+#include <limits>
 #include <utility>
 
-#include "core/profile.h"
-#include "core/tape.h"
-#include "kernels/argmax/argmax.h"
-#include "kernels/cross_entropy/cross_entropy.h"
-#include "training/plain_nan.h"
-#include "training/scalar_reader.h"
+#include "training/step_reports.h"
 
 namespace warptape {
 namespace {
@@ -19,95 +15,16 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// A step that may still be under way on the device.
-struct QueuedStep {
-  StepMetrics metrics;  // but for loss and gradient norm
-  int64_t images = 0;
-};
-
-// Reports steps in their order: to the caller, and to the epoch's loss. Where the device works
-// behind the host a step is reported when the next one has been queued, so that neither waits for
-// the other; numbers and order are the same.
-class StepReports {
- public:
-  StepReports(Device device, const TrainingCallbacks& callbacks)
-      : reader_(ScalarReader::make(device)), callbacks_(callbacks) {}
-
-  // Of steps that were reported by an earlier part of the run.
-  void begin_with(double loss_sum) { loss_sum_ = loss_sum; }
-
-  void add(const QueuedStep& step, const Tensor& loss, const Tensor& gradient_norm) {
-    steps_.push_back(step);
-    reader_->push({loss, gradient_norm});
-    while (reader_->waiting() > reader_->worth_waiting()) {
-      report_oldest();
-    }
-  }
-
-  // Reports what is left; the sum of losses, each times its images, since the last take().
-  double finish() {
-    while (reader_->waiting() > 0) {
-      report_oldest();
-    }
-    return loss_sum_;
-  }
-  double take() {
-    finish();
-    return std::exchange(loss_sum_, 0);
-  }
-
- private:
-  void report_oldest() {
-    QueuedStep step = std::move(steps_.front());
-    steps_.pop_front();
-    const std::vector<double> values = reader_->pop();
-    step.metrics.loss = plain_nan(values[0]);
-    step.metrics.gradient_norm = plain_nan(values[1]);
-    callbacks_.on_step(step.metrics);
-    check(std::isfinite(step.metrics.loss),
-          "[train] step {}: the loss is {}; try a lower learning rate than {}, or clipping",
-          step.metrics.step, step.metrics.loss, step.metrics.learning_rate);
-    loss_sum_ += step.metrics.loss * static_cast<double>(step.images);
-  }
-
-  std::unique_ptr<ScalarReader> reader_;
-  const TrainingCallbacks& callbacks_;
-  std::deque<QueuedStep> steps_;
-  double loss_sum_ = 0;
-};
-
-// Remembers the mode of every module, and gives it back.
-class ModeScope {
- public:
-  explicit ModeScope(Module& model) { remember(model); }
-  ~ModeScope() {
-    for (const auto& [module, mode] : modes_) {  // outer ones first: train() reaches all below
-      module->train(mode);
-    }
-  }
-  ModeScope(const ModeScope&) = delete;
-  ModeScope& operator=(const ModeScope&) = delete;
-
- private:
-  void remember(Module& module) {
-    struct Visit : Visitor {
-      explicit Visit(ModeScope& scope) : scope(scope) {}
-      void on_module(const std::string&, Module& child) override { scope.remember(child); }
-      ModeScope& scope;
-    } visit(*this);
-    modes_.emplace_back(&module, module.is_training());
-    module.fields(visit);
-  }
-
-  std::vector<std::pair<Module*, bool>> modes_;
-};
-
 // A schedule over the rates that an optimizer's groups have, which they have again afterwards.
 class RateScope {
  public:
-  explicit RateScope(Optimizer& optimizer) : optimizer_(optimizer) {
+  RateScope(Optimizer& optimizer, const Schedule& schedule, StepOfRun run)
+      : optimizer_(optimizer), schedule_(schedule), run_(run) {
     for (size_t group = 0; group < optimizer.num_groups(); ++group) {
       rates_.push_back(optimizer.learning_rate(group));
+      if (schedule_) {
+        rate_at(0, rates_.back());  // throws for one that cannot be
+      }
     }
   }
   ~RateScope() {
@@ -120,225 +37,268 @@ class RateScope {
   RateScope(const RateScope&) = delete;
   RateScope& operator=(const RateScope&) = delete;
 
-  // Every group starts from its own rate.
-  void set(const ScheduleOptions& schedule, int64_t step) {
-    for (size_t group = 0; group < rates_.size(); ++group) {
-      optimizer_.set_learning_rate(group, learning_rate_at(schedule, rates_[group], step));
+  // Of a step, counted from 0: every group starts from its own rate.
+  void set(int64_t step) {
+    for (size_t group = 0; schedule_ && group < rates_.size(); ++group) {
+      optimizer_.set_learning_rate(group, rate_at(step, rates_[group]));
     }
   }
   void give_back() {
-    for (size_t group = 0; group < rates_.size(); ++group) {
+    for (size_t group = 0; schedule_ && group < rates_.size(); ++group) {
       optimizer_.set_learning_rate(group, rates_[group]);
     }
   }
 
  private:
+  double rate_at(int64_t step, double rate) {
+    run_.step = step;
+    return learning_rate_at(schedule_, rate, run_);
+  }
+
   Optimizer& optimizer_;
+  const Schedule& schedule_;
+  StepOfRun run_;
   std::vector<double> rates_;
 };
 
-// The schedule of a run of so many steps.
-ScheduleOptions fitted(ScheduleOptions schedule, int64_t steps) {
-  if (schedule.kind == ScheduleKind::Cosine && !schedule.total_steps) {
-    check<ValueError>(schedule.warmup_steps < steps,
-                      "[train] schedule: got {} warm-up steps, wanted fewer than the {} steps of "
-                      "the run",
-                      schedule.warmup_steps, steps);
-    schedule.total_steps = steps - schedule.warmup_steps;
+StepOfRun length_of_run(const TrainingOptions& options, int64_t steps_per_epoch) {
+  int64_t all = 0;
+  if (__builtin_mul_overflow(options.epochs, steps_per_epoch, &all)) {
+    all = std::numeric_limits<int64_t>::max();
   }
-  return schedule;
-}
-
-int64_t steps_of_run(const TrainingOptions& options, int64_t steps_per_epoch) {
-  const int64_t all = options.epochs * steps_per_epoch;
-  return options.max_steps ? std::min(all, *options.max_steps) : all;
+  return {.total_steps = options.max_steps ? std::min(all, *options.max_steps) : all,
+          .steps_per_epoch = steps_per_epoch};
 }
 
 void check_finite(const EpochMetrics& epoch) {
-  const auto check_loss = [&](const char* of, double loss) {
-    check(std::isfinite(loss),
+  const auto check_loss = [&](const char* of, const std::optional<Evaluation>& evaluation) {
+    check(!evaluation || std::isfinite(evaluation->loss),
           "[train] step {}: the {} loss after it is {}; try a lower learning rate than {}, or "
           "clipping",
-          epoch.step, of, loss, epoch.learning_rate);
+          epoch.step, of, evaluation ? evaluation->loss : 0, epoch.learning_rate);
   };
-  check_loss("test", epoch.test.loss);
-  if (epoch.validation) {
-    check_loss("validation", epoch.validation->loss);
-  }
+  check_loss("test", epoch.test);
+  check_loss("validation", epoch.validation);
 }
 
-// Queues one step of the rule.
-void take_step(Module& model, Optimizer& optimizer, const ParameterStates& states,
-               const ImageBatch& batch, const TrainingOptions& options, QueuedStep step,
-               StepReports& reports) {
-  optimizer.zero_grad();
-  Tape tape;
-  const Tensor loss = cross_entropy(model(batch.images), batch.labels);
-  tape.backward(loss);
-  const Tensor norm = options.clip_norm ? queue_clip_grad_norm(states, *options.clip_norm)
-                                        : queue_grad_norm(states);
-  optimizer.step();
-  step.images = batch.labels.numel();
-  step.metrics.learning_rate = optimizer.learning_rate();
-  reports.add(step, loss, norm);
+StateDict copy_of_weights(const Module& model) {
+  StateDict copy;
+  for (const auto& [key, tensor] : state_dict(model)) {
+    copy.emplace_back(key, tensor.clone());
+  }
+  return copy;
 }
+
+// One run of train().
+class Run {
+ public:
+  Run(Module& model, Optimizer& optimizer, Loader& data, const TrainingOptions& options,
+      const TrainingCallbacks& callbacks, const TrainingPosition& from)
+      : model_(model),
+        optimizer_(optimizer),
+        data_(data),
+        options_(options),
+        callbacks_(callbacks),
+        states_(checked_parameters()),
+        reports_(states_[0]->value.device(), callbacks),
+        rates_(optimizer, options.schedule, length_of_run(options, data.batches_per_epoch())),
+        position_(from) {
+    reports_.begin_with(from.loss_sum);
+    if (from.step > 0) {  // an epoch of which only the evaluation is left tells it
+      rates_.set(from.step - 1);
+    }
+  }
+
+  EpochMetrics train() {
+    const bool was_complete = is_complete(position_, options_);
+    bool goes_on = !was_complete;
+    while (goes_on && position_.epoch <= options_.epochs) {
+      goes_on = train_epoch();
+    }
+    if (!was_complete && is_complete(position_, options_)) {
+      report_checkpoint();
+    }
+    check<ValueError>(position_.best.has_value(),
+                      "[train] got a position at the end of a run, without its best epoch");
+    if (options_.restore_best && position_.best->is_finite()) {
+      check<ValueError>(!position_.best_weights.empty(),
+                        "[train] restore_best: got a position without the weights of its best "
+                        "epoch, wanted those that on_checkpoint gave");
+      load_state_dict(model_, position_.best_weights);
+    }
+    return *position_.best;
+  }
+
+ private:
+  ParameterStates checked_parameters() {
+    check<ValueError>(options_.loss != nullptr, "[train] loss: got none, wanted a function");
+    check<ValueError>(
+        data_.batches_per_epoch() > 0,
+        "[train] got {} training rows: not one full batch, and the last one is dropped",
+        data_.size());
+    ParameterStates states = parameters(model_);
+    check<ValueError>(!states.empty(),
+                      "[train] {} has no parameters: does it list its members in fields()?",
+                      model_.type_name());
+    const auto at_least_one = [](const char* name, std::optional<int64_t> value) {
+      check<ValueError>(value.value_or(1) >= 1, "[train] {}: got {}, wanted 1 or more", name,
+                        value.value_or(1));
+    };
+    at_least_one("epochs", options_.epochs);
+    at_least_one("max_steps", options_.max_steps);
+    at_least_one("checkpoint_every", options_.checkpoint_every);
+    at_least_one("patience", options_.patience);
+    return states;
+  }
+
+  // The optimizer's state that is saved has the rates that the schedule starts from.
+  void report_checkpoint() {
+    rates_.give_back();
+    callbacks_.on_checkpoint(position_);
+    if (position_.step > 0) {
+      rates_.set(position_.step - 1);
+    }
+  }
+
+  bool has_all_steps() const { return options_.max_steps && position_.step >= *options_.max_steps; }
+
+  // What is left of an epoch, and its evaluations. Whether the run goes on.
+  bool train_epoch() {
+    EpochMetrics metrics;
+    metrics.epoch = position_.epoch;
+    model_.train();
+    const bool was_asked_to_stop = take_steps(metrics);
+    metrics.step = position_.step;
+    metrics.learning_rate = optimizer_.learning_rate();
+    metrics.rows_per_second = static_cast<double>(position_.rows) / metrics.seconds;
+    metrics.is_cut_short =
+        was_asked_to_stop && !has_all_steps() && position_.batches < data_.batches_per_epoch();
+    if (options_.test != nullptr) {
+      metrics.test = evaluate(model_, *options_.test, options_.loss, options_.metric);
+    }
+    if (options_.validation != nullptr) {
+      metrics.validation = evaluate(model_, *options_.validation, options_.loss, options_.metric);
+    }
+    metrics.is_best = metrics.is_finite() && (!position_.best || is_better(metrics));
+    callbacks_.on_epoch(metrics);
+    check_finite(metrics);
+    TrainingPosition next{.step = position_.step, .epoch = position_.epoch + 1};
+    const bool is_kept = metrics.is_best || !position_.best;
+    next.best = is_kept ? metrics : position_.best;
+    next.best_weights = std::move(position_.best_weights);
+    if (is_kept && options_.restore_best) {
+      next.best_weights = copy_of_weights(model_);
+    }
+    if (metrics.is_cut_short) {  // the checkpoint of it has been given
+      position_.best = next.best;
+      position_.best_weights = std::move(next.best_weights);
+      return false;
+    }
+    next.has_ended = callbacks_.stop_after(metrics) ||
+                     (options_.patience && metrics.epoch - next.best->epoch >= *options_.patience);
+    position_ = std::move(next);
+    return !was_asked_to_stop && !is_complete(position_, options_);
+  }
+
+  bool is_better(const EpochMetrics& metrics) const {
+    return metrics.is_better_than(*position_.best,
+                                  !options_.metric || options_.metric->higher_is_better);
+  }
+
+  // Whether should_stop ended them.
+  bool take_steps(EpochMetrics& metrics) {
+    const auto start = std::chrono::steady_clock::now();
+    const double seconds_before = position_.seconds;
+    data_.start(static_cast<uint64_t>(position_.epoch), position_.batches);
+    // Where max_steps was reached, only the end of its epoch is still to come.
+    bool stop = has_all_steps();
+    bool was_asked_to_stop = false;
+    while (!stop) {
+      const auto batch = data_.next_batch();
+      if (!batch) {
+        break;
+      }
+      rates_.set(position_.step);
+      const QueuedStep queued =
+          train_step(model_, optimizer_, states_, *batch, options_.loss, options_.clip_norm);
+      ++position_.step;
+      reports_.add({.epoch = position_.epoch,
+                    .step = position_.step,
+                    .learning_rate = optimizer_.learning_rate()},
+                   batch->rows(), queued);
+      ++position_.batches;
+      position_.rows += batch->rows();
+      was_asked_to_stop = callbacks_.should_stop();
+      stop = was_asked_to_stop || has_all_steps();
+      if (stop || (options_.checkpoint_every && position_.step % *options_.checkpoint_every == 0)) {
+        position_.loss_sum = reports_.finish();
+        position_.seconds = seconds_before + seconds_since(start);
+        report_checkpoint();
+      }
+    }
+    metrics.train_loss = reports_.take() / static_cast<double>(position_.rows);
+    metrics.seconds = seconds_before + seconds_since(start);
+    return was_asked_to_stop;
+  }
+
+  Module& model_;
+  Optimizer& optimizer_;
+  Loader& data_;
+  const TrainingOptions& options_;
+  const TrainingCallbacks& callbacks_;
+  ParameterStates states_;
+  StepReports reports_;
+  RateScope rates_;
+  TrainingPosition position_;
+};
 
 }  // namespace
 
 bool is_complete(const TrainingPosition& position, const TrainingOptions& options) {
-  return position.epoch > options.epochs ||
+  return position.has_ended || position.epoch > options.epochs ||
          (options.max_steps && position.step >= *options.max_steps && position.batches == 0);
 }
 
-bool EpochMetrics::is_better_than(const EpochMetrics& other) const {
+Evaluation EpochMetrics::deciding() const {
+  return validation ? *validation : test ? *test : Evaluation{.loss = train_loss};
+}
+
+bool EpochMetrics::is_better_than(const EpochMetrics& other, bool higher_is_better) const {
   if (is_cut_short != other.is_cut_short && is_finite()) {
     return other.is_cut_short;
   }
   if (!is_finite() || !other.is_finite()) {
     return is_finite();
   }
-  const Evaluation& own = deciding();
-  const Evaluation& best = other.deciding();
-  return own.accuracy > best.accuracy || (own.accuracy == best.accuracy && own.loss < best.loss);
+  const Evaluation own = deciding();
+  const Evaluation best = other.deciding();
+  if (own.metric && best.metric && *own.metric != *best.metric) {
+    return (*own.metric > *best.metric) == higher_is_better;
+  }
+  return own.loss < best.loss;
 }
 
 bool EpochMetrics::is_finite() const {
-  const auto finite = [](const Evaluation& of) {
-    return std::isfinite(of.loss) && std::isfinite(of.accuracy);
+  const auto finite = [](const std::optional<Evaluation>& of) {
+    return !of || (std::isfinite(of->loss) && std::isfinite(of->metric.value_or(0)));
   };
-  return std::isfinite(train_loss) && finite(test) && (!validation || finite(*validation));
+  return std::isfinite(train_loss) && finite(test) && finite(validation);
 }
 
-Evaluation evaluate(Module& model, ImageLoader& loader) {
-  const profile::Range range("evaluate");
-  const ModeScope modes(model);
-  model.eval();
-  // Read at the end: until then the host only queues.
-  std::vector<Tensor> losses;
-  std::vector<Tensor> predictions;
-  std::vector<Tensor> labels;
-  loader.start(0);
-  while (const auto batch = loader.next()) {
-    const Tensor logits = model(batch->images);
-    losses.push_back(cross_entropy(logits, batch->labels, {.reduction = Reduction::Sum}));
-    predictions.push_back(argmax(logits, 1));
-    labels.push_back(batch->labels);
-  }
-  Evaluation result;
-  int64_t images = 0;
-  for (size_t batch = 0; batch < losses.size(); ++batch) {
-    result.loss += losses[batch].item();
-    const std::vector<int64_t> predicted = predictions[batch].to_vector<int64_t>();
-    const std::vector<int64_t> wanted = labels[batch].to_vector<int64_t>();
-    for (size_t i = 0; i < wanted.size(); ++i) {
-      result.accuracy += predicted[i] == wanted[i] ? 1 : 0;
-    }
-    images += static_cast<int64_t>(wanted.size());
-  }
-  check<ValueError>(images > 0, "[evaluate] got no images");
-  result.loss = plain_nan(result.loss / static_cast<double>(images));
-  result.accuracy /= static_cast<double>(images);
-  return result;
+EpochMetrics train(Module& model, Optimizer& optimizer, Loader& data,
+                   const TrainingOptions& options, const TrainingCallbacks& callbacks,
+                   const TrainingPosition& from) {
+  return Run(model, optimizer, data, options, callbacks, from).train();
 }
 
 EpochMetrics train_classifier(Module& model, Optimizer& optimizer, TrainingData data,
-                              const TrainingOptions& options, const TrainingCallbacks& callbacks,
+                              TrainingOptions options, const TrainingCallbacks& callbacks,
                               const TrainingPosition& from) {
-  check<ValueError>(
-      data.train.batches_per_epoch() > 0,
-      "[train] got {} training images: not one full batch, and the last one is dropped",
-      data.train.size());
-  const ParameterStates states = parameters(model);
-  check<ValueError>(!states.empty(),
-                    "[train] {} has no parameters: does it list its members in fields()?",
-                    model.type_name());
-  check<ValueError>(options.epochs >= 1, "[train] epochs: got {}, wanted 1 or more",
-                    options.epochs);
-  check<ValueError>(!options.max_steps || *options.max_steps >= 1,
-                    "[train] max_steps: got {}, wanted 1 or more", options.max_steps.value_or(0));
-  std::optional<RateScope> rate;
-  ScheduleOptions schedule;
-  if (options.schedule) {
-    rate.emplace(optimizer);
-    schedule = fitted(*options.schedule, steps_of_run(options, data.train.batches_per_epoch()));
-  }
-  StepReports reports(states[0]->value.device(), callbacks);
-  TrainingPosition position = from;
-  reports.begin_with(position.loss_sum);
-  if (rate && position.step > 0) {  // an epoch of which only the evaluation is left tells it
-    rate->set(schedule, position.step - 1);
-  }
-  // The optimizer's state that is saved has the rates that the schedule starts from.
-  const auto report_checkpoint = [&](const TrainingPosition& at) {
-    if (rate) {
-      rate->give_back();
-    }
-    callbacks.on_checkpoint(at);
-    if (rate && at.step > 0) {
-      rate->set(schedule, at.step - 1);
-    }
-  };
-  bool stop = is_complete(position, options);
-  while (!stop && position.epoch <= options.epochs) {
-    EpochMetrics metrics;
-    metrics.epoch = position.epoch;
-    model.train();
-    const auto start = std::chrono::steady_clock::now();
-    const double seconds_before = position.seconds;
-    data.train.start(static_cast<uint64_t>(position.epoch), position.batches);
-    // Where max_steps was reached, only the end of its epoch is still to come.
-    stop = options.max_steps && position.step >= *options.max_steps;
-    bool was_asked_to_stop = false;
-    while (!stop) {
-      const auto batch = data.train.next();
-      if (!batch) {
-        break;
-      }
-      const profile::Range range("step");
-      if (rate) {
-        rate->set(schedule, position.step);
-      }
-      QueuedStep queued;
-      queued.metrics.epoch = position.epoch;
-      queued.metrics.step = ++position.step;
-      take_step(model, optimizer, states, *batch, options, queued, reports);
-      ++position.batches;
-      position.images += batch->labels.numel();
-      was_asked_to_stop = callbacks.should_stop();
-      stop = was_asked_to_stop || (options.max_steps && position.step >= *options.max_steps);
-      if (stop || (options.checkpoint_every && position.step % *options.checkpoint_every == 0)) {
-        position.loss_sum = reports.finish();
-        position.seconds = seconds_before + seconds_since(start);
-        report_checkpoint(position);
-      }
-    }
-    metrics.train_loss = reports.take() / static_cast<double>(position.images);
-    metrics.seconds = seconds_before + seconds_since(start);
-    metrics.step = position.step;
-    metrics.learning_rate = optimizer.learning_rate();
-    metrics.images_per_second = static_cast<double>(position.images) / metrics.seconds;
-    metrics.is_cut_short = was_asked_to_stop && position.batches < data.train.batches_per_epoch() &&
-                           !(options.max_steps && position.step >= *options.max_steps);
-    metrics.test = evaluate(model, data.test);
-    if (data.validation != nullptr) {
-      metrics.validation = evaluate(model, *data.validation);
-    }
-    metrics.is_best =
-        metrics.is_finite() && (!position.best || metrics.is_better_than(*position.best));
-    callbacks.on_epoch(metrics);
-    check_finite(metrics);
-    const EpochMetrics best = metrics.is_best || !position.best ? metrics : *position.best;
-    if (metrics.is_cut_short) {
-      return best;
-    }
-    position = {.step = position.step, .epoch = position.epoch + 1, .best = best};
-  }
-  if (!is_complete(from, options) && is_complete(position, options)) {
-    report_checkpoint(position);
-  }
-  check<ValueError>(position.best.has_value(),
-                    "[train] got a position at the end of a run, without its best epoch");
-  return *position.best;
+  options.loss = cross_entropy_loss();
+  options.metric = accuracy();
+  options.test = &data.test;
+  options.validation = data.validation;
+  return train(model, optimizer, data.train, options, callbacks, from);
 }
 
 }  // namespace warptape

@@ -39,13 +39,12 @@ void for_each_table(std::span<const Entry> entries, int64_t chunk, const Run& ru
 
 }  // namespace
 
-template <class T, template <class> class Rule>
-void launch_optimizer_step(std::span<const UpdateEntry<T>> entries,
-                           const typename Rule<T>::Constants& constants,
+template <class T, class Constants>
+void launch_optimizer_step(std::span<const UpdateEntry<T>> entries, const Constants& constants,
                            const double* learning_rate, unsigned long long* arrivals,
                            gpu::StreamHandle stream) {
   for_each_table(entries, chunk<T>, [&](const Table<UpdateEntry<T>>& table) {
-    launch(&optimizer_step<T, Rule>,
+    launch(&optimizer_step<T, typename Constants::template Rule<Compute<T>>>,
            {.grid = table.blocks, .block = threads, .stream = stream, .name = "optimizer_step"},
            table, constants, learning_rate, arrivals);
   });
@@ -84,17 +83,16 @@ void launch_scale(std::span<const SpanEntry<T>> entries, const double* result,
   });
 }
 
-#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                \
-  template void launch_optimizer_step<T, SgdRule>(std::span<const UpdateEntry<T>>,          \
-                                                  const SgdConstants&, const double*,       \
-                                                  unsigned long long*, gpu::StreamHandle);  \
-  template void launch_optimizer_step<T, AdamRule>(std::span<const UpdateEntry<T>>,         \
-                                                   const AdamConstants&, const double*,     \
-                                                   unsigned long long*, gpu::StreamHandle); \
-  template int64_t launch_chunk_norms<T>(std::span<const SpanEntry<const T>>, double*,      \
-                                         gpu::StreamHandle);                                \
+#define WARPTAPE_STEP(Constants, T)                                                      \
+  template void launch_optimizer_step(std::span<const UpdateEntry<T>>, const Constants&, \
+                                      const double*, unsigned long long*, gpu::StreamHandle);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                           \
+  WARPTAPE_OPTIMIZER_RULES(WARPTAPE_STEP, T)                                           \
+  template int64_t launch_chunk_norms<T>(std::span<const SpanEntry<const T>>, double*, \
+                                         gpu::StreamHandle);                           \
   template void launch_scale<T>(std::span<const SpanEntry<T>>, const double*, gpu::StreamHandle);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
+#undef WARPTAPE_STEP
 
 }  // namespace warptape

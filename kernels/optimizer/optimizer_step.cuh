@@ -43,10 +43,14 @@ __device__ void visit_chunk(unsigned block, int64_t numel, bool aligned, const P
   }
 }
 
-template <class T>
+template <class Rule, class T>
 __device__ bool is_aligned(const UpdateEntry<T>& entry) {
-  return simt::is_aligned16(entry.value) && simt::is_aligned16(entry.grad) &&
-         simt::is_aligned16(entry.first) && simt::is_aligned16(entry.second);
+  bool aligned = simt::is_aligned16(entry.value) && simt::is_aligned16(entry.grad);
+#pragma unroll
+  for (int k = 0; k < Rule::buffers; ++k) {
+    aligned = aligned && simt::is_aligned16(entry.buffers[k]);
+  }
+  return aligned;
 }
 
 // A pack of T as a rule computes with it.
@@ -63,55 +67,69 @@ template <class T, class Rule>
 __device__ void update_pack(const UpdateEntry<T>& entry, const Rule& rule, int64_t at) {
   Values<T> value = load_or_zero(entry.value, at);
   const Values<T> grad = load_or_zero(entry.grad, at);
-  Values<T> first = load_or_zero(entry.first, at);
-  Values<T> second = load_or_zero(entry.second, at);
+  Values<T> buffers[Rule::buffers];
+#pragma unroll
+  for (int k = 0; k < Rule::buffers; ++k) {
+    buffers[k] = load_or_zero(entry.buffers[k], at);
+  }
 #pragma unroll
   for (int j = 0; j < simt::pack_size<T>; ++j) {
-    rule(value[j], grad[j], first[j], second[j]);
+    Compute<T> own[Rule::buffers];
+#pragma unroll
+    for (int k = 0; k < Rule::buffers; ++k) {
+      own[k] = buffers[k][j];
+    }
+    rule(value[j], grad[j], own);
+#pragma unroll
+    for (int k = 0; k < Rule::buffers; ++k) {
+      buffers[k][j] = own[k];
+    }
   }
   simt::store16(entry.value + at, simt::cast_pack<T>(value));
-  if (entry.first != nullptr) {
-    simt::store16(entry.first + at, simt::cast_pack<T>(first));
-  }
-  if (entry.second != nullptr) {
-    simt::store16(entry.second + at, simt::cast_pack<T>(second));
+#pragma unroll
+  for (int k = 0; k < Rule::buffers; ++k) {
+    if (entry.buffers[k] != nullptr) {
+      simt::store16(entry.buffers[k] + at, simt::cast_pack<T>(buffers[k]));
+    }
   }
 }
 
 template <class T, class Rule>
 __device__ void update_element(const UpdateEntry<T>& entry, const Rule& rule, int64_t at) {
   Compute<T> value = entry.value[at];
-  Compute<T> first = entry.first == nullptr ? 0 : static_cast<Compute<T>>(entry.first[at]);
-  Compute<T> second = entry.second == nullptr ? 0 : static_cast<Compute<T>>(entry.second[at]);
-  rule(value, static_cast<Compute<T>>(entry.grad[at]), first, second);
-  entry.value[at] = static_cast<T>(value);
-  if (entry.first != nullptr) {
-    entry.first[at] = static_cast<T>(first);
+  Compute<T> own[Rule::buffers];
+#pragma unroll
+  for (int k = 0; k < Rule::buffers; ++k) {
+    own[k] = entry.buffers[k] == nullptr ? 0 : static_cast<Compute<T>>(entry.buffers[k][at]);
   }
-  if (entry.second != nullptr) {
-    entry.second[at] = static_cast<T>(second);
+  rule(value, static_cast<Compute<T>>(entry.grad[at]), own);
+  entry.value[at] = static_cast<T>(value);
+#pragma unroll
+  for (int k = 0; k < Rule::buffers; ++k) {
+    if (entry.buffers[k] != nullptr) {
+      entry.buffers[k][at] = static_cast<T>(own[k]);
+    }
   }
 }
 
-template <class T, template <class> class Rule>
+template <class T, class Rule>
 __global__ void __launch_bounds__(threads)
     optimizer_step(const Table<UpdateEntry<T>> __grid_constant__ table,
-                   typename Rule<T>::Constants constants, const double* learning_rate,
+                   typename Rule::Constants constants, const double* learning_rate,
                    unsigned long long* arrivals) {
-  using OwnRule = Rule<Compute<T>>;
-  WARPTAPE_SHARED(OwnRule, rule, [1]);
+  WARPTAPE_SHARED(Rule, rule, [1]);
   WARPTAPE_SHARED(bool, is_last, [1]);
   const int index = table.entry_of(blockIdx.x);
   const UpdateEntry<T>& entry = table.entries[index];
   if (threadIdx.x == 0) {
     // Powers in double: once per block, not per thread.
-    rule[0] = OwnRule::make(constants, *learning_rate, *entry.step + 1);
+    rule[0] = Rule::make(constants, *learning_rate, *entry.step + 1);
     is_last[0] = simt::arrive_is_last(arrivals, gridDim.x);
   }
   __syncthreads();
-  const OwnRule& own = rule[0];
+  const Rule& own = rule[0];
   visit_chunk<T>(
-      blockIdx.x - table.first_block[index], entry.numel, is_aligned(entry),
+      blockIdx.x - table.first_block[index], entry.numel, is_aligned<Rule>(entry),
       [&](int64_t at) { update_pack(entry, own, at); },
       [&](int64_t at) { update_element(entry, own, at); });
   // The last block to have read its step counts them all up.

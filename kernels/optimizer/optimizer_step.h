@@ -1,6 +1,7 @@
 #pragma once
 // Optimizer steps for all parameters of a model in one call. Not ops: nothing here is recorded.
 
+#include <array>
 #include <span>
 
 #include "core/tensor.h"
@@ -10,11 +11,10 @@ namespace warptape {
 
 // One parameter: all tensors of one shape, dtype and memory format.
 struct ParameterUpdate {
-  Tensor value;   // updated
-  Tensor grad;    // read
-  Tensor first;   // SGD: momentum buffer (undefined without momentum); Adam: mean of gradients
-  Tensor second;  // Adam: mean of squared gradients
-  int64_t entry;  // its place in StepState::steps
+  Tensor value;                              // updated
+  Tensor grad;                               // read
+  std::array<Tensor, most_buffers> buffers;  // the rule's; undefined where it uses none
+  int64_t entry;                             // its place in StepState::steps
 };
 
 // What changes from step to step. It lies on the parameters' device, so that a step that was
@@ -25,14 +25,13 @@ struct StepState {
   Tensor arrivals;  // int64, one element, 0 between launches: scratch of the CUDA kernels
 };
 
-void sgd_step_cpu(std::span<ParameterUpdate> updates, const SgdConstants& constants,
-                  StepState& state);
-void sgd_step_cuda(std::span<ParameterUpdate> updates, const SgdConstants& constants,
-                   StepState& state);
-void adam_step_cpu(std::span<ParameterUpdate> updates, const AdamConstants& constants,
-                   StepState& state);
-void adam_step_cuda(std::span<ParameterUpdate> updates, const AdamConstants& constants,
-                    StepState& state);
+// Constants: those of WARPTAPE_OPTIMIZER_RULES.
+template <class Constants>
+void optimizer_step_cpu(std::span<ParameterUpdate> updates, const Constants& constants,
+                        StepState& state);
+template <class Constants>
+void optimizer_step_cuda(std::span<ParameterUpdate> updates, const Constants& constants,
+                         StepState& state);
 
 // The norm of all tensors together (the square root of the sum of squares in float64, in an order
 // that does not depend on threads or on the GPU), and what to scale them by so that it does not

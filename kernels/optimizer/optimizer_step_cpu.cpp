@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "core/parallel.h"
@@ -8,61 +10,29 @@
 namespace warptape {
 namespace {
 
-// An element as a rule updates it; nullptr: the rule does not use it.
-template <class T>
-struct Element {
-  T* values;
-  int64_t at;
-  Compute<T> value;
-
-  Element(T* from, int64_t i)
-      : values(from), at(i), value(from == nullptr ? 0 : static_cast<Compute<T>>(from[i])) {}
-  void store() const {
-    if (values != nullptr) {
-      values[at] = static_cast<T>(value);
-    }
-  }
-};
-
-template <class T, class Rule>
-void apply(ParameterUpdate& update, const Rule& rule) {
-  T* const value = update.value.mutable_data<T>();
-  const T* const grad = update.grad.data<T>();
-  T* const first = update.first.defined() ? update.first.mutable_data<T>() : nullptr;
-  T* const second = update.second.defined() ? update.second.mutable_data<T>() : nullptr;
-  const auto range = [&](int64_t begin, int64_t end, T* one, T* two) {
-    for (int64_t i = begin; i < end; ++i) {
-      Element<T> own(value, i);
-      Element<T> buffer(one, i);
-      Element<T> square(two, i);
-      rule(own.value, static_cast<Compute<T>>(grad[i]), buffer.value, square.value);
-      own.store();
-      buffer.store();
-      square.store();
-    }
-  };
-  parallel_for(update.value.numel(), default_grain, [&](int64_t begin, int64_t end) {
-    // Said outright, so that the compiler makes a loop of each.
-    if (second != nullptr) {
-      range(begin, end, first, second);
-    } else if (first != nullptr) {
-      range(begin, end, first, nullptr);
-    } else {
-      range(begin, end, nullptr, nullptr);
+// Piece by piece: a buffer that the rule does not use is scratch of a piece's size, so that one
+// loop without branches serves all.
+template <class T, class Rule, size_t... I>
+void apply(ParameterUpdate& update, const Rule& rule, std::index_sequence<I...> /*buffers*/) {
+  constexpr int64_t piece = 256;
+  T* value = update.value.mutable_data<T>();
+  const T* grad = update.grad.data<T>();
+  T* const buffers[] = {
+      (update.buffers[I].defined() ? update.buffers[I].mutable_data<T>() : nullptr)...};
+  parallel_for(update.value.numel(), default_grain, [&](int64_t first, int64_t last) {
+    T scratch[sizeof...(I)][piece] = {};
+    for (int64_t begin = first; begin < last; begin += piece) {
+      const int64_t end = std::min(begin + piece, last);
+      T* const kept[] = {(buffers[I] != nullptr ? buffers[I] + begin : scratch[I])...};
+      for (int64_t i = begin; i < end; ++i) {
+        Compute<T> updated = value[i];
+        Compute<T> own[] = {static_cast<Compute<T>>(kept[I][i - begin])...};
+        rule(updated, static_cast<Compute<T>>(grad[i]), own);
+        value[i] = static_cast<T>(updated);
+        ((kept[I][i - begin] = static_cast<T>(own[I])), ...);
+      }
     }
   });
-}
-
-template <template <class> class Rule, class Constants>
-void step_all(std::span<ParameterUpdate> updates, const Constants& constants, StepState& state) {
-  const double learning_rate = *state.learning_rate.data<double>();
-  auto* steps = state.steps.mutable_data<int64_t>();
-  for (ParameterUpdate& update : updates) {
-    const int64_t step = ++steps[update.entry];
-    dispatch_floating(update.value.dtype(), [&]<class T>() {
-      apply<T>(update, Rule<Compute<T>>::make(constants, learning_rate, step));
-    });
-  }
 }
 
 // Of the elements times factor.
@@ -105,15 +75,25 @@ double norm_of(std::span<const Tensor> tensors) {
 
 }  // namespace
 
-void sgd_step_cpu(std::span<ParameterUpdate> updates, const SgdConstants& constants,
-                  StepState& state) {
-  step_all<SgdRule>(updates, constants, state);
+template <class Constants>
+void optimizer_step_cpu(std::span<ParameterUpdate> updates, const Constants& constants,
+                        StepState& state) {
+  const double learning_rate = *state.learning_rate.data<double>();
+  auto* steps = state.steps.mutable_data<int64_t>();
+  for (ParameterUpdate& update : updates) {
+    const int64_t step = ++steps[update.entry];
+    dispatch_floating(update.value.dtype(), [&]<class T>() {
+      using Rule = typename Constants::template Rule<Compute<T>>;
+      apply<T>(update, Rule::make(constants, learning_rate, step),
+               std::make_index_sequence<Rule::buffers>());
+    });
+  }
 }
 
-void adam_step_cpu(std::span<ParameterUpdate> updates, const AdamConstants& constants,
-                   StepState& state) {
-  step_all<AdamRule>(updates, constants, state);
-}
+#define WARPTAPE_INSTANTIATE(Constants, unused) \
+  template void optimizer_step_cpu(std::span<ParameterUpdate>, const Constants&, StepState&);
+WARPTAPE_OPTIMIZER_RULES(WARPTAPE_INSTANTIATE, )
+#undef WARPTAPE_INSTANTIATE
 
 void clip_factor_cpu(std::span<const Tensor> tensors, double max_norm, Tensor& result) {
   auto* to = result.mutable_data<double>();

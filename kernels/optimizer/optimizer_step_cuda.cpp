@@ -12,29 +12,28 @@ T* data_or_null(Tensor& tensor) {
   return tensor.defined() ? tensor.mutable_data<T>() : nullptr;
 }
 
-template <class T, template <class> class Rule, class Constants>
+template <class T, class Constants>
 void step_dtype(std::span<ParameterUpdate> updates, const Constants& constants, StepState& state) {
+  using Rule = typename Constants::template Rule<Compute<T>>;
   auto* steps = state.steps.mutable_data<int64_t>();
   std::vector<UpdateEntry<T>> entries;
   entries.reserve(updates.size());
   for (ParameterUpdate& update : updates) {
     if (update.value.dtype() == dtype_of<T>()) {
-      entries.push_back({.value = update.value.mutable_data<T>(),
-                         .grad = update.grad.data<T>(),
-                         .first = data_or_null<T>(update.first),
-                         .second = data_or_null<T>(update.second),
-                         .step = steps + update.entry,
-                         .numel = update.value.numel()});
+      UpdateEntry<T> entry{.value = update.value.mutable_data<T>(),
+                           .grad = update.grad.data<T>(),
+                           .buffers = {},
+                           .step = steps + update.entry,
+                           .numel = update.value.numel()};
+      for (int k = 0; k < Rule::buffers; ++k) {
+        entry.buffers[k] = data_or_null<T>(update.buffers[static_cast<size_t>(k)]);
+      }
+      entries.push_back(entry);
     }
   }
   auto* arrivals = reinterpret_cast<unsigned long long*>(state.arrivals.mutable_data<int64_t>());
-  launch_optimizer_step<T, Rule>(entries, constants, state.learning_rate.data<double>(), arrivals,
-                                 gpu::current_stream());
-}
-
-template <template <class> class Rule, class Constants>
-void step_all(std::span<ParameterUpdate> updates, const Constants& constants, StepState& state) {
-  for_each_floating([&]<class T>() { step_dtype<T, Rule>(updates, constants, state); });
+  launch_optimizer_step<T>(entries, constants, state.learning_rate.data<double>(), arrivals,
+                           gpu::current_stream());
 }
 
 template <class T, class Element>
@@ -55,15 +54,16 @@ std::vector<SpanEntry<Element>> entries_of(std::span<const Tensor> tensors) {
 
 }  // namespace
 
-void sgd_step_cuda(std::span<ParameterUpdate> updates, const SgdConstants& constants,
-                   StepState& state) {
-  step_all<SgdRule>(updates, constants, state);
+template <class Constants>
+void optimizer_step_cuda(std::span<ParameterUpdate> updates, const Constants& constants,
+                         StepState& state) {
+  for_each_floating([&]<class T>() { step_dtype<T>(updates, constants, state); });
 }
 
-void adam_step_cuda(std::span<ParameterUpdate> updates, const AdamConstants& constants,
-                    StepState& state) {
-  step_all<AdamRule>(updates, constants, state);
-}
+#define WARPTAPE_INSTANTIATE(Constants, unused) \
+  template void optimizer_step_cuda(std::span<ParameterUpdate>, const Constants&, StepState&);
+WARPTAPE_OPTIMIZER_RULES(WARPTAPE_INSTANTIATE, )
+#undef WARPTAPE_INSTANTIATE
 
 void clip_factor_cuda(std::span<const Tensor> tensors, double max_norm, Tensor& result) {
   int64_t count = 0;

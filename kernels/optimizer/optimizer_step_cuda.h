@@ -2,7 +2,8 @@
 // The CUDA kernels of optimizers behind pointers and sizes: one launch for a whole model (per 256
 // parameters of one dtype).
 //
-// Bytes per element of size e: SGD 3e (5e with momentum), Adam 7e, gradient norm e, clipping 2e.
+// Bytes per element of size e: a step 3e and 2e per buffer that the rule uses (SGD with momentum
+// 5e, Adam 7e), gradient norm e, clipping 2e.
 
 #include <cstdint>
 #include <span>
@@ -16,8 +17,7 @@ template <class T>
 struct UpdateEntry {
   T* value;
   const T* grad;
-  T* first;   // may be null
-  T* second;  // may be null
+  T* buffers[most_buffers];  // null where the rule has none
   int64_t* step;
   int64_t numel;
 
@@ -25,17 +25,17 @@ struct UpdateEntry {
   void for_each_pointer(Visit&& visit) const {
     visit(value);
     visit(grad);
-    visit(first);
-    visit(second);
+    for (T* buffer : buffers) {
+      visit(buffer);
+    }
     visit(step);
   }
 };
 
-// Rule: SgdRule or AdamRule. Reads the rate and every entry's step from device memory and counts
-// the steps up. arrivals: 0 between launches.
-template <class T, template <class> class Rule>
-void launch_optimizer_step(std::span<const UpdateEntry<T>> entries,
-                           const typename Rule<T>::Constants& constants,
+// Constants: those of WARPTAPE_OPTIMIZER_RULES. Reads the rate and every entry's step from device
+// memory and counts the steps up. arrivals: 0 between launches.
+template <class T, class Constants>
+void launch_optimizer_step(std::span<const UpdateEntry<T>> entries, const Constants& constants,
                            const double* learning_rate, unsigned long long* arrivals,
                            gpu::StreamHandle stream);
 

@@ -34,15 +34,18 @@ def optimizer_case(kind, **options):
     defaults = {"lr": 0.01, "weight_decay": 0.0}
     if kind == "sgd":
         defaults |= {"momentum": 0.0, "dampening": 0.0, "nesterov": False}
+    elif kind == "rmsprop":
+        defaults |= {"alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False}
     else:
         defaults |= {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
     options = defaults | options
 
     parameter = nn.Parameter(initial.clone())
     arguments = dict(options)
-    if kind != "sgd":
+    if kind in ("adam", "adamw"):
         arguments["betas"] = (arguments.pop("beta1"), arguments.pop("beta2"))
-    classes = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    classes = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW,
+               "rmsprop": torch.optim.RMSprop}
     optimizer = classes[kind]([parameter], **arguments)
     values = []
     for gradient in gradients:
@@ -76,6 +79,12 @@ def optimizer_cases():
         optimizer_case("adamw", lr=0.001, weight_decay=0.01),
         optimizer_case("adamw", lr=0.1, weight_decay=0.2),
         optimizer_case("adamw", lr=0.02, beta1=0.8, beta2=0.95, eps=1e-3, weight_decay=0.05),
+        optimizer_case("rmsprop"),
+        optimizer_case("rmsprop", lr=0.05, alpha=0.9, eps=1e-3, weight_decay=0.1),
+        optimizer_case("rmsprop", lr=0.02, momentum=0.9),
+        optimizer_case("rmsprop", lr=0.02, alpha=0.8, centered=True),
+        optimizer_case("rmsprop", lr=0.02, alpha=0.8, momentum=0.5, centered=True,
+                       weight_decay=0.02),
     ]
 
 

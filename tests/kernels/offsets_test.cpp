@@ -147,19 +147,20 @@ TEST(Offsets, FillsAndCastsAndSearches) {
 
 // ---- optimizers -------------------------------------------------------------------------------
 
-constexpr int tensors_of_update = 4;  // value, gradient, first, second
+constexpr int tensors_of_update = 2 + most_buffers;  // value, gradient, buffers
 
 struct Update {
   ParameterUpdate tensors;
   StepState state;
 
-  // off: which of the four, as bits.
+  // off: which of them, as bits.
   Update(DType dtype, Device device, int off) {
     manual_seed(11);
-    Tensor* const all[] = {&tensors.value, &tensors.grad, &tensors.first, &tensors.second};
+    std::array<Tensor, most_buffers>& buffers = tensors.buffers;
+    Tensor* const all[] = {&tensors.value, &tensors.grad, &buffers[0], &buffers[1], &buffers[2]};
     for (int i = 0; i < tensors_of_update; ++i) {
       Tensor value = randn({4101}, dtype);
-      if (i == 3) {  // squares
+      if (i == 2 || i == 3) {  // means of squares
         dispatch_floating(dtype, [&]<class T>() {
           T* const data = value.mutable_data<T>();
           std::transform(data, data + value.numel(), data,
@@ -175,8 +176,8 @@ struct Update {
   }
 
   std::vector<std::vector<double>> values() const {
-    return {values_of(tensors.value), values_of(tensors.first), values_of(tensors.second),
-            values_of(state.steps)};
+    return {values_of(tensors.value), values_of(tensors.buffers[0]), values_of(tensors.buffers[1]),
+            values_of(tensors.buffers[2]), values_of(state.steps)};
   }
 };
 
@@ -194,7 +195,7 @@ void check_step(const Step& step) {
       Update aligned(dtype, cpu, 0);
       step(aligned);
       // Each tensor alone, then all.
-      for (int off : {1, 2, 4, 8, 15}) {
+      for (int off : {1, 2, 4, 8, 16, 31}) {
         SCOPED_TRACE(fmt::format("{} {}, off {}", to_string(device), to_string(dtype), off));
         Update update(dtype, device, off);
         step(update);
@@ -206,23 +207,24 @@ void check_step(const Step& step) {
   }
 }
 
+template <class Constants>
+void check_steps_of(const Constants& constants) {
+  check_step([&](Update& update) {
+    const std::span<ParameterUpdate> all(&update.tensors, 1);
+    on_device(
+        "step", update.tensors.value.device(),
+        [&] { optimizer_step_cpu(all, constants, update.state); },
+        [&] { optimizer_step_cuda(all, constants, update.state); });
+  });
+}
+
 TEST(Offsets, OptimizerSteps) {
-  check_step([](Update& update) {
-    const SgdConstants constants{
-        .momentum = 0.9, .dampening = 0.1, .weight_decay = 0.01, .nesterov = false};
-    const std::span<ParameterUpdate> all(&update.tensors, 1);
-    on_device(
-        "step", update.tensors.value.device(), [&] { sgd_step_cpu(all, constants, update.state); },
-        [&] { sgd_step_cuda(all, constants, update.state); });
-  });
-  check_step([](Update& update) {
-    const AdamConstants constants{
-        .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.01, .decoupled = true};
-    const std::span<ParameterUpdate> all(&update.tensors, 1);
-    on_device(
-        "step", update.tensors.value.device(), [&] { adam_step_cpu(all, constants, update.state); },
-        [&] { adam_step_cuda(all, constants, update.state); });
-  });
+  check_steps_of(
+      SgdConstants{.momentum = 0.9, .dampening = 0.1, .weight_decay = 0.01, .nesterov = false});
+  check_steps_of(AdamConstants{
+      .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.01, .decoupled = true});
+  check_steps_of(RmsPropConstants{
+      .alpha = 0.9, .eps = 1e-2, .weight_decay = 0.01, .momentum = 0.9, .centered = true});
 }
 
 TEST(Offsets, GradientNormsAndClipping) {

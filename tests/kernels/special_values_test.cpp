@@ -11,7 +11,7 @@
 #include "core/tape.h"
 #include "kernels/ops.h"
 #include "tests/kernels/devices.h"
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 
 namespace warptape {
 namespace {

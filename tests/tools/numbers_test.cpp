@@ -26,8 +26,9 @@ std::vector<Numeric> numeric_options() {
                              "--input", "x",          "--output",     "y"};
   const Arguments step = {"bench", "step", "simple_cnn"};
   std::vector<Numeric> options;
-  for (const char* option : {"--image-size", "--classes", "--batch-size", "--epochs", "--max-steps",
-                             "--warmup-steps", "--step-epochs", "--seed", "--threads"}) {
+  for (const char* option :
+       {"--image-size", "--classes", "--batch-size", "--epochs", "--max-steps", "--warmup-steps",
+        "--step-epochs", "--patience", "--seed", "--threads"}) {
     options.push_back({train, option, true});
   }
   for (const char* option : {"--mean", "--std", "--validation", "--lr", "--momentum",

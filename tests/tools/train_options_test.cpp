@@ -156,6 +156,43 @@ TEST(TrainOptions, ScheduleEndsWithMaxSteps) {
   EXPECT_EQ(steps_of(run).column("learning_rate"), (std::vector<double>{0.1, 0.05}));
 }
 
+TEST(TrainOptions, PatienceEndsTheRun) {
+  const TemporaryFolder folder;
+  const std::string run =
+      train(folder, "run", {"--optimizer", "sgd", "--lr", "0", "--epochs", "9", "--patience", "2"});
+  EXPECT_EQ(steps_of(run).rows.size(), 3 * 2U) << "two epochs behind the first, the best";
+  EXPECT_NE(expect_runs({"train", "--resume", run}).out.find("the run is complete: 6 steps"),
+            std::string::npos);
+}
+
+// What an optimizer declares is on the command line and in config.json.
+TEST(TrainOptions, DeclaredOptionsReachTheOptimizer) {
+  const TemporaryFolder folder;
+  const Arguments one_step = {"--max-steps", "1", "--dtype", "float64"};
+  const Weights start =
+      last_weights(train(folder, "start", one_step + Arguments{"--optimizer", "sgd", "--lr", "0"}));
+  const auto largest_change = [&](const std::string& name, const Arguments& arguments) {
+    return change_between(start, last_weights(train(folder, name, one_step + arguments))).largest;
+  };
+  // A first step of lr g / (sqrt(1 - alpha) |g|), but where |g| is near eps.
+  const Arguments rmsprop = {"--optimizer", "rmsprop"};
+  EXPECT_NEAR(largest_change("rmsprop", rmsprop), 0.01 / std::sqrt(0.01), 1e-4);
+  EXPECT_NEAR(largest_change("alpha", rmsprop + Arguments{"--alpha", "0.75"}), 0.02, 1e-5);
+  EXPECT_NEAR(largest_change("centered", rmsprop + Arguments{"--alpha", "0.75", "--centered"}),
+              0.01 / std::sqrt(0.25 * 0.75), 1e-5);
+  EXPECT_LT(largest_change("eps", {"--optimizer", "adam", "--eps", "1e6"}), 1e-6);
+  // The second step keeps this much of the first mean.
+  const auto two = [&](const std::string& name, const std::string& beta1) {
+    return last_weights(train(folder, name, {"--epochs", "1", "--beta1", beta1}));
+  };
+  EXPECT_GT(change_between(two("no-mean", "0"), two("mean", "0.9")).norm, 1e-4);
+  const auto config = nlohmann::json::parse(folder.read("alpha/config.json"));
+  EXPECT_EQ(config.at("alpha"), 0.75);
+  EXPECT_EQ(config.at("lr"), 0.01);
+  EXPECT_EQ(config.at("centered"), false);
+  EXPECT_FALSE(config.contains("beta1"));
+}
+
 TEST(TrainOptions, ClipNormLimitsTheUpdate) {
   const TemporaryFolder folder;
   const Arguments one_step = {"--max-steps", "1", "--dtype", "float64", "--optimizer", "sgd"};

@@ -67,7 +67,7 @@ TEST(NewRunFolders, OfOneNameBelongToOneRun) {
     std::atomic<int> refused{0};
     at_once(threads, [&](int i) {
       try {
-        RunFolder run(folder.path("run"), std::to_string(i), false);
+        RunFolder run(folder.path("run"), std::to_string(i), RunColumns());
         ++made;
       } catch (const FileError& error) {
         refused += std::string(error.what()).find("it exists") != std::string::npos ? 1 : 0;
@@ -81,12 +81,12 @@ TEST(NewRunFolders, OfOneNameBelongToOneRun) {
 
 TEST(NewRunFolders, MayHaveASlashAtTheEnd) {
   const TemporaryFolder folder;
-  RunFolder run(folder.path("a/b/"), "{}", false);
+  RunFolder run(folder.path("a/b/"), "{}", RunColumns());
   EXPECT_EQ(folder.read("a/b/config.json"), "{}");
-  expect_file_error([&] { RunFolder(folder.path("a/b//"), "{}", false); }, {"it exists"});
-  expect_file_error([&] { RunFolder(folder.path("a/b/config.json/c"), "{}", false); },
+  expect_file_error([&] { RunFolder(folder.path("a/b//"), "{}", RunColumns()); }, {"it exists"});
+  expect_file_error([&] { RunFolder(folder.path("a/b/config.json/c"), "{}", RunColumns()); },
                     {"Not a directory"});
-  expect_file_error([&] { RunFolder(folder.path(std::string("x\0y\n", 4)), "{}", false); },
+  expect_file_error([&] { RunFolder(folder.path(std::string("x\0y\n", 4)), "{}", RunColumns()); },
                     {"x\\x00y\\x0a", "zero byte"});
 }
 

@@ -1,6 +1,6 @@
 // Optimizers, schedules and clipping against PyTorch.
 
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 
 #include <cmath>
 
@@ -10,7 +10,7 @@
 #include "tests/core/expect_throws.h"
 #include "tests/golden.h"
 #include "tests/kernels/devices.h"
-#include "training/schedule.h"
+#include "training/schedules.h"
 
 namespace warptape {
 namespace {
@@ -38,29 +38,14 @@ std::vector<double> values_of(const Tensor& tensor) {
   return primitives::cast(tensor.to(cpu), float64).to_vector<double>();
 }
 
+// By the names that recipes have for them, which are the golden file's.
 std::unique_ptr<Optimizer> make(const Json& golden, ParameterStates states) {
-  const Json& o = golden["options"];
-  if (golden["kind"] == "sgd") {
-    return std::make_unique<SGD>(std::move(states), SGD::Options{.lr = o["lr"],
-                                                                 .momentum = o["momentum"],
-                                                                 .dampening = o["dampening"],
-                                                                 .weight_decay = o["weight_decay"],
-                                                                 .nesterov = o["nesterov"]});
+  Choice choice{golden["kind"]};
+  for (const auto& [name, value] : golden["options"].items()) {
+    choice.options[name] =
+        value.is_boolean() ? OptionValue(value.get<bool>()) : OptionValue(value.get<double>());
   }
-  if (golden["kind"] == "adam") {
-    return std::make_unique<Adam>(std::move(states),
-                                  Adam::Options{.lr = o["lr"],
-                                                .beta1 = o["beta1"],
-                                                .beta2 = o["beta2"],
-                                                .eps = o["eps"],
-                                                .weight_decay = o["weight_decay"]});
-  }
-  return std::make_unique<AdamW>(std::move(states),
-                                 AdamW::Options{.lr = o["lr"],
-                                                .beta1 = o["beta1"],
-                                                .beta2 = o["beta2"],
-                                                .eps = o["eps"],
-                                                .weight_decay = o["weight_decay"]});
+  return make_optimizer(choice, std::move(states));
 }
 
 void check_optimizer(const Json& golden, DType dtype, double tolerance, Device device) {
@@ -92,6 +77,22 @@ TEST(Optimizer, WithoutOptionsHasPyTorchsDefaults) {
   EXPECT_EQ(SGD(parameters(layer)).learning_rate(), 1e-3);
   EXPECT_EQ(Adam(parameters(layer)).learning_rate(), 1e-3);
   EXPECT_EQ(AdamW(parameters(layer)).learning_rate(), 1e-3);
+  EXPECT_EQ(RMSprop(parameters(layer)).learning_rate(), 1e-2);
+}
+
+// Rounding leaves a variance below 0 of gradients that do not change.
+TEST(Optimizer, CenteredRMSpropStaysFiniteWhereGradientsDoNotChange) {
+  for (Device device : available_devices()) {
+    const auto state = make_state({1, 2}, float32, device);
+    RMSprop optimizer({state}, {.lr = 1e-9, .alpha = 0.5, .centered = true});
+    for (int step = 0; step < 60; ++step) {
+      set_gradient(*state, {0.1, -3.3});
+      optimizer.step();
+    }
+    for (const double value : values_of(state->value)) {
+      EXPECT_TRUE(std::isfinite(value)) << to_string(device);
+    }
+  }
 }
 
 TEST(Optimizer, ARateThatIsSetBetweenStepsCountsFromTheNext) {
@@ -131,6 +132,13 @@ TEST(Optimizer, RefusesNonsense) {
   EXPECT_THROW(SGD({state}, {.nesterov = true}), ValueError);
   EXPECT_THROW(Adam({state}, {.beta1 = 1}), ValueError);
   EXPECT_THROW(Adam({state}, {.eps = -1}), ValueError);
+  for (const RMSprop::Options& bad : {RMSprop::Options{.lr = -1},
+                                      {.alpha = -0.1},
+                                      {.eps = -1},
+                                      {.weight_decay = -1},
+                                      {.momentum = NAN}}) {
+    EXPECT_THROW(RMSprop({state}, bad), ValueError);
+  }
 }
 
 TEST(Optimizer, RefusesParametersThatCannotTrain) {
@@ -210,6 +218,9 @@ TEST(Optimizer, GroupsHaveOptionsOfTheirOwn) {
     check_groups<Adam>({.beta1 = 0.5, .beta2 = 0.8, .weight_decay = 0.1}, {.lr = 0.1, .eps = 0.01},
                        {.lr = 0.1, .beta1 = 0.5, .beta2 = 0.8, .eps = 0.01, .weight_decay = 0.1},
                        device);
+    check_groups<RMSprop>({.alpha = 0.5, .momentum = 0.9, .centered = true}, {.weight_decay = 0.1},
+                          {.alpha = 0.5, .weight_decay = 0.1, .momentum = 0.9, .centered = true},
+                          device);
     check_groups<AdamW>({.lr = 0.2, .eps = 0.1, .weight_decay = 0}, {},
                         {.lr = 0.2, .eps = 0.1, .weight_decay = 0}, device);
   }
@@ -339,52 +350,77 @@ TEST(Optimizer, ClipGradNormMatchesPyTorch) {
   EXPECT_THROW(clip_grad_norm({make_state({1}, float64)}, 0), ValueError);
 }
 
+Schedule schedule_of(const Json& golden) {
+  const Json& o = golden["options"];
+  Schedule schedule = constant_lr();
+  if (golden["kind"] == "step") {
+    schedule = step_lr({.step_size = o["step_size"], .gamma = o["gamma"]});
+  } else if (golden["kind"] == "cosine") {
+    schedule = cosine_annealing_lr({.total_steps = o["total_steps"], .min_lr = o["min_lr"]});
+  }
+  return with_warmup(schedule,
+                     {.steps = o["warmup_steps"], .start_factor = o["warmup_start_factor"]});
+}
+
 TEST(Schedule, MatchesPyTorch) {
   const Json golden = load_golden("training.json");
   ASSERT_GT(golden["schedules"].size(), 5u);
   for (const Json& entry : golden["schedules"]) {
-    const Json& o = entry["options"];
-    const ScheduleOptions options{.kind = parse_schedule(entry["kind"]),
-                                  .step_size = o["step_size"],
-                                  .gamma = o["gamma"],
-                                  .total_steps = o["total_steps"],
-                                  .min_lr = o["min_lr"],
-                                  .warmup_steps = o["warmup_steps"],
-                                  .warmup_start_factor = o["warmup_start_factor"]};
+    const Schedule schedule = schedule_of(entry);
     const std::vector<double> wanted = entry["values"];
     for (size_t step = 0; step < wanted.size(); ++step) {
-      EXPECT_NEAR(learning_rate_at(options, o["lr"], static_cast<int64_t>(step)), wanted[step],
-                  1e-14)
-          << entry["kind"] << o.dump() << ", step " << step;
+      EXPECT_NEAR(
+          learning_rate_at(schedule, entry["options"]["lr"], {.step = static_cast<int64_t>(step)}),
+          wanted[step], 1e-14)
+          << entry["kind"] << entry["options"].dump() << ", step " << step;
     }
   }
 }
 
 TEST(Schedule, CosineStaysAtItsEnd) {
-  const ScheduleOptions options{.kind = ScheduleKind::Cosine, .total_steps = 10, .min_lr = 0.25};
-  EXPECT_NEAR(learning_rate_at(options, 1, 10), 0.25, 1e-15);
-  EXPECT_NEAR(learning_rate_at(options, 1, 1000), 0.25, 1e-15);
+  const Schedule schedule = cosine_annealing_lr({.total_steps = 10, .min_lr = 0.25});
+  EXPECT_NEAR(learning_rate_at(schedule, 1, {.step = 10}), 0.25, 1e-15);
+  EXPECT_NEAR(learning_rate_at(schedule, 1, {.step = 1000}), 0.25, 1e-15);
+}
+
+TEST(Schedule, CountsInEpochsAndToTheEndOfTheRun) {
+  const StepOfRun seventh{.step = 7, .total_steps = 8, .steps_per_epoch = 3};
+  EXPECT_NEAR(learning_rate_at(step_lr({.step_epochs = 1, .gamma = 0.5}), 1, seventh), 0.25, 1e-15);
+  const Schedule warm = with_warmup(cosine_annealing_lr(), {.steps = 6});
+  EXPECT_NEAR(learning_rate_at(warm, 1, seventh), 0.5, 1e-15) << "the second of two steps";
+  const Schedule own = [](double lr, const StepOfRun& at) {
+    return lr / static_cast<double>(1 + at.step);
+  };
+  EXPECT_EQ(learning_rate_at(own, 1, seventh), 0.125);
+  EXPECT_EQ(learning_rate_at(with_warmup(own, {.steps = 6}), 1, seventh), 0.5);
 }
 
 TEST(Schedule, RefusesNonsense) {
-  EXPECT_THROW(parse_schedule("linear"), ValueError);
-  const auto rate = [](const ScheduleOptions& options) { learning_rate_at(options, 0.1, 0); };
-  constexpr auto step = ScheduleKind::Step;
-  constexpr auto cosine = ScheduleKind::Cosine;
-  EXPECT_NO_THROW(rate({}));
-  expect_throws<ValueError>([&] { rate({.kind = step}); }, {"step_size", "not given"});
-  expect_throws<ValueError>([&] { rate({.kind = step, .step_size = 0}); }, {"step_size: got 0"});
-  expect_throws<ValueError>([&] { rate({.kind = step, .step_size = 1, .gamma = 0}); }, {"gamma"});
-  expect_throws<ValueError>([&] { rate({.kind = cosine}); }, {"total_steps", "not given"});
-  expect_throws<ValueError>([&] { rate({.kind = cosine, .total_steps = 0}); }, {"total_steps"});
-  expect_throws<ValueError>([&] { rate({.kind = cosine, .total_steps = 1, .min_lr = 0.2}); },
+  const auto rate = [](const Schedule& schedule, const StepOfRun& at = {}) {
+    learning_rate_at(schedule, 0.1, at);
+  };
+  EXPECT_NO_THROW(rate(constant_lr()));
+  expect_throws<ValueError>([&] { step_lr({}); }, {"step_size", "neither was given"});
+  expect_throws<ValueError>([&] { step_lr({.step_size = 1, .step_epochs = 1}); }, {"both were"});
+  expect_throws<ValueError>([&] { step_lr({.step_size = 0}); }, {"step_size: got 0"});
+  expect_throws<ValueError>([&] { step_lr({.step_epochs = 0}); }, {"step_epochs: got 0"});
+  expect_throws<ValueError>([&] { step_lr({.step_size = 1, .gamma = 0}); }, {"gamma"});
+  expect_throws<ValueError>([&] { rate(step_lr({.step_epochs = 1})); }, {"step_epochs"});
+  expect_throws<ValueError>([&] { rate(cosine_annealing_lr()); }, {"total_steps", "not given"});
+  expect_throws<ValueError>([&] { cosine_annealing_lr({.total_steps = 0}); }, {"total_steps"});
+  expect_throws<ValueError>([&] { rate(cosine_annealing_lr({.total_steps = 1, .min_lr = 0.2})); },
                             {"min_lr: got 0.2", "0.1"});
-  expect_throws<ValueError>([&] { rate({.kind = cosine, .total_steps = 1, .min_lr = -1}); },
+  expect_throws<ValueError>([&] { cosine_annealing_lr({.total_steps = 1, .min_lr = -1}); },
                             {"min_lr: got -1"});
-  expect_throws<ValueError>([&] { rate({.warmup_steps = -1}); }, {"warmup_steps"});
-  expect_throws<ValueError>([&] { rate({.warmup_steps = 1, .warmup_start_factor = 2}); },
+  expect_throws<ValueError>([&] { with_warmup(constant_lr(), {.steps = -1}); }, {"warmup_steps"});
+  expect_throws<ValueError>([&] { with_warmup(constant_lr(), {.steps = 1, .start_factor = 2}); },
                             {"warmup_start_factor: got 2"});
-  EXPECT_THROW(learning_rate_at({}, 0.1, -1), ValueError);
+  expect_throws<ValueError>(
+      [&] { rate(with_warmup(constant_lr(), {.steps = 3}), {.total_steps = 2}); },
+      {"warmup_steps: got 3", "the 2 steps of the run"});
+  expect_throws<ValueError>([&] { rate(constant_lr(), {.step = -1}); }, {"step: got -1"});
+  expect_throws<ValueError>([&] { rate([](double, const StepOfRun&) { return NAN; }); },
+                            {"[schedule] step 0: got the rate nan"});
 }
 
 }  // namespace

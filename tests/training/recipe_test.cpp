@@ -4,10 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "layers/linear.h"
 #include "tests/training/bad_files.h"
+#include "training/optimizers.h"
+#include "training/schedules.h"
 
 namespace warptape {
 namespace {
@@ -33,14 +37,11 @@ Recipe unusual() {
           .seed = UINT64_MAX,
           .epochs = 2,
           .max_steps = 11,
+          .patience = 3,
           .clip_norm = 0.3,
-          .optimizer = {.name = "sgd",
-                        .lr = 0.1 + 0.2,
-                        .momentum = 0.9,
-                        .nesterov = true,
-                        .weight_decay = 1e-4},
-          .schedule =
-              {.name = "step", .warmup_steps = 4, .step_epochs = 1, .gamma = 0.25, .min_lr = 1e-5},
+          .optimizer = {"rmsprop", {{"lr", 0.1 + 0.2}, {"centered", true}}},
+          .schedule = {"step", {{"step_epochs", 1}, {"gamma", 0.25}}},
+          .warmup_steps = 4,
           .checkpoint_every = 17,
           .device = "cuda:0",
           .gpu_libraries = "off",
@@ -59,7 +60,9 @@ TEST(Recipes, ComeBackFromJsonAsTheyWere) {
   const Recipe back = recipe_from_json(to_json(unusual()), "config.json");
   EXPECT_EQ(back.init, unusual().init);
   EXPECT_EQ(back.data, unusual().data);
-  EXPECT_EQ(back.optimizer.lr, 0.1 + 0.2);
+  EXPECT_EQ(back.optimizer.options.at("lr"), OptionValue(0.1 + 0.2));
+  EXPECT_EQ(back.optimizer.options.at("alpha"), OptionValue(0.99)) << "defaults are written too";
+  EXPECT_EQ(back.schedule.options.at("step_epochs"), OptionValue(int64_t{1}));
   EXPECT_EQ(back.mean, unusual().mean);
   EXPECT_EQ(back.seed, UINT64_MAX);
   EXPECT_EQ(back.data_on_device, std::optional(false));
@@ -67,11 +70,89 @@ TEST(Recipes, ComeBackFromJsonAsTheyWere) {
 
 TEST(Recipes, DifferInEveryFieldThatTheyHave) {
   const std::vector<std::string> keys = differing_keys(Recipe(), unusual());
-  const Json json = Json::parse(to_json(unusual()));
-  const Json facts = Json::parse(to_json({}, {}));
-  // All keys but the nine facts.
-  EXPECT_EQ(keys.size(), json.size() - 9) << "a field is not written, or not unusual";
-  EXPECT_EQ(json.size(), facts.size());
+  const Json usual = Json::parse(to_json(Recipe()));
+  std::set<std::string> wanted;
+  for (const auto& [key, value] : usual.items()) {
+    wanted.insert(key);
+  }
+  const Json other = Json::parse(to_json(unusual()));
+  for (const auto& [key, value] : other.items()) {
+    wanted.insert(key);
+  }
+  for (const char* fact : {"warptape", "data_kind", "train_images", "validation_images",
+                           "test_images", "parameters", "onednn", "cublaslt", "cudnn"}) {
+    EXPECT_EQ(wanted.erase(fact), 1U) << fact;
+  }
+  // What both optimizers have with one default.
+  for (const char* same : {"eps", "weight_decay"}) {
+    EXPECT_EQ(wanted.erase(same), 1U) << same;
+  }
+  EXPECT_EQ(std::set<std::string>(keys.begin(), keys.end()), wanted)
+      << "a field is not written, or not unusual";
+}
+
+// The options of what is chosen are keys beside the others.
+TEST(Recipes, HaveTheOptionsOfWhatIsChosen) {
+  const auto optimizer_of = [](const Choice& choice) {
+    Recipe recipe;
+    recipe.optimizer = choice;
+    const Json json = Json::parse(to_json(recipe));
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : json.items()) {
+      keys.push_back(key);
+    }
+    const auto begin = std::find(keys.begin(), keys.end(), "optimizer");
+    return std::vector(begin, std::find(begin, keys.end(), "schedule"));
+  };
+  using Keys = std::vector<std::string>;
+  EXPECT_EQ(optimizer_of({"sgd"}),
+            (Keys{"optimizer", "lr", "momentum", "nesterov", "dampening", "weight_decay"}));
+  EXPECT_EQ(optimizer_of({"adam"}),
+            (Keys{"optimizer", "lr", "beta1", "beta2", "eps", "weight_decay"}));
+  Recipe recipe;
+  recipe.optimizer = {"sgd", {{"lr", 1}}};
+  EXPECT_EQ(Json::parse(to_json(recipe)).at("lr"), 1.0) << "a whole number is a number";
+}
+
+TEST(Recipes, RefuseOptionsThatDoNotApply) {
+  const auto refuses = [](const Choice& optimizer, const Choice& schedule, const Parts& parts) {
+    Recipe recipe;
+    recipe.optimizer = optimizer;
+    recipe.schedule = schedule;
+    expect_error<ValueError>([&] { check_choices(recipe); }, parts);
+  };
+  const Choice adam{"adam"};
+  const Choice constant{"constant"};
+  refuses({"adam", {{"momentum", 0.9}}}, constant,
+          {"[recipe] momentum: got optimizer adam, wanted sgd or rmsprop"});
+  refuses({"adam", {{"speed", 0.9}}}, constant,
+          {"[recipe] speed: no option of optimizer adam, which has lr, beta1, beta2, eps or"});
+  refuses({"adam", {{"beta1", 1}}}, constant, {"beta1: got 1, wanted a number from 0 to below 1"});
+  refuses({"sgd", {{"nesterov", 1}}}, constant, {"nesterov: got 1, wanted true or false"});
+  refuses({"sgd", {{"nesterov", true}}}, constant, {"[recipe] nesterov: got no momentum, wanted"});
+  refuses({"sgd", {{"lr", NAN}}}, constant, {"lr: got nan, wanted a number of 0 or more"});
+  refuses(adam, {"constant", {{"gamma", 0.5}}}, {"gamma: got schedule constant, wanted step"});
+  refuses(adam, {"step", {{"step_epochs", 1.5}}}, {"step_epochs: got 1.5, wanted a whole number"});
+  refuses(adam, {"step", {{"step_epochs", 15}}}, {"wanted fewer than epochs 15"});
+  refuses(adam, {"cosine", {{"min_lr", 0.1}}}, {"[recipe] min_lr 0.1: got lr 0.001, wanted"});
+  Linear model(2, 2);
+  expect_error<ValueError>(
+      [&] {
+        make_optimizer({"adam", {{"alpha", 1}}}, parameters(model));
+      },
+      {"[optimizer] alpha: got optimizer adam, wanted rmsprop"});
+  expect_error<ValueError>(
+      [&] {
+        make_optimizer({"sgd", {{"nesterov", true}}}, parameters(model));
+      },
+      {"[optimizer] nesterov: got no momentum, wanted one above 0"});
+  expect_error<ValueError>(
+      [&] {
+        make_schedule(Choice{"cosine", {{"min_lr", -1}}});
+      },
+      {"[schedule] min_lr: got -1, wanted a number of 0 or more"});
+  refuses({"lion"}, constant, {"[optimizer] got \"lion\", wanted sgd, adam, adamw or rmsprop"});
+  refuses(adam, {"linear"}, {"[schedule] got \"linear\", wanted constant, step or cosine"});
 }
 
 TEST(Recipes, ThatAreNoneAreRefused) {
@@ -118,10 +199,14 @@ TEST(Recipes, ThatAreNoneAreRefused) {
       {"mean", {0.5, "x"}, "mean: got [0.5,\"x\"], wanted numbers"},
       {"std", {0.5, 0}, "std: got [0.5,0], wanted numbers above 0"},
       {"dtype", "float16", "dtype: got \"float16\", wanted float32 or float64"},
-      {"optimizer", "lion", "optimizer: got \"lion\", wanted sgd, adam or adamw"},
+      {"optimizer", "lion", "optimizer: got \"lion\", wanted sgd, adam, adamw or rmsprop"},
       {"schedule", "s\x1b", "schedule: got \"s\\u001b\", wanted constant, step or cosine"},
       {"gpu_libraries", "maybe", "gpu_libraries: got \"maybe\", wanted auto, on or off"},
       {"shuffle", 1, "shuffle: got 1, wanted true or false"},
+      {"beta2", 1, "beta2: got 1, wanted a number from 0 to below 1"},
+      {"beta2", "x", "beta2: got \"x\", wanted a number"},
+      {"momentum", 0, "momentum: got optimizer adam, wanted sgd or rmsprop"},
+      {"gamma", 0.5, "gamma: got schedule constant, wanted step"},
       {"more", 1, "got the key more, which a recipe does not have"},
   };
   for (const Case& bad : cases) {
@@ -133,11 +218,37 @@ TEST(Recipes, ThatAreNoneAreRefused) {
 
 TEST(Recipes, MakeTheOptimizersThatTheyName) {
   Linear model(2, 2);
-  for (const std::string& name : optimizer_names()) {
-    EXPECT_EQ(make_optimizer({.name = name, .lr = 0.5}, parameters(model))->learning_rate(), 0.5);
+  for (const std::string& name : optimizers().names()) {
+    EXPECT_EQ(make_optimizer({name, {{"lr", 0.5}}}, parameters(model))->learning_rate(), 0.5);
   }
-  expect_error<ValueError>([&] { make_optimizer({.name = "l\x1b"}, parameters(model)); },
-                           {"got \"l\\x1b\", wanted sgd, adam or adamw"});
+  EXPECT_EQ(make_optimizer({"rmsprop"}, parameters(model))->learning_rate(), 0.01);
+  expect_error<ValueError>([&] { make_optimizer({"l\x1b"}, parameters(model)); },
+                           {"got \"l\\x1b\", wanted sgd, adam, adamw or rmsprop"});
+}
+
+TEST(Recipes, RegistriesRefuseWhatWouldBeAmbiguous) {
+  struct Options {
+    double alpha = 2;
+    int64_t lr = 1;
+  };
+  Registry<OptimizerKind> own("optimizer", {sgd_optimizer()});
+  const auto kind = [](const char* name, const std::vector<Option>& options) {
+    return OptimizerKind{name, "", options, nullptr};
+  };
+  expect_error<ValueError>([&] { own.add(sgd_optimizer()); },
+                           {"[optimizer] got \"sgd\", which is"});
+  expect_error<ValueError>([&] { own.add(kind("", {})); }, {"empty name"});
+  const auto alpha =
+      OptionList<Options>()("alpha", &Options::alpha, rules::up_to_one, "").options();
+  expect_error<ValueError>([&] { own.add(kind("a", alpha)); }, {"a: alpha: got the default 2"});
+  const auto whole = OptionList<Options>()("lr", &Options::lr, rules::one_or_more, "").options();
+  expect_error<ValueError>([&] { own.add(kind("b", whole)); },
+                           {"b: lr: got a whole", "as sgd has"});
+  const Option one = whole[0];
+  Registry<OptimizerKind> empty("optimizer", {});
+  expect_error<ValueError>([&] { empty.add(kind("c", {one, one})); }, {"the option lr twice"});
+  empty.add(kind("c", {one}));
+  EXPECT_EQ(empty.complete({"c", {{"lr", 3}}}).at("lr"), OptionValue(int64_t{3}));
 }
 
 }  // namespace

@@ -18,7 +18,9 @@
 #include "tests/kernels/devices.h"
 #include "tests/training/bad_files.h"
 #include "training/image_loader.h"
+#include "training/optimizers.h"
 #include "training/run_state.h"
+#include "training/schedules.h"
 
 namespace warptape {
 namespace {
@@ -54,7 +56,7 @@ struct Warming : Module {
 // A run of three epochs: its model, optimizer and data, and what it reported.
 class SmallRun {
  public:
-  SmallRun(const OptimizerRecipe& optimizer, Device device)
+  SmallRun(const Choice& optimizer, Device device)
       : model_(Flatten(), Linear(4, 8), Warming(), ReLU(), Dropout(0.5), Linear(8, 3)) {
     weight_norm(dynamic_cast<Linear&>(model_[1]));
     model_.to(device);
@@ -71,10 +73,8 @@ class SmallRun {
 
   // Trains from there on; writes every checkpoint to PATH/STEP if there is a path.
   void train(const TrainingPosition& from = {}, const std::string& path = {}) {
-    TrainingOptions options{.epochs = 3,
-                            .clip_norm = 0.5,
-                            .schedule = ScheduleOptions{.kind = ScheduleKind::Cosine},
-                            .checkpoint_every = 1};
+    TrainingOptions options{
+        .epochs = 3, .clip_norm = 0.5, .schedule = cosine_annealing_lr(), .checkpoint_every = 1};
     TrainingCallbacks callbacks;
     callbacks.on_step = [&](const StepMetrics& step) { steps.push_back(step); };
     callbacks.on_epoch = [&](const EpochMetrics& epoch) { epochs.push_back(epoch); };
@@ -145,7 +145,7 @@ void expect_same_end(SmallRun& resumed, SmallRun& whole, const TrainingPosition&
     const EpochMetrics& a = resumed.epochs[i];
     const EpochMetrics& b = whole.epochs[i + static_cast<size_t>(from.epoch - 1)];
     EXPECT_EQ(a.train_loss, b.train_loss) << "epoch " << a.epoch;
-    EXPECT_EQ(a.test.loss, b.test.loss);
+    EXPECT_EQ(a.test->loss, b.test->loss);
     EXPECT_EQ(a.is_best, b.is_best);
   }
   EXPECT_EQ(resumed.best.epoch, whole.best.epoch);
@@ -158,11 +158,12 @@ void expect_same_end(SmallRun& resumed, SmallRun& whole, const TrainingPosition&
 
 TEST(Resume, AtEveryStepTheRunEndsWithTheSameBits) {
   for (const Device device : available_devices()) {
-    for (const OptimizerRecipe& optimizer :
-         {OptimizerRecipe{.name = "sgd", .lr = 0.05},
-          {.name = "sgd", .lr = 0.05, .momentum = 0.9, .nesterov = true, .weight_decay = 0.01},
-          {.name = "adam", .lr = 0.01},
-          {.name = "adamw", .lr = 0.01, .weight_decay = 0.1}}) {
+    for (const Choice& optimizer :
+         {Choice{"sgd", {{"lr", 0.05}}},
+          {"sgd", {{"lr", 0.05}, {"momentum", 0.9}, {"nesterov", true}, {"weight_decay", 0.01}}},
+          {"adam", {{"lr", 0.01}}},
+          {"adamw", {{"lr", 0.01}, {"weight_decay", 0.1}}},
+          {"rmsprop", {{"momentum", 0.9}, {"centered", true}}}}) {
       SCOPED_TRACE(to_string(device) + " " + optimizer.name);
       const TemporaryFolder folder;
       manual_seed(7);
@@ -185,7 +186,7 @@ TEST(Resume, AtEveryStepTheRunEndsWithTheSameBits) {
 }
 
 TEST(Resume, WithoutTheStateOfOptimizerOrGeneratorItDoesNot) {
-  const OptimizerRecipe adam{.name = "adam", .lr = 0.01};
+  const Choice adam{"adam", {{"lr", 0.01}}};
   const TemporaryFolder folder;
   manual_seed(7);
   SmallRun whole(adam, cpu);
@@ -218,10 +219,10 @@ TEST(Resume, WithoutTheStateOfOptimizerOrGeneratorItDoesNot) {
 TEST(Resume, AnEpochThatWasCutShortIsNeverBest) {
   manual_seed(7);
   EpochMetrics cut;
-  cut.test = {.loss = 0.1, .accuracy = 1};
+  cut.test = Evaluation{.loss = 0.1, .metric = 1};
   cut.is_cut_short = true;
   EpochMetrics full;
-  full.test = {.loss = 2, .accuracy = 0.25};
+  full.test = Evaluation{.loss = 2, .metric = 0.25};
   EXPECT_FALSE(cut.is_better_than(full));
   EXPECT_TRUE(full.is_better_than(cut));
   EXPECT_FALSE(cut.is_better_than(cut));
@@ -329,9 +330,9 @@ TEST(Resume, LoadersLeaveOutTheFirstBatches) {
 
 TEST(Resume, WhatIsNoStateOfARunIsRefused) {
   const TemporaryFolder folder;
-  SmallRun run({}, cpu);
+  SmallRun run({"adam"}, cpu);
   const std::string path = folder.path("state");
-  save_run_state(path, run.state({.step = 2, .batches = 2, .images = 8, .loss_sum = 0.1}));
+  save_run_state(path, run.state({.step = 2, .batches = 2, .rows = 8, .loss_sum = 0.1}));
   EXPECT_EQ(load_run_state(path).position.loss_sum, 0.1);
   const std::string good = folder.read("state");
   const auto refused = [&](const std::string& from, const std::string& to, const Parts& parts) {
@@ -343,7 +344,7 @@ TEST(Resume, WhatIsNoStateOfARunIsRefused) {
     expect_file_error([&] { load_run_state(folder.path("bad")); }, parts);
   };
   refused("warptape_run", "warptape_ran", {"metadata warptape_run: not there"});
-  refused("\\\"format\\\":1", "\\\"format\\\":2", {"format: got 2, wanted 1"});
+  refused("\\\"format\\\":2", "\\\"format\\\":1", {"format: got 1, wanted 2"});
   refused("\\\"step\\\":2", "\\\"step\\\":1", {"wanted the position of a run"});
   refused("\\\"epoch\\\":1", "\\\"epoch\\\":2", {"wanted the position of a run"});
   refused("\\\"batches\\\":2", "\\\"batchez\\\":2", {"batches"});

@@ -16,10 +16,10 @@ EpochMetrics epoch(int64_t number, double loss, double accuracy, bool is_best = 
   metrics.epoch = number;
   metrics.step = 10 * number;
   metrics.train_loss = 0.5;
-  metrics.test = {loss, accuracy};
+  metrics.test = Evaluation{loss, accuracy};
   metrics.learning_rate = 0.25;
   metrics.seconds = 2;
-  metrics.images_per_second = 100;
+  metrics.rows_per_second = 100;
   return metrics;
 }
 
@@ -29,7 +29,7 @@ constexpr const char* metrics_header =
 
 TEST(RunFolders, RowsAreInTheFilesAtOnce) {
   const TemporaryFolder folder;
-  RunFolder run(folder.path("run"), "{}\n", false);
+  RunFolder run(folder.path("run"), "{}\n", RunColumns());
   EXPECT_EQ(folder.read("run/config.json"), "{}\n");
   EXPECT_EQ(folder.read("run/steps.csv"), steps_header);
   EXPECT_EQ(folder.read("run/metrics.csv"), metrics_header);
@@ -43,9 +43,32 @@ TEST(RunFolders, RowsAreInTheFilesAtOnce) {
             metrics_header + std::string("1,10,0.5,0.75,0.5,0.25,2.000,100.0\n"));
 }
 
+TEST(RunFolders, HaveTheColumnsOfTheRun) {
+  const TemporaryFolder folder;
+  Linear model(2, 2);
+  EpochMetrics metrics = epoch(1, 0, 0);
+  metrics.test.reset();
+  metrics.validation = Evaluation{.loss = 0.125};
+  {
+    RunFolder run(folder.path("regression"), "{}",
+                  {.test = false, .validation = true, .metric = "", .rows = "rows"});
+    run.add_epoch(metrics, model);
+  }
+  EXPECT_EQ(folder.read("regression/metrics.csv"),
+            "epoch,step,train_loss,learning_rate,seconds,rows_per_second,validation_loss\n"
+            "1,10,0.5,0.25,2.000,100.0,0.125\n");
+  RunFolder run(folder.path("errors"), "{}", {.validation = true, .metric = "mae"});
+  metrics.validation->metric = 0.25;
+  run.add_epoch(metrics, model);
+  EXPECT_EQ(folder.read("errors/metrics.csv"),
+            "epoch,step,train_loss,test_loss,test_mae,learning_rate,seconds,images_per_second,"
+            "validation_loss,validation_mae\n"
+            "1,10,0.5,nan,nan,0.25,2.000,100.0,0.125,0.25\n");
+}
+
 TEST(RunFolders, KeepTheBestAndTheLast) {
   const TemporaryFolder folder;
-  RunFolder run(folder.path("run"), "{}\n", false);
+  RunFolder run(folder.path("run"), "{}\n", RunColumns());
   Linear model(2, 2);
   run.add_epoch(epoch(1, 0.75, 0.5), model);
   const std::string first = folder.read("run/last.safetensors");
@@ -61,7 +84,7 @@ TEST(RunFolders, KeepTheBestAndTheLast) {
 TEST(RunFolders, ANumberThatIsNoneIsWrittenSoAndKeepsTheCheckpoints) {
   for (double bad : {std::nan(""), -std::nan(""), double{INFINITY}}) {
     const TemporaryFolder folder;
-    RunFolder run(folder.path("run"), "{}\n", true);
+    RunFolder run(folder.path("run"), "{}\n", {.validation = true});
     Linear model(2, 2);
     EpochMetrics first = epoch(1, bad, 1, false);
     first.validation = Evaluation{0.5, 1};  // what decides is finite, and still
@@ -91,7 +114,7 @@ TEST(RunFolders, ThatGoOnHaveTheRowsOfWhatIsDone) {
   const TemporaryFolder folder;
   Linear model(2, 2);
   {
-    RunFolder run(folder.path("run"), "{}\n", false);
+    RunFolder run(folder.path("run"), "{}\n", RunColumns());
     for (int64_t step = 1; step <= 3; ++step) {
       run.add_step({.step = step, .loss = 2, .learning_rate = 0.5, .gradient_norm = 3});
     }
@@ -103,7 +126,7 @@ TEST(RunFolders, ThatGoOnHaveTheRowsOfWhatIsDone) {
   folder.write("run/last.safetensors.17-0.tmp", "half");
   folder.write("run/mine.tmp", "not the run's");
   {
-    RunFolder run = RunFolder::reopen(folder.path("run"), {.step = 2, .epoch = 2}, false);
+    RunFolder run = RunFolder::reopen(folder.path("run"), {.step = 2, .epoch = 2}, RunColumns());
     EXPECT_EQ(folder.read("run/steps.csv"), steps_header + std::string("1,2,0.5,3\n2,2,0.5,3\n"));
     EXPECT_EQ(folder.read("run/metrics.csv"),
               metrics.substr(0, metrics.find('\n', metrics.find('\n') + 1) + 1));
@@ -111,20 +134,21 @@ TEST(RunFolders, ThatGoOnHaveTheRowsOfWhatIsDone) {
     EXPECT_TRUE(std::filesystem::exists(folder.path("run/mine.tmp")));
     run.add_step({.step = 3, .loss = 1, .learning_rate = 0.5, .gradient_norm = 3});
     EXPECT_TRUE(folder.read("run/steps.csv").ends_with("\n2,2,0.5,3\n3,1,0.5,3\n"));
-    expect_file_error([&] { RunFolder::reopen(folder.path("run"), {}, false); },
+    expect_file_error([&] { RunFolder::reopen(folder.path("run"), {}, RunColumns()); },
                       {"run/steps.csv: another process is training there"});
     EXPECT_TRUE(folder.read("run/steps.csv").ends_with("3,1,0.5,3\n"));
   }
-  expect_file_error([&] { RunFolder::reopen(folder.path("run"), {.step = 4}, false); },
+  expect_file_error([&] { RunFolder::reopen(folder.path("run"), {.step = 4}, RunColumns()); },
                     {"steps.csv: got 3 rows, wanted the 4 that the checkpoint has behind it"});
-  expect_file_error([&] { RunFolder::reopen(folder.path("run"), {.step = 1, .epoch = 2}, true); },
-                    {"metrics.csv: first line: got epoch,step,", "wanted epoch,step"});
-  expect_file_error([&] { RunFolder::reopen(folder.path("none"), {.step = 1}, false); },
+  expect_file_error(
+      [&] { RunFolder::reopen(folder.path("run"), {.step = 1, .epoch = 2}, {.validation = true}); },
+      {"metrics.csv: first line: got epoch,step,", "wanted epoch,step"});
+  expect_file_error([&] { RunFolder::reopen(folder.path("none"), {.step = 1}, RunColumns()); },
                     {"none/steps.csv"});
   // From the beginning, whatever there is.
   std::filesystem::remove(folder.path("run/metrics.csv"));
   folder.write("run/steps.csv", "ste");
-  RunFolder::reopen(folder.path("run"), {}, false);
+  RunFolder::reopen(folder.path("run"), {}, RunColumns());
   EXPECT_EQ(folder.read("run/steps.csv"), steps_header);
   EXPECT_EQ(folder.read("run/metrics.csv"), metrics_header);
 }

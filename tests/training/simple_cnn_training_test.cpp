@@ -9,7 +9,7 @@
 #include "tests/golden.h"
 #include "tests/kernels/case_run.h"
 #include "tests/kernels/devices.h"
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 
 namespace warptape {
 namespace {

@@ -11,6 +11,8 @@
 #include "layers/linear.h"
 #include "layers/sequential.h"
 #include "tests/kernels/devices.h"
+#include "training/image_loader.h"
+#include "training/optimizers.h"
 #include "training/trainer.h"
 
 namespace warptape {

@@ -14,6 +14,9 @@
 #include "layers/linear.h"
 #include "layers/sequential.h"
 #include "tests/core/expect_throws.h"
+#include "training/image_loader.h"
+#include "training/optimizers.h"
+#include "training/schedules.h"
 
 namespace warptape {
 namespace {
@@ -81,14 +84,14 @@ TEST(Trainer, EvaluatesInEvaluationModeAndGivesEveryModuleItsOwnBack) {
   Loaders loaders;
   Watched model;
   model.always_off.eval();
-  evaluate(model, *loaders.test);
+  evaluate_classifier(model, *loaders.test);
   EXPECT_EQ(model.modes, std::vector<bool>{false});
   EXPECT_TRUE(model.is_training());
   EXPECT_TRUE(model.dropout.is_training());
   EXPECT_FALSE(model.always_off.is_training());
   model.eval();
   model.dropout.train();
-  evaluate(model, *loaders.test);
+  evaluate_classifier(model, *loaders.test);
   EXPECT_FALSE(model.is_training());
   EXPECT_TRUE(model.dropout.is_training());
 }
@@ -98,7 +101,7 @@ TEST(Trainer, AnEvaluationThatThrowsGivesTheModesBackToo) {
   Watched model;
   model.always_off.eval();
   model.calls_until_throw = 0;
-  EXPECT_THROW(evaluate(model, *loaders.test), ValueError);
+  EXPECT_THROW(evaluate_classifier(model, *loaders.test), ValueError);
   EXPECT_TRUE(model.is_training());
   EXPECT_TRUE(model.dropout.is_training());
   EXPECT_FALSE(model.always_off.is_training());
@@ -125,8 +128,7 @@ TEST(Trainer, WithoutAScheduleTheRateIsTheOptimizers) {
 TEST(Trainer, AScheduleStartsFromTheOptimizersRateAndHasTheLengthOfTheRun) {
   Watched model;
   Adam optimizer(parameters(model), {.lr = 0.05});
-  const TrainingOptions options{.epochs = 2,
-                                .schedule = ScheduleOptions{.kind = ScheduleKind::Cosine}};
+  const TrainingOptions options{.epochs = 2, .schedule = cosine_annealing_lr()};
   for (int run = 0; run < 2; ++run) {  // the second one starts from the same rate
     const std::vector<double> rates = rates_of(optimizer, model, options);
     ASSERT_EQ(rates.size(), 4U);
@@ -138,17 +140,17 @@ TEST(Trainer, AScheduleStartsFromTheOptimizersRateAndHasTheLengthOfTheRun) {
   }
   TrainingOptions shorter = options;
   shorter.max_steps = 2;
-  shorter.schedule->min_lr = 0.01;
+  shorter.schedule = cosine_annealing_lr({.min_lr = 0.01});
   const std::vector<double> rates = rates_of(optimizer, model, shorter);
   EXPECT_NEAR(rates.at(1), 0.03, 1e-15);
   TrainingOptions warm = options;
-  warm.schedule->warmup_steps = 2;
+  warm.schedule = with_warmup(cosine_annealing_lr(), {.steps = 2});
   const std::vector<double> warmed = rates_of(optimizer, model, warm);
   EXPECT_NEAR(warmed.at(0), 0.005, 1e-15);
   EXPECT_NEAR(warmed.at(2), 0.05, 1e-15);
   EXPECT_NEAR(warmed.at(3), 0.025, 1e-15);
   TrainingOptions given = options;
-  given.schedule->total_steps = 2;
+  given.schedule = cosine_annealing_lr({.total_steps = 2});
   EXPECT_EQ(rates_of(optimizer, model, given).at(3), 0);
 }
 
@@ -160,9 +162,7 @@ TEST(Trainer, AScheduleStartsFromEveryGroupsOwnRate) {
   rest.erase(rest.begin());
   SGD optimizer({{.parameters = rest}, {.parameters = first, .lr = 0.02}}, {.lr = 0.05});
   const TrainingOptions options{
-      .epochs = 2,
-      .schedule = ScheduleOptions{.kind = ScheduleKind::Cosine, .min_lr = 0.01},
-      .checkpoint_every = 1};
+      .epochs = 2, .schedule = cosine_annealing_lr({.min_lr = 0.01}), .checkpoint_every = 1};
   std::vector<double> rates;
   std::vector<double> saved;
   TrainingCallbacks callbacks;
@@ -190,14 +190,12 @@ TEST(Trainer, AScheduleStartsFromEveryGroupsOwnRate) {
 TEST(Trainer, RefusesSchedulesThatCannotBe) {
   Watched model;
   SGD optimizer(parameters(model), {.lr = 0.05});
-  const auto run = [&](ScheduleOptions schedule) {
+  const auto run = [&](const Schedule& schedule) {
     rates_of(optimizer, model, {.epochs = 2, .schedule = schedule});
   };
-  expect_throws<ValueError>([&] { run({.kind = ScheduleKind::Step}); },
-                            {"[schedule] step_size", "not given"});
-  expect_throws<ValueError>([&] { run({.kind = ScheduleKind::Cosine, .warmup_steps = 4}); },
-                            {"[train] schedule", "4 warm-up steps", "4 steps of the run"});
-  expect_throws<ValueError>([&] { run({.kind = ScheduleKind::Cosine, .min_lr = 0.1}); },
+  expect_throws<ValueError>([&] { run(with_warmup(constant_lr(), {.steps = 5})); },
+                            {"[schedule] warmup_steps: got 5", "4 steps of the run"});
+  expect_throws<ValueError>([&] { run(cosine_annealing_lr({.min_lr = 0.1})); },
                             {"[schedule] min_lr: got 0.1", "0.05"});
   EXPECT_EQ(optimizer.learning_rate(), 0.05) << "whatever was thrown";
 }
@@ -225,7 +223,7 @@ TEST(Trainer, AnEvaluationThatIsNotFiniteEndsTheRunAndIsNeverBest) {
   EXPECT_TRUE(std::isfinite(epochs[1].train_loss));
   EXPECT_FALSE(epochs[1].is_better_than(epochs[0]));
   EXPECT_TRUE(epochs[0].is_better_than(epochs[1]));
-  EXPECT_FALSE(std::signbit(epochs[1].test.loss)) << "it would print as -nan";
+  EXPECT_FALSE(std::signbit(epochs[1].test->loss)) << "it would print as -nan";
 }
 
 TEST(Trainer, AStepWhoseLossIsNotFiniteEndsTheRun) {
@@ -263,7 +261,7 @@ TEST(Trainer, AStepWhoseLossIsNotFiniteEndsTheRun) {
 TEST(Trainer, NothingThatIsNotFiniteIsBetter) {
   const auto of = [](double loss, double accuracy) {
     EpochMetrics metrics;
-    metrics.test = {loss, accuracy};
+    metrics.test = Evaluation{loss, accuracy};
     return metrics;
   };
   const EpochMetrics good = of(1, 0.5);

@@ -10,7 +10,7 @@
 #include "layers/sequential.h"
 #include "layers/weight_norm.h"
 #include "tests/core/expect_throws.h"
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 
 namespace warptape {
 namespace {

@@ -8,7 +8,7 @@
 #include "core/primitives.h"
 #include "core/random.h"
 #include "tests/core/device/gpu_test.h"
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 
 namespace warptape {
 namespace {

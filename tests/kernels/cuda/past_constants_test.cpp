@@ -10,7 +10,7 @@
 #include "core/tape.h"
 #include "kernels/ops.h"
 #include "tests/core/device/gpu_test.h"
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 
 namespace warptape {
 namespace {

@@ -10,7 +10,7 @@
 #include "layers/state_dict.h"
 #include "layers/weight_norm.h"
 #include "tests/core/device/gpu_test.h"
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 
 namespace warptape {
 namespace {

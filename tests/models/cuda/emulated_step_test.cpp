@@ -12,7 +12,7 @@
 #include "models/simple_cnn.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/support/heap_count.h"
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 #include "training/scalar_reader.h"
 
 namespace warptape {

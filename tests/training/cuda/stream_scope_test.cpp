@@ -13,7 +13,7 @@
 #include "layers/sequential.h"
 #include "layers/weight_norm.h"
 #include "tests/core/device/gpu_test.h"
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 #ifdef WARPTAPE_SIMT
 #include "emulator/device/emulated.h"
 #endif

@@ -1,5 +1,7 @@
 // The training loop on "cuda" against the same on the CPU.
 
+#include "training/image_loader.h"
+#include "training/optimizers.h"
 #include "training/trainer.h"
 
 #include <gtest/gtest.h>
@@ -95,8 +97,8 @@ void expect_close(const Training& got, const Training& wanted, double bound) {
   ASSERT_EQ(got.epochs.size(), wanted.epochs.size());
   for (size_t i = 0; i < got.epochs.size(); ++i) {
     EXPECT_NEAR(got.epochs[i].train_loss, wanted.epochs[i].train_loss, bound);
-    EXPECT_NEAR(got.epochs[i].test.loss, wanted.epochs[i].test.loss, bound);
-    EXPECT_EQ(got.epochs[i].test.accuracy, wanted.epochs[i].test.accuracy);
+    EXPECT_NEAR(got.epochs[i].test->loss, wanted.epochs[i].test->loss, bound);
+    EXPECT_EQ(got.epochs[i].test->metric, wanted.epochs[i].test->metric);
     EXPECT_EQ(got.epochs[i].step, wanted.epochs[i].step);
   }
 }

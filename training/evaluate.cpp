@@ -1,0 +1,101 @@
+#include "training/evaluate.h"
+
+#include <utility>
+#include <vector>
+
+#include "core/profile.h"
+#include "kernels/argmax/argmax.h"
+#include "training/plain_nan.h"
+
+namespace warptape {
+namespace {
+
+// Remembers the mode of every module, and gives it back.
+class ModeScope {
+ public:
+  explicit ModeScope(Module& model) { remember(model); }
+  ~ModeScope() {
+    for (const auto& [module, mode] : modes_) {  // outer ones first: train() reaches all below
+      module->train(mode);
+    }
+  }
+  ModeScope(const ModeScope&) = delete;
+  ModeScope& operator=(const ModeScope&) = delete;
+
+ private:
+  void remember(Module& module) {
+    struct Visit : Visitor {
+      explicit Visit(ModeScope& scope) : scope(scope) {}
+      void on_module(const std::string&, Module& child) override { scope.remember(child); }
+      ModeScope& scope;
+    } visit(*this);
+    modes_.emplace_back(&module, module.is_training());
+    module.fields(visit);
+  }
+
+  std::vector<std::pair<Module*, bool>> modes_;
+};
+
+}  // namespace
+
+Metric accuracy() {
+  const auto count_right = [](const Tensor& prediction, const Tensor& target) {
+    const std::vector<int64_t> predicted = prediction.to_vector<int64_t>();
+    const std::vector<int64_t> wanted = target.to_vector<int64_t>();
+    int64_t right = 0;
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      right += predicted[i] == wanted[i] ? 1 : 0;
+    }
+    return static_cast<double>(right);
+  };
+  return {.name = "accuracy", .sum_over_rows = count_right, .prediction = [](const Tensor& logits) {
+            return argmax(logits, 1);
+          }};
+}
+
+Evaluation evaluate(Module& model, Loader& loader, const Loss& loss,
+                    const std::optional<Metric>& metric) {
+  const profile::Range range("evaluate");
+  const ModeScope modes(model);
+  model.eval();
+  // Read at the end: until then the host only queues.
+  struct Queued {
+    Tensor loss;
+    Tensor prediction;
+    Tensor target;
+    int64_t rows;
+  };
+  std::vector<Queued> batches;
+  loader.start(0);
+  while (const auto batch = loader.next_batch()) {
+    const Tensor output = model(batch->input);
+    Queued queued{loss(output, batch->target), {}, {}, batch->rows()};
+    if (metric) {
+      queued.prediction = metric->prediction ? metric->prediction(output) : output;
+      queued.target = batch->target;
+    }
+    batches.push_back(std::move(queued));
+  }
+  double loss_sum = 0;
+  double metric_sum = 0;
+  int64_t rows = 0;
+  for (const Queued& batch : batches) {
+    loss_sum += batch.loss.item() * static_cast<double>(batch.rows);
+    if (metric) {
+      metric_sum += metric->sum_over_rows(batch.prediction, batch.target);
+    }
+    rows += batch.rows;
+  }
+  check<ValueError>(rows > 0, "[evaluate] got no rows");
+  Evaluation result{.loss = plain_nan(loss_sum / static_cast<double>(rows))};
+  if (metric) {
+    result.metric = plain_nan(metric_sum / static_cast<double>(rows));
+  }
+  return result;
+}
+
+Evaluation evaluate_classifier(Module& model, Loader& loader) {
+  return evaluate(model, loader, cross_entropy_loss(), accuracy());
+}
+
+}  // namespace warptape

@@ -1,0 +1,39 @@
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "layers/module.h"
+#include "training/loader.h"
+#include "training/train_step.h"
+
+namespace warptape {
+
+// A number beside the loss, which then decides what is best.
+struct Metric {
+  std::string name;  // "accuracy": of columns
+  // Of a batch, summed over its rows; all rows are divided by at the end.
+  std::function<double(const Tensor& prediction, const Tensor& target)> sum_over_rows;
+  bool higher_is_better = true;
+  // What of an output is kept until the end of an evaluation, where numbers are read; the output
+  // itself without one.
+  std::function<Tensor(const Tensor& output)> prediction = {};
+};
+
+// How many rows have their largest logit at the label.
+Metric accuracy();
+
+struct Evaluation {
+  double loss = 0;  // mean over the rows
+  std::optional<double> metric = {};
+};
+
+// In evaluation mode; every module has its own mode again afterwards, whatever is thrown.
+// ValueError for no rows.
+Evaluation evaluate(Module& model, Loader& loader, const Loss& loss,
+                    const std::optional<Metric>& metric = {});
+
+// Mean cross-entropy and accuracy.
+Evaluation evaluate_classifier(Module& model, Loader& loader);
+
+}  // namespace warptape

@@ -1,0 +1,26 @@
+#include "training/train_step.h"
+
+#include "core/profile.h"
+#include "core/tape.h"
+#include "kernels/cross_entropy/cross_entropy.h"
+
+namespace warptape {
+
+QueuedStep train_step(Module& model, Optimizer& optimizer, const ParameterStates& states,
+                      const Batch& batch, const Loss& loss_of, std::optional<double> clip_norm) {
+  const profile::Range range("step");
+  optimizer.zero_grad();
+  Tape tape;
+  const Tensor loss = loss_of(model(batch.input), batch.target);
+  tape.backward(loss);
+  const Tensor norm =
+      clip_norm ? queue_clip_grad_norm(states, *clip_norm) : queue_grad_norm(states);
+  optimizer.step();
+  return {loss, norm};
+}
+
+Loss cross_entropy_loss() {
+  return [](const Tensor& logits, const Tensor& labels) { return cross_entropy(logits, labels); };
+}
+
+}  // namespace warptape
