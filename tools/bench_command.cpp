@@ -12,15 +12,14 @@
 #include "core/parallel.h"
 #include "core/profile.h"
 #include "core/random.h"
-#include "core/tape.h"
-#include "kernels/cross_entropy/cross_entropy.h"
 #include "kernels/vendor/choice.h"
 #include "kernels/vendor/onednn.h"
 #include "models/image_models.h"
 #include "tools/commands.h"
 #include "tools/numbers.h"
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 #include "training/scalar_reader.h"
+#include "training/train_step.h"
 
 #ifdef WARPTAPE_SIMT
 #include "emulator/device/dry_run.h"
@@ -63,7 +62,8 @@ double peak_rss_mib() {
 }
 
 // Milliseconds from the end of one training step to the end of the next, as they follow each other
-// in training: the host queues a step, then waits for the one before, whose loss it reads.
+// in training, by the training loop's own step: the host queues one, then waits for the one before,
+// whose loss and gradient norm it reads.
 std::vector<double> time_steps(const BenchOptions& options, Device device, Profile& profile) {
 #ifdef WARPTAPE_SIMT
   std::optional<gpu::emulated::DryRun> dry;  // before all tensors: it outlives them
@@ -75,7 +75,8 @@ std::vector<double> time_steps(const BenchOptions& options, Device device, Profi
   const auto made = find_image_model(options.model).make({});
   Module& model = *made;
   model.to(device);
-  SGD optimizer(parameters(model), {.lr = 0.01, .momentum = 0.9});
+  const ParameterStates states = parameters(model);
+  SGD optimizer(states, {.lr = 0.01, .momentum = 0.9});
   const Tensor images = randn({options.batch_size, 3, 32, 32})
                             .to(MemoryFormat::ChannelsLast)  // as a loader makes them
                             .to(device);
@@ -83,7 +84,7 @@ std::vector<double> time_steps(const BenchOptions& options, Device device, Profi
   for (size_t i = 0; i < classes.size(); ++i) {
     classes[i] = static_cast<int64_t>(i % 10);
   }
-  const Tensor labels = tensor(classes, {options.batch_size}, device);
+  const Batch batch{images, tensor(classes, {options.batch_size}, device)};
   const auto losses = ScalarReader::make(device);
   using Clock = std::chrono::steady_clock;
   std::vector<Clock::time_point> ends;
@@ -98,15 +99,8 @@ std::vector<double> time_steps(const BenchOptions& options, Device device, Profi
       profile::start();
       start_serving_log();
     }
-    {
-      const profile::Range range("step");
-      optimizer.zero_grad();
-      Tape tape;
-      const Tensor loss = cross_entropy(model(images), labels);
-      tape.backward(loss);
-      optimizer.step();
-      losses->push({loss});
-    }
+    const QueuedStep queued = train_step(model, optimizer, states, batch, cross_entropy_loss());
+    losses->push({queued.loss, queued.gradient_norm});
     wait_for_all_but(losses->worth_waiting());
   }
   wait_for_all_but(0);

@@ -2,7 +2,8 @@
 """Times a SimpleCNN training step in Warptape and in PyTorch, side by side.
 
 One step is: zero gradients, forward, cross entropy, backward and SGD with
-momentum, in float32, with a batch of 3x32x32 images held in memory. All
+momentum, in float32, with a batch of 3x32x32 images held in memory; Warptape's
+is its training loop's own and also takes the norm of all gradients. All
 implementations run one after the other in fresh processes, several rounds over,
 those that compile after all rounds of the others; every process warms up for 3
 steps and times 15. The table shows the median over the rounds of each process's
