@@ -48,6 +48,22 @@ void fill_by_index(Tensor& tensor, const Make& make) {
   }
 }
 
+template <class T>
+T next_after(T x, T towards) {
+  if constexpr (std::is_same_v<T, simt::bfloat16>) {
+    if (x == towards) {
+      return towards;
+    }
+    if (x == 0) {
+      return simt::bfloat16::from_bits(towards < 0 ? 0x8001 : 0x0001);
+    }
+    const bool grows = (x < towards) == (x > 0);
+    return simt::bfloat16::from_bits(static_cast<uint16_t>(x.bits + (grows ? 1 : -1)));
+  } else {
+    return std::nextafter(x, towards);
+  }
+}
+
 }  // namespace
 
 void fill_normal(Tensor& tensor, double mean, double std, Generator& generator) {
@@ -59,7 +75,7 @@ void fill_uniform(Tensor& tensor, double low, double high, Generator& generator)
   const RandomStream stream = generator.next_stream();
   fill_by_index(tensor, [&]<class T>(T) {
     const auto end = static_cast<T>(high);
-    return UniformValues<T>{stream, low, high - low, end, std::nextafter(end, static_cast<T>(low))};
+    return UniformValues<T>{stream, low, high - low, end, next_after(end, static_cast<T>(low))};
   });
 }
 

@@ -11,7 +11,7 @@
 #include "layers/state_dict.h"
 #include "tests/core/expect_throws.h"
 #include "tests/kernels/devices.h"
-#include "training/optimizer.h"
+#include "training/optimizers.h"
 
 namespace warptape {
 namespace {
