@@ -27,4 +27,14 @@ void set_precision(Module& module, DType dtype, const Site& site) {
   }
 }
 
+void set_precision(Module& module, const std::string& name, const Site& site) {
+  check<ValueError>(name == "float32" || name == "bf16", site,
+                    "[set_precision] got \"{}\", wanted float32 or bf16", escaped(name));
+  set_precision(module, name == "bf16" ? bfloat16 : float32, site);
+}
+
+Tensor in_float32(const Tensor& output) {
+  return output.defined() && output.dtype() == bfloat16 ? output.to(float32) : output;
+}
+
 }  // namespace warptape

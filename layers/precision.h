@@ -13,4 +13,10 @@ namespace warptape {
 // float32. A deep copy has its original's precision; loading and assigning change none.
 void set_precision(Module& module, DType dtype, const Site& site = Site::here());
 
+// The same by the name that commands have for it: "float32" or "bf16". ValueError for another.
+void set_precision(Module& module, const std::string& name, const Site& site = Site::here());
+
+// A model's output as losses and people read it: in float32 where it is bfloat16 (a recorded cast).
+Tensor in_float32(const Tensor& output);
+
 }  // namespace warptape

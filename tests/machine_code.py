@@ -58,7 +58,14 @@ REQUIRED = [
 MOST_REGISTERS = 64
 ARITHMETIC_KERNELS = [
     (r"\bmatrix::(fma|mma)_kernel<", 128),
+    (r"\bimage_batch_kernel<[\w:]*bfloat16, 8,", 128),  # of 8 elements, see below
     (r"\bimage_batch_kernel<", 80),  # in double; 24 warps
+    # A pack of bfloat16 is 8 elements, which are floats (in sums doubles) in registers: 16 or 24 warps.
+    (r"\brows::columns_kernel<8,.*bfloat16>", 128),
+    (r"\breduce::columns_kernel<8,.*\bArgmax\b", 128),
+    (r"\breduce::columns_kernel<8,", 80),
+    (r"\bpool::avg_forward<8,", 128),
+    (r"\bpool::max_forward<8,", 80),
 ]
 # Regular expression of the name -> (what, instruction, by what, instruction, at least so many for one):
 # how much arithmetic a load from shared memory feeds. Wide tiles of floats: 4 elements a load.

@@ -14,6 +14,7 @@
 #include "core/random.h"
 #include "kernels/vendor/choice.h"
 #include "kernels/vendor/onednn.h"
+#include "layers/precision.h"
 #include "models/image_models.h"
 #include "tools/commands.h"
 #include "tools/numbers.h"
@@ -30,6 +31,7 @@ namespace {
 
 struct BenchOptions {
   std::string model;
+  std::string precision = "float32";
   int64_t batch_size = 128;
   int64_t warmup = 3;
   int64_t steps = 15;
@@ -75,6 +77,7 @@ std::vector<double> time_steps(const BenchOptions& options, Device device, Profi
   const auto made = find_image_model(options.model).make({});
   Module& model = *made;
   model.to(device);
+  set_precision(model, options.precision);
   const ParameterStates states = parameters(model);
   SGD optimizer(states, {.lr = 0.01, .momentum = 0.9});
   const Tensor images = randn({options.batch_size, 3, 32, 32})
@@ -117,6 +120,8 @@ std::vector<double> time_steps(const BenchOptions& options, Device device, Profi
 }
 
 int bench_step(const BenchOptions& options) {
+  check<ValueError>(!options.machine.tf32 || options.precision == "float32",
+                    "[bench] --tf32: got --precision {}, wanted float32", options.precision);
   const Device device = apply(options.machine);
   Profile profile;
   const std::vector<double> times = time_steps(options, device, profile);
@@ -124,7 +129,9 @@ int bench_step(const BenchOptions& options) {
   const double rate = 1000 * static_cast<double>(options.batch_size) / median;
   const double live_peak = static_cast<double>(memory_stats(device).peak_bytes) / (1 << 20);
   const auto steps = static_cast<double>(options.steps);
-  const std::string precision = device == cpu ? "float32" : product_precision();
+  const std::string precision = options.precision != "float32" ? options.precision
+                                : device == cpu                ? "float32"
+                                                               : product_precision();
   if (options.json) {
     nlohmann::ordered_json json{{"model", options.model},
                                 {"batch_size", options.batch_size},
@@ -205,6 +212,7 @@ void add_bench_command(CLI::App& program) {
                  "On the emulated device: queue everything, run no kernel, so that the host's own "
                  "work is left (tools/host_cost.py)");
 #endif
+  add_precision_option(*step, options->precision);
   add_machine_options(*step, options->machine);
   step->footer("Example:\n  warptape bench step simple_cnn --batch-size 128 --threads 1 --profile");
   step->callback([options] { bench_step(*options); });

@@ -41,6 +41,14 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
                    "On a GPU let these libraries round factors to TF32: faster, 3 decimal digits");
 }
 
+void add_precision_option(CLI::App& command, std::string& precision) {
+  command
+      .add_option("--precision", precision,
+                  "bf16: products and activations in bfloat16, parameters and losses in float32")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"float32", "bf16"}));
+}
+
 CLI::Option* add_model_option(CLI::App& command, std::string& model) {
   return command
       .add_option("model", model, fmt::format("{}", fmt::join(image_model_names(), ", ")))

@@ -27,6 +27,9 @@ struct MachineOptions {
 };
 void add_machine_options(CLI::App& command, MachineOptions& options);
 
+// --precision float32|bf16 of models.
+void add_precision_option(CLI::App& command, std::string& precision);
+
 // The model's name, as the first word.
 CLI::Option* add_model_option(CLI::App& command, std::string& model);
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/primitives.h"
+#include "layers/precision.h"
 #include "models/image_models.h"
 #include "tools/commands.h"
 #include "training/file.h"
@@ -27,6 +28,7 @@ struct PredictOptions {
   std::string input;   // either this
   std::string data;    // or that
   std::string output;  // optional with data
+  std::string precision = "float32";
   MachineOptions machine;
 };
 
@@ -63,6 +65,14 @@ LoadedModel load_model(const PredictOptions& predict, int64_t channels, int64_t 
   loaded.module = model.make(options);
   load_checkpoint(path, checkpoint.tensors, *loaded.module);
   loaded.module->to(device);
+  check<ValueError>(predict.precision == "float32" || options.dtype == float32,
+                    "[predict] --precision {}: got a {} checkpoint in {}, wanted float32",
+                    predict.precision, to_string(options.dtype), escaped(path));
+  check<ValueError>(!predict.machine.tf32 || predict.precision == "float32",
+                    "[predict] --tf32: got --precision {}, wanted float32", predict.precision);
+  if (predict.precision == "bf16") {
+    set_precision(*loaded.module, bfloat16);
+  }
   loaded.module->eval();
   return loaded;
 }
@@ -105,7 +115,8 @@ void predict_array(const PredictOptions& options, Device device) {
     const int64_t end = std::min(count, begin + batch_size);
     Tensor part = logits.slice(begin, end);
     const Tensor batch = images.slice(begin, end).to(device);
-    primitives::copy((*model.module)(primitives::cast(batch, fitted.dtype)).to(cpu), part);
+    primitives::copy(in_float32((*model.module)(primitives::cast(batch, fitted.dtype))).to(cpu),
+                     part);
   }
   save_logits(options.output, logits);
 }
@@ -176,7 +187,7 @@ void predict_folder(const PredictOptions& options, Device device) {
     while (const auto batch = loader.next()) {
       const int64_t end = begin + batch->labels.numel();
       Tensor part = logits.slice(begin, end);
-      primitives::copy((*model.module)(batch->images).to(cpu), part);
+      primitives::copy(in_float32((*model.module)(batch->images)).to(cpu), part);
       begin = end;
     }
     save_logits(options.output, logits);
@@ -247,6 +258,7 @@ void add_predict_command(CLI::App& program) {
       command->add_option("--output", options->output, "NPY file to write: logits (N, classes)")
           ->check(not_empty());
   input->needs(output);
+  add_precision_option(*command, options->precision);
   add_machine_options(*command, options->machine);
   command->footer(
       R"(Channels, classes, image size and dtype come from the checkpoint. An array's images must be

@@ -51,8 +51,8 @@ void print_header(ImageRun& run) {
              shown(recipe.data));
   const bool by_onednn = run.device() == cpu && recipe.dtype == "float32" && onednn_is_built_in();
   fmt::print("{}\n{} parameters, {}, on {}{}\n", to_string(run.model()), facts.parameters,
-             recipe.dtype, describe_device(run.device()),
-             by_onednn ? ", oneDNN " + onednn_version() : "");
+             recipe.precision == "float32" ? recipe.dtype : recipe.precision,
+             describe_device(run.device()), by_onednn ? ", oneDNN " + onednn_version() : "");
 }
 
 void print_best(const EpochMetrics& best, const std::string& folder) {

@@ -5,6 +5,7 @@
 
 #include "core/profile.h"
 #include "kernels/argmax/argmax.h"
+#include "layers/precision.h"
 #include "training/plain_nan.h"
 
 namespace warptape {
@@ -68,7 +69,7 @@ Evaluation evaluate(Module& model, Loader& loader, const Loss& loss,
   std::vector<Queued> batches;
   loader.start(0);
   while (const auto batch = loader.next_batch()) {
-    const Tensor output = model(batch->input);
+    const Tensor output = in_float32(model(batch->input));
     Queued queued{loss(output, batch->target), {}, {}, batch->rows()};
     if (metric) {
       queued.prediction = metric->prediction ? metric->prediction(output) : output;

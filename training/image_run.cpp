@@ -9,6 +9,7 @@
 #include "core/device/on_device.h"
 #include "core/parallel.h"
 #include "core/random.h"
+#include "layers/precision.h"
 #include "models/image_models.h"
 #include "training/optimizers.h"
 #include "training/safetensors.h"
@@ -72,6 +73,9 @@ ImageRun::ImageRun(Recipe recipe) : recipe_(std::move(recipe)) {
   manual_seed(recipe_.seed);
   model_ = make_model();
   model_->to(device_);
+  if (recipe_.precision == "bf16") {
+    set_precision(*model_, bfloat16);
+  }
   optimizer_ = make_optimizer(recipe_.optimizer, parameters(*model_));
   place_data();
   make_loaders(transform);

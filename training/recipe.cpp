@@ -19,6 +19,8 @@ constexpr Rule<uint64_t> whole{"a whole number of 64 bits", [](const uint64_t&) 
 constexpr Rule<std::string> text{"a text", [](const std::string&) { return true; }};
 constexpr Rule<std::string> dtype{
     "float32 or float64", [](const std::string& v) { return v == "float32" || v == "float64"; }};
+constexpr Rule<std::string> precision{
+    "float32 or bf16", [](const std::string& v) { return v == "float32" || v == "bf16"; }};
 constexpr Rule<std::string> auto_on_off{
     "auto, on or off", [](const std::string& v) { return v == "auto" || v == "on" || v == "off"; }};
 constexpr Rule<std::vector<double>> numbers{
@@ -40,6 +42,7 @@ void fields(Visit& visit, AnyRecipe& r) {
   visit("image_size", r.image_size, rules::one_or_more);
   visit("weight_norm", r.weight_norm, rules::flag);
   visit("dtype", r.dtype, dtype);
+  visit("precision", r.precision, precision);
   visit("init", r.init, text);
   visit("data", r.data, text);
   visit("mean", r.mean, numbers);

@@ -19,8 +19,9 @@ struct Recipe {
   int64_t num_classes = 0;           // 0: as the data, or the checkpoint in init, have
   int64_t image_size = 32;
   bool weight_norm = true;
-  std::string dtype = "float32";    // or "float64"
-  std::optional<std::string> init;  // a checkpoint to start from
+  std::string dtype = "float32";      // or "float64"
+  std::string precision = "float32";  // of products and activations; "bf16" (layers/precision.h)
+  std::optional<std::string> init;    // a checkpoint to start from
 
   std::string data;          // a folder that load_image_data reads
   std::vector<double> mean;  // one per channel, one for all, or none: as the training set has

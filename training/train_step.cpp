@@ -3,6 +3,7 @@
 #include "core/profile.h"
 #include "core/tape.h"
 #include "kernels/cross_entropy/cross_entropy.h"
+#include "layers/precision.h"
 
 namespace warptape {
 
@@ -11,7 +12,7 @@ QueuedStep train_step(Module& model, Optimizer& optimizer, const ParameterStates
   const profile::Range range("step");
   optimizer.zero_grad();
   Tape tape;
-  const Tensor loss = loss_of(model(batch.input), batch.target);
+  const Tensor loss = loss_of(in_float32(model(batch.input)), batch.target);
   tape.backward(loss);
   const Tensor norm =
       clip_norm ? queue_clip_grad_norm(states, *clip_norm) : queue_grad_norm(states);

@@ -8,7 +8,7 @@
 
 namespace warptape {
 
-// The mean over the rows of a batch, as a tensor of one element.
+// The mean over the rows of a batch, as a tensor of one element. Gets a bfloat16 output in float32.
 using Loss = std::function<Tensor(const Tensor& output, const Tensor& target)>;
 
 // One element each, on the model's device, which may still be at work.

@@ -10,7 +10,7 @@ __device__ inline AvgWindow avg_window(const Windows& w, int oh, int ow, bool co
 }
 
 template <int E, class T>
-__global__ void __launch_bounds__(block_threads, 4)
+__global__ void __launch_bounds__(block_threads, E == 8 ? 2 : 4)
     avg_forward(const Windows __grid_constant__ w, bool count_include_pad, const T* x, T* y) {
   const int out_height = w.vertical.out_size;
   const int out_width = w.horizontal.out_size;

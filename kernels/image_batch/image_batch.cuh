@@ -175,7 +175,7 @@ __device__ void make_band(const ImageBatchShape& shape, int first_row, int rows,
 
 // Three blocks, 24 warps, are resident at least: doubles take registers.
 template <class T, int E, bool Staged>
-__global__ void __launch_bounds__(image_batch_threads, 3)
+__global__ void __launch_bounds__(image_batch_threads, E == 8 ? 2 : 3)
     image_batch_kernel(const ImageBatchShape __grid_constant__ shape, const ImageBands bands,
                        const uint8_t* images, const int64_t* labels, const int64_t* indices, T* to,
                        int64_t* to_labels, gpu::ErrorReport* report) {

@@ -8,7 +8,7 @@ namespace warptape::pool {
 
 // indices may be nullptr: not wanted. The index bytes of a pack are one word.
 template <int E, class T, class Index>
-__global__ void __launch_bounds__(block_threads, 4)
+__global__ void __launch_bounds__(block_threads, E == 8 ? 3 : 4)
     max_forward(const Windows __grid_constant__ w, bool with_relu, const T* x, T* y,
                 Index* indices) {
   using Tap = std::conditional_t<sizeof(Index) == 1, int, int64_t>;

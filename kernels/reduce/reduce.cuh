@@ -221,13 +221,16 @@ __global__ void __launch_bounds__(block_threads, 4)
   }
 }
 
-// Blocks of an SM: with large accumulators, so few that they stay in registers.
-template <class Accumulator>
-inline constexpr int blocks_of_columns = sizeof(Accumulator) > 8 ? 3 : 4;
+// Blocks of an SM: with large accumulators, or one for each of 8 elements of bfloat16, so few that
+// they stay in registers.
+template <class Accumulator, int E>
+inline constexpr int blocks_of_columns = sizeof(Accumulator) > 8 && E == 8   ? 2
+                                         : sizeof(Accumulator) > 8 || E == 8 ? 3
+                                                                             : 4;
 
 // A block owns a tile of columns; its threads share the rows and meet in shared memory.
 template <int E, class Op, class In, int N, class Store>
-__global__ void __launch_bounds__(block_threads, blocks_of_columns<typename Op::Accumulator>)
+__global__ void __launch_bounds__(block_threads, blocks_of_columns<typename Op::Accumulator, E>)
     columns_kernel(const ReduceLayout<N> __grid_constant__ layout, const Inputs<In, N> in,
                    const Destination<typename Op::Accumulator, Store> to) {
   using Accumulator = typename Op::Accumulator;

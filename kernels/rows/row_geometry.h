@@ -11,10 +11,13 @@
 
 namespace warptape::rows {
 
-// Registers for 64 bytes of a row per thread: with two tensors held a thread stays at 64 registers,
-// and an SM keeps 32 warps.
+// Registers for 64 bytes of a row per thread, as arithmetic has it: with two tensors held a thread
+// stays at 64 registers, and an SM keeps 32 warps.
+constexpr int items_per_thread_of(int64_t element_bytes) {
+  return static_cast<int>(64 / std::max<int64_t>(element_bytes, 4));
+}
 template <class T>
-inline constexpr int items_per_thread = 64 / static_cast<int>(sizeof(T));
+inline constexpr int items_per_thread = items_per_thread_of(sizeof(T));
 
 inline constexpr int max_threads = 1024;
 // Elements of rows that are staged if they are odd: longer ones are long enough for packs.

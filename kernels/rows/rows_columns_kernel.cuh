@@ -165,8 +165,9 @@ __device__ void do_columns(const Plan& plan, const Op& op, const Inputs<T, Op::i
   }
 }
 
+// 8 elements of bfloat16 take as many registers once they are floats.
 template <int E, class Op, class T>
-__global__ void __launch_bounds__(detail::block_threads, 4)
+__global__ void __launch_bounds__(detail::block_threads, E == 8 ? 2 : 4)
     columns_kernel(const Plan __grid_constant__ plan, const Op op, const Inputs<T, Op::inputs> in,
                    T* out, bool add, const Chunks<Op> chunks) {
   typename Op::Block block = op.prepare();

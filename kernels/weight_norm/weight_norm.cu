@@ -99,7 +99,7 @@ LaunchConfig named(LaunchConfig config, const char* name) {
 }  // namespace
 
 int64_t weight_norm_scratch(int64_t rows, int64_t length, int64_t element_bytes) {
-  const int64_t chunk = int64_t{max_threads} * 64 / element_bytes;
+  const int64_t chunk = int64_t{max_threads} * rows::items_per_thread_of(element_bytes);
   return length <= chunk ? 0 : rows * ((length + chunk - 1) / chunk);
 }
 

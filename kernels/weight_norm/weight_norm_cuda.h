@@ -62,7 +62,9 @@ struct WeightNormBackward {
 
 // Elements of a row that a block keeps in registers.
 template <class T>
-inline constexpr int64_t weight_norm_row_capacity = 65536 / static_cast<int64_t>(sizeof(T));
+inline constexpr int64_t weight_norm_row_capacity = 65536 / static_cast<int64_t>(sizeof(T) < 4
+                                                                                     ? 4
+                                                                                     : sizeof(T));
 
 // How many doubles of scratch in device memory a weight needs: none if its rows stay on chip.
 int64_t weight_norm_scratch(int64_t rows, int64_t length, int64_t element_bytes);

@@ -28,8 +28,6 @@ using rows::staged_rows;
 // Staged rows in a block, where each is a warp's. One thread looks after each.
 inline constexpr int most_rows_by_warps = 128;
 
-inline constexpr int64_t split_chunk_bytes = 64 << 10;  // of a row per block
-
 struct Geometry {
   Layout layout = Layout::Team;
   int lanes = 1;           // threads per row, a power of two

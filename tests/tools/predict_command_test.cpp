@@ -41,7 +41,8 @@ double accuracy_by_predict(const TemporaryFolder& folder, const std::string& run
       image_batch(test.images, test.labels, tensor(indices, {test.labels.numel()}), transform);
   save_npy(folder.path("X.npy"), batch.images);
   expect_runs(predict_arguments(folder.path(run + "/best.safetensors"), folder.path("X.npy"),
-                                folder.path("Y.npy")));
+                                folder.path("Y.npy")) +
+              Arguments{"--precision", config.at("precision")});
   const Tensor logits = load_npy(folder.path("Y.npy"));
   EXPECT_EQ(logits.shape(), (Shape{test.labels.numel(), config.at("num_classes")}));
   const std::vector<int64_t> predicted = argmax(logits, 1).to_vector<int64_t>();
@@ -63,7 +64,8 @@ TEST(PredictCommand, ReproducesTheTestAccuracyOfTheBestEpoch) {
   };
   for (const Case& run : {Case{"ten", {}},
                           {"idx", {"--dtype", "float64", "--mean", "0.3", "--std", "0.2"}},
-                          {"idx", {"--no-weight-norm", "--image-size", "11"}}}) {
+                          {"idx", {"--no-weight-norm", "--image-size", "11"}},
+                          {"ten", {"--precision", "bf16"}}}) {
     SCOPED_TRACE(testing::PrintToString(run.more));
     std::filesystem::remove_all(folder.path("run"));
     Arguments arguments = {"train",        "simple_cnn",
@@ -86,7 +88,8 @@ TEST(PredictCommand, ReproducesTheTestAccuracyOfTheBestEpoch) {
     const std::string printed =
         expect_runs({"predict", "simple_cnn", "--checkpoint", folder.path("run/best.safetensors"),
                      "--data", folder.path(run.data), "--output", folder.path("Z.npy"), "--threads",
-                     "1"})
+                     "1", "--precision",
+                     nlohmann::json::parse(folder.read("run/config.json")).at("precision")})
             .out;
     EXPECT_NE(printed.find(fmt::format("accuracy {:.2f} %", 100 * best)), std::string::npos)
         << printed;
