@@ -85,7 +85,7 @@ void for_each_product(const Check& check) {
   Tensor x = bytes(256 * 128 * static_cast<int64_t>(sizeof(T)));
   Tensor filters = bytes(128 * 9 * 128 * static_cast<int64_t>(sizeof(Sum)));
   Tensor y = bytes(256 * 128 * static_cast<int64_t>(sizeof(T)));
-  const T* no_bias = nullptr;
+  const Compute<T>* no_bias = nullptr;
   const T* from_x = elements<T>(x);
   const T* from_y = elements<T>(y);
   const T* from_filters = elements<T>(filters);
