@@ -18,23 +18,29 @@ void check_rank(const char* op, const Operand& x, int rank, const char* wanted) 
                     wanted);
 }
 
-void check_same_kind(const char* op, const Operand& a, const Operand& b) {
-  check_defined(op, b);
-  check<DTypeError>(a.dtype() == b.dtype(), a.site(),
-                    "[{}] dtypes: got {} and {}, wanted one dtype", op, to_string(a.dtype()),
-                    to_string(b.dtype()));
+namespace {
+
+void check_same_device(const char* op, const Operand& a, const Operand& b) {
   if (!(a.device() == b.device())) [[unlikely]] {  // before the message is made: every op asks
     throw DeviceError(fmt::format("[{}] devices: got {} and {}, wanted one device{}", op,
                                   to_string(a.device()), to_string(b.device()), at(a.site())));
   }
 }
 
+}  // namespace
+
+void check_same_kind(const char* op, const Operand& a, const Operand& b) {
+  check_defined(op, b);
+  check<DTypeError>(a.dtype() == b.dtype(), a.site(),
+                    "[{}] dtypes: got {} and {}, wanted one dtype", op, to_string(a.dtype()),
+                    to_string(b.dtype()));
+  check_same_device(op, a, b);
+}
+
 void check_bias_kind(const char* op, const Operand& a, const Operand& bias) {
   check_defined(op, bias);
   if (bias.dtype() == compute_dtype(a.dtype())) {
-    check<DeviceError>(a.device() == bias.device(), a.site(),
-                       "[{}] devices: got {} and {}, wanted one device", op, to_string(a.device()),
-                       to_string(bias.device()));
+    check_same_device(op, a, bias);
   } else {
     check_same_kind(op, a, bias);
   }
