@@ -3,9 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-
-#include "tests/print_seed.h"
+#include "tests/run_tests.h"
 
 // A race ends the program: planted ones are expected to, in a child process.
 extern "C" const char* __tsan_default_options() {
@@ -15,12 +13,5 @@ extern "C" const char* __tsan_default_options() {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   testing::GTEST_FLAG(death_test_style) = "threadsafe";
-  warptape::print_seed_with_failures();
-  const int result = RUN_ALL_TESTS();
-  if (testing::UnitTest::GetInstance()->test_to_run_count() == 0 &&
-      !testing::GTEST_FLAG(list_tests)) {
-    std::fprintf(stderr, "no test matches the filter\n");
-    return 1;
-  }
-  return result;
+  return warptape::run_tests();
 }
