@@ -5,6 +5,8 @@
 //   Tensor y = x;                     // x as a tensor, on the tape as x is
 //   return deep_ ? fc(x) : Tensor(x); // both branches need one type
 
+#include <utility>
+
 #include "core/buffer.h"
 #include "core/parameter.h"
 #include "core/tensor.h"
@@ -18,6 +20,13 @@ class Operand : public Tensor {
       : Tensor(tensor), site_(Site::here(file, line)) {
     if (parameter_id() != 0) {
       parameter_ = find_parameter(tensor);
+    }
+  }
+  // A result that nobody else has a name for: the op may take it over (core/deferred.h).
+  Operand(Tensor&& tensor, const char* file = __builtin_FILE(), int line = __builtin_LINE())
+      : Tensor(std::move(tensor)), site_(Site::here(file, line)) {
+    if (parameter_id() != 0) {
+      parameter_ = find_parameter(*this);
     }
   }
   Operand(const Parameter& parameter, const char* file = __builtin_FILE(),

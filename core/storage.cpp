@@ -5,9 +5,11 @@
 #include <cstdlib>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/allocation_hooks.h"
+#include "core/deferred.h"
 #include "core/error.h"
 
 // Under a sanitizer blocks have their exact size and are never reused, so that overruns are seen.
@@ -246,7 +248,21 @@ void empty_cache(Device device) {
   allocator(device).release();
 }
 
+struct Storage::Deferral {
+  std::mutex mutex;
+  std::shared_ptr<Deferred> work;  // null when it has run
+  std::shared_ptr<Storage> made;   // whose block this is
+  std::weak_ptr<Storage> self;
+};
+
+namespace {
+
+thread_local std::weak_ptr<Storage> waiting;
+
+}  // namespace
+
 std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) {
+  compute_waiting();
   const DeviceBackend::Stream stream = backend(device).current_stream();
   void* pointer = allocator(device).allocate(bytes, stream);
   auto storage = std::make_shared<Storage>(Key{}, pointer, bytes, device, stream);
@@ -256,8 +272,64 @@ std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) {
   return storage;
 }
 
+std::shared_ptr<Storage> Storage::wait_for(std::shared_ptr<Deferred> work, size_t bytes,
+                                           Device device) {
+  compute_waiting();
+  const DeviceBackend::Stream stream = backend(device).current_stream();
+  auto storage = std::make_shared<Storage>(Key{}, nullptr, bytes, device, stream);
+  storage->deferral_ = std::make_shared<Deferral>();
+  storage->deferral_->work = std::move(work);
+  storage->deferral_->self = storage;
+  waiting = storage;
+  return storage;
+}
+
+void Storage::compute_waiting() {
+  if (const auto storage = take_waiting().lock()) {
+    storage->data();
+  }
+}
+
+std::weak_ptr<Storage> Storage::take_waiting() {
+  return std::exchange(waiting, {});
+}
+
+void Storage::set_waiting(std::weak_ptr<Storage> storage) {
+  waiting = std::move(storage);
+}
+
+std::shared_ptr<Deferred> Storage::work() const {
+  if (!deferral_) {
+    return nullptr;
+  }
+  const std::lock_guard lock(deferral_->mutex);
+  return deferral_->work;
+}
+
+void Storage::compute() const {
+  const std::lock_guard lock(deferral_->mutex);
+  if (!deferral_->work) {
+    return;
+  }
+  const std::shared_ptr<Storage> self = deferral_->self.lock();
+  if (waiting.lock() == self) {
+    waiting.reset();  // what the work allocates does not wait for it
+  }
+  deferral_->made = deferral_->work->run(self);
+  data_ = deferral_->made->data();
+  DeviceBackend& device = backend(device_);
+  if (device.current_stream() != stream_) {
+    // What the work has read goes back on the stream where it was made, which knows nothing of
+    // kernels on this one.
+    device.synchronize();
+  }
+  deferral_->work = nullptr;
+}
+
 Storage::~Storage() {
-  allocator(device_).deallocate(data_, bytes_, stream_);
+  if (!deferral_) {
+    allocator(device_).deallocate(data_, bytes_, stream_);
+  }
 }
 
 }  // namespace warptape

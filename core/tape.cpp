@@ -68,6 +68,13 @@ std::string what_became_of(const Operand& operand, const Tape& tape) {
   return {};
 }
 
+// What still waits (core/deferred.h) has not kept anything for backward.
+void compute(const Operand& y) {
+  if (y.defined()) {
+    y.raw_data();
+  }
+}
+
 }  // namespace
 
 const Tensor& Saved::get() const {
@@ -282,6 +289,7 @@ void Tape::backward(const Operand& y, const Tensor& seed, BackwardOptions option
 
 void Tape::backward_from(const Operand& y, const Tensor* seed, BackwardOptions options) {
   check_open("backward", y.site());
+  compute(y);
   const int32_t from = slot_to_walk_from("backward", y);
   check_nothing_lost(from);
   for (Slot& slot : slots_) {
@@ -294,6 +302,7 @@ std::vector<Tensor> Tape::gradients(const Operand& y, const std::vector<Operand>
                                     GradientsOptions options) {
   check_open("gradients", y.site());
   check_floating("gradients", y);
+  compute(y);
   check<ShapeError>(y.numel() == 1, y.site(),
                     "[gradients] got a tensor of shape {}, wanted one element", y.shape());
   const int32_t from = slot_to_walk_from("gradients", y);

@@ -82,6 +82,7 @@ void* Tensor::mutable_raw_data() {
 
 void Tensor::bump_version() const {
   if (storage_) {
+    Storage::compute_waiting();  // it may read this tensor
     storage_->bump_version();
   }
 }

@@ -124,6 +124,7 @@ class Tensor {
   void cut_from(const Tensor& from, const char* by, bool meant = false);
 
  private:
+  friend class Deferred;
   static Tensor from_host(const void* values, int64_t count, DType dtype, const Shape& shape,
                           Device device);
   void to_host(void* values, DType dtype) const;

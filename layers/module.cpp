@@ -10,9 +10,11 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/deferred.h"
 #include "layers/field_paths.h"
 #include "layers/module_hooks.h"
 #include "layers/weight.h"
+#include "layers/weight_norm.h"
 
 namespace warptape {
 
@@ -190,6 +192,10 @@ Tensor Module::operator()(const Operand& x) {
     run_hooks(inputs, output);
     return output;
   });
+}
+
+void Module::refresh_weights(const Site& site) {
+  refresh_weight_norm(*this, site);
 }
 
 void Module::name_layer(Error& error) {

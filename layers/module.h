@@ -45,6 +45,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/deferred.h"
 #include "core/operand.h"
 
 namespace warptape {
@@ -193,7 +194,13 @@ class Module : public Member<MemberKind::Module> {
       if (!is_checked_.yes()) {
         check_fields(site);
       }
-      return forward();
+      DeferralScope deferral;
+      if (deferral.is_outermost()) {
+        refresh_weights(site);
+      }
+      auto result = forward();
+      deferral.finish();
+      return result;
     } catch (Error& error) {
       name_layer(error);
       throw;
@@ -205,6 +212,7 @@ class Module : public Member<MemberKind::Module> {
   void run_hooks(const std::vector<Operand>& inputs, Tensor& output);
 
  private:
+  void refresh_weights(const Site& site);  // those of all modules below that are computed
   // Whether a call has checked the fields of this object; of a copy none has.
   class Checked {
    public:

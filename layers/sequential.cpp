@@ -1,5 +1,7 @@
 #include "layers/sequential.h"
 
+#include <utility>
+
 namespace warptape {
 
 Sequential::Sequential(const Sequential& other) : Module(other) {
@@ -38,8 +40,9 @@ void Sequential::fields(Visitor& visit) {
 Tensor Sequential::forward(const Operand& x) {
   check<Error>(!items_.empty(), x.site(), "[Sequential] has no modules");
   Tensor y = items_[0]->module()(x);
+  // Each is handed on, so that the next module may do its work with its own (core/deferred.h).
   for (size_t i = 1; i < items_.size(); ++i) {
-    y = items_[i]->module()(Operand(y, x.site().file, x.site().line));
+    y = items_[i]->module()(Operand(std::move(y), x.site().file, x.site().line));
   }
   return y;
 }

@@ -35,8 +35,8 @@ class WeightNorm final : public Reparametrization {
 };
 
 // Computes all weights of a model that are weight-normalised and whose g or v has changed,
-// together: one launch on "cuda" forward, and one backward. A model's forward calls it first;
-// without it each layer computes its own.
+// together: one launch on "cuda" forward, and one backward. The call of a module that no other
+// module calls does so first.
 void refresh_weight_norm(Module& model, const Site& site = Site::here());
 
 // Applies to, or removes from, a layer that has a `weight`. ValueError if it is there already, or

@@ -40,7 +40,6 @@ Tensor MLP::forward(const Operand& x) {
                         x.size(3) == options_.image_size,
                     x.site(), "[MLP] images: got shape {}, wanted (N, {}, {}, {})", x.shape(),
                     options_.input_channels, options_.image_size, options_.image_size);
-  refresh_weight_norm(*this, x.site());
   return fc2(activation(fc1(flatten(x, 1))));
 }
 

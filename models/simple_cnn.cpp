@@ -4,8 +4,6 @@
 #include <cmath>
 
 #include "kernels/flatten/flatten.h"
-#include "kernels/linear_relu_linear/linear_relu_linear.h"
-#include "kernels/relu_max_pool2d/relu_max_pool2d.h"
 #include "layers/weight_norm.h"
 
 namespace warptape {
@@ -60,14 +58,8 @@ Tensor SimpleCNN::forward(const Operand& x) {
   check<ShapeError>(x.size(2) == options_.image_size && x.size(3) == options_.image_size, x.site(),
                     "[SimpleCNN] images: got shape {}, wanted (N, {}, {}, {})", x.shape(),
                     options_.input_channels, options_.image_size, options_.image_size);
-  refresh_weight_norm(*this, x.site());
-  // pool(activation(...)) in one pass.
-  Tensor y = relu_max_pool2d(conv1(x), pool.options());
-  y = relu_max_pool2d(conv2(y), pool.options());
-  // fc2(activation(fc1(...))), whose ReLU is part of the first product.
-  const Site& site = x.site();
-  return linear_relu_linear(flatten(y, 1), fc1.weight.operand(site), fc1.bias,
-                            fc2.weight.operand(site), fc2.bias);
+  const Tensor y = pool(activation(conv1(x)));
+  return fc2(activation(fc1(flatten(pool(activation(conv2(y))), 1))));
 }
 
 SimpleCNN::Told SimpleCNN::told_by(const StateDict& checkpoint) {

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/deferred.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 #include "emulator/device/emulated.h"
@@ -310,7 +311,14 @@ const std::vector<KernelCase>& kernel_cases() {
       reduction("max_dim0", 0, 2, max),
       pooling("max_pool2d", "2x2 windows", 1, [](const Tensor& x) { return max_pool2d(x, {}); }),
       pooling("relu_max_pool2d", "2x2 windows", 1,
-              [](const Tensor& x) { return relu_max_pool2d(x, {}); }),
+              [](const Tensor& x) { return max_pool2d(x, {.activation = Activation::ReLU}); }),
+      pooling("max_pool2d_rows", "2x2 windows of ReLU, written row-major for flatten", 1,
+              [](const Tensor& x) {
+                DeferralScope scope;
+                Tensor y = flatten(max_pool2d(relu(x), {}), 1);
+                scope.finish();
+                return y;
+              }),
       pooling("avg_pool2d", "2x2 windows", 0, [](const Tensor& x) { return avg_pool2d(x, {}); }),
       pooling("max_pool2d_overlap", "3x3 windows, stride 2", 1,
               [](const Tensor& x) {

@@ -1,14 +1,20 @@
 #include "kernels/linear/linear.h"
 
+#include <string_view>
+
 #include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
 #include "core/widened.h"
 #include "kernels/linear/linear_kernels.h"
+#include "kernels/linear/linear_work.h"
+#include "kernels/pointwise/unary.h"
 
 namespace warptape {
 namespace {
+
+constexpr const char* name = "linear";
 
 void backward_cpu(Backward& context, const Tensor& dy, const Tensor& x) {
   const DType dtype = compute_dtype(dy.dtype());
@@ -20,34 +26,43 @@ void backward_cpu(Backward& context, const Tensor& dy, const Tensor& x) {
   }
 }
 
-void backward(Backward& context, const Tensor& x, const Tensor& weight) {
-  const Tensor& dy = context.grad();
+// The gradient of what ReLU was given, in dy's place where nobody else has that.
+Tensor before_relu(Tensor dy, const Tensor& y) {
+  const GradientTarget to{dy.is_sole_owner() ? dy : Tensor::empty_like(dy), WriteMode::Overwrite};
+  unary_backward(name, pointwise::Relu(), dy, y, to);
+  return to.buffer;
+}
+
+// y is undefined where no ReLU followed.
+void backward(Backward& context, const Tensor& x, const Tensor& weight, const Tensor& y) {
+  const Tensor dy = y.defined() ? before_relu(context.take_grad(), y) : context.grad();
   if (context.needs(0)) {
     // Row-major like the saved rows; give() brings it into x's format.
     Tensor dx = Tensor::empty_like(x);
     on_device(
-        "linear", dy.device(), [&] { linear_data_grad_cpu(dy, weight, dx); },
-        [&] { linear_data_grad_cuda("linear", dy, weight, dx); });
+        name, dy.device(), [&] { linear_data_grad_cpu(dy, weight, dx); },
+        [&] { linear_data_grad_cuda(name, dy, weight, dx); });
     context.give(0, std::move(dx));
   }
   on_device(
-      "linear", dy.device(), [&] { backward_cpu(context, dy, x); },
-      [&] { linear_parameter_grads_cuda("linear", context, 1, 2, dy, x); });
+      name, dy.device(), [&] { backward_cpu(context, dy, x); },
+      [&] { linear_parameter_grads_cuda(name, context, 1, 2, dy, x); });
 }
 
 }  // namespace
 
-void check_linear(const char* name, const Operand& x, const Shape& inputs, const Operand& weight,
-                  const Operand& bias) {
+namespace {
+
+void check_arguments(const Operand& x, const Operand& weight, const Operand& bias) {
   check_floating(name, x);
   check_same_kind(name, x, weight);
   const Site& site = x.site();
   check<ShapeError>(weight.rank() == 2, site,
                     "[{}] weight: got shape {}, wanted (out_features, in_features)", name,
                     weight.shape());
-  check<ShapeError>(inputs.rank() >= 1 && inputs[-1] == weight.size(1), site,
+  check<ShapeError>(x.rank() >= 1 && x.size(-1) == weight.size(1), site,
                     "[{}] input features: got shape {}, wanted (..., {}) for weight {}", name,
-                    inputs, weight.size(1), weight.shape());
+                    x.shape(), weight.size(1), weight.shape());
   if (bias.defined()) {
     check_bias_kind(name, x, bias);
     check<ShapeError>(bias.shape() == Shape{weight.size(0)}, site,
@@ -55,25 +70,74 @@ void check_linear(const char* name, const Operand& x, const Shape& inputs, const
   }
 }
 
-Tensor linear(const Operand& x, const Operand& weight, const Operand& bias) {
-  check_linear("linear", x, x.shape(), weight, bias);
-  const profile::Range range("linear");
-  const Tensor rows = primitives::relayout(x.tensor(), MemoryFormat::RowMajor);
+}  // namespace
+
+LinearWork::LinearWork(const Operand& x, const Operand& weight, const Operand& bias,
+                       Activation activation)
+    : x(x),
+      weight(weight),
+      bias(bias),
+      activation(activation),
+      rows(primitives::relayout(x.tensor(), MemoryFormat::RowMajor)) {}
+
+Shape LinearWork::shape() const {
   Shape shape = x.shape();
   shape[-1] = weight.size(0);
-  check_countable("linear", "output", shape, x.dtype(), x.site());
-  Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  return shape;
+}
+
+Tensor LinearWork::compute() {
+  const profile::Range range(name);
+  Tensor y = Tensor::empty(shape(), x.dtype(), x.device());
   const Tensor wide_bias = widened(bias.tensor());
   on_device(
-      "linear", x.device(), [&] { linear_forward_cpu(rows, weight.tensor(), wide_bias, y); },
-      [&] { linear_forward_cuda("linear", rows, weight.tensor(), wide_bias, y); });
-  if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
-    tape->record("linear", {&x, &weight, &bias}, {&y},
-                 [saved_x = Saved(rows), saved_weight = Saved(weight.tensor())](Backward& context) {
-                   backward(context, saved_x.get(), saved_weight.get());
-                 });
-  }
+      name, x.device(),
+      [&] {
+        linear_forward_cpu(rows, weight.tensor(), wide_bias, y);
+        if (has_relu()) {
+          unary_forward(name, pointwise::Relu(), y, y);
+        }
+      },
+      [&] { linear_forward_cuda(name, rows, weight.tensor(), wide_bias, has_relu(), y); });
   return y;
+}
+
+void LinearWork::computed(const Tensor& y) {
+  if (has_relu()) {
+    *kept = Saved(y);
+  }
+}
+
+Tensor LinearWork::followed_by(const char* op) {
+  if (has_relu() || op != std::string_view("relu")) {
+    return {};
+  }
+  return linear(x, weight, bias, {.activation = Activation::ReLU});
+}
+
+Tensor linear(const Operand& x, const Operand& weight, const Operand& bias, LinearOptions options) {
+  check_arguments(x, weight, bias);
+  const auto has_relu = [](const LinearWork& work) { return work.has_relu(); };
+  if (has_gpu && x.device().type == DeviceType::CUDA && options.activation == Activation::None) {
+    if (const auto hidden = Deferred::take<LinearWork>(x, has_relu)) {
+      Tensor y;
+      on_device(
+          name, x.device(), [] {}, [&] { y = hidden_linear_cuda(*hidden, weight, bias); });
+      return y;
+    }
+  }
+  const auto work = std::make_shared<LinearWork>(x, weight, bias, options.activation);
+  check_countable(name, "output", work->shape(), x.dtype(), x.site());
+  return Deferred::result(
+      work, {work->shape(), x.dtype(), x.device(), MemoryFormat::RowMajor}, [&](Tensor& y) {
+        if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
+          tape->record(name, {&x, &weight, &bias}, {&y},
+                       [rows = Saved(work->rows), saved_weight = Saved(weight.tensor()),
+                        y = work->has_relu() ? work->kept : nullptr](Backward& context) {
+                         backward(context, rows.get(), saved_weight.get(), y ? y->get() : Tensor());
+                       });
+        }
+      });
 }
 
 }  // namespace warptape

@@ -12,13 +12,14 @@ int64_t rows_of(const Tensor& x, int64_t features) {
 }  // namespace
 
 void linear_forward_cuda(const char* name, const Tensor& x, const Tensor& weight,
-                         const Tensor& bias, Tensor& y) {
+                         const Tensor& bias, bool with_relu, Tensor& y) {
   const GemmProblem problem{.transpose_b = true,
                             .m = rows_of(y, weight.size(0)),
                             .n = weight.size(0),
                             .k = weight.size(1)};
   dispatch_floating(y.dtype(), [&]<class T>() {
-    const GemmEpilogue<T> epilogue{.bias = bias.defined() ? bias.data<Compute<T>>() : nullptr};
+    const GemmEpilogue<T> epilogue{.bias = bias.defined() ? bias.data<Compute<T>>() : nullptr,
+                                   .relu = with_relu};
     gemm(name, problem, x.data<T>(), weight.data<T>(), epilogue, y.mutable_data<T>());
   });
 }

@@ -3,11 +3,6 @@
 
 namespace warptape {
 
-// Raises what an op with this name has to say about a linear map of inputs of this shape; x tells
-// dtype, device and the caller's line.
-void check_linear(const char* name, const Operand& x, const Shape& inputs, const Operand& weight,
-                  const Operand& bias);
-
 // x, y, dx, dy are row-major with the features last: (rows, features). bias may be undefined. It,
 // dweight and dbias are of compute_dtype: float32 beside bfloat16.
 void linear_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y);
@@ -17,7 +12,7 @@ void linear_bias_grad_cpu(const Tensor& dy, GradientTarget dbias);
 
 // `name` is the op, for launches and errors.
 void linear_forward_cuda(const char* name, const Tensor& x, const Tensor& weight,
-                         const Tensor& bias, Tensor& y);
+                         const Tensor& bias, bool with_relu, Tensor& y);
 void linear_data_grad_cuda(const char* name, const Tensor& dy, const Tensor& weight, Tensor& dx);
 // dbias, if it is not nullptr, is overwritten by the same pass.
 void linear_weight_grad_cuda(const char* name, const Tensor& dy, const Tensor& x,

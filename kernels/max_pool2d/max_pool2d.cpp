@@ -1,9 +1,12 @@
 #include "kernels/max_pool2d/max_pool2d.h"
 
+#include "core/deferred.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"
+#include "core/tape.h"
 #include "kernels/max_pool2d/max_pool2d_kernels.h"
+#include "kernels/pointwise/unary.h"
 
 namespace warptape {
 
@@ -11,44 +14,96 @@ DType pool_index_dtype(const PoolGeometry& geometry) {
   return geometry.kernel.height * geometry.kernel.width < 256 ? uint8 : int64;
 }
 
-Tensor max_pool2d_op(const char* name, const Operand& x, const MaxPool2dOptions& options,
-                     bool with_relu) {
+namespace {
+
+constexpr const char* name = "max_pool2d";
+
+Tensor pooled(const Operand& x, const PoolGeometry& geometry, bool with_relu, MemoryFormat format);
+
+class PoolWork final : public Deferred {
+ public:
+  PoolWork(const Operand& x, const PoolGeometry& geometry, bool with_relu, MemoryFormat format,
+           bool keeps_indices)
+      : x_(x),
+        geometry_(geometry),
+        with_relu_(with_relu),
+        format_(format),
+        keeps_indices_(keeps_indices) {}
+
+  Tensor compute() override {
+    const profile::Range range(name);
+    constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
+    const Tensor pixels = primitives::relayout(x_.tensor(), channels_last);
+    Tensor y = Tensor::empty(shape(), x_.dtype(), x_.device(), format_);
+    Tensor indices;
+    if (keeps_indices_) {
+      indices = Tensor::empty(shape(), pool_index_dtype(geometry_), x_.device(), channels_last);
+    }
+    on_device(
+        name, x_.device(),
+        [&] { max_pool2d_forward_cpu(pixels, geometry_, with_relu_, y, indices); },
+        [&] { max_pool2d_forward_cuda(pixels, geometry_, with_relu_, y, indices); });
+    if (keeps_indices_) {
+      *kept = Saved(indices);
+    }
+    return y;
+  }
+
+  Tensor in_format(MemoryFormat format) override {
+    return pooled(x_, geometry_, with_relu_, format);
+  }
+
+  Shape shape() const {
+    return {geometry_.batch, geometry_.channels, geometry_.out_height, geometry_.out_width};
+  }
+
+  const std::shared_ptr<Saved> kept = std::make_shared<Saved>();  // the indices
+
+ private:
+  const Operand x_;
+  const PoolGeometry geometry_;
+  const bool with_relu_;
+  const MemoryFormat format_;
+  const bool keeps_indices_;
+};
+
+void backward(Backward& context, const PoolGeometry& geometry, const Tensor& indices) {
+  if (!context.needs(0)) {
+    return;
+  }
+  const Tensor& dy = context.grad();
+  Tensor dx = Tensor::empty({geometry.batch, geometry.channels, geometry.height, geometry.width},
+                            dy.dtype(), dy.device(), MemoryFormat::ChannelsLast);
+  on_device(
+      name, dy.device(), [&] { max_pool2d_backward_cpu(dy, indices, geometry, dx); },
+      [&] { max_pool2d_backward_cuda(dy, indices, geometry, dx); });
+  context.give(0, std::move(dx));
+}
+
+Tensor pooled(const Operand& x, const PoolGeometry& geometry, bool with_relu, MemoryFormat format) {
+  Tape* const tape = Tape::recording({&x});
+  const auto work = std::make_shared<PoolWork>(x, geometry, with_relu, format, tape != nullptr);
+  return Deferred::result(work, {work->shape(), x.dtype(), x.device(), format}, [&](Tensor& y) {
+    if (tape != nullptr) {
+      tape->record(name, {&x}, {&y}, [indices = work->kept, geometry](Backward& context) {
+        backward(context, geometry, indices->get());
+      });
+    }
+  });
+}
+
+}  // namespace
+
+Tensor max_pool2d(const Operand& x, MaxPool2dOptions options) {
   const PoolGeometry geometry =
       make_pool_geometry(name, x, options.kernel_size, options.stride, options.padding,
                          options.dilation, options.ceil_mode);
-  const profile::Range range(name);
   constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
-  const Tensor pixels = primitives::relayout(x.tensor(), channels_last);
-  const Shape shape{geometry.batch, geometry.channels, geometry.out_height, geometry.out_width};
-  Tensor y = Tensor::empty(shape, x.dtype(), x.device(), channels_last);
-  Tape* tape = Tape::recording({&x});
-  Tensor indices;
-  if (tape != nullptr) {
-    indices = Tensor::empty(shape, pool_index_dtype(geometry), x.device(), channels_last);
+  const auto is_relu = [](const UnaryWork& work) { return work.is_relu(); };
+  if (const auto relu = Deferred::take<UnaryWork>(x, is_relu)) {
+    return pooled(relu->x, geometry, true, channels_last);
   }
-  on_device(
-      name, x.device(), [&] { max_pool2d_forward_cpu(pixels, geometry, with_relu, y, indices); },
-      [&] { max_pool2d_forward_cuda(pixels, geometry, with_relu, y, indices); });
-  if (tape != nullptr) {
-    tape->record(name, {&x}, {&y}, [saved = Saved(indices), geometry, name](Backward& context) {
-      if (!context.needs(0)) {
-        return;
-      }
-      const Tensor& dy = context.grad();
-      Tensor dx =
-          Tensor::empty({geometry.batch, geometry.channels, geometry.height, geometry.width},
-                        dy.dtype(), dy.device(), MemoryFormat::ChannelsLast);
-      on_device(
-          name, dy.device(), [&] { max_pool2d_backward_cpu(dy, saved.get(), geometry, dx); },
-          [&] { max_pool2d_backward_cuda(dy, saved.get(), geometry, dx); });
-      context.give(0, std::move(dx));
-    });
-  }
-  return y;
-}
-
-Tensor max_pool2d(const Operand& x, MaxPool2dOptions options) {
-  return max_pool2d_op("max_pool2d", x, options, false);
+  return pooled(x, geometry, options.activation == Activation::ReLU, channels_last);
 }
 
 }  // namespace warptape

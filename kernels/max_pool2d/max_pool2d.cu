@@ -6,13 +6,32 @@
 namespace warptape::cuda {
 namespace {
 
+constexpr const char* backward_name = "max_pool2d_backward";
+
 template <int E, class T, class Index>
-void forward(gpu::StreamHandle stream, const PoolGeometry& g, bool with_relu, const T* x, T* y,
-             Index* indices) {
+void forward(gpu::StreamHandle stream, const PoolGeometry& g, bool with_relu, bool by_rows,
+             const T* x, T* y, Index* indices) {
   const pool::Windows w(g);
+  if (by_rows) {
+    launch(pool::max_forward_rows<E, T, Index>,
+           pool::RowsTile<E, T>::config("max_pool2d", stream, w), w, with_relu, x, y, indices);
+    return;
+  }
   launch(pool::max_forward<E, T, Index>,
          pool::config_of<E>("max_pool2d", stream, w, w.vertical.out_size, w.horizontal.out_size), w,
          with_relu, x, y, indices);
+}
+
+template <int E, class T, class Index>
+void backward(gpu::StreamHandle stream, const PoolGeometry& g, bool by_rows, const T* dy,
+              const Index* indices, T* dx) {
+  if (by_rows) {
+    const pool::Windows w(g);
+    launch(pool::max_backward_rows<E, T, Index>,
+           pool::RowsTile<E, T>::config(backward_name, stream, w), w, dy, indices, dx);
+    return;
+  }
+  pool::run_backward<E>(backward_name, stream, g, pool::MaxSource<T, Index>{dy, indices}, dx);
 }
 
 // Windows whose indices take 8 bytes are so large that packs would not be the gain.
@@ -23,42 +42,40 @@ constexpr bool has_packs = sizeof(Index) == 1;
 
 template <class T, class Index>
 void max_pool2d_forward(gpu::StreamHandle stream, const PoolGeometry& geometry, bool with_relu,
-                        const T* x, T* y, Index* indices) {
+                        bool by_rows, const T* x, T* y, Index* indices) {
   if constexpr (has_packs<Index>) {
-    if (pool::fits_packs(geometry, x, y)) {
-      forward<simt::pack_size<T>>(stream, geometry, with_relu, x, y, indices);
+    if (pool::fits_packs(geometry, x, by_rows ? x : y)) {
+      forward<simt::pack_size<T>>(stream, geometry, with_relu, by_rows, x, y, indices);
       return;
     }
   }
-  forward<1>(stream, geometry, with_relu, x, y, indices);
+  forward<1>(stream, geometry, with_relu, by_rows, x, y, indices);
 }
 
 template <class T, class Index>
-void max_pool2d_backward(gpu::StreamHandle stream, const PoolGeometry& geometry, const T* dy,
-                         const Index* indices, T* dx) {
-  constexpr const char* name = "max_pool2d_backward";
-  const pool::MaxSource<T, Index> source{dy, indices};
+void max_pool2d_backward(gpu::StreamHandle stream, const PoolGeometry& geometry, bool by_rows,
+                         const T* dy, const Index* indices, T* dx) {
   if constexpr (has_packs<Index>) {
-    if (pool::fits_packs(geometry, dy, dx)) {
-      pool::run_backward<simt::pack_size<T>>(name, stream, geometry, source, dx);
+    if (pool::fits_packs(geometry, by_rows ? dx : dy, dx)) {
+      backward<simt::pack_size<T>>(stream, geometry, by_rows, dy, indices, dx);
       return;
     }
   }
-  pool::run_backward<1>(name, stream, geometry, source, dx);
+  backward<1>(stream, geometry, by_rows, dy, indices, dx);
 }
 
-#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                   \
-  template void max_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, const T*, T*, \
-                                   uint8_t*);                                                  \
-  template void max_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, const T*, T*, \
-                                   int64_t*);
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                     \
+  template void max_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, bool, const T*, \
+                                   T*, uint8_t*);                                                \
+  template void max_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, bool, const T*, \
+                                   T*, int64_t*);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-#define WARPTAPE_INSTANTIATE(dtype, T, name)                                          \
-  template void max_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, const T*, \
-                                    const uint8_t*, T*);                              \
-  template void max_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, const T*, \
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                \
+  template void max_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, bool, const T*, \
+                                    const uint8_t*, T*);                                    \
+  template void max_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, bool, const T*, \
                                     const int64_t*, T*);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE

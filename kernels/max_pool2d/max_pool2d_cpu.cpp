@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "core/primitives.h"
 #include "core/widened.h"
 #include "kernels/max_pool2d/clones.h"
 #include "kernels/max_pool2d/max_pool2d_kernels.h"
@@ -72,6 +73,38 @@ WARPTAPE_CLONES void spread_pixel(const float* __restrict dy, const uint8_t* __r
   spread_pixel<float, uint8_t>(dy, index, channels, tap, dx);
 }
 
+// A line of windows of a row-major tensor (N, C, H', W') as pixels, and back: where y or dy is
+// row-major, lines are turned one by one, while the caches hold them.
+struct LineOfRows {
+  LineOfRows(const PoolGeometry& g, int64_t line)
+      : channels(g.channels),
+        windows(g.out_width),
+        from_channel_to_channel(g.out_height * g.out_width),
+        first((line / g.out_height * g.channels * g.out_height + line % g.out_height) *
+              g.out_width) {}
+
+  template <class T>
+  void write(const T* __restrict pixels, T* __restrict rows) const {
+    for (int64_t c = 0; c < channels; ++c) {
+      T* __restrict to = rows + first + c * from_channel_to_channel;
+      for (int64_t ow = 0; ow < windows; ++ow) {
+        to[ow] = pixels[ow * channels + c];
+      }
+    }
+  }
+  template <class T>
+  void read(const T* __restrict rows, T* __restrict pixels) const {
+    for (int64_t c = 0; c < channels; ++c) {
+      const T* __restrict from = rows + first + c * from_channel_to_channel;
+      for (int64_t ow = 0; ow < windows; ++ow) {
+        pixels[ow * channels + c] = from[ow];
+      }
+    }
+  }
+
+  int64_t channels, windows, from_channel_to_channel, first;
+};
+
 template <class T, class Index>
 void forward(const Tensor& x, const PoolGeometry& g, bool with_relu, Tensor& y, Tensor& indices) {
   const T* px = x.data<T>();
@@ -79,13 +112,16 @@ void forward(const Tensor& x, const PoolGeometry& g, bool with_relu, Tensor& y, 
   Index* pi = indices.defined() ? indices.mutable_data<Index>() : nullptr;
   const int64_t channels = g.channels;
   const auto nowhere = static_cast<Index>(g.kernel.height * g.kernel.width);
+  const bool by_rows = y.memory_format() == MemoryFormat::RowMajor;
   parallel_for(g.batch * g.out_height, pool_line_grain(g), [&](int64_t begin, int64_t end) {
     std::vector<Index> unwanted(static_cast<size_t>(channels));
+    std::vector<T> pixels(static_cast<size_t>(by_rows ? g.out_width * channels : 0));
     for (int64_t line = begin; line < end; ++line) {
+      T* const line_of_y = by_rows ? pixels.data() : py + line * g.out_width * channels;
       const T* image = px + line / g.out_height * g.height * g.width * channels;
       for (int64_t ow = 0; ow < g.out_width; ++ow) {
         const int64_t at = (line * g.out_width + ow) * channels;
-        T* best = py + at;
+        T* best = line_of_y + ow * channels;
         Index* index = pi != nullptr ? pi + at : unwanted.data();
         std::fill_n(best, channels, -std::numeric_limits<T>::infinity());
         std::fill_n(index, channels, Index{0});
@@ -104,6 +140,9 @@ void forward(const Tensor& x, const PoolGeometry& g, bool with_relu, Tensor& y, 
             best[c] = dead ? T(0) : best[c];
           }
         }
+      }
+      if (by_rows) {
+        LineOfRows(g, line).write(pixels.data(), py);
       }
     }
   });
@@ -128,7 +167,8 @@ void scatter_image(const T* dy, const Index* indices, const PoolGeometry& g, int
   }
 }
 
-// The same where windows are disjoint and cover the image: every pixel is written exactly once.
+// The same where windows are disjoint and cover the image: every pixel is written exactly once. dy:
+// of this line.
 template <class T, class Index>
 void spread_line(const T* __restrict dy, const Index* __restrict indices, const PoolGeometry& g,
                  int64_t line, T* __restrict dx) {
@@ -141,7 +181,7 @@ void spread_line(const T* __restrict dy, const Index* __restrict indices, const 
       const int64_t at = (line * g.out_width + ow) * channels;
       for (int64_t s = 0; s < g.kernel.width; ++s) {
         const auto tap = static_cast<Index>(r * g.kernel.width + s);
-        spread_pixel(dy + at, indices + at, channels, tap,
+        spread_pixel(dy + ow * channels, indices + at, channels, tap,
                      row + (ow * g.kernel.width + s) * channels);
       }
     }
@@ -154,14 +194,22 @@ bool windows_tile_image(const PoolGeometry& g) {
 }
 
 template <class T, class Index>
-void backward(const Tensor& dy, const Tensor& indices, const PoolGeometry& g, Tensor& dx) {
+void backward(const Tensor& given, const Tensor& indices, const PoolGeometry& g, Tensor& dx) {
+  const bool tiles = windows_tile_image(g);
+  const bool by_rows = tiles && given.memory_format() == MemoryFormat::RowMajor;
+  const Tensor dy = by_rows ? given : primitives::relayout(given, MemoryFormat::ChannelsLast);
   const T* pdy = dy.data<T>();
   const Index* pi = indices.data<Index>();
   T* to = dx.mutable_data<T>();
-  if (windows_tile_image(g)) {
+  if (tiles) {
     parallel_for(g.batch * g.out_height, pool_line_grain(g), [&](int64_t begin, int64_t end) {
+      const int64_t elements = g.out_width * g.channels;
+      std::vector<T> pixels(static_cast<size_t>(by_rows ? elements : 0));
       for (int64_t line = begin; line < end; ++line) {
-        spread_line(pdy, pi, g, line, to);
+        if (by_rows) {
+          LineOfRows(g, line).read(pdy, pixels.data());
+        }
+        spread_line(by_rows ? pixels.data() : pdy + line * elements, pi, g, line, to);
       }
     });
     return;

@@ -1,14 +1,16 @@
 #include "kernels/max_pool2d/max_pool2d_cuda.h"
 
+#include "core/primitives.h"
 #include "kernels/max_pool2d/max_pool2d_kernels.h"
 
 namespace warptape {
 
 void max_pool2d_forward_cuda(const Tensor& x, const PoolGeometry& geometry, bool with_relu,
                              Tensor& y, Tensor& indices) {
+  const bool by_rows = y.memory_format() == MemoryFormat::RowMajor;
   dispatch_floating(x.dtype(), [&]<class T>() {
     const auto run = [&]<class Index>(Index* to) {
-      cuda::max_pool2d_forward(gpu::current_stream(), geometry, with_relu, x.data<T>(),
+      cuda::max_pool2d_forward(gpu::current_stream(), geometry, with_relu, by_rows, x.data<T>(),
                                y.mutable_data<T>(), to);
     };
     if (pool_index_dtype(geometry) == uint8) {
@@ -19,11 +21,14 @@ void max_pool2d_forward_cuda(const Tensor& x, const PoolGeometry& geometry, bool
   });
 }
 
-void max_pool2d_backward_cuda(const Tensor& dy, const Tensor& indices, const PoolGeometry& geometry,
-                              Tensor& dx) {
+void max_pool2d_backward_cuda(const Tensor& given, const Tensor& indices,
+                              const PoolGeometry& geometry, Tensor& dx) {
+  const bool by_rows =
+      given.memory_format() == MemoryFormat::RowMajor && geometry.windows_are_adjacent();
+  const Tensor dy = by_rows ? given : primitives::relayout(given, MemoryFormat::ChannelsLast);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     const auto run = [&]<class Index>(const Index* from) {
-      cuda::max_pool2d_backward(gpu::current_stream(), geometry, dy.data<T>(), from,
+      cuda::max_pool2d_backward(gpu::current_stream(), geometry, by_rows, dy.data<T>(), from,
                                 dx.mutable_data<T>());
     };
     if (indices.dtype() == uint8) {

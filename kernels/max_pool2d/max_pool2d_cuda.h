@@ -4,13 +4,14 @@
 
 namespace warptape::cuda {
 
-// As max_pool2d_forward_cpu; indices, uint8_t or int64_t, may be nullptr.
+// As max_pool2d_forward_cpu; indices, uint8_t or int64_t, may be nullptr. by_rows: y is row-major.
 template <class T, class Index>
 void max_pool2d_forward(gpu::StreamHandle stream, const PoolGeometry& geometry, bool with_relu,
-                        const T* x, T* y, Index* indices);
+                        bool by_rows, const T* x, T* y, Index* indices);
 
+// by_rows: dy is row-major, and the windows are adjacent.
 template <class T, class Index>
-void max_pool2d_backward(gpu::StreamHandle stream, const PoolGeometry& geometry, const T* dy,
-                         const Index* indices, T* dx);
+void max_pool2d_backward(gpu::StreamHandle stream, const PoolGeometry& geometry, bool by_rows,
+                         const T* dy, const Index* indices, T* dx);
 
 }  // namespace warptape::cuda

@@ -1,5 +1,5 @@
 #pragma once
-// x, y, dx, dy and the indices are channels-last.
+// x, dx and the indices are channels-last. y and dy are so, or row-major.
 
 #include "core/tape.h"
 #include "kernels/max_pool2d/max_pool2d.h"
@@ -22,9 +22,5 @@ void max_pool2d_backward_cpu(const Tensor& dy, const Tensor& indices, const Pool
                              Tensor& dx);
 void max_pool2d_backward_cuda(const Tensor& dy, const Tensor& indices, const PoolGeometry& geometry,
                               Tensor& dx);
-
-// The op with and without ReLU in front.
-Tensor max_pool2d_op(const char* name, const Operand& x, const MaxPool2dOptions& options,
-                     bool with_relu);
 
 }  // namespace warptape

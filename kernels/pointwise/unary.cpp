@@ -4,24 +4,41 @@
 
 namespace warptape {
 
-Tensor unary_op(const char* name, const Operand& x, const UnaryKernels& kernels) {
-  check_floating(name, x);
+Tensor UnaryWork::compute() {
   const profile::Range range(name);
   Tensor y = Tensor::empty_like(x.tensor());
   kernels.forward(name, x.tensor(), y);
-  if (Tape* tape = Tape::recording({&x})) {
-    const Tensor nothing;
-    const Saved saved(kernels.saves == Saves::Input    ? x.tensor()
-                      : kernels.saves == Saves::Output ? y
-                                                       : nothing);
-    tape->record(name, {&x}, {&y}, [saved, name, backward = kernels.backward](Backward& context) {
-      if (context.needs(0)) {
-        const Tensor& dy = context.grad();
-        backward(name, dy, saved.defined() ? saved.get() : dy, context.into(0));
-      }
-    });
-  }
   return y;
+}
+
+void UnaryWork::computed(const Tensor& y) {
+  if (kernels.saves == Saves::Output) {
+    *kept = Saved(y);
+  }
+}
+
+Tensor unary_op(const char* name, const Operand& x, const UnaryKernels& kernels) {
+  check_floating(name, x);
+  const auto as_epilogue = [&](Deferred& work) { return work.followed_by(name); };
+  if (Tensor y = Deferred::changed(x, as_epilogue); y.defined()) {
+    return y;
+  }
+  const auto work = std::make_shared<UnaryWork>(name, x, kernels);
+  return Deferred::result(
+      work, {x.shape(), x.dtype(), x.device(), x.memory_format()}, [&](Tensor& y) {
+        if (Tape* tape = Tape::recording({&x})) {
+          if (kernels.saves == Saves::Input) {
+            *work->kept = Saved(x.tensor());
+          }
+          tape->record(name, {&x}, {&y}, [saved = work->kept, name, kernels](Backward& context) {
+            if (context.needs(0)) {
+              const Tensor& dy = context.grad();
+              const bool saves = kernels.saves != Saves::Nothing;
+              kernels.backward(name, dy, saves ? saved->get() : dy, context.into(0));
+            }
+          });
+        }
+      });
 }
 
 }  // namespace warptape

@@ -4,7 +4,10 @@
 // UnaryCuda<Functor, T> (unary.cuh) for each.
 
 #include <functional>
+#include <memory>
+#include <string_view>
 
+#include "core/deferred.h"
 #include "core/device/on_device.h"
 #include "core/tape.h"
 #include "kernels/pointwise/functors.h"
@@ -26,6 +29,21 @@ struct UnaryKernels {
   std::function<void(const char* name, const Tensor& dy, const Tensor& saved, GradientTarget dx)>
       backward;
   Saves saves;
+};
+
+// A call that waits, if another op takes it over.
+class UnaryWork final : public Deferred {
+ public:
+  UnaryWork(const char* name, const Operand& x, const UnaryKernels& kernels)
+      : name(name), x(x), kernels(kernels) {}
+  Tensor compute() override;
+  void computed(const Tensor& y) override;
+  bool is_relu() const { return std::string_view(name) == "relu"; }
+
+  const char* const name;
+  const Operand x;
+  const UnaryKernels kernels;
+  const std::shared_ptr<Saved> kept = std::make_shared<Saved>();  // where the output is saved
 };
 
 // Checks, allocates, runs and records. The output has the shape and the format of x.

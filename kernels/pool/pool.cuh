@@ -121,24 +121,15 @@ struct TapReader {
 // A Source of gradients is a kernel argument; source.load<E>(w, oh, ow, offset in dy) gives what
 // returns, called with a tap, the gradient by the window's element there.
 
-// Where windows are adjacent: dy is read once. What no window covers lies behind the last ones,
-// whose threads write zeros there.
-template <int E, class T, class Source>
-__global__ void __launch_bounds__(block_threads, 4)
-    adjacent_backward(const Windows __grid_constant__ w, const Source source, T* dx) {
-  const int out_height = w.vertical.out_size;
-  const int out_width = w.horizontal.out_size;
-  const Place out = own_place<E>(w, out_height, out_width);
-  if (out.image >= w.images) {
-    return;
-  }
-  const auto window = source.template load<E>(
-      w, out.row, out.column,
-      pixel_offset(w, out.image, out_height, out_width, out.row, out.column) + out.channel);
+// Where windows are adjacent: the gradients of a window's elements, and zeros for what no window
+// covers, which lies behind the last ones.
+template <int E, class T, class Window>
+__device__ void spread_window(const Windows& w, const Place& out, const Window& window, T* dx) {
   const int top = out.row * w.vertical.kernel;
   const int left = out.column * w.horizontal.kernel;
-  const int bottom = out.row + 1 < out_height ? top + w.vertical.kernel : w.vertical.size;
-  const int right = out.column + 1 < out_width ? left + w.horizontal.kernel : w.horizontal.size;
+  const int bottom = out.row + 1 < w.vertical.out_size ? top + w.vertical.kernel : w.vertical.size;
+  const int right =
+      out.column + 1 < w.horizontal.out_size ? left + w.horizontal.kernel : w.horizontal.size;
   T* const image =
       dx + pixel_offset(w, out.image, w.vertical.size, w.horizontal.size, 0, 0) + out.channel;
   for (int row = top; row < bottom; ++row) {
@@ -153,6 +144,22 @@ __global__ void __launch_bounds__(block_threads, 4)
                           simt::cast_pack<T>(gradient));
     }
   }
+}
+
+// dy is read once.
+template <int E, class T, class Source>
+__global__ void __launch_bounds__(block_threads, 4)
+    adjacent_backward(const Windows __grid_constant__ w, const Source source, T* dx) {
+  const int out_height = w.vertical.out_size;
+  const int out_width = w.horizontal.out_size;
+  const Place out = own_place<E>(w, out_height, out_width);
+  if (out.image >= w.images) {
+    return;
+  }
+  const auto window = source.template load<E>(
+      w, out.row, out.column,
+      pixel_offset(w, out.image, out_height, out_width, out.row, out.column) + out.channel);
+  spread_window<E>(w, out, window, dx);
 }
 
 // Any windows: a thread adds up what those over its pixel give.

@@ -1,6 +1,7 @@
 #include "kernels/reshape/reshape.h"
 
 #include "core/checked_size.h"
+#include "core/deferred.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 
@@ -43,9 +44,10 @@ Shape resolve_sizes(const Operand& x, const std::vector<int64_t>& sizes) {
 
 }  // namespace
 
-Tensor reshape(const Operand& x, const std::vector<int64_t>& sizes) {
-  check_defined("reshape", x);
-  const Shape shape = resolve_sizes(x, sizes);
+Tensor reshape(const Operand& given, const std::vector<int64_t>& sizes) {
+  check_defined("reshape", given);
+  const Shape shape = resolve_sizes(given, sizes);
+  const Operand x = in_format_if_waiting(given, MemoryFormat::RowMajor);
   Tensor y = primitives::relayout(x.tensor(), MemoryFormat::RowMajor).view(shape);
   if (Tape* tape = Tape::recording({&x})) {
     tape->record("reshape", {&x}, {&y}, [shape = x.shape()](Backward& context) {

@@ -13,6 +13,7 @@
 #include "layers/linear.h"
 #include "models/simple_cnn.h"
 #include "tests/core/expect_throws.h"
+#include "tests/kernels/perceptron.h"
 
 namespace warptape {
 namespace {
@@ -100,7 +101,7 @@ TEST(ExtremeOptions, OfPools) {
             [&](int64_t v) { pool(O{.kernel_size = v, .padding = v / 2, .ceil_mode = true}); });
     };
     sweep_max("max_pool2d", [&](MaxPool2dOptions o) { max_pool2d(x, o); });
-    sweep_max("relu_max_pool2d", [&](MaxPool2dOptions o) { relu_max_pool2d(x, o); });
+    sweep_max("max_pool2d", [&](MaxPool2dOptions o) { relu_max_pool2d(x, o); });
     using O = AvgPool2dOptions;
     const auto pool = [&](O options) { avg_pool2d(x, options); };
     sweep("avg_pool2d", "kernel", {}, [&](int64_t v) { pool({.kernel_size = {v, 2}}); });

@@ -9,6 +9,7 @@
 #include "kernels/ops.h"
 #include "tests/golden.h"
 #include "tests/kernels/devices.h"
+#include "tests/kernels/perceptron.h"
 
 namespace warptape {
 namespace {
@@ -107,7 +108,7 @@ const std::map<std::string, Run>& runs() {
        }},
       {"linear", [](auto& in, auto&) { return linear(in[0], in[1], optional_operand(in, 2)); }},
       {"linear_relu_linear",
-       [](auto& in, auto&) { return linear_relu_linear(in[0], in[1], in[2], in[3], in[4]); }},
+       [](auto& in, auto&) { return perceptron(in[0], in[1], in[2], in[3], in[4]); }},
       {"conv2d",
        [](auto& in, auto& o) {
          return conv2d(in[0], in[1], optional_operand(in, 2),

@@ -11,6 +11,7 @@
 #include "core/tape.h"
 #include "kernels/ops.h"
 #include "tests/kernels/devices.h"
+#include "tests/kernels/perceptron.h"
 #include "training/optimizers.h"
 
 namespace warptape {
@@ -361,7 +362,7 @@ TEST(SpecialValues, ReluOfAProduct) {
         const Parameter b1(made({0, 0, 0, 0}, {hidden}));
         Tape tape;
         tape.watch(input);
-        const Tensor y = linear_relu_linear(input, w1, b1, w2, Tensor());
+        const Tensor y = perceptron(input, w1, b1, w2, Tensor());
         // 0 times infinity is NaN only where a weight of 0 meets it.
         EXPECT_TRUE(are_equal(values_of(y), {nan, inf, 4}, 0));
         tape.backward(y, made({1, 1, 1}, {3, 1}));

@@ -14,6 +14,7 @@
 #include "kernels/vendor/onednn.h"
 #include "tests/kernels/case_run.h"
 #include "tests/kernels/devices.h"
+#include "tests/kernels/perceptron.h"
 #include "tests/support/allocations.h"
 
 namespace warptape {
@@ -366,9 +367,9 @@ std::vector<Empty> empty_cases() {
       {"product of no batches", {{0, 2, 4}, {4, 3}}, product, {0, 2, 3}, 0},
       {"linear of no rows", {{0, 4}, {3, 4}, {3}}, affine, {0, 3}, 0},
       {"linear of no features", {{2, 0}, {3, 0}, {3}}, affine, {2, 3}, 1},
-      {"linear_relu_linear of no rows",
+      {"perceptron of no rows",
        {{0, 4}, {3, 4}, {3}, {2, 3}, {2}},
-       [](const In& in) { return linear_relu_linear(in[0], in[1], in[2], in[3], in[4]); },
+       [](const In& in) { return perceptron(in[0], in[1], in[2], in[3], in[4]); },
        {0, 2},
        0},
       {"conv2d of no images",

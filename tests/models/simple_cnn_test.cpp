@@ -6,6 +6,7 @@
 #include "core/tape.h"
 #include "tests/core/expect_throws.h"
 #include "tests/layers/near.h"
+#include "tests/models/plain_models.h"
 
 namespace warptape {
 namespace {
@@ -242,6 +243,11 @@ TEST(SimpleCNNs, CopiesAreIndependent) {
   }
   EXPECT_NE(model(x).to_vector<float>(), before);
   EXPECT_EQ(copy(x).to_vector<float>(), before);
+}
+
+TEST(SimpleCNNs, AreThePlainModelsBits) {
+  manual_seed(3);
+  expect_the_same_bits(cpu, 2);
 }
 
 }  // namespace

@@ -114,6 +114,9 @@ TEST(ProfileBounds, Pooling) {
                  {"max_pool2d", {2, 8, 128, 128}},
                  {"relu_max_pool2d", {8, 64, 32, 32}},
                  {"avg_pool2d", {8, 64, 32, 32}}});
+  // Turned on the way, without a byte moved twice.
+  expect_bounds({{"max_pool2d_rows", {8, 64, 32, 32}, layout_bounds},
+                 {"max_pool2d_rows", {8, 128, 16, 16}, layout_bounds}});
   expect_bounds({{"max_pool2d", {8, 32, 32, 32}}, {"avg_pool2d", {8, 32, 32, 32}}}, float64);
   // A pixel lies in 2.25 windows on average, each of which reads it.
   expect_bounds({{"max_pool2d_overlap", {8, 64, 32, 32}, {.moved = 2.25}},

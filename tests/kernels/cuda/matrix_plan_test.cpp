@@ -64,7 +64,7 @@ LayerPlans linear_plans(int64_t batch, int64_t in, int64_t out) {
   Tensor x = matrix_of(batch, in);
   Tensor y = matrix_of(batch, out);
   const GradientTarget dweight{matrix_of(out, in), WriteMode::Overwrite};
-  return {plans_of([&] { linear_forward_cuda("linear", x, weight, Tensor(), y); }),
+  return {plans_of([&] { linear_forward_cuda("linear", x, weight, Tensor(), false, y); }),
           plans_of([&] { linear_data_grad_cuda("linear", y, weight, x); }),
           plans_of([&] { linear_weight_grad_cuda("linear", y, x, dweight, nullptr); })};
 }

@@ -11,8 +11,8 @@
 #include "core/random.h"
 #include "core/tape.h"
 #include "kernels/avg_pool2d/avg_pool2d.h"
-#include "kernels/relu_max_pool2d/relu_max_pool2d.h"
 #include "tests/core/device/gpu_test.h"
+#include "tests/kernels/perceptron.h"
 
 namespace warptape {
 namespace {

@@ -7,6 +7,7 @@
 #include "core/primitives.h"
 #include "core/random.h"
 #include "kernels/ops.h"
+#include "tests/kernels/perceptron.h"
 
 namespace warptape {
 namespace {
@@ -202,13 +203,13 @@ RandomOp draw_linear(Draw& draw) {
       op.inputs.push_back(draw.values({out}));
     }
   }
-  op.text = two ? "linear_relu_linear" : "linear";
+  op.text = two ? "perceptron" : "linear";
   op.run = [two, bias](In in, Constants) {
     if (!two) {
       return bias ? linear(in[0], in[1], in[2]) : linear(in[0], in[1]);
     }
-    return bias ? linear_relu_linear(in[0], in[1], in[2], in[3], in[4])
-                : linear_relu_linear(in[0], in[1], Tensor(), in[2], Tensor());
+    return bias ? perceptron(in[0], in[1], in[2], in[3], in[4])
+                : perceptron(in[0], in[1], Tensor(), in[2], Tensor());
   };
   return op;
 }

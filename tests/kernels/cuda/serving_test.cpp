@@ -7,11 +7,11 @@
 #include "core/tape.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/linear/linear.h"
-#include "kernels/linear_relu_linear/linear_relu_linear.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/sum/sum.h"
 #include "kernels/vendor/choice.h"
 #include "tests/core/device/gpu_test.h"
+#include "tests/kernels/perceptron.h"
 
 namespace warptape {
 namespace {
@@ -98,7 +98,7 @@ Tensor apply_depthwise(const std::vector<Tensor>& in) {
   return apply_conv(in, {.padding = 1, .groups = 4});
 }
 Tensor apply_perceptron(const std::vector<Tensor>& in) {
-  return linear_relu_linear(in[0], in[1], in[2], in[3], in[4]);
+  return perceptron(in[0], in[1], in[2], in[3], in[4]);
 }
 const std::vector<Shape> conv_shapes{{2, 4, 5, 6}, {6, 2, 3, 3}, {6}};
 const std::vector<Shape> depthwise_shapes{{2, 4, 5, 6}, {8, 1, 3, 3}, {8}};
@@ -117,7 +117,7 @@ TEST_F(Serving, LinearObeys) {
 TEST_F(Serving, MatmulObeys) {
   expect_obedience({{2, 5, 8}, {2, 8, 12}}, 3, [](const auto& in) { return matmul(in[0], in[1]); });
 }
-TEST_F(Serving, LinearReluLinearObeys) {
+TEST_F(Serving, PerceptronObeys) {
   expect_obedience(perceptron_shapes, 6, apply_perceptron);
 }
 

@@ -13,6 +13,7 @@
 #include "layers/sequential.h"
 #include "layers/weight_norm.h"
 #include "tests/core/device/gpu_test.h"
+#include "tests/kernels/perceptron.h"
 #include "training/optimizers.h"
 #ifdef WARPTAPE_SIMT
 #include "emulator/device/emulated.h"
@@ -42,7 +43,7 @@ class GpuStreamScope : public GpuTest {
 // dropout, products, reductions, softmax and losses.
 Tensor loss_of(Module& convolutions, Parameter& head, const Tensor& images, const Tensor& labels) {
   const Tensor means = global_avg_pool2d(avg_pool2d(convolutions(images), {.kernel_size = 2}));
-  const Tensor hidden = linear_relu_linear(flatten(means, 1), head, Tensor(), head, Tensor());
+  const Tensor hidden = perceptron(flatten(means, 1), head, Tensor(), head, Tensor());
   const Tensor logits = matmul(hidden, head, {.transpose_b = true});
   const Tensor shares = softmax(logits, 1);
   const Tensor entropy = sum(mul(shares, log_softmax(logits, 1)));

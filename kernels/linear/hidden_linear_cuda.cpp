@@ -1,9 +1,11 @@
+#include <string_view>
+
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
 #include "core/widened.h"
 #include "kernels/linear/linear_kernels.h"
-#include "kernels/linear_relu_linear/linear_relu_linear_kernels.h"
+#include "kernels/linear/linear_work.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "kernels/pointwise/functors.h"
 #include "kernels/pointwise/unary_cuda.h"
@@ -12,6 +14,8 @@
 
 namespace warptape {
 namespace {
+
+constexpr const char* name = "linear";
 
 int64_t rows_of(const Tensor& x) {
   return x.numel() / std::max<int64_t>(x.size(-1), 1);
@@ -40,7 +44,7 @@ Product masked_product(const GemmProblem& problem) {
 }
 
 // h = relu(x weight^T + bias). Where cuBLASLt serves here and in backward, the mask is made too.
-void hidden_forward(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias,
+void hidden_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
                     const Tensor& weight2, Tensor& h, bool has_backward, Tensor& mask) {
   const GemmProblem problem = hidden_problem(weight, h);
   dispatch_floating(x.dtype(), [&]<class T>() {
@@ -70,8 +74,8 @@ void hidden_forward(const char* name, const Tensor& x, const Tensor& weight, con
 
 // The gradient of what ReLU was given. cuBLASLt also makes the sum of its rows if dbias is defined,
 // and has_dbias says so. The mask may be undefined.
-Tensor hidden_grad(const char* name, const Tensor& dy, const Tensor& weight, const Tensor& h,
-                   const Tensor& mask, Tensor& dbias, bool& has_dbias) {
+Tensor hidden_grad(const Tensor& dy, const Tensor& weight, const Tensor& h, const Tensor& mask,
+                   Tensor& dbias, bool& has_dbias) {
   Tensor dh = Tensor::empty_like(h);
   has_dbias = false;
   const GemmProblem problem = hidden_grad_problem(weight, h);
@@ -98,7 +102,7 @@ struct Kept {
   Saved x, weight1, h, mask, weight2;
 };
 
-void backward(const char* name, Backward& context, const Kept& kept) {
+void backward(Backward& context, const Kept& kept) {
   const Tensor& dy = context.grad();
   const Tensor& h = kept.h.get();
   linear_parameter_grads_cuda(name, context, 3, 4, dy, h);
@@ -108,7 +112,7 @@ void backward(const char* name, Backward& context, const Kept& kept) {
   Tensor dbias1 = context.needs(2) ? context.overwrite(2, compute_dtype(dy.dtype())) : Tensor();
   const Tensor mask = kept.mask.defined() ? kept.mask.get() : Tensor();
   bool has_dbias1 = false;
-  const Tensor dh = hidden_grad(name, dy, kept.weight2.get(), h, mask, dbias1, has_dbias1);
+  const Tensor dh = hidden_grad(dy, kept.weight2.get(), h, mask, dbias1, has_dbias1);
   Tensor* const to_dbias1 = dbias1.defined() && !has_dbias1 ? &dbias1 : nullptr;
   if (context.needs(1)) {
     linear_weight_grad_cuda(name, dh, kept.x.get(), context.into(1, compute_dtype(dy.dtype())),
@@ -127,27 +131,64 @@ void backward(const char* name, Backward& context, const Kept& kept) {
   }
 }
 
+class HiddenWork final : public Deferred {
+ public:
+  HiddenWork(const LinearWork& hidden, const Operand& weight, const Operand& bias, bool keeps)
+      : x(hidden.x),
+        weight1(hidden.weight),
+        bias1(hidden.bias),
+        weight2(weight),
+        bias2(bias),
+        rows(hidden.rows),
+        keeps(keeps) {}
+
+  Tensor compute() override {
+    const profile::Range range(name);
+    Tensor h = with_features(rows, weight1.size(0));
+    Tensor mask;
+    hidden_forward(rows, weight1.tensor(), widened(bias1.tensor()), weight2.tensor(), h, keeps,
+                   mask);
+    Tensor y = with_features(rows, weight2.size(0));
+    linear_forward_cuda(name, h, weight2.tensor(), widened(bias2.tensor()), false, y);
+    if (keeps) {
+      *kept = {Saved(rows), Saved(weight1.tensor()), Saved(h),
+               mask.defined() ? Saved(mask) : Saved(), Saved(weight2.tensor())};
+    }
+    return y;
+  }
+
+  // As two layers, of which each has its ReLU.
+  Tensor followed_by(const char* op) override {
+    if (op != std::string_view("relu")) {
+      return {};
+    }
+    constexpr LinearOptions with_relu{.activation = Activation::ReLU};
+    Tensor h = linear(x, weight1, bias1, with_relu);
+    return linear(Operand(std::move(h), x.site().file, x.site().line), weight2, bias2, with_relu);
+  }
+
+  const Operand x, weight1, bias1, weight2, bias2;
+  const Tensor rows;
+  const bool keeps;
+  const std::shared_ptr<Kept> kept = std::make_shared<Kept>();
+};
+
 }  // namespace
 
-Tensor linear_relu_linear_cuda(const char* name, const Operand& x, const Operand& weight1,
-                               const Operand& bias1, const Operand& weight2, const Operand& bias2) {
-  const profile::Range range(name);
-  Tape* const tape = Tape::recording({&x, &weight1, &bias1, &weight2, &bias2});
-  const Tensor rows = primitives::relayout(x.tensor(), MemoryFormat::RowMajor);
-  Tensor h = with_features(rows, weight1.size(0));
-  Tensor mask;
-  hidden_forward(name, rows, weight1.tensor(), widened(bias1.tensor()), weight2.tensor(), h,
-                 tape != nullptr, mask);
-  Tensor y = with_features(rows, weight2.size(0));
-  linear_forward_cuda(name, h, weight2.tensor(), widened(bias2.tensor()), y);
-  if (tape != nullptr) {
-    tape->record(
-        name, {&x, &weight1, &bias1, &weight2, &bias2}, {&y},
-        [name, kept = Kept{Saved(rows), Saved(weight1.tensor()), Saved(h),
-                           mask.defined() ? Saved(mask) : Saved(), Saved(weight2.tensor())}](
-            Backward& context) { backward(name, context, kept); });
-  }
-  return y;
+Tensor hidden_linear_cuda(const LinearWork& hidden, const Operand& weight, const Operand& bias) {
+  Tape* const tape = Tape::recording({&hidden.x, &hidden.weight, &hidden.bias, &weight, &bias});
+  const auto work = std::make_shared<HiddenWork>(hidden, weight, bias, tape != nullptr);
+  const Operand& x = work->x;
+  Shape shape = x.shape();
+  shape[-1] = weight.size(0);
+  check_countable(name, "output", shape, x.dtype(), weight.site());
+  return Deferred::result(
+      work, {shape, x.dtype(), x.device(), MemoryFormat::RowMajor}, [&](Tensor& y) {
+        if (tape != nullptr) {
+          tape->record(name, {&x, &work->weight1, &work->bias1, &weight, &bias}, {&y},
+                       [kept = work->kept](Backward& context) { backward(context, *kept); });
+        }
+      });
 }
 
 }  // namespace warptape

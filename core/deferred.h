@@ -1,0 +1,112 @@
+#pragma once
+// A result that waits for the next op. A model is written plainly, pool(relu(conv(x))), yet runs as
+// few kernels as one that names fused ops: inside a module's call an op may put its kernels off for
+// as long as nothing else happens, so that the op that takes its result can do both at once.
+//
+//   Tensor y = relu(x);    y has a shape, a dtype and a place on the tape, and no elements yet
+//   pool(std::move(y))     the pooling is the only holder of y: it reads x and applies ReLU itself
+//
+// At most one result of a thread waits. Its kernels run, in the order in which the ops were called,
+// as soon as anything else may see or change something: before anything is allocated, which every
+// op does for its own result, before a tensor is written to, when its elements are asked for, and
+// when the outermost call of a module returns. So nothing that it reads can have changed.
+//
+// Only the holder of the last handle takes a result over. Who keeps one (a variable, a hook, a list
+// of activations) may ask for its elements or its gradient: then there is one, and nothing is
+// fused.
+//
+// The record on the tape is made when the op is called. That of a result which was taken over gets
+// no gradient, as nobody has the tensor.
+
+#include <memory>
+#include <utility>
+
+#include "core/operand.h"
+
+namespace warptape {
+
+// An op that was called and has not run.
+class Deferred {
+ public:
+  virtual ~Deferred() = default;
+
+  // The result: runs the kernels. Of the shape, dtype and format that were promised.
+  virtual Tensor compute() = 0;
+  // Told of the result as its holders see it, for what backward keeps.
+  virtual void computed(const Tensor&) {}
+
+  // The same op, called anew with another one behind it ("relu"), or with its result in another
+  // memory format. Undefined: it has no such form.
+  virtual Tensor followed_by(const char* op);
+  virtual Tensor in_format(MemoryFormat format);
+
+  // The work of x if x waits, nobody else holds it, and it is of this kind and `suits`; else null.
+  // It is taken over: x itself is computed only if somebody asks for its elements after all.
+  template <class Work, class Suits>
+  static std::shared_ptr<Work> take(const Operand& x, const Suits& suits) {
+    auto work = std::dynamic_pointer_cast<Work>(waiting(x));
+    if (work == nullptr || !suits(*work)) {
+      return nullptr;
+    }
+    Storage::take_waiting();
+    return work;
+  }
+  // What `change` makes of the work of x, as take() would give it: followed_by or in_format.
+  // Undefined, and x waits as before, where there is no such work or form.
+  template <class Change>
+  static Tensor changed(const Operand& x, const Change& change) {
+    const auto work = waiting(x);
+    if (work == nullptr) {
+      return {};
+    }
+    auto storage = Storage::take_waiting();
+    Tensor y = change(*work);
+    if (!y.defined()) {
+      Storage::set_waiting(std::move(storage));
+    }
+    return y;
+  }
+
+  // An op's result, like `promise` without elements. `record`, which puts it on the tape, may be
+  // called before the work has run. Outside of a module's call it runs at once.
+  struct Promise {
+    Shape shape;
+    DType dtype;
+    Device device;
+    MemoryFormat format;
+  };
+  template <class Record>
+  static Tensor result(const std::shared_ptr<Deferred>& work, const Promise& promise,
+                       Record&& record) {
+    Tensor y = begin(work, promise);
+    record(y);
+    work->handle_ = y.tape_handle();
+    return y;
+  }
+
+ private:
+  friend class Storage;
+  static std::shared_ptr<Deferred> waiting(const Operand& x);
+  static Tensor begin(const std::shared_ptr<Deferred>& work, const Promise& promise);
+  std::shared_ptr<Storage> run(const std::shared_ptr<Storage>& self);
+
+  Tensor promised_;  // without storage
+  TapeHandle handle_;
+};
+
+// x with its elements in this format, where the op that x waits for can write them so; else x.
+Operand in_format_if_waiting(const Operand& x, MemoryFormat format);
+
+// While one lives on this thread, results may wait. A module's call is one.
+class DeferralScope {
+ public:
+  DeferralScope();
+  ~DeferralScope();  // computes what waits if this is the outermost one; errors are kept by it
+  DeferralScope(const DeferralScope&) = delete;
+  DeferralScope& operator=(const DeferralScope&) = delete;
+
+  bool is_outermost() const;
+  void finish();  // the same, before a result is handed out: raises what goes wrong
+};
+
+}  // namespace warptape
