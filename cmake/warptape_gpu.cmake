@@ -15,7 +15,7 @@ if(WARPTAPE_GPU STREQUAL "simt")
     list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1)
   endif()
   if(WARPTAPE_SANITIZE STREQUAL "address")
-    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -fsanitize=undefined)  # those of tests as well
+    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS ${WARPTAPE_UNDEFINED})  # those of tests as well
   endif()
   if(WARPTAPE_SIMT_PROFILE)
     # The kernels call emulator/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
