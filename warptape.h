@@ -20,6 +20,7 @@
 #include "layers/module.h"
 #include "layers/module_list.h"
 #include "layers/module_of.h"
+#include "layers/precision.h"
 #include "layers/relu.h"
 #include "layers/sequential.h"
 #include "layers/state_dict.h"
