@@ -12,7 +12,7 @@ struct AvgPool2dOptions {
   bool count_include_pad = true;  // whether the padding's zeros count as elements
 };
 
-// The mean of each window, as torch.nn.functional.avg_pool2d. x: (N, C, H, W), float32 or float64.
+// The mean of each window, as torch.nn.functional.avg_pool2d. x: (N, C, H, W), floating.
 // Returns (N, C, H', W') in channels-last. Accumulates in float64. Differentiable.
 Tensor avg_pool2d(const Operand& x, AvgPool2dOptions options);
 

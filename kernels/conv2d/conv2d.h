@@ -14,7 +14,7 @@ struct Conv2dOptions {
 };
 
 // Cross-correlation, as torch.nn.functional.conv2d. x: (N, C, H, W), weight: (O, C / groups, kH,
-// kW), bias: (O) or left out; float32 or float64, one dtype and device. Returns (N, O, H', W') in
+// kW), bias: (O) or left out; floating, one dtype and device. Returns (N, O, H', W') in
 // channels-last, with H' = floor((H + 2 padding - dilation (kH - 1) - 1) / stride) + 1.
 // Differentiable. On the CPU float32 runs on oneDNN where it is built in and has a fast
 // implementation; the loops accumulate in float64.

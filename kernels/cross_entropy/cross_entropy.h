@@ -12,7 +12,7 @@ struct CrossEntropyOptions {
 };
 
 // -log softmax(logits)[label], as torch.nn.functional.cross_entropy: softmax and logarithm in one
-// pass. logits: (N, C) or (N, C, d1, ...), float32 or float64. labels: int64, (N) or (N, d1, ...),
+// pass. logits: (N, C) or (N, C, d1, ...), floating. labels: int64, (N) or (N, d1, ...),
 // each in [0, C) or ignore_index; anything else is a ValueError that names the place (on "cuda" at
 // the next synchronisation). Mean divides by the number of labels that are not ignored (NaN if
 // there are none). Returns a scalar. Differentiable by logits.

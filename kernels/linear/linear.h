@@ -9,7 +9,7 @@ struct LinearOptions {
 };
 
 // x W^T + bias, as torch.nn.functional.linear. x: (..., in_features), weight: (out_features,
-// in_features), bias: (out_features) or left out. float32 or float64. Returns (..., out_features),
+// in_features), bias: (out_features) or left out. All floating. Returns (..., out_features),
 // row-major. Differentiable.
 //
 // A call that waits (core/deferred.h) takes a relu behind it for its activation.

@@ -15,7 +15,7 @@ struct MaxPool2dOptions {
 };
 
 // The largest element of each window, as torch.nn.functional.max_pool2d: a NaN wins; of equal
-// elements the first in row-major order takes the gradient. x: (N, C, H, W), float32 or float64.
+// elements the first in row-major order takes the gradient. x: (N, C, H, W), floating.
 // Returns (N, C, H', W') in channels-last. Differentiable; keeps one byte per output for backward.
 //
 // Activation::ReLU is max_pool2d(relu(x)) in one pass forward and one backward: the same values and

@@ -5,7 +5,7 @@
 namespace warptape {
 
 // (input - target)^2, averaged over all elements or summed; as torch.nn.functional.mse_loss.
-// One shape and dtype for both, float32 or float64. Returns a scalar. Differentiable by both.
+// One shape and dtype for both, floating. Returns a scalar. Differentiable by both.
 Tensor mse_loss(const Operand& input, const Operand& target, Reduction reduction = Reduction::Mean);
 
 }  // namespace warptape

@@ -5,7 +5,7 @@
 //   Tensor gelu(const Operand& x, const pointwise::Gelu& options = {});
 //   gelu(x), gelu(x, {.tanh = true})
 //
-// One tensor: any shape, float32 or float64; the result has its shape, dtype and memory format.
+// One tensor: any shape, floating; the result has its shape, dtype and memory format.
 // Two tensors: NumPy's broadcasting, one dtype and device; ShapeError where the shapes do not
 // broadcast. The result takes the memory format of the operand of higher rank (a's if equal). A
 // scalar on either side takes the tensor's dtype; ValueError where that is one of integers and the

@@ -7,7 +7,7 @@ namespace warptape {
 
 // The sum over `dims` (counted from the end when negative; empty: all of them). Reduced dimensions
 // have size 1 with keepdim and are gone without. Accumulates in float64; an empty sum is 0. x:
-// float32 or float64. Returns a row-major tensor of x's dtype. Differentiable.
+// floating. Returns a row-major tensor of x's dtype. Differentiable.
 Tensor sum(const Operand& x, const std::vector<int>& dims = {}, bool keepdim = false);
 
 }  // namespace warptape

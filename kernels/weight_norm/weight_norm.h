@@ -9,7 +9,7 @@ namespace warptape {
 
 // Weight normalization (Salimans & Kingma 2016, arXiv 1602.07868), one norm per output channel:
 //   w = g * v / ||v||   with the norm over all dimensions but the first.
-// v: (O, ...), rank 1 or more, float32 or float64. g: (O, 1, ..., 1), the rank of v. Returns w like
+// v: (O, ...), rank 1 or more, floating. g: (O, 1, ..., 1), the rank of v. Returns w like
 // v, in its memory format: channels lie behind each other in all of them. Norms accumulate in
 // float64, of float64 rows scaled, so that they neither overflow nor vanish: only a row of zeros
 // gives w = 0 and zero gradients. Nothing has an epsilon, so that every other value is PyTorch's.
