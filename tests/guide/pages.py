@@ -131,6 +131,10 @@ def statements_of(page: pathlib.Path, block: Block, code: str) -> str:
 def check_quotes(pages: list[pathlib.Path]) -> int:
     failed = 0
     for page in pages:
+        plain = len(re.findall(r"^```cpp$", page.read_text(), re.M))
+        if page.parent.name != "guide" and plain > (page == ROOT / "README.md"):  # its one block is a program
+            print(f"{page}: nobody compiles a block of it: quote a file (```cpp PATH/FILE)")
+            failed = 1
         for name, code in re.findall(r"^```\w+ ([\w./]+/[\w.]+)\n(.*?)^```$", page.read_text(), re.M | re.S):
             source = ROOT / name
             if not source.is_file() or without_indentation(code) not in without_indentation(source.read_text()):
