@@ -146,9 +146,10 @@ def ended(text: str) -> str:
 def declaration(item: Item) -> list[str]:
     text = PLACE.sub("", "\n".join(item.code)).removeprefix("inline ")
     if item.kind == "struct":
-        body = [line for line in item.body if "operator" not in line]
-        while body and not body[-1]:
-            body.pop()
+        body = item.body
+        if any("(" in line.split("//")[0] for line in body):
+            members = items(dedented(body))[1]
+            body = ["  " + line for member in members for line in constructor_or_data(member, item.name)]
         return (text + " {\n" + "\n".join(body) + "\n};").split("\n")
     return ended(text).split("\n")
 
@@ -163,6 +164,14 @@ def constructor(text: str, name: str) -> str:
         index += 1
         if depth == 0:
             return text[:index] + ";"
+
+
+def constructor_or_data(member: Item, name: str) -> list[str]:
+    code = member.text.split("//")[0]
+    if "(" not in code:
+        return member.code
+    made_of = re.match(rf"(explicit |constexpr )*{name}\(", code)
+    return [] if not made_of or f"const {name}&" in code or "= default" in code else [constructor(code, name)]
 
 
 def layer(item: Item) -> list[str]:
@@ -261,11 +270,15 @@ def notes(body: list[str]) -> str:
 def page() -> str:
     ops = re.findall(r"^warptape_add_op\((\w+)", (ROOT / "kernels/CMakeLists.txt").read_text(), re.M)
     layers = re.findall(r'#include "(layers/\w+\.h)"', (ROOT / "warptape.h").read_text())
+    shared = sorted({name for op in ops for name in re.findall(
+        r'#include "(kernels/(\w+)/\w+\.h)"', (ROOT / f"kernels/{op}/{op}.h").read_text()) if name[1] not in ops})
+    options_of_many = [path for path, _ in shared if path != "kernels/pointwise/pointwise.h"]
     lines = ["<!-- Made by tools/make_reference.py of the headers' comments. Edit those. -->", "", "# Reference", "",
              "What the headers of ops and layers promise. An `Operand` is made of a `Tensor`, a `Parameter` or a `Buffer`",
              "where one is passed. Floating is float32, float64 and bfloat16. The last arguments of some functions, by which",
              "errors name the caller's line, are left out here.", ""]
     for room, first, headers in (("Ops", pointwise(), [f"kernels/{op}/{op}.h" for op in ops]),
+                                 ("Types of options", [], options_of_many),
                                  ("Layers and modules", [], layers)):
         parts = [header(path) for path in headers]
         titles = ["Element by element"] * bool(first) + [title for title, _ in parts]
