@@ -118,6 +118,12 @@ TEST(ResumeKills, OnTheCpu) {
   expect_survives_kills("simple_cnn", {"--epochs", "25", "--checkpoint-every", "7"}, kills(), 1);
 }
 
+TEST(ResumeKills, InBFloat16) {
+  expect_survives_kills("simple_cnn",
+                        {"--epochs", "12", "--checkpoint-every", "3", "--precision", "bf16"},
+                        kills(), 3);
+}
+
 TEST(ResumeKillsOnCuda, OrItsEmulation) {
   if (!is_available(DeviceType::CUDA)) {
     GTEST_SKIP() << "there is no device cuda";
@@ -126,6 +132,10 @@ TEST(ResumeKillsOnCuda, OrItsEmulation) {
                         {"--epochs", "12", "--checkpoint-every", "2", "--device", "cuda",
                          "--optimizer", "sgd", "--momentum", "0.9"},
                         kills(), 2);
+  expect_survives_kills(
+      "mlp",
+      {"--epochs", "6", "--checkpoint-every", "3", "--device", "cuda", "--precision", "bf16"},
+      kills() / 5, 4);
 }
 
 // So many steps, and then SIGTERM.
