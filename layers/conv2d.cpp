@@ -42,7 +42,7 @@ std::string Conv2d::settings() const {
   std::string text =
       fmt::format("{}, {}, kernel_size={}, stride={}", options_.in_channels, options_.out_channels,
                   options_.kernel_size.to_string(), options_.stride.to_string());
-  if (!(options_.padding == Pair(0))) {
+  if (options_.padding != Padding2d(0)) {
     text += ", padding=" + options_.padding.to_string();
   }
   if (!(options_.dilation == Pair(1))) {

@@ -14,7 +14,7 @@ class Conv2d : public Module {
     int64_t out_channels = 0;
     Pair kernel_size = 0;
     Pair stride = 1;
-    Pair padding = 0;
+    Padding2d padding = 0;
     Pair dilation = 1;
     int64_t groups = 1;
     bool bias = true;

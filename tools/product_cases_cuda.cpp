@@ -6,6 +6,7 @@
 #include "core/primitives.h"
 #include "core/random.h"
 #include "core/simt/bfloat16.h"
+#include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/conv2d_kernels.h"
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
@@ -89,16 +90,23 @@ void add_linear(std::vector<ProductCase>& cases, const std::string& name, int64_
 struct ConvTensors {
   Tensor x, weight, y;  // or their gradients
   explicit ConvTensors(const ConvGeometry& g)
-      : x(random_image({g.batch, g.in_channels, g.height, g.width})),
-        weight(random_image({g.out_channels, g.in_per_group(), g.kernel_height, g.kernel_width})),
-        y(random_image({g.batch, g.out_channels, g.out_height, g.out_width})) {}
+      : x(random_image(g.x_shape())),
+        weight(random_image(g.filter_shape())),
+        y(random_image(g.y_shape())) {}
 };
+
+// A convolution with a square kernel, whose y is as large as x.
+ConvGeometry square_geometry(int64_t batch, int64_t in, int64_t size, int64_t out, int64_t kernel,
+                             int64_t groups = 1) {
+  const Conv2dOptions options{.padding = kernel / 2};
+  return conv_geometry("bench", Shape{batch, in, size, size},
+                       Shape{out, in / groups, kernel, kernel}, options.axes(), groups);
+}
 
 // A 3x3 convolution with padding 1, and its gradients.
 void add_conv(std::vector<ProductCase>& cases, const std::string& name, int64_t batch, int64_t in,
               int64_t size, int64_t out, int64_t groups = 1) {
-  const ConvGeometry g{batch, in, size, size, out,
-                       3,     3,  size, size, {.padding = 1, .groups = groups}};
+  const ConvGeometry g = square_geometry(batch, in, size, out, 3, groups);
   const double flops = 2.0 * static_cast<double>(batch * size * size) *
                        static_cast<double>(out * g.in_per_group() * 9);
   const std::string grouped = groups == 1 ? "" : fmt::format(", groups {}", groups);
@@ -143,14 +151,13 @@ Tensor random_bfloat16(int64_t count) {
 // core on tensor cores. One pixel and a kernel of one: matrices, and cuBLASLt multiplies them too.
 void add_bfloat16(std::vector<ProductCase>& cases, const std::string& name, int64_t batch,
                   int64_t in, int64_t size, int64_t out, int64_t kernel) {
-  const ConvGeometry g{batch,  in,     size, size, out,
-                       kernel, kernel, size, size, {.padding = kernel / 2}};
+  const ConvGeometry g = square_geometry(batch, in, size, out, kernel);
   using Library = bool (*)(const ConvGeometry&, Tensor& x, Tensor& filters, Tensor& y);
   const auto add = [&](const std::string& what, const auto& launch, Library library = nullptr) {
     const auto prepare = [g, launch, library] {
-      Tensor x = random_bfloat16(g.batch * g.height * g.width * g.in_channels);
+      Tensor x = random_bfloat16(g.batch * g.pixels() * g.in_channels);
       Tensor filters = random_bfloat16(g.out_channels * conv2d_products::filter_size(g));
-      Tensor y = random_bfloat16(g.batch * g.out_height * g.out_width * g.out_channels);
+      Tensor y = random_bfloat16(g.batch * g.out_pixels() * g.out_channels);
       return PreparedProduct{[=]() mutable { launch(g, x, filters, y); },
                              [=]() mutable { return library(g, x, filters, y); }};
     };

@@ -8,15 +8,18 @@ namespace {
 Tensor reference(const std::vector<Tensor>& in, const Conv2dOptions& o) {
   const Plain x(in[0]);
   const Plain weight(in[1]);
-  const auto out_size = [](int64_t size, int64_t kernel, int64_t s, int64_t p, int64_t d) {
-    return (size + 2 * p - d * (kernel - 1) - 1) / s + 1;
+  const AxisPadding& rows = o.padding.vertical;
+  const AxisPadding& columns = o.padding.horizontal;
+  const auto out_size = [](int64_t size, int64_t kernel, int64_t s, const AxisPadding& p,
+                           int64_t d) {
+    return (size + p.before + p.after - d * (kernel - 1) - 1) / s + 1;
   };
   const int64_t kernel_h = weight.size(2);
   const int64_t kernel_w = weight.size(3);
   const int64_t out_per_group = weight.size(0) / o.groups;
   Plain y({x.size(0), weight.size(0),
-           out_size(x.size(2), kernel_h, o.stride.height, o.padding.height, o.dilation.height),
-           out_size(x.size(3), kernel_w, o.stride.width, o.padding.width, o.dilation.width)});
+           out_size(x.size(2), kernel_h, o.stride.height, rows, o.dilation.height),
+           out_size(x.size(3), kernel_w, o.stride.width, columns, o.dilation.width)});
   for (int64_t n = 0; n < y.size(0); ++n) {
     for (int64_t k = 0; k < y.size(1); ++k) {
       for (int64_t h = 0; h < y.size(2); ++h) {
@@ -25,8 +28,8 @@ Tensor reference(const std::vector<Tensor>& in, const Conv2dOptions& o) {
           for (int64_t c = 0; c < weight.size(1); ++c) {
             for (int64_t r = 0; r < kernel_h; ++r) {
               for (int64_t s = 0; s < kernel_w; ++s) {
-                const int64_t ih = h * o.stride.height - o.padding.height + r * o.dilation.height;
-                const int64_t iw = w * o.stride.width - o.padding.width + s * o.dilation.width;
+                const int64_t ih = h * o.stride.height - rows.before + r * o.dilation.height;
+                const int64_t iw = w * o.stride.width - columns.before + s * o.dilation.width;
                 if (ih >= 0 && ih < x.size(2) && iw >= 0 && iw < x.size(3)) {
                   sum += x(n, k / out_per_group * weight.size(1) + c, ih, iw) * weight(k, c, r, s);
                 }

@@ -19,7 +19,7 @@ std::vector<double> pack_filters(const Tensor& weight, const ConvGeometry& g) {
   std::vector<double> packed(static_cast<size_t>(weight.numel()));
   const int64_t in = g.in_per_group();
   const int64_t out = g.out_per_group();
-  const int64_t taps = g.kernel_height * g.kernel_width;
+  const int64_t taps = g.taps();
   for (int64_t o = 0; o < g.out_channels; ++o) {
     for (int64_t c = 0; c < in; ++c) {
       for (int64_t tap = 0; tap < taps; ++tap) {
@@ -36,17 +36,17 @@ std::vector<double> pack_filters(const Tensor& weight, const ConvGeometry& g) {
 // image.
 template <class Body>
 void for_each_tap(const ConvGeometry& g, int64_t n, int64_t oh, int64_t ow, const Body& body) {
-  for (int64_t r = 0; r < g.kernel_height; ++r) {
-    const int64_t ih =
-        oh * g.options.stride.height - g.options.padding.height + r * g.options.dilation.height;
-    if (ih < 0 || ih >= g.height) {
+  const WindowAxis& y = g.vertical();
+  const WindowAxis& x = g.horizontal();
+  for (int64_t r = 0; r < y.kernel; ++r) {
+    const int64_t ih = y.element(oh, r);
+    if (ih < 0 || ih >= y.size) {
       continue;
     }
-    for (int64_t s = 0; s < g.kernel_width; ++s) {
-      const int64_t iw =
-          ow * g.options.stride.width - g.options.padding.width + s * g.options.dilation.width;
-      if (iw >= 0 && iw < g.width) {
-        body(r * g.kernel_width + s, ((n * g.height + ih) * g.width + iw) * g.in_channels);
+    for (int64_t s = 0; s < x.kernel; ++s) {
+      const int64_t iw = x.element(ow, s);
+      if (iw >= 0 && iw < x.size) {
+        body(r * x.kernel + s, ((n * y.size + ih) * x.size + iw) * g.in_channels);
       }
     }
   }
@@ -60,7 +60,7 @@ int64_t grain_of(int64_t work) {
 
 // Multiplications of one output pixel.
 int64_t work_of_pixel(const ConvGeometry& g) {
-  return g.kernel_height * g.kernel_width * g.in_per_group() * g.out_channels;
+  return g.taps() * g.in_per_group() * g.out_channels;
 }
 
 template <class T>
@@ -72,15 +72,17 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Co
   T* py = y.mutable_data<T>();
   const int64_t in = g.in_per_group();
   const int64_t out = g.out_per_group();
-  const int64_t taps = g.kernel_height * g.kernel_width;
-  const int64_t grain = grain_of(g.out_width * work_of_pixel(g));
-  parallel_for(g.batch * g.out_height, grain, [&](int64_t begin, int64_t end) {
+  const int64_t out_height = g.vertical().out;
+  const int64_t out_width = g.horizontal().out;
+  const int64_t taps = g.taps();
+  const int64_t grain = grain_of(out_width * work_of_pixel(g));
+  parallel_for(g.batch * out_height, grain, [&](int64_t begin, int64_t end) {
     std::vector<double> sums(static_cast<size_t>(out));
     for (int64_t line = begin; line < end; ++line) {
-      const int64_t n = line / g.out_height;
-      const int64_t oh = line % g.out_height;
-      for (int64_t ow = 0; ow < g.out_width; ++ow) {
-        for (int64_t group = 0; group < g.options.groups; ++group) {
+      const int64_t n = line / out_height;
+      const int64_t oh = line % out_height;
+      for (int64_t ow = 0; ow < out_width; ++ow) {
+        for (int64_t group = 0; group < g.groups; ++group) {
           for (int64_t o = 0; o < out; ++o) {
             sums[static_cast<size_t>(o)] = pb != nullptr ? pb[group * out + o] : 0.0;
           }
@@ -94,7 +96,7 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Co
               }
             }
           });
-          T* to = py + (line * g.out_width + ow) * g.out_channels + group * out;
+          T* to = py + (line * out_width + ow) * g.out_channels + group * out;
           for (int64_t o = 0; o < out; ++o) {
             to[o] = static_cast<T>(sums[static_cast<size_t>(o)]);
           }
@@ -111,18 +113,20 @@ void data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Te
   T* pdx = dx.mutable_data<T>();
   const int64_t in = g.in_per_group();
   const int64_t out = g.out_per_group();
-  const int64_t taps = g.kernel_height * g.kernel_width;
-  const int64_t image = g.height * g.width * g.in_channels;
-  const int64_t grain = grain_of(g.out_height * g.out_width * work_of_pixel(g));
+  const int64_t out_height = g.vertical().out;
+  const int64_t out_width = g.horizontal().out;
+  const int64_t taps = g.taps();
+  const int64_t image = g.pixels() * g.in_channels;
+  const int64_t grain = grain_of(g.out_pixels() * work_of_pixel(g));
   parallel_for(g.batch, grain, [&](int64_t begin, int64_t end) {
     std::vector<double> sums(static_cast<size_t>(image));
     for (int64_t n = begin; n < end; ++n) {
       std::fill(sums.begin(), sums.end(), 0.0);
-      for (int64_t oh = 0; oh < g.out_height; ++oh) {
-        for (int64_t ow = 0; ow < g.out_width; ++ow) {
-          const T* from = pdy + ((n * g.out_height + oh) * g.out_width + ow) * g.out_channels;
+      for (int64_t oh = 0; oh < out_height; ++oh) {
+        for (int64_t ow = 0; ow < out_width; ++ow) {
+          const T* from = pdy + ((n * out_height + oh) * out_width + ow) * g.out_channels;
           for_each_tap(g, 0, oh, ow, [&](int64_t tap, int64_t pixel) {
-            for (int64_t group = 0; group < g.options.groups; ++group) {
+            for (int64_t group = 0; group < g.groups; ++group) {
               const double* filter = filters.data() + (group * taps + tap) * in * out;
               for (int64_t c = 0; c < in; ++c) {
                 double sum = 0;
@@ -149,16 +153,18 @@ void weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tenso
   auto* to = dweight.mutable_data<Compute<T>>();
   const int64_t in = g.in_per_group();
   const int64_t out = g.out_per_group();
-  const int64_t taps = g.kernel_height * g.kernel_width;
+  const int64_t out_height = g.vertical().out;
+  const int64_t out_width = g.horizontal().out;
+  const int64_t taps = g.taps();
   // A thread owns whole input channels of the filters, so that the result does not depend on how
   // many threads there are.
-  const int64_t grain = grain_of(g.batch * g.out_height * g.out_width * taps * out);
+  const int64_t grain = grain_of(g.batch * g.out_pixels() * taps * out);
   parallel_for(g.in_channels, grain, [&](int64_t begin, int64_t end) {
     std::vector<double> sums(static_cast<size_t>((end - begin) * taps * out), 0.0);
-    for (int64_t pixel_out = 0; pixel_out < g.batch * g.out_height * g.out_width; ++pixel_out) {
-      const int64_t n = pixel_out / (g.out_height * g.out_width);
-      const int64_t oh = pixel_out / g.out_width % g.out_height;
-      const int64_t ow = pixel_out % g.out_width;
+    for (int64_t pixel_out = 0; pixel_out < g.batch * g.out_pixels(); ++pixel_out) {
+      const int64_t n = pixel_out / (g.out_pixels());
+      const int64_t oh = pixel_out / out_width % out_height;
+      const int64_t ow = pixel_out % out_width;
       const T* from = pdy + pixel_out * g.out_channels;
       for_each_tap(g, n, oh, ow, [&](int64_t tap, int64_t pixel) {
         for (int64_t c = begin; c < end; ++c) {

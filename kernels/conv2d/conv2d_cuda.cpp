@@ -11,13 +11,12 @@ namespace {
 
 // What the choice between cuDNN and our kernels sees.
 Product product_of(ProductKind kind, DType dtype, const ConvGeometry& g) {
-  const int64_t taps = g.kernel_height * g.kernel_width;
   Product product{.kind = kind,
-                  .m = g.batch * g.out_height * g.out_width,
+                  .m = g.batch * g.out_pixels(),
                   .n = g.out_per_group(),
-                  .k = taps * g.in_per_group(),
-                  .taps = taps,
-                  .groups = g.options.groups};
+                  .k = g.taps() * g.in_per_group(),
+                  .taps = g.taps(),
+                  .groups = g.groups};
   product.depthwise = is_depthwise(g);
   product.precision = dtype == float64    ? Precision::Float64
                       : dtype == bfloat16 ? Precision::Bfloat16
@@ -46,8 +45,8 @@ void own_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g
     return;
   }
   // With a stride s, only every s-th pixel of x meets the same taps.
-  const int64_t residues_y = std::min(geometry.options.stride.height, geometry.height);
-  const int64_t residues_x = std::min(geometry.options.stride.width, geometry.width);
+  const int64_t residues_y = std::min(geometry.vertical().stride, geometry.vertical().size);
+  const int64_t residues_x = std::min(geometry.horizontal().stride, geometry.horizontal().size);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     for (int64_t residue_y = 0; residue_y < residues_y; ++residue_y) {
       for (int64_t residue_x = 0; residue_x < residues_x; ++residue_x) {

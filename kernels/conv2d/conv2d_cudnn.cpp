@@ -60,22 +60,26 @@ void set_output(const TensorNode& node, Uid uid, const Dims& dims) {
 }
 
 template <class Attributes>
-Attributes window(const Conv2dOptions& o) {
+Attributes window(const ConvGeometry& g) {
+  const WindowAxis& y = g.vertical();
+  const WindowAxis& x = g.horizontal();
   Attributes attributes;
-  attributes.set_padding({o.padding.height, o.padding.width});
-  attributes.set_stride({o.stride.height, o.stride.width});
-  attributes.set_dilation({o.dilation.height, o.dilation.width});
+  attributes.set_padding({y.padding_before, x.padding_before});
+  attributes.set_stride({y.stride, x.stride});
+  attributes.set_dilation({y.dilation, x.dilation});
   return attributes;
 }
 
 void describe(fe::graph::Graph& graph, ConvPass pass, const ConvGeometry& g, bool has_bias) {
-  const Dims x{g.batch, g.in_channels, g.height, g.width};
-  const Dims w{g.out_channels, g.in_per_group(), g.kernel_height, g.kernel_width};
-  const Dims y{g.batch, g.out_channels, g.out_height, g.out_width};
+  const WindowAxis& rows = g.vertical();
+  const WindowAxis& columns = g.horizontal();
+  const Dims x{g.batch, g.in_channels, rows.size, columns.size};
+  const Dims w{g.out_channels, g.in_per_group(), rows.kernel, columns.kernel};
+  const Dims y{g.batch, g.out_channels, rows.out, columns.out};
   switch (pass) {
     case ConvPass::Forward: {
       TensorNode out = graph.conv_fprop(input(graph, uid_x, x), input(graph, uid_weight, w),
-                                        window<fe::graph::Conv_fprop_attributes>(g.options));
+                                        window<fe::graph::Conv_fprop_attributes>(g));
       if (has_bias) {
         out->set_dim(y).set_stride(channels_last_strides(y));
         out = graph.pointwise(out, input(graph, uid_bias, {1, g.out_channels, 1, 1}),
@@ -86,12 +90,12 @@ void describe(fe::graph::Graph& graph, ConvPass pass, const ConvGeometry& g, boo
     }
     case ConvPass::DataGrad:
       set_output(graph.conv_dgrad(input(graph, uid_y, y), input(graph, uid_weight, w),
-                                  window<fe::graph::Conv_dgrad_attributes>(g.options)),
+                                  window<fe::graph::Conv_dgrad_attributes>(g)),
                  uid_x, x);
       break;
     case ConvPass::WeightGrad:
       set_output(graph.conv_wgrad(input(graph, uid_y, y), input(graph, uid_x, x),
-                                  window<fe::graph::Conv_wgrad_attributes>(g.options)),
+                                  window<fe::graph::Conv_wgrad_attributes>(g)),
                  uid_weight, w);
       break;
   }
@@ -119,6 +123,10 @@ Plan make_plan(const Target& target, ConvPass pass, const ConvGeometry& g, bool 
     check<DeviceError>(error.is_good(), "{}", error.get_message());
   };
   Plan plan;
+  if (!g.vertical().is_padded_evenly() || !g.horizontal().is_padded_evenly()) {
+    plan.why_none = "the padding differs between the sides";
+    return plan;
+  }
   try {
     graph->set_io_data_type(fe::DataType_t::FLOAT)
         .set_compute_data_type(fe::DataType_t::FLOAT)

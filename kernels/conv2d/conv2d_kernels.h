@@ -1,26 +1,12 @@
 #pragma once
 // x, y, dx, dy are channels-last; weight and dweight (O, C / groups, kH, kW) row-major on the CPU
 // and channels-last on "cuda". All outputs are overwritten. bias, dweight and dbias are of
-// compute_dtype: float32 beside bfloat16.
+// compute_dtype: float32 beside bfloat16. Geometries are planar.
 
 #include "core/tensor.h"
-#include "kernels/conv2d/conv2d.h"
+#include "kernels/geometry/conv_geometry.h"
 
 namespace warptape {
-
-struct ConvGeometry {
-  int64_t batch, in_channels, height, width;
-  int64_t out_channels, kernel_height, kernel_width;
-  int64_t out_height, out_width;
-  Conv2dOptions options;
-
-  // Keys of kept primitives and plans are geometries, so that none of its sizes is left out.
-  auto operator<=>(const ConvGeometry&) const = default;
-
-  int64_t in_per_group() const { return in_channels / options.groups; }
-  int64_t out_per_group() const { return out_channels / options.groups; }
-  bool empty() const { return batch * in_channels * out_channels == 0; }
-};
 
 void conv2d_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias,
                         const ConvGeometry& geometry, Tensor& y);

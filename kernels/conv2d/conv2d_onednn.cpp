@@ -36,30 +36,27 @@ memory::desc f32(const memory::dims& dims, Tag tag) {
 }
 
 Descriptions describe(const ConvGeometry& g) {
-  const Conv2dOptions& o = g.options;
-  const bool grouped = o.groups > 1;
-  memory::dims weight{g.out_channels, g.in_channels, g.kernel_height, g.kernel_width};
+  const WindowAxis& y = g.vertical();
+  const WindowAxis& x = g.horizontal();
+  const bool grouped = g.groups > 1;
+  memory::dims weight{g.out_channels, g.in_channels, y.kernel, x.kernel};
   if (grouped) {
-    weight = {o.groups, g.out_per_group(), g.in_per_group(), g.kernel_height, g.kernel_width};
+    weight = {g.groups, g.out_per_group(), g.in_per_group(), y.kernel, x.kernel};
   }
   // Output rows beyond the last window are not there, so the end padding is what the last one
   // reaches.
-  const auto end = [](int64_t out, int64_t stride, int64_t kernel, int64_t dilation, int64_t in,
-                      int64_t begin) {
-    return (out - 1) * stride + dilation * (kernel - 1) + 1 - in - begin;
+  const auto end = [](const WindowAxis& axis) {
+    return axis.element(axis.out - 1, axis.kernel - 1) + 1 - axis.size;
   };
-  return {.x = f32({g.batch, g.in_channels, g.height, g.width}, Tag::nhwc),
+  return {.x = f32({g.batch, g.in_channels, y.size, x.size}, Tag::nhwc),
           .weight = f32(weight, Tag::any),
           .bias = f32({g.out_channels}, Tag::a),
-          .y = f32({g.batch, g.out_channels, g.out_height, g.out_width}, Tag::nhwc),
+          .y = f32({g.batch, g.out_channels, y.out, x.out}, Tag::nhwc),
           .plain_weight = f32(weight, grouped ? Tag::goihw : Tag::oihw),
-          .stride = {o.stride.height, o.stride.width},
-          .dilation = {o.dilation.height - 1, o.dilation.width - 1},
-          .padding_begin = {o.padding.height, o.padding.width},
-          .padding_end = {end(g.out_height, o.stride.height, g.kernel_height, o.dilation.height,
-                              g.height, o.padding.height),
-                          end(g.out_width, o.stride.width, g.kernel_width, o.dilation.width,
-                              g.width, o.padding.width)}};
+          .stride = {y.stride, x.stride},
+          .dilation = {y.dilation - 1, x.dilation - 1},
+          .padding_begin = {y.padding_before, x.padding_before},
+          .padding_end = {end(y), end(x)}};
 }
 
 dnnl::convolution_forward::primitive_desc describe_forward(const Descriptions& d, bool bias) {

@@ -20,29 +20,30 @@ inline int int_of(int64_t value) {
 
 // Which pixels of x the taps of the pixels of y meet.
 inline matrix::TapGeometry taps_of(const ConvGeometry& g) {
-  const Conv2dOptions& o = g.options;
-  check<ValueError>(g.height * g.width * g.in_channels < int64_t{1} << 31, Site(),
+  const WindowAxis& vertical = g.vertical();
+  const WindowAxis& horizontal = g.horizontal();
+  check<ValueError>(g.pixels() * g.in_channels < int64_t{1} << 31, Site(),
                     "[conv2d] elements of an image on cuda: got {}, wanted less than 2^31",
-                    g.height * g.width * g.in_channels);
-  matrix::TapGeometry taps =
-      matrix::TapGeometry::of_images(int_of(g.height), int_of(g.width), int_of(g.in_channels));
-  taps.stride_y = int_of(o.stride.height);
-  taps.stride_x = int_of(o.stride.width);
-  taps.dilation_y = int_of(o.dilation.height);
-  taps.dilation_x = int_of(o.dilation.width);
-  taps.offset_y = -int_of(o.padding.height);
-  taps.offset_x = -int_of(o.padding.width);
+                    g.pixels() * g.in_channels);
+  matrix::TapGeometry taps = matrix::TapGeometry::of_images(
+      int_of(vertical.size), int_of(horizontal.size), int_of(g.in_channels));
+  taps.stride_y = int_of(vertical.stride);
+  taps.stride_x = int_of(horizontal.stride);
+  taps.dilation_y = int_of(vertical.dilation);
+  taps.dilation_x = int_of(horizontal.dilation);
+  taps.offset_y = -int_of(vertical.padding_before);
+  taps.offset_x = -int_of(horizontal.padding_before);
   return taps;
 }
 
 inline matrix::Radix pixels_of_y(const ConvGeometry& g) {
-  return radix_of("conv2d", g.batch, g.out_height, g.out_width);
+  return radix_of("conv2d", g.batch, g.vertical().out, g.horizontal().out);
 }
 inline matrix::Radix taps_by_channel(const ConvGeometry& g) {
-  return radix_of("conv2d", g.kernel_height, g.kernel_width, g.in_per_group());
+  return radix_of("conv2d", g.vertical().kernel, g.horizontal().kernel, g.in_per_group());
 }
 inline int64_t filter_size(const ConvGeometry& g) {
-  return g.kernel_height * g.kernel_width * g.in_per_group();
+  return g.taps() * g.in_per_group();
 }
 
 // y = x * filters, plus bias (or nullptr).
@@ -64,10 +65,10 @@ matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filter
   auto& out = product.out;
   out.data = y;
   out.rows = pixels_of_y(g);
-  out.row_stride = {g.out_height * g.out_width * g.out_channels, g.out_width * g.out_channels,
+  out.row_stride = {g.out_pixels() * g.out_channels, g.horizontal().out * g.out_channels,
                     g.out_channels};
   out.columns = int_of(g.out_per_group());
-  out.groups = int_of(g.options.groups);
+  out.groups = int_of(g.groups);
   out.group_stride = g.out_per_group();
   out.bias = bias;
   out.bias_group_stride = g.out_per_group();
@@ -87,18 +88,18 @@ struct ResidueClass {
   int64_t offset = 0;
   int64_t dilation = 0;
 };
-inline ResidueClass residue_class(int64_t residue, int64_t size, int64_t kernel, int64_t stride,
-                                  int64_t padding, int64_t dilation) {
+inline ResidueClass residue_class(int64_t residue, const WindowAxis& axis) {
+  const int64_t stride = axis.stride;
   ResidueClass result;
-  result.pixels = size > residue ? (size - residue + stride - 1) / stride : 0;
-  result.tap_step = stride / std::gcd(stride, dilation);
-  for (int64_t tap = 0; tap < std::min(result.tap_step, kernel); ++tap) {
-    const int64_t distance = residue + padding - tap * dilation;
+  result.pixels = axis.size > residue ? (axis.size - residue + stride - 1) / stride : 0;
+  result.tap_step = stride / std::gcd(stride, axis.dilation);
+  for (int64_t tap = 0; tap < std::min(result.tap_step, axis.kernel); ++tap) {
+    const int64_t distance = residue + axis.padding_before - tap * axis.dilation;
     if (distance % stride == 0) {
       result.first_tap = tap;
-      result.taps = (kernel - tap + result.tap_step - 1) / result.tap_step;
+      result.taps = (axis.kernel - tap + result.tap_step - 1) / result.tap_step;
       result.offset = distance / stride;
-      result.dilation = -result.tap_step * dilation / stride;
+      result.dilation = -result.tap_step * axis.dilation / stride;
       break;
     }
   }
@@ -109,20 +110,19 @@ inline ResidueClass residue_class(int64_t residue, int64_t size, int64_t kernel,
 template <class T>
 matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* filters, T* dx,
                                  int64_t residue_y, int64_t residue_x) {
-  const Conv2dOptions& o = g.options;
-  const ResidueClass ys = residue_class(residue_y, g.height, g.kernel_height, o.stride.height,
-                                        o.padding.height, o.dilation.height);
-  const ResidueClass xs = residue_class(residue_x, g.width, g.kernel_width, o.stride.width,
-                                        o.padding.width, o.dilation.width);
-  check<ValueError>(g.out_height * g.out_width * g.out_channels < int64_t{1} << 31, Site(),
+  const WindowAxis& vertical = g.vertical();
+  const WindowAxis& horizontal = g.horizontal();
+  const ResidueClass ys = residue_class(residue_y, vertical);
+  const ResidueClass xs = residue_class(residue_x, horizontal);
+  check<ValueError>(g.out_pixels() * g.out_channels < int64_t{1} << 31, Site(),
                     "[conv2d] elements of an output image on cuda: got {}, wanted less than 2^31",
-                    g.out_height * g.out_width * g.out_channels);
+                    g.out_pixels() * g.out_channels);
   matrix::DataGrad<T, T> product;
   product.a.data = dy;
   product.a.rows = radix_of("conv2d", g.batch, ys.pixels, xs.pixels);
   product.a.depth = radix_of("conv2d", ys.taps, xs.taps, g.out_per_group());
   auto& taps = product.a.taps;
-  taps = matrix::TapGeometry::of_images(int_of(g.out_height), int_of(g.out_width),
+  taps = matrix::TapGeometry::of_images(int_of(vertical.out), int_of(horizontal.out),
                                         int_of(g.out_channels));
   taps.dilation_y = int_of(ys.dilation);
   taps.dilation_x = int_of(xs.dilation);
@@ -133,21 +133,21 @@ matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* fi
   const int64_t in = g.in_per_group();
   matrix::check_filter_size("conv2d", g.out_per_group() * filter_size(g));
   auto& b = product.b;
-  b.data = filters + (ys.first_tap * g.kernel_width + xs.first_tap) * in;
+  b.data = filters + (ys.first_tap * horizontal.kernel + xs.first_tap) * in;
   b.rows = {int_of(in)};
   b.depth = product.a.depth;
-  b.tap_y_stride = int_of(ys.tap_step * g.kernel_width * in);
+  b.tap_y_stride = int_of(ys.tap_step * horizontal.kernel * in);
   b.tap_x_stride = int_of(xs.tap_step * in);
   b.channel_stride = int_of(filter_size(g));
   b.group_stride = g.out_per_group() * filter_size(g);
 
   auto& out = product.out;
-  out.data = dx + (residue_y * g.width + residue_x) * g.in_channels;
+  out.data = dx + (residue_y * horizontal.size + residue_x) * g.in_channels;
   out.rows = product.a.rows;
-  out.row_stride = {g.height * g.width * g.in_channels, o.stride.height * g.width * g.in_channels,
-                    o.stride.width * g.in_channels};
+  out.row_stride = {g.pixels() * g.in_channels, vertical.stride * horizontal.size * g.in_channels,
+                    horizontal.stride * g.in_channels};
   out.columns = int_of(in);
-  out.groups = int_of(o.groups);
+  out.groups = int_of(g.groups);
   out.group_stride = in;
   return product;
 }
@@ -173,7 +173,7 @@ matrix::WeightGrad<T, Sum> weight_grad(const ConvGeometry& g, const T* dy, const
   out.rows = {1, 1, int_of(g.out_per_group())};
   out.row_stride = {0, 0, filter_size(g)};
   out.columns = int_of(filter_size(g));
-  out.groups = int_of(g.options.groups);
+  out.groups = int_of(g.groups);
   out.group_stride = g.out_per_group() * filter_size(g);
   return product;
 }

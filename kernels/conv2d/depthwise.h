@@ -11,7 +11,8 @@
 namespace warptape::cuda {
 
 // Images are channels-last: x (N, H, W, C), y (N, H', W', C * multiplier); output channel o reads
-// input channel o / multiplier. Filters are (kH, kW, C * multiplier) here.
+// input channel o / multiplier. Filters are (kH, kW, C * multiplier) here. The padding is what lies
+// before the image: behind it is what windows reach.
 struct DepthwiseGeometry {
   int batch, height, width, channels;
   int out_height, out_width, multiplier;

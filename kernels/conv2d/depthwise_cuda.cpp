@@ -11,17 +11,19 @@ namespace {
 
 cuda::DepthwiseGeometry depthwise_geometry(const ConvGeometry& g) {
   const auto n = [](int64_t size) { return matrix::index_of("conv2d", size); };
-  const Conv2dOptions& o = g.options;
-  return {n(g.batch),         n(g.height),          n(g.width),           n(g.in_channels),
-          n(g.out_height),    n(g.out_width),       n(g.out_per_group()), n(g.kernel_height),
-          n(g.kernel_width),  n(o.stride.height),   n(o.stride.width),    n(o.padding.height),
-          n(o.padding.width), n(o.dilation.height), n(o.dilation.width)};
+  const WindowAxis& y = g.vertical();
+  const WindowAxis& x = g.horizontal();
+  return {n(g.batch),           n(y.size),     n(x.size),
+          n(g.in_channels),     n(y.out),      n(x.out),
+          n(g.out_per_group()), n(y.kernel),   n(x.kernel),
+          n(y.stride),          n(x.stride),   n(y.padding_before),
+          n(x.padding_before),  n(y.dilation), n(x.dilation)};
 }
 
 // Filters (O, 1, kH, kW) as (kH, kW, O), so that neighbouring channels are neighbours.
 template <class T>
 Tensor channels_innermost(const Tensor& weight, const ConvGeometry& g) {
-  const int64_t taps = g.kernel_height * g.kernel_width;
+  const int64_t taps = g.taps();
   const Shape shape{taps, g.out_channels};
   Tensor filters = Tensor::empty(shape, weight.dtype(), weight.device());
   const auto loop =
@@ -37,7 +39,7 @@ bool is_skipped(const cuda::DepthwisePlan& plan) {
 }  // namespace
 
 bool is_depthwise(const ConvGeometry& g) {
-  return g.options.groups > 1 && g.in_per_group() == 1 && !g.empty();
+  return g.groups > 1 && g.in_per_group() == 1 && !g.empty();
 }
 
 void depthwise_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,

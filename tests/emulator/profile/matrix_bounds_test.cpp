@@ -6,6 +6,7 @@
 #include "core/simt/bfloat16.h"
 #include "emulator/device/emulated.h"
 #include "emulator/profile/profile.h"
+#include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "tests/kernels/cuda/forced_plan.h"
@@ -21,7 +22,8 @@ using simt::profile::Space;
 
 // 256 pixels of 128 channels to 128 channels.
 ConvGeometry geometry() {
-  return {1, 128, 16, 16, 128, 3, 3, 16, 16, {.padding = 1}};
+  const Conv2dOptions options{.padding = 1};
+  return conv_geometry("conv2d", Shape{1, 128, 16, 16}, Shape{128, 128, 3, 3}, options.axes(), 1);
 }
 
 template <class T>

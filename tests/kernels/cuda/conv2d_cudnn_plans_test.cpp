@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/conv2d_cudnn.h"
 #include "kernels/vendor/gpu_libraries.h"
 
@@ -34,8 +35,12 @@ class CudnnPlans : public ::testing::Test {
   }
 
   CudnnPlanReport plan(const Layer& layer, ConvPass pass) const {
-    const ConvGeometry geometry{512, layer.in, layer.size, layer.size, layer.out,
-                                3,   3,        layer.size, layer.size, {.padding = 1}};
+    return plan(layer, pass, {.padding = 1});
+  }
+  CudnnPlanReport plan(const Layer& layer, ConvPass pass, const Conv2dOptions& options) const {
+    const ConvGeometry geometry =
+        conv_geometry("conv2d", Shape{512, layer.in, layer.size, layer.size},
+                      Shape{layer.out, layer.in, 3, 3}, options.axes(), 1);
     return cudnn_plan_report(pass, geometry, pass == ConvPass::Forward, h200_, 90);
   }
 
@@ -65,6 +70,21 @@ TEST_F(CudnnPlans, TheDataGradientOfConv2IsOurs) {
   const CudnnPlanReport found = plan(conv2, ConvPass::DataGrad);
   EXPECT_EQ(found.engine, "");
   EXPECT_NE(found.why_none, "");
+}
+
+// cuDNN is given one number for both sides.
+TEST_F(CudnnPlans, PaddingThatDiffersBetweenTheSidesIsOurs) {
+  for (const ConvPass pass : {ConvPass::Forward, ConvPass::DataGrad, ConvPass::WeightGrad}) {
+    for (const Sides2d& sides : {Sides2d{.top = 2}, Sides2d{.right = 1}, Sides2d{1, 1, 2, 0}}) {
+      const CudnnPlanReport found = plan(conv1, pass, {.padding = sides});
+      EXPECT_EQ(found.engine, "");
+      EXPECT_EQ(found.why_none, "the padding differs between the sides");
+    }
+  }
+  // No window reaches the last row and column: as with one on all sides.
+  const CudnnPlanReport found =
+      plan(conv1, ConvPass::Forward, {.stride = 2, .padding = Sides2d{.top = 1, .left = 1}});
+  EXPECT_NE(found.engine, "") << found.why_none;
 }
 
 TEST_F(CudnnPlans, Tf32) {

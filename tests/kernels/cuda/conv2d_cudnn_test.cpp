@@ -6,6 +6,7 @@
 
 #include "core/primitives.h"
 #include "core/random.h"
+#include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/conv2d_kernels.h"
 #include "kernels/vendor/gpu_libraries.h"
 #include "tests/core/device/gpu_test.h"
@@ -49,20 +50,9 @@ const Case cases[] = {
 };
 
 ConvGeometry geometry_of(const Case& c) {
-  const auto out = [&](int64_t stride, int64_t padding, int64_t dilation) {
-    return (c.size + 2 * padding - dilation * (c.kernel - 1) - 1) / stride + 1;
-  };
-  const Conv2dOptions& o = c.options;
-  return {c.batch,
-          c.in,
-          c.size,
-          c.size,
-          c.out,
-          c.kernel,
-          c.kernel,
-          out(o.stride.height, o.padding.height, o.dilation.height),
-          out(o.stride.width, o.padding.width, o.dilation.width),
-          o};
+  return conv_geometry("conv2d", Shape{c.batch, c.in, c.size, c.size},
+                       Shape{c.out, c.in / c.options.groups, c.kernel, c.kernel}, c.options.axes(),
+                       c.options.groups);
 }
 
 Tensor filled_with_nan(const Tensor& like) {
@@ -130,10 +120,10 @@ void expect_within(const Tensor& got, const Tensor& wanted, const Tensor& sizes,
 
 void all_passes(const Case& c, const Bound& bound) {
   const ConvGeometry g = geometry_of(c);
-  const Tensor x = images({g.batch, g.in_channels, g.height, g.width});
-  const Tensor weight = randn({g.out_channels, g.in_per_group(), c.kernel, c.kernel});
+  const Tensor x = images(g.x_shape());
+  const Tensor weight = randn(g.filter_shape());
   const Tensor bias = randn({g.out_channels});
-  const Tensor dy = images({g.batch, g.out_channels, g.out_height, g.out_width});
+  const Tensor dy = images(g.y_shape());
   const auto passes = [&](double (*f)(double)) {
     return Passes(g, in_float64(x, f), in_float64(weight, f), in_float64(bias, f),
                   in_float64(dy, f));
@@ -170,8 +160,7 @@ void all_passes(const Case& c, const Bound& bound) {
              [&](Tensor& to) { return conv2d_forward_cudnn(x_cuda, weight_cuda, {}, g, to); });
   check_pass("data gradient", false, &Passes::dx, c.kernel * c.kernel * g.out_per_group(),
              [&](Tensor& to) { return conv2d_data_grad_cudnn(dy_cuda, weight_cuda, g, to); });
-  check_pass("weight gradient", c.must_be_taken, &Passes::dweight,
-             g.batch * g.out_height * g.out_width,
+  check_pass("weight gradient", c.must_be_taken, &Passes::dweight, g.batch * g.out_pixels(),
              [&](Tensor& to) { return conv2d_weight_grad_cudnn(dy_cuda, x_cuda, g, to); });
 }
 

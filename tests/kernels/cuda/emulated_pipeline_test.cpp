@@ -13,10 +13,10 @@ using simt::bfloat16;
 
 // The copies of one step run beside the arithmetic of the one before.
 TEST(Pipelines, TheMatrixCoreCopiesAStepAhead) {
-  const ConvGeometry g{1, 32, 4, 4, 8, 1, 3, 4, 2, {}};  // three steps
-  DeviceArray<bfloat16> x(g.height * g.width * g.in_channels);
+  const ConvGeometry g = ConvCase{1, 32, 4, 4, 8, {1, 3}}.geometry();  // three steps
+  DeviceArray<bfloat16> x(g.pixels() * g.in_channels);
   DeviceArray<bfloat16> filters(g.out_channels * conv2d_products::filter_size(g));
-  DeviceArray<bfloat16> y(g.out_height * g.out_width * g.out_channels);
+  DeviceArray<bfloat16> y(g.out_pixels() * g.out_channels);
   gpu::synchronize();
   simt::take_most_async_groups();
   matrix::run_product("conv2d", conv2d_products::forward<bfloat16>(g, x.data(), filters.data(),

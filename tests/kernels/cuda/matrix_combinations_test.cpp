@@ -93,8 +93,8 @@ void check_conv(const ConvCase& test) {
   const cuda::NaiveConv naive = naive_of(g);
   gpu::StreamHandle stream = gpu::current_stream();
   WholeNumbers numbers(3);
-  const int64_t size_x = g.batch * g.height * g.width * g.in_channels;
-  const int64_t size_y = g.batch * g.out_height * g.out_width * g.out_channels;
+  const int64_t size_x = g.batch * g.pixels() * g.in_channels;
+  const int64_t size_y = g.batch * g.out_pixels() * g.out_channels;
   const int64_t size_w = g.out_channels * conv2d_products::filter_size(g);
   const std::vector<T> host_x = numbers.make<T>(size_x);
   const std::vector<Sum> host_w = numbers.make<Sum>(size_w);
@@ -164,8 +164,8 @@ void check_conv(const ConvCase& test) {
   for_each_plan<T>(first, [&](const Plan& plan) {
     for (const bool accumulate : {false, true}) {
       DeviceArray<T> dx(host_x);
-      for (int64_t ry = 0; ry < g.options.stride.height; ++ry) {
-        for (int64_t rx = 0; rx < g.options.stride.width; ++rx) {
+      for (int64_t ry = 0; ry < g.vertical().stride; ++ry) {
+        for (int64_t rx = 0; rx < g.horizontal().stride; ++rx) {
           auto product =
               conv2d_products::data_grad<T>(g, dy.data(), filters.data(), dx.data(), ry, rx);
           product.out.accumulate = accumulate;

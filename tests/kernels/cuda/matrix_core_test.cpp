@@ -23,8 +23,8 @@ void check_conv(const ConvCase& test) {
   const cuda::NaiveConv naive = naive_of(g);
   gpu::StreamHandle stream = gpu::current_stream();
   WholeNumbers numbers(7);
-  const int64_t size_x = g.batch * g.height * g.width * g.in_channels;
-  const int64_t size_y = g.batch * g.out_height * g.out_width * g.out_channels;
+  const int64_t size_x = g.batch * g.pixels() * g.in_channels;
+  const int64_t size_y = g.batch * g.out_pixels() * g.out_channels;
   const int64_t size_w = g.out_channels * conv2d_products::filter_size(g);
   DeviceArray<T> x(numbers.make<T>(size_x));
   DeviceArray<T> filters(numbers.make<T>(size_w));
@@ -40,8 +40,8 @@ void check_conv(const ConvCase& test) {
   {
     DeviceArray<T> dx(size_x);
     DeviceArray<T> wanted(size_x);
-    for (int64_t ry = 0; ry < std::min(g.options.stride.height, g.height); ++ry) {
-      for (int64_t rx = 0; rx < std::min(g.options.stride.width, g.width); ++rx) {
+    for (int64_t ry = 0; ry < std::min(g.vertical().stride, g.vertical().size); ++ry) {
+      for (int64_t rx = 0; rx < std::min(g.horizontal().stride, g.horizontal().size); ++rx) {
         matrix::run_product("conv2d", conv2d_products::data_grad<T>(g, dy.data(), filters.data(),
                                                                     dx.data(), ry, rx));
       }

@@ -54,9 +54,8 @@ struct LayerPlans {
 Tensor matrix_of(int64_t rows, int64_t columns) {
   return Tensor::empty({rows, columns}, float32, cuda_device);
 }
-Tensor image_of(int64_t batch, int64_t channels, int64_t height, int64_t width) {
-  return Tensor::empty({batch, channels, height, width}, float32, cuda_device,
-                       MemoryFormat::ChannelsLast);
+Tensor image_of(const Shape& shape) {
+  return Tensor::empty(shape, float32, cuda_device, MemoryFormat::ChannelsLast);
 }
 
 LayerPlans linear_plans(int64_t batch, int64_t in, int64_t out) {
@@ -71,9 +70,9 @@ LayerPlans linear_plans(int64_t batch, int64_t in, int64_t out) {
 
 LayerPlans conv_plans(const ConvCase& layer) {
   const ConvGeometry g = layer.geometry();
-  Tensor x = image_of(g.batch, g.in_channels, g.height, g.width);
-  Tensor weight = image_of(g.out_channels, g.in_per_group(), g.kernel_height, g.kernel_width);
-  Tensor y = image_of(g.batch, g.out_channels, g.out_height, g.out_width);
+  Tensor x = image_of(g.x_shape());
+  Tensor weight = image_of(g.filter_shape());
+  Tensor y = image_of(g.y_shape());
   return {plans_of([&] { conv2d_forward_cuda(x, weight, Tensor(), g, y); }),
           plans_of([&] { conv2d_data_grad_cuda(y, weight, g, x); }),
           plans_of([&] { conv2d_parameter_grads_cuda(y, x, g, &weight, nullptr); })};

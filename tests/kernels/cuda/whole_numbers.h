@@ -8,6 +8,7 @@
 
 #include "core/device/gpu.h"
 #include "core/simt/bfloat16.h"
+#include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/conv2d_kernels.h"
 #include "tests/support/naive.h"
 
@@ -64,11 +65,12 @@ class WholeNumbers {
 
 inline cuda::NaiveConv naive_of(const ConvGeometry& g) {
   const auto n = [](int64_t value) { return static_cast<int>(value); };
-  const Conv2dOptions& o = g.options;
-  return {n(g.batch),         n(g.height),          n(g.width),          n(g.in_channels),
-          n(g.out_height),    n(g.out_width),       n(g.out_channels),   n(g.kernel_height),
-          n(g.kernel_width),  n(o.stride.height),   n(o.stride.width),   n(o.padding.height),
-          n(o.padding.width), n(o.dilation.height), n(o.dilation.width), n(o.groups)};
+  const WindowAxis& y = g.vertical();
+  const WindowAxis& x = g.horizontal();
+  return {n(g.batch),  n(y.size),           n(x.size),           n(g.in_channels), n(y.out),
+          n(x.out),    n(g.out_channels),   n(y.kernel),         n(x.kernel),      n(y.stride),
+          n(x.stride), n(y.padding_before), n(x.padding_before), n(y.dilation),    n(x.dilation),
+          n(g.groups)};
 }
 
 struct ConvCase {
@@ -77,27 +79,18 @@ struct ConvCase {
   Conv2dOptions options{};
 
   ConvGeometry geometry() const {
-    const auto size = [](int64_t in, int64_t k, int64_t s, int64_t p, int64_t d) {
-      return (in + 2 * p - d * (k - 1) - 1) / s + 1;
-    };
-    const Conv2dOptions& o = options;
-    return {batch,
-            channels,
-            height,
-            width,
-            out_channels,
-            kernel.height,
-            kernel.width,
-            size(height, kernel.height, o.stride.height, o.padding.height, o.dilation.height),
-            size(width, kernel.width, o.stride.width, o.padding.width, o.dilation.width),
-            options};
+    return conv_geometry(
+        "conv2d", Shape{batch, channels, height, width},
+        Shape{out_channels, channels / options.groups, kernel.height, kernel.width}, options.axes(),
+        options.groups);
   }
   bool fits() const {
-    const ConvGeometry g = geometry();
-    const Conv2dOptions& o = options;
-    return height + 2 * o.padding.height >= o.dilation.height * (kernel.height - 1) + 1 &&
-           width + 2 * o.padding.width >= o.dilation.width * (kernel.width - 1) + 1 &&
-           g.out_height > 0 && g.out_width > 0;
+    try {
+      geometry();
+    } catch (const ShapeError&) {
+      return false;
+    }
+    return true;
   }
   std::string to_string() const {
     return fmt::format(

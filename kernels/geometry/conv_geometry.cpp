@@ -1,0 +1,227 @@
+#include "kernels/geometry/conv_geometry.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/checked_size.h"
+
+namespace warptape {
+namespace {
+
+// How errors of a rank name its axes.
+struct Names {
+  const char* x;
+  const char* weight;
+  const char* sizes;
+  const char* axes[ConvGeometry::max_rank];
+};
+constexpr Names names_of_rank[] = {
+    {"(N, C, L)", "(O, C / groups, k)", "length", {"length"}},
+    {"(N, C, H, W)", "(O, C / groups, kH, kW)", "image size", {"height", "width"}},
+    {"(N, C, D, H, W)",
+     "(O, C / groups, kD, kH, kW)",
+     "volume size",
+     {"depth", "height", "width"}}};
+
+const Names& names_of(std::span<const WindowOptions> options) {
+  check<ShapeError>(!options.empty() && options.size() <= std::size(names_of_rank),
+                    "[conv] spatial axes: got {}, wanted 1 to {}", options.size(),
+                    std::size(names_of_rank));
+  return names_of_rank[options.size() - 1];
+}
+
+// What an axis has of something, "(3, 3)" or "(3,)"; made only for errors, as every call asks.
+template <class Axes, class Get>
+std::string tuple_of(const Axes& axes, const Get& get) {
+  std::string text;
+  for (const auto& axis : axes) {
+    text += fmt::format("{}{}", text.empty() ? "(" : ", ", get(axis));
+  }
+  return text + (std::size(axes) == 1 ? ",)" : ")");
+}
+
+template <class Holds>
+bool all(std::span<const WindowOptions> options, const Holds& holds) {
+  return std::all_of(options.begin(), options.end(), holds);
+}
+
+std::string padding_text(std::span<const WindowOptions> options) {
+  std::vector<AxisPadding> paddings;
+  for (const WindowOptions& axis : options) {
+    paddings.push_back(axis.padding);
+  }
+  return to_string(paddings);
+}
+
+[[noreturn]] void refuse_option(const char* op, const char* option, const std::string& got,
+                                const char* wanted, const Site& site) {
+  throw ValueError(fmt::format("[{}] {}: got {}, wanted {}{}", op, option, got, wanted, at(site)));
+}
+
+void check_channels(const char* op, const Shape& x, const Shape& weight, int64_t groups,
+                    const Site& site) {
+  check<ValueError>(groups >= 1 && x[1] % groups == 0 && weight[0] % groups == 0, site,
+                    "[{}] groups: got {}, wanted a divisor of {} input and {} output channels", op,
+                    groups, x[1], weight[0]);
+  const CheckedSize wanted = CheckedSize(weight[1]) * groups;
+  check<ShapeError>(wanted.fits() && x[1] == wanted.value(), site,
+                    "[{}] input channels: got {} in shape {}, wanted {} for weight {}{}", op, x[1],
+                    x, wanted.capped(), weight,
+                    groups == 1 ? "" : fmt::format(" in {} groups", groups));
+}
+
+WindowAxis axis_of(int64_t size, int64_t kernel, const WindowOptions& options) {
+  WindowAxis axis{.size = size,
+                  .kernel = kernel,
+                  .stride = options.stride,
+                  .padding_before = options.padding.before,
+                  .padding_after = options.padding.after,
+                  .dilation = options.dilation};
+  if (options.padding.rule == AxisPadding::Rule::Same) {
+    axis.padding_before = (axis.span() - 1) / 2;
+    axis.padding_after = axis.span() - 1 - axis.padding_before;
+  }
+  return axis;
+}
+
+// Kernels count pixels in 32 bits; up to here no sum of sizes can overflow those, or 64.
+constexpr int64_t largest = int64_t{1} << 28;
+
+void check_small(const char* op, const char* what, int64_t number, const Site& site) {
+  check<ValueError>(number <= largest, site, "[{}] {}: got {}, wanted at most {}", op, what, number,
+                    largest);
+}
+
+void count_windows(const char* op, const char* name, WindowAxis& axis, const Site& site) {
+  const int64_t room = axis.size + axis.padding_before + axis.padding_after - axis.span();
+  if (room < 0) [[unlikely]] {
+    const bool is_symmetric = axis.padding_before == axis.padding_after;
+    const std::string padding =
+        is_symmetric ? std::to_string(axis.padding_before)
+                     : fmt::format("({}, {})", axis.padding_before, axis.padding_after);
+    throw ShapeError(fmt::format(
+        "[{}] input {}: got {} with padding {}, wanted at least {} for kernel size {} "
+        "with dilation {}{}",
+        op, name, axis.size, padding, axis.span(), axis.kernel, axis.dilation, at(site)));
+  }
+  axis.out = room / axis.stride + 1;
+}
+
+}  // namespace
+
+void check_window_options(const char* op, std::span<const WindowOptions> options,
+                          const Site& site) {
+  using O = WindowOptions;
+  const auto stride = [](const O& o) { return o.stride; };
+  const auto dilation = [](const O& o) { return o.dilation; };
+  if (!all(options, [](const O& o) { return o.stride >= 1; })) {
+    refuse_option(op, "stride", tuple_of(options, stride), "1 or more", site);
+  }
+  if (!all(options, [](const O& o) { return o.padding.before >= 0 && o.padding.after >= 0; })) {
+    refuse_option(op, "padding", padding_text(options), "0 or more", site);
+  }
+  if (!all(options, [](const O& o) { return o.dilation >= 1; })) {
+    refuse_option(op, "dilation", tuple_of(options, dilation), "1 or more", site);
+  }
+  if (!all(options,
+           [](const O& o) { return o.padding.rule != AxisPadding::Rule::Same || o.stride == 1; })) {
+    refuse_option(op, "stride", tuple_of(options, stride) + " with padding same", "1", site);
+  }
+}
+
+ConvGeometry conv_geometry(const char* op, const Shape& x, const Shape& weight,
+                           std::span<const WindowOptions> options, int64_t groups,
+                           const Site& site) {
+  const Names& names = names_of(options);
+  const size_t rank = options.size();
+  const int dims = static_cast<int>(rank) + 2;
+  check<ShapeError>(x.rank() == dims, site, "[{}] shape: got {}, wanted {}", op, x, names.x);
+  check<ShapeError>(weight.rank() == dims, site, "[{}] weight: got shape {}, wanted {}", op, weight,
+                    names.weight);
+  const std::span kernel(weight.begin() + 2, rank);
+  if (std::find(kernel.begin(), kernel.end(), 0) != kernel.end()) {
+    throw ShapeError(fmt::format("[{}] kernel size: got {} in weight {}, wanted 1 or more{}", op,
+                                 tuple_of(kernel, [](int64_t k) { return k; }), weight, at(site)));
+  }
+  check_window_options(op, options, site);
+  check_channels(op, x, weight, groups, site);
+
+  ConvGeometry g{.batch = x[0],
+                 .in_channels = x[1],
+                 .out_channels = weight[0],
+                 .groups = groups,
+                 .rank = static_cast<int>(rank)};
+  // The span of a dilated kernel is computed from numbers that are small.
+  for (size_t i = 0; i < rank; ++i) {
+    const int64_t size = x[static_cast<int>(i) + 2];
+    check_small(op, "stride", options[i].stride, site);
+    check_small(op, "dilation", options[i].dilation, site);
+    check_small(op, "kernel size", kernel[i], site);
+    check_small(op, names.sizes, size, site);
+    g.axes[i] = axis_of(size, kernel[i], options[i]);
+    check_small(op, "padding", std::max(g.axes[i].padding_before, g.axes[i].padding_after), site);
+  }
+  for (size_t i = 0; i < rank; ++i) {
+    count_windows(op, names.axes[i], g.axes[i], site);
+  }
+  return g;
+}
+
+ConvGeometry conv_geometry(const char* op, const Operand& x, const Operand& weight,
+                           const Operand& bias, std::span<const WindowOptions> options,
+                           int64_t groups) {
+  check_floating(op, x);
+  check_same_kind(op, x, weight);
+  const ConvGeometry g = conv_geometry(op, x.shape(), weight.shape(), options, groups, x.site());
+  if (bias.defined()) {
+    check_bias_kind(op, x, bias);
+    check<ShapeError>(bias.shape() == Shape{g.out_channels}, x.site(),
+                      "[{}] bias: got shape {}, wanted ({},)", op, bias.shape(), g.out_channels);
+  }
+  check_countable(op, "output", g.y_shape(), x.dtype(), x.site());
+  return g;
+}
+
+Shape ConvGeometry::x_shape() const {
+  Shape shape{batch, in_channels};
+  for (int i = 0; i < rank; ++i) {
+    shape.append(axes[static_cast<size_t>(i)].size);
+  }
+  return shape;
+}
+
+Shape ConvGeometry::filter_shape() const {
+  Shape shape{out_channels, in_per_group()};
+  for (int i = 0; i < rank; ++i) {
+    shape.append(axes[static_cast<size_t>(i)].kernel);
+  }
+  return shape;
+}
+
+Shape ConvGeometry::y_shape() const {
+  Shape shape{batch, out_channels};
+  for (int i = 0; i < rank; ++i) {
+    shape.append(axes[static_cast<size_t>(i)].out);
+  }
+  return shape;
+}
+
+ConvGeometry ConvGeometry::as_planar(const char* op) const {
+  check<ShapeError>(rank == 1 || rank == 2,
+                    "[{}] spatial axes: got {}, wanted 1 or 2: there is no "
+                    "kernel for more",
+                    op, rank);
+  ConvGeometry planar = *this;
+  if (rank == 1) {
+    planar.rank = 2;
+    planar.axes = {WindowAxis{}, axes[0]};
+  }
+  return planar;
+}
+
+void ConvGeometry::refuse_rank() const {
+  throw ShapeError(fmt::format(
+      "[conv] spatial axes of a kernel: got {}, wanted 2, as as_planar() gives them", rank));
+}
+
+}  // namespace warptape
