@@ -103,7 +103,7 @@ class Tensor {
   Tensor to(Device device, const Site& site = Site::here()) const;
   Tensor to(DType dtype, const Site& site = Site::here()) const;
   Tensor to(MemoryFormat format, const Site& site = Site::here()) const;
-  // Zero-copy, of row-major tensors only: the elements in another shape.
+  // Zero-copy, in its format: another shape; of channels-last it begins with (N, C) as well.
   Tensor view(const Shape& shape, const Site& site = Site::here()) const;
   // Zero-copy: the elements begin, ..., end - 1 of dimension 0.
   Tensor slice(int64_t begin, int64_t end, const Site& site = Site::here()) const;

@@ -96,8 +96,13 @@ Tensor Tensor::view(const Shape& shape, const Site& site) const {
   check_defined("view", x);
   check<ShapeError>(shape.numel() == numel(), site,
                     "[view] elements: got shape {}, wanted {} as in {}", shape, numel(), shape_);
-  check<ShapeError>(format_ == MemoryFormat::RowMajor, site,
-                    "[view] memory format: got {}, wanted row_major", to_string(format_));
+  if (format_ == MemoryFormat::ChannelsLast) {
+    // In memory (N, spatial dimensions, C): those between may be counted in another way.
+    check<ShapeError>(shape.rank() >= 3 && shape[0] == shape_[0] && shape[1] == shape_[1], site,
+                      "[view] memory format: got channels_last, wanted row_major for shape {}, "
+                      "which is not ({}, {}, ...)",
+                      shape, shape_[0], shape_[1]);
+  }
   Tensor result = constant();
   result.shape_ = shape;
   return recorded("view", x, std::move(result),

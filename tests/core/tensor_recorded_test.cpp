@@ -90,8 +90,54 @@ TEST(RecordedTensors, GradientsOfEachAreThoseOfFiniteDifferences) {
       check_gradient("to a format", images.to(device),
                      [&](const Tensor& t) { return exp(mul(t.to(format), 0.1)); });
     }
+    // (N, C, L) as (N, C, 1, L) and back.
+    const Tensor lines = tensor<double>({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, {2, 2, 3});
+    for (const MemoryFormat format : {MemoryFormat::RowMajor, MemoryFormat::ChannelsLast}) {
+      check_gradient("view of lines as images", lines.to(format).to(device), [](const Tensor& t) {
+        return t.view({2, 2, 1, 3});
+      });
+      check_gradient("view of images as lines", lines.view({2, 2, 1, 3}).to(format).to(device),
+                     [](const Tensor& t) {
+                       return mul(t.view({2, 2, 3}), 2);
+                     });
+    }
     check_gradient("slice of channels-last", images.to(device),
                    [](const Tensor& t) { return t.slice(1, 2); });
+  }
+}
+
+// Lines of pixels as images of one line, which a convolution takes, without a copy.
+TEST(RecordedTensors, LinesAreViewedAsImagesInEitherFormat) {
+  for (const Device device : devices()) {
+    const Tensor logical = tensor<float>({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, {2, 3, 2});
+    for (const MemoryFormat format : {MemoryFormat::RowMajor, MemoryFormat::ChannelsLast}) {
+      SCOPED_TRACE(fmt::format("{} on {}", to_string(format), to_string(device)));
+      const Tensor lines = logical.to(format).to(device);
+      const Tensor images = lines.view({2, 3, 1, 2});
+      EXPECT_EQ(images.memory_format(), format);
+      EXPECT_EQ(images.raw_data(), lines.raw_data());
+      EXPECT_EQ(images.to_vector<float>(), logical.to_vector<float>());
+      const Tensor back = images.view({2, 3, 2});
+      EXPECT_EQ(back.memory_format(), format);
+      EXPECT_EQ(back.raw_data(), lines.raw_data());
+      EXPECT_EQ(back.to_vector<float>(), logical.to_vector<float>());
+      const Tensor second = images.slice(1, 2).view({1, 3, 2});
+      EXPECT_EQ(second.to_vector<float>(), (std::vector<float>{6, 7, 8, 9, 10, 11}));
+      EXPECT_TRUE(second.shares_storage_with(lines));
+    }
+  }
+}
+
+// What lies in memory as (N, L, C) is not (N, C, L) of other sizes.
+TEST(RecordedTensors, ViewsOfChannelsLastKeepBatchAndChannels) {
+  const Tensor lines = Tensor::zeros({2, 3, 4}).to(MemoryFormat::ChannelsLast);
+  EXPECT_EQ(lines.view({2, 3, 2, 2}).memory_format(), MemoryFormat::ChannelsLast);
+  for (const Shape& shape : {Shape{24}, Shape{6, 4}, Shape{2, 12}, Shape{3, 2, 4}, Shape{2, 4, 3},
+                             Shape{2, 1, 3, 4}, Shape{1, 3, 8}}) {
+    expect_throws<ShapeError>(
+        [&] { (void)lines.view(shape); },
+        {"[view] memory format: got channels_last, wanted row_major for shape " + shape.to_string(),
+         "not (2, 3, ...)", "tensor_recorded_test.cpp"});
   }
 }
 
