@@ -1,8 +1,19 @@
 #include "layers/conv2d.h"
 
+#include "kernels/geometry/conv_geometry.h"
 #include "layers/init.h"
 
 namespace warptape {
+namespace {
+
+Conv2dOptions of_op(const Conv2d::Options& options) {
+  return {.stride = options.stride,
+          .padding = options.padding,
+          .dilation = options.dilation,
+          .groups = options.groups};
+}
+
+}  // namespace
 
 Conv2d::Conv2d(Options options, const Site& site) : options_(options) {
   const auto positive = [&](const char* name, int64_t value) {
@@ -12,6 +23,7 @@ Conv2d::Conv2d(Options options, const Site& site) : options_(options) {
   positive("out_channels", options.out_channels);
   positive("kernel_size", std::min(options.kernel_size.height, options.kernel_size.width));
   positive("groups", options.groups);
+  check_window_options("Conv2d", of_op(options).axes(), site);
   check<ValueError>(
       options.in_channels % options.groups == 0 && options.out_channels % options.groups == 0, site,
       "[Conv2d] groups: got {}, wanted a divisor of {} input and {} output channels",
@@ -31,11 +43,7 @@ void Conv2d::fields(Visitor& visit) {
 }
 
 Tensor Conv2d::forward(const Operand& x) {
-  return conv2d(weight.input(x), weight.operand(x.site()), bias,
-                {.stride = options_.stride,
-                 .padding = options_.padding,
-                 .dilation = options_.dilation,
-                 .groups = options_.groups});
+  return conv2d(weight.input(x), weight.operand(x.site()), bias, of_op(options_));
 }
 
 std::string Conv2d::settings() const {

@@ -6,7 +6,7 @@
 namespace warptape {
 
 // As torch.nn.Conv2d: weight (out_channels, in_channels / groups, kH, kW), bias (out_channels),
-// both U(+-1 / sqrt(fan_in)) at the start.
+// both U(+-1 / sqrt(fan_in)) at the start. Padding may differ between the sides.
 class Conv2d : public Module {
  public:
   struct Options {

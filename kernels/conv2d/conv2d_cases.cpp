@@ -8,8 +8,14 @@ namespace {
 Tensor reference(const std::vector<Tensor>& in, const Conv2dOptions& o) {
   const Plain x(in[0]);
   const Plain weight(in[1]);
-  const AxisPadding& rows = o.padding.vertical;
-  const AxisPadding& columns = o.padding.horizontal;
+  // An odd number of zeros leaves one more behind.
+  const auto resolved = [](const AxisPadding& padding, int64_t kernel, int64_t dilation) {
+    const int64_t total = dilation * (kernel - 1);
+    return padding.rule == AxisPadding::Rule::Same ? AxisPadding{total / 2, total - total / 2}
+                                                   : padding;
+  };
+  const AxisPadding rows = resolved(o.padding.vertical, weight.size(2), o.dilation.height);
+  const AxisPadding columns = resolved(o.padding.horizontal, weight.size(3), o.dilation.width);
   const auto out_size = [](int64_t size, int64_t kernel, int64_t s, const AxisPadding& p,
                            int64_t d) {
     return (size + p.before + p.after - d * (kernel - 1) - 1) / s + 1;
@@ -84,6 +90,24 @@ void conv2d_cases(CaseTable& table) {
       {.stride = {2, 1}, .padding = {2, 3}, .dilation = {1, 2}, .groups = 2}, channels_last);
   add("kernel_covers_image", {2, 3, 4, 5}, {7, 3, 4, 5}, true);
   add("more_padding_than_kernel", {1, 2, 3, 3}, {2, 2, 2, 2}, true, {.padding = 3});
+  add("sides", {2, 3, 6, 5}, {4, 3, 3, 3}, true,
+      {.padding = Sides2d{.top = 2, .bottom = 0, .left = 1, .right = 3}});
+  add("causal", {2, 4, 1, 9}, {5, 4, 1, 3}, true,
+      {.padding = Sides2d{.left = 4}, .dilation = {1, 2}}, channels_last);
+  add("padding_after_only", {2, 2, 5, 4}, {3, 2, 2, 3}, true,
+      {.padding = Sides2d{.bottom = 1, .right = 2}});
+  add("sides_beyond_kernel", {1, 2, 3, 3}, {2, 2, 2, 2}, true,
+      {.padding = Sides2d{.top = 4, .right = 3}}, channels_last);
+  add("sides_of_all_at_once", {2, 4, 7, 8}, {6, 2, 3, 2}, true,
+      {.stride = {2, 3},
+       .padding = Sides2d{.top = 1, .bottom = 2, .left = 3},
+       .dilation = {2, 1},
+       .groups = 2},
+      channels_last);
+  add("sides_depthwise", {1, 8, 5, 5}, {8, 1, 3, 3}, true,
+      {.stride = {1, 2}, .padding = Sides2d{.top = 2, .right = 1}, .groups = 8}, channels_last);
+  add("sides_same", {1, 2, 5, 6}, {3, 2, 4, 3}, true,
+      {.padding = Padding2d::same(), .dilation = {1, 2}});
   add("empty_batch", {0, 2, 3, 3}, {2, 2, 2, 2}, true);
 
   const auto zeros = [](const Shape& shape) { return Tensor::zeros(shape); };
@@ -125,6 +149,25 @@ void conv2d_cases(CaseTable& table) {
          conv2d(zeros({1, 1, 5, 5}), zeros({1, 1, 3, 3}), Tensor(), {.stride = 0});
        },
        {"[conv2d] stride", "(0, 0)"}});
+  table.errors.push_back({"too_small_for_its_sides",
+                          [=] {
+                            conv2d(zeros({1, 1, 9, 2}), zeros({1, 1, 3, 5}), Tensor(),
+                                   {.padding = Sides2d{.left = 2}});
+                          },
+                          {"[conv2d] input width: got 2 with padding (2, 0), wanted at least 5"}});
+  table.errors.push_back(
+      {"negative_side",
+       [=] {
+         conv2d(zeros({1, 1, 5, 5}), zeros({1, 1, 3, 3}), Tensor(),
+                {.padding = Sides2d{.top = 1, .right = -1}});
+       },
+       {"[conv2d] padding: got ((1, 0), (0, -1)), wanted 0 or more", "conv2d_cases.cpp"}});
+  table.errors.push_back({"same_with_strides",
+                          [=] {
+                            conv2d(zeros({1, 1, 5, 5}), zeros({1, 1, 3, 3}), Tensor(),
+                                   {.stride = {1, 2}, .padding = Padding2d::same()});
+                          },
+                          {"[conv2d] stride: got (1, 2) with padding same, wanted 1"}});
   table.errors.push_back({"bias",
                           [=] {
                             conv2d(zeros({1, 1, 5, 5}), zeros({2, 1, 3, 3}), zeros({3}));

@@ -329,6 +329,27 @@ def perceptron_cases():
              randn(outputs)])
 
 
+def padded_conv_cases():
+    """Padding per side as (top, bottom, left, right), and "same"."""
+    def padded(x, weight, bias=None, *, padding, stride, dilation, groups):
+        if padding != "same":
+            top, bottom, left, right = padding
+            x, padding = F.pad(x, (left, right, top, bottom)), 0
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+    def case(name, x, weight, padding, stride=(1, 1), dilation=(1, 1), groups=1):
+        add("conv2d", name, padded, [randn(*x), randn(*weight), randn(weight[0])],
+            stride=list(stride), padding=padding, dilation=list(dilation), groups=groups)
+
+    case("sides", (2, 2, 4, 5), (3, 2, 3, 3), [2, 0, 1, 3])
+    case("causal", (1, 2, 1, 7), (3, 2, 1, 3), [0, 0, 4, 0], dilation=(1, 2))
+    case("padding_after_only", (1, 2, 4, 4), (2, 2, 2, 3), [0, 1, 0, 2])
+    case("sides_all_at_once", (1, 4, 6, 7), (6, 2, 3, 2), [1, 2, 3, 0], stride=(2, 3),
+         dilation=(2, 1), groups=2)
+    case("sides_depthwise", (1, 4, 4, 4), (4, 1, 3, 3), [2, 0, 0, 1], groups=4)
+    case("same", (1, 2, 4, 5), (2, 2, 4, 3), "same", dilation=(1, 2))
+
+
 def main():
     torch.manual_seed(20)
     torch.set_num_threads(1)
@@ -341,6 +362,7 @@ def main():
     loss_cases()
     weight_norm_cases()
     perceptron_cases()
+    padded_conv_cases()
     write(OUTPUT, cases)
 
 

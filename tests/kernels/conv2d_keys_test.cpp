@@ -71,7 +71,10 @@ std::vector<Layer> layers() {
   add([](Layer& l) { l.options.dilation = {2, 1}; });
   add([](Layer& l) { l.options.dilation = {1, 2}; });
   // 9 pixels and two of padding hold three windows, 8 hold two with and without.
-  for (const Pair padding : {Pair(0, 0), Pair(1, 0), Pair(0, 0), Pair(0, 1), Pair(1, 1)}) {
+  const Padding2d none;
+  for (const Padding2d& padding : {none, Padding2d(1, 0), none, Padding2d(0, 1), Padding2d(1),
+                                   Padding2d(Sides2d{.top = 1}), Padding2d(Sides2d{.bottom = 1}),
+                                   Padding2d(Sides2d{.left = 1}), Padding2d(Sides2d{.right = 1})}) {
     result.push_back({{2, 8, 8, 8}, 8, 3, {.stride = 4, .padding = padding}});
   }
   add([](Layer& l) { l.options.stride = {5, 4}; });

@@ -53,6 +53,12 @@ TEST(ExtremeOptions, OfConvolutions) {
       sweep("conv2d", "stride width", {}, [&](int64_t v) { run({.stride = {1, v}}); });
       sweep("conv2d", "padding height", {0}, [&](int64_t v) { run({.padding = {v, 1}}); });
       sweep("conv2d", "padding width", {0}, [&](int64_t v) { run({.padding = {1, v}}); });
+      sweep("conv2d", "top", {0}, [&](int64_t v) { run({.padding = Sides2d{.top = v}}); });
+      sweep("conv2d", "bottom", {0}, [&](int64_t v) { run({.padding = Sides2d{.bottom = v}}); });
+      sweep("conv2d", "left", {0}, [&](int64_t v) { run({.padding = Sides2d{.left = v}}); });
+      sweep("conv2d", "right", {0}, [&](int64_t v) { run({.padding = Sides2d{.right = v}}); });
+      sweep("conv2d", "dilation and padding same", {},
+            [&](int64_t v) { run({.padding = Padding2d::same(), .dilation = v}); });
       sweep("conv2d", "dilation height", {}, [&](int64_t v) { run({.dilation = {v, 1}}); });
       sweep("conv2d", "dilation width", {}, [&](int64_t v) { run({.dilation = {1, v}}); });
       sweep("conv2d", "groups", {}, [&](int64_t v) { run({.groups = v}); });

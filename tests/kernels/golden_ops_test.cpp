@@ -22,6 +22,19 @@ Pair pair(const Json& options, const char* key) {
   return {options.at(key)[0].get<int64_t>(), options.at(key)[1].get<int64_t>()};
 }
 
+// "same", (height, width), or (top, bottom, left, right).
+Padding2d padding_2d(const Json& options) {
+  const Json& padding = options.at("padding");
+  if (padding.is_string()) {
+    EXPECT_EQ(padding, "same");
+    return Padding2d::same();
+  }
+  if (padding.size() == 2) {
+    return pair(options, "padding");
+  }
+  return Sides2d{padding.at(0), padding.at(1), padding.at(2), padding.at(3)};
+}
+
 Operand optional_operand(const Operands& in, size_t index) {
   return index < in.size() ? in[index] : Operand(Tensor());
 }
@@ -113,7 +126,7 @@ const std::map<std::string, Run>& runs() {
        [](auto& in, auto& o) {
          return conv2d(in[0], in[1], optional_operand(in, 2),
                        {.stride = pair(o, "stride"),
-                        .padding = pair(o, "padding"),
+                        .padding = padding_2d(o),
                         .dilation = pair(o, "dilation"),
                         .groups = o.at("groups")});
        }},

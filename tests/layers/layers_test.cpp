@@ -15,6 +15,7 @@
 #include "layers/max_pool2d.h"
 #include "layers/relu.h"
 #include "layers/sequential.h"
+#include "tests/core/expect_throws.h"
 
 namespace warptape {
 namespace {
@@ -48,6 +49,29 @@ TEST(Layers, Conv2dIsTheOp) {
   expect_same(special(images()),
               conv2d(images(), special.weight.value(), Tensor(),
                      {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}, .groups = 2}));
+}
+
+TEST(Layers, Conv2dTakesPaddingPerSide) {
+  const Sides2d sides{.top = 2, .bottom = 1, .right = 3};
+  for (const Padding2d& padding : {Padding2d(sides), Padding2d::same()}) {
+    Conv2d layer({.in_channels = 4, .out_channels = 2, .kernel_size = {3, 2}, .padding = padding});
+    expect_same(layer(images()),
+                conv2d(images(), layer.weight.value(), layer.bias, {.padding = padding}));
+  }
+  const auto expect_refused = [](const Conv2d::Options& options, const std::string& why) {
+    expect_throws<ValueError>([&] { Conv2d layer(options); }, {why, "layers_test.cpp"});
+  };
+  Conv2d::Options options{.in_channels = 1, .out_channels = 1, .kernel_size = 3};
+  options.padding = Sides2d{.left = -1};
+  expect_refused(options, "[Conv2d] padding: got ((0, 0), (-1, 0)), wanted 0 or more");
+  options.padding = Padding2d::same();
+  options.stride = {2, 1};
+  expect_refused(options, "[Conv2d] stride: got (2, 1) with padding same, wanted 1");
+  options.stride = 0;
+  expect_refused(options, "[Conv2d] stride: got (0, 0), wanted 1 or more");
+  options.stride = 1;
+  options.dilation = 0;
+  expect_refused(options, "[Conv2d] dilation: got (0, 0), wanted 1 or more");
 }
 
 TEST(Layers, LinearIsTheOp) {

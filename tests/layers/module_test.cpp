@@ -181,6 +181,16 @@ TEST(ModulePrint, SettingsOfEveryLayerAsPyTorch) {
                             .bias = false})),
             "Conv2d(4, 6, kernel_size=(3, 5), stride=(2, 2), padding=(1, 2), dilation=(3, 3), "
             "groups=2, bias=False)");
+  const auto padded = [&](const Padding2d& padding) {
+    return printed(
+        Conv2d({.in_channels = 1, .out_channels = 2, .kernel_size = 3, .padding = padding}));
+  };
+  EXPECT_EQ(padded(Padding2d::same()),
+            "Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1), padding=same)");
+  EXPECT_EQ(padded(Sides2d{.top = 2, .right = 1}),
+            "Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1), padding=((2, 0), (0, 1)))");
+  EXPECT_EQ(padded(Sides2d{.top = 1, .bottom = 1}),
+            "Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1), padding=(1, 0))");
   EXPECT_EQ(printed(Linear({.in_features = 3, .out_features = 1, .bias = false})),
             "Linear(in_features=3, out_features=1, bias=False)");
   EXPECT_EQ(

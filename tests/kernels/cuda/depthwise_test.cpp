@@ -100,6 +100,7 @@ TEST_F(Depthwise, EqualsTheNaiveConvolution) {
   check_both({3, 4, 20, 19, 4, 3, {.padding = 1, .groups = 4}});  // several chunks of pixels
   // Packs would fit the channels, but not two outputs of one.
   check_both({2, 4, 5, 6, 8, 3, {.padding = 1, .groups = 4}});
+  check_both({1, 4, 5, 4, 4, 3, {.padding = Sides2d{.bottom = 2, .left = 1}, .groups = 4}});
   check_both({1, 8, 4, 5, 24, 3, {.stride = 2, .padding = 1, .groups = 8}});
 }
 

@@ -79,6 +79,7 @@ TEST_F(MatrixCore, StridesPaddingsAndDilations) {
   check_all_types({2, 8, 9, 8, 16, 3, {.stride = 2, .padding = 1}});
   check_all_types({1, 4, 11, 9, 5, 3, {.stride = 3, .padding = 2, .dilation = 2}});
   check_all_types({1, 8, 12, 7, 8, {2, 3}, {.stride = {1, 2}, .padding = {0, 3}}});
+  check_all_types({1, 8, 6, 5, 8, 3, {.stride = 2, .padding = Sides2d{.top = 2, .right = 4}}});
   check_all_types({1, 3, 10, 10, 8, {5, 1}, {.stride = {2, 1}, .dilation = {2, 1}}});
   // Taps that no pixel of some residue meets: their gradient is zero, and must be written.
   check_all_types({1, 8, 9, 9, 8, 1, {.stride = 2}});

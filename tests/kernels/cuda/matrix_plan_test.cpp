@@ -221,6 +221,13 @@ TEST_F(MatrixPlan, Convolutions) {
       {{"packs of 4, tiles of 128x64, 256 blocks of 72 steps"},
        {"packs of 4, tiles of 128x64, 256 blocks of 72 steps"},
        {"packs of 4, tiles of 64x64, 261 blocks, 29 splits of 142 steps added up by 288 blocks"}});
+  // Where the zeros lie is no matter.
+  expect_plans("zeros above and on the left",
+               conv_plans({128, 64, 16, 16, 128, 3, {.padding = Sides2d{.top = 2, .left = 2}}}),
+               conv_plans({128, 64, 16, 16, 128, 3, {.padding = 1}}));
+  expect_plans("depthwise, zeros below and on the right",
+               conv_plans({128, 64, 16, 16, 64, 3, {.padding = Sides2d{0, 2, 0, 2}, .groups = 64}}),
+               conv_plans({128, 64, 16, 16, 64, 3, {.padding = 1, .groups = 64}}));
   expect_plans("depthwise", conv_plans({128, 64, 16, 16, 64, 3, {.padding = 1, .groups = 64}}),
                {{"packs of 4, depthwise, 2048 blocks"},
                 {"packs of 4, depthwise, 2048 blocks"},

@@ -100,7 +100,10 @@ RandomOp draw_conv2d(Draw& draw) {
   const int64_t groups = depthwise ? draw.any_of<int64_t>({2, 3, 4, 8, 12}) : draw.between(1, 3);
   const int64_t in_channels = groups * (depthwise ? 1 : draw.any_of<int64_t>({1, 2, 3, 4, 8, 17}));
   const int64_t out = groups * (depthwise ? draw.between(1, 3) : draw.between(1, 9));
-  const Conv2dOptions options{draw.pair(1, 5), draw.pair(0, 3), draw.pair(1, 3), groups};
+  const Pair before = draw.pair(0, 3);
+  const Pair after = draw.one_in(2) ? before : draw.pair(0, 3);
+  const Sides2d sides{before.height, after.height, before.width, after.width};
+  const Conv2dOptions options{draw.pair(1, 5), sides, draw.pair(1, 3), groups};
   const Pair kernel = draw.pair(1, 4);
   const bool bias = draw.one_in(2);
   RandomOp op;
