@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
-#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "core/device/on_device.h"
 #include "core/fresh_gradients.h"
@@ -22,13 +24,19 @@ std::string describe(const ParameterState& parameter) {
 }
 
 void check_each_once(const char* who, const ParameterStates& parameters) {
-  std::unordered_map<const ParameterState*, size_t> places;
+  std::vector<std::pair<const ParameterState*, size_t>> places;
+  places.reserve(parameters.size());
   for (size_t i = 0; i < parameters.size(); ++i) {
     check<ValueError>(parameters[i] != nullptr && parameters[i]->value.defined(),
                       "[{}] parameter {} (counted from 0): got an undefined one", who, i);
-    const auto [first, is_new] = places.emplace(parameters[i].get(), i);
-    check<ValueError>(is_new, "[{}] got {} twice, as parameters {} and {} (counted from 0)", who,
-                      describe(*parameters[i]), first->second, i);
+    places.emplace_back(parameters[i].get(), i);
+  }
+  std::sort(places.begin(), places.end());
+  const auto first = std::adjacent_find(places.begin(), places.end(),
+                                        [](auto& a, auto& b) { return a.first == b.first; });
+  if (first != places.end()) {
+    throw ValueError(fmt::format("[{}] got {} twice, as parameters {} and {} (counted from 0)", who,
+                                 describe(*first->first), first->second, std::next(first)->second));
   }
 }
 
