@@ -1,8 +1,6 @@
 // What most of our files include (WARPTAPE_PRECOMPILED_HEADERS).
 #pragma once
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -27,5 +25,6 @@
 #include <variant>
 #include <vector>
 
+#include "core/check.h"
 #include "core/tape.h"
 #include "core/tensor.h"

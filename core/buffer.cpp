@@ -1,5 +1,6 @@
 #include "core/buffer.h"
 
+#include "core/check.h"
 #include "core/primitives.h"
 
 namespace warptape {

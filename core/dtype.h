@@ -76,6 +76,10 @@ inline constexpr DType dtype_of_type{};
   inline constexpr DType dtype_of_type<T> = DType::dtype;
 WARPTAPE_DTYPES(WARPTAPE_DTYPE)
 #undef WARPTAPE_DTYPE
+
+// DTypeError.
+[[noreturn]] void refuse_dtype(DType got, const char* wanted);
+[[noreturn]] void refuse_no_dtype(DType got);
 }  // namespace detail
 
 // The DType of a C++ element type.
@@ -108,8 +112,7 @@ decltype(auto) dispatch_floating(DType of, F&& function) {
     WARPTAPE_FLOATING_DTYPES(WARPTAPE_DTYPE)
 #undef WARPTAPE_DTYPE
     default:
-      throw DTypeError(
-          fmt::format("dtype: got {}, wanted {}", to_string(of), floating_dtype_names));
+      detail::refuse_dtype(of, floating_dtype_names);
   }
 }
 
@@ -119,8 +122,7 @@ template <class F>
 decltype(auto) dispatch_computed(DType of, F&& function) {
   return dispatch_floating(of, [&]<class T>() {
     if (dtype_of<T>() != compute_dtype(of)) {
-      throw DTypeError(
-          fmt::format("dtype: got {}, wanted {}", to_string(of), to_string(compute_dtype(of))));
+      detail::refuse_dtype(of, to_string(compute_dtype(of)));
     }
     return function.template operator()<Compute<T>>();
   });
@@ -144,7 +146,7 @@ decltype(auto) dispatch_all(DType of, F&& function) {
     WARPTAPE_DTYPES(WARPTAPE_DTYPE)
 #undef WARPTAPE_DTYPE
   }
-  throw DTypeError(fmt::format("dtype: got {}, which is none", static_cast<int>(of)));
+  detail::refuse_no_dtype(of);
 }
 
 }  // namespace warptape

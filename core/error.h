@@ -1,8 +1,7 @@
 #pragma once
 // Typed errors. Every message has the form "[who] rule: got X, wanted Y (at file.cpp:12)", where
-// the place in parentheses is the caller's line of the public function that found the fault.
-
-#include <fmt/format.h>
+// the place in parentheses is the caller's line of the public function that found the fault. How a
+// rule is checked is in check.h.
 
 #include <stdexcept>
 #include <string>
@@ -105,21 +104,5 @@ struct FileError : Error {  // names the file; nothing was half-read or half-wri
 
 // " (at train.cpp:12)", or nothing where the place is unknown.
 std::string at(const Site& site);
-
-// Throws E with the formatted message unless `condition` holds.
-template <class E = Error, class... Args>
-void check(bool condition, fmt::format_string<Args...> message, Args&&... args) {
-  if (!condition) [[unlikely]] {
-    throw E(fmt::format(message, std::forward<Args>(args)...));
-  }
-}
-
-// The same with the caller's place at the end of the message.
-template <class E = Error, class... Args>
-void check(bool condition, const Site& site, fmt::format_string<Args...> message, Args&&... args) {
-  if (!condition) [[unlikely]] {
-    throw E(fmt::format(message, std::forward<Args>(args)...) + at(site));
-  }
-}
 
 }  // namespace warptape

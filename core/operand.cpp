@@ -1,5 +1,7 @@
 #include "core/operand.h"
 
+#include "core/check.h"
+
 namespace warptape {
 
 void check_defined(const char* op, const Operand& x) {

@@ -4,8 +4,8 @@
 
 #include <atomic>
 
+#include "core/check.h"
 #include "core/cpu_limits.h"
-#include "core/error.h"
 
 namespace warptape {
 

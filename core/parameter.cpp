@@ -5,6 +5,7 @@
 #include <ostream>
 #include <unordered_map>
 
+#include "core/check.h"
 #include "core/primitives.h"
 
 namespace warptape {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/parallel.h"
 #include "core/primitives_cuda.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/check.h"
 #include "core/checked_size.h"
 
 namespace warptape {
@@ -109,3 +110,8 @@ Shape broadcast_shapes(const Shape& a, const Shape& b, const char* op, const Sit
 }
 
 }  // namespace warptape
+
+fmt::format_context::iterator fmt::formatter<warptape::Shape>::format(
+    const warptape::Shape& shape, fmt::format_context& context) const {
+  return fmt::formatter<std::string_view>::format(shape.to_string(), context);
+}

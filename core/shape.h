@@ -2,8 +2,6 @@
 // Shape: up to eight dimensions, outermost first, PyTorch's logical order (NCHW, NCL, OIHW).
 // MemoryFormat: how the elements of a shape lie in memory.
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cstdint>
 #include <initializer_list>
@@ -96,11 +94,3 @@ int normalized_dim(int dim, int rank, const char* op, const Site& site);
 Shape broadcast_shapes(const Shape& a, const Shape& b, const char* op, const Site& site);
 
 }  // namespace warptape
-
-template <>
-struct fmt::formatter<warptape::Shape> : fmt::formatter<std::string> {
-  template <class Context>
-  auto format(const warptape::Shape& shape, Context& context) const {
-    return fmt::format_to(context.out(), "{}", shape.to_string());
-  }
-};

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/allocation_hooks.h"
+#include "core/check.h"
 #include "core/deferred.h"
-#include "core/error.h"
 
 // Under a sanitizer blocks have their exact size and are never reused, so that overruns are seen.
 #if defined(__SANITIZE_ADDRESS__)

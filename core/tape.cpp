@@ -4,6 +4,8 @@
 #include <atomic>
 #include <mutex>
 
+#include "core/check.h"
+
 namespace warptape {
 namespace {
 

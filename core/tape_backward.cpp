@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/check.h"
 #include "core/fresh_gradients.h"
 #include "core/primitives.h"
 #include "core/profile.h"

@@ -1,6 +1,7 @@
 #include "core/tensor.h"
 
 #include "core/allocation_hooks.h"
+#include "core/check.h"
 #include "core/primitives.h"
 
 namespace warptape {

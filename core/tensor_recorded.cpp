@@ -1,5 +1,6 @@
 // What core itself records: views of a tensor, and copies in another place, dtype or format.
 
+#include "core/check.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 

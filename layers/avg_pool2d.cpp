@@ -1,5 +1,7 @@
 #include "layers/avg_pool2d.h"
 
+#include <fmt/format.h>
+
 namespace warptape {
 
 Tensor AvgPool2d::forward(const Operand& x) {

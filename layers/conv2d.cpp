@@ -1,5 +1,6 @@
 #include "layers/conv2d.h"
 
+#include "core/check.h"
 #include "kernels/geometry/conv_geometry.h"
 #include "layers/init.h"
 

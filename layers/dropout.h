@@ -1,4 +1,6 @@
 #pragma once
+#include <string>
+
 #include "kernels/dropout/dropout.h"
 #include "layers/module.h"
 
@@ -7,12 +9,10 @@ namespace warptape {
 // As torch.nn.Dropout: acts in training mode only. Draws from the thread's default generator.
 class Dropout : public Module {
  public:
-  explicit Dropout(double p = 0.5, const Site& site = Site::here()) : p_(p) {
-    check<ValueError>(p >= 0 && p <= 1, site, "[Dropout] p: got {}, wanted 0 to 1", p);
-  }
+  explicit Dropout(double p = 0.5, const Site& site = Site::here());
   Tensor forward(const Operand& x) override { return dropout(x, p_, is_training()); }
   std::string type_name() const override { return "Dropout"; }
-  std::string settings() const override { return fmt::format("p={}, inplace=False", p_); }
+  std::string settings() const override;
 
  private:
   double p_;

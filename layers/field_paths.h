@@ -23,13 +23,7 @@ class FieldPaths {
 
   // "fc1.weight". ValueError for one that was there: fields "a.b" and "a" with a field "b" meet
   // here, or "w_g" and a weight-normalised "w".
-  std::string add(const std::string& name) {
-    std::string path = prefix_ + name;
-    check<ValueError>(paths_.insert(path).second,
-                      "[fields] {} lists two parameters with the name \"{}\", wanted one",
-                      root_.type_name(), path);
-    return path;
-  }
+  std::string add(const std::string& name);
 
  private:
   const Module& root_;

@@ -1,4 +1,6 @@
 #pragma once
+#include <string>
+
 #include "kernels/flatten/flatten.h"
 #include "layers/module.h"
 
@@ -12,7 +14,7 @@ class Flatten : public Module {
   Tensor forward(const Operand& x) override { return flatten(x, start_dim_, end_dim_); }
   std::string type_name() const override { return "Flatten"; }
   std::string settings() const override {
-    return fmt::format("start_dim={}, end_dim={}", start_dim_, end_dim_);
+    return "start_dim=" + std::to_string(start_dim_) + ", end_dim=" + std::to_string(end_dim_);
   }
 
  private:

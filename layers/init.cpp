@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/check.h"
 #include "core/primitives.h"
 
 namespace warptape::init {

@@ -1,5 +1,6 @@
 #include "layers/linear.h"
 
+#include "core/check.h"
 #include "kernels/linear/linear.h"
 #include "layers/init.h"
 

@@ -1,5 +1,7 @@
 #include "layers/max_pool2d.h"
 
+#include <fmt/format.h>
+
 namespace warptape {
 
 Tensor MaxPool2d::forward(const Operand& x) {

@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/check.h"
 #include "core/deferred.h"
 #include "layers/field_paths.h"
 #include "layers/module_hooks.h"

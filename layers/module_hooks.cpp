@@ -1,5 +1,7 @@
 #include "layers/module_hooks.h"
 
+#include "core/check.h"
+
 namespace warptape {
 
 std::shared_ptr<ForwardHooks> copy_of(const std::shared_ptr<ForwardHooks>& hooks) {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "core/check.h"
 #include "core/members.h"
 #include "layers/module.h"
 #include "layers/weight.h"

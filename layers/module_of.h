@@ -13,6 +13,12 @@
 
 namespace warptape {
 
+namespace detail {
+// ValueError.
+[[noreturn]] void refuse_one_input(const Module& module, size_t wanted, const Site& site);
+[[noreturn]] void refuse_output_hooks(const Module& module);
+}  // namespace detail
+
 // A module whose forward has another signature than Tensor(const Operand&). It has no place in a
 // Sequential.
 template <class Signature>
@@ -37,8 +43,7 @@ class ModuleOf<Result(Inputs...)> : public Module {
   }
   // Whoever sees only a Module, such as a Sequential.
   Tensor forward(const Operand& x) final {
-    throw ValueError(fmt::format("[{}] inputs: got 1, wanted {}", type_name(), sizeof...(Inputs)) +
-                     at(x.site()));
+    detail::refuse_one_input(*this, sizeof...(Inputs), x.site());
   }
 
  private:
@@ -67,9 +72,8 @@ class ModuleOf<Result(Inputs...)> : public Module {
     Result result = forward(pick<index, Inputs>(operands, inputs)...);
     if constexpr (std::is_same_v<Result, Tensor>) {
       run_hooks(operands, result);
-    } else {
-      check<ValueError>(!has_output_hooks(),
-                        "[{}] a forward hook wants a module that returns one Tensor", type_name());
+    } else if (has_output_hooks()) {
+      detail::refuse_output_hooks(*this);
     }
     return result;
   }

@@ -1,5 +1,6 @@
 #include "layers/precision.h"
 
+#include "core/check.h"
 #include "layers/weight.h"
 
 namespace warptape {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/check.h"
+
 namespace warptape {
 
 Sequential::Sequential(const Sequential& other) : Module(other) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 
+#include "core/check.h"
 #include "core/primitives.h"
 #include "kernels/weight_norm/weight_norm.h"
 #include "layers/field_paths.h"

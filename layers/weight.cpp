@@ -1,5 +1,7 @@
 #include "layers/weight.h"
 
+#include "core/check.h"
+
 namespace warptape {
 namespace {
 

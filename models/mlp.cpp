@@ -1,5 +1,6 @@
 #include "models/mlp.h"
 
+#include "core/check.h"
 #include "kernels/flatten/flatten.h"
 #include "layers/weight_norm.h"
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/check.h"
 #include "kernels/flatten/flatten.h"
 #include "layers/weight_norm.h"
 

@@ -5,7 +5,8 @@
 
 and, within core, simt <- device <- the rest. The emulator sees core's vocabulary, seam and errors; it is seen by
 the headers that take its half in, and by tools. What only tests need lies in tests/support, which nothing here
-includes, and reaches in by the seams listed below. Also that headers begin with `#pragma once`. Run from anywhere;
+includes, and reaches in by the seams listed below. Headers, warptape.h with all of them, do without fmt, which whoever
+includes them would have to compile. Also that headers begin with `#pragma once`. Run from anywhere;
 prints every offence and exits with 1 if there is one.
 """
 import pathlib
@@ -21,13 +22,15 @@ MAY_INCLUDE = {
     "models": {"core", "kernels", "layers", "models"},
     "training": {"core", "kernels", "layers", "models", "training"},
     "tools": {"core", "emulator", "kernels", "layers", "models", "training", "tools"},
+    "warptape.h": {"core", "kernels", "layers", "models", "training"},
     "examples": {"core", "kernels", "layers", "models", "training", "examples", "warptape.h"},
 }
 # core/simt and core/device know of the rest of core only how to report an error.
+ERRORS = ("core/error.h", "core/check.h")
 WITHIN_CORE = {
-    "core/simt/": ("core/simt/", "core/error.h"),
-    "core/device/": ("core/device/", "core/simt/", "core/error.h"),
-    "emulator/": ("emulator/", "core/device/", "core/simt/", "core/error.h"),
+    "core/simt/": ("core/simt/", *ERRORS),
+    "core/device/": ("core/device/", "core/simt/", *ERRORS),
+    "emulator/": ("emulator/", "core/device/", "core/simt/", *ERRORS),
 }
 # One half of what these headers declare is the emulator's.
 TAKE_THE_EMULATOR_IN = {
@@ -42,6 +45,10 @@ SEAMS_OF_TESTS = {
     "core/allocation_hooks.h": {"core/deferred.cpp", "core/storage.cpp", "core/tensor.cpp"},
 }
 
+# What formats messages is for .cpp files alone. Nobody includes headers of tools but tools.
+FORMATTING = {"core/check.h", "training/file.h"}
+FREE_OF_FMT = set(MAY_INCLUDE) - {"tools"}
+
 
 def offences(path: pathlib.Path) -> list[str]:
     relative = path.relative_to(ROOT)
@@ -49,7 +56,12 @@ def offences(path: pathlib.Path) -> list[str]:
     found = []
     if path.suffix == ".h" and not text.startswith("#pragma once"):
         found.append(f"{relative}: does not begin with #pragma once")
+    is_header = path.suffix in {".h", ".cuh", ".cu"} and relative.parts[0] in FREE_OF_FMT
     for number, line in enumerate(text.splitlines(), 1):
+        asked = re.match(r' *# *include *[<"]([^>"]+)[>"]', line)
+        if is_header and asked and str(relative) not in FORMATTING:
+            if asked.group(1).startswith("fmt/") or asked.group(1) in FORMATTING:
+                found.append(f"{relative}:{number}: only .cpp files may include {asked.group(1)}")
         match = re.match(r'#include "([^"]+)"', line)
         if not match:
             continue
@@ -73,7 +85,7 @@ def main() -> int:
         for room in MAY_INCLUDE
         for path in sorted((ROOT / room).rglob("*"))
         if path.suffix in {".h", ".cpp", ".cu", ".cuh"}
-    ]
+    ] + [ROOT / "warptape.h"]
     if not files:
         print("no source files found")
         return 1

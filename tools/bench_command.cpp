@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "core/check.h"
 #include "core/parallel.h"
 #include "core/profile.h"
 #include "core/random.h"

@@ -8,6 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "core/check.h"
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"

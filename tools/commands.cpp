@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/check.h"
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
-#include "core/error.h"
 #include "core/parallel.h"
 #include "models/image_models.h"
 #include "tools/commands.h"

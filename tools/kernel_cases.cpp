@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/check.h"
 #include "core/deferred.h"
 #include "core/primitives.h"
 #include "core/tape.h"

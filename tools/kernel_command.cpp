@@ -6,7 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
+#include "core/check.h"
 #include "tools/commands.h"
 #include "tools/kernel_cases.h"
 #include "tools/kernel_report.h"

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
+#include "core/check.h"
 #include "tools/occupancy.h"
 
 namespace warptape::tools {

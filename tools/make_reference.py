@@ -66,6 +66,8 @@ def items(lines: list[str]) -> tuple[list[str], list[Item]]:
                 about = comment
             comment = []
             is_apart = True
+        elif line == "namespace detail {":
+            index = lines.index("}  // namespace detail", index) + 1
         elif line.startswith(("#", "namespace", "}", " ", "WARPTAPE", "public:", "protected:", "private:")):
             while line.endswith("\\"):
                 line = lines[index]

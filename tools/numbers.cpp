@@ -1,5 +1,6 @@
 #include "tools/numbers.h"
 
+#include <fmt/format.h>
 #include <charconv>
 #include <cmath>
 #include <limits>

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "core/check.h"
 #include "core/primitives.h"
 #include "layers/precision.h"
 #include "models/image_models.h"

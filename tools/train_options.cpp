@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "core/check.h"
 #include "models/image_models.h"
 #include "tools/numbers.h"
 #include "training/optimizers.h"

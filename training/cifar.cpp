@@ -1,5 +1,6 @@
 #include "training/cifar.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <string_view>
 

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "training/prefetch.h"
 #include "training/row_source.h"

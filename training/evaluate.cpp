@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/check.h"
 #include "core/profile.h"
 #include "kernels/argmax/argmax.h"
 #include "layers/precision.h"

@@ -1,8 +1,7 @@
 #pragma once
 // Reading and writing files. Whatever is wrong with one is a FileError of the form
-// "[who] path: rule: got X, wanted Y", where `who` is the public function that was called.
-
-#include <fmt/format.h>
+// "[who] path: rule: got X, wanted Y", where `who` is the public function that was called. For .cpp
+// files alone, as core/check.h.
 
 #include <cstdint>
 #include <functional>
@@ -10,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include "core/error.h"
+#include "core/check.h"
 
 namespace warptape {
 

@@ -1,5 +1,6 @@
 #include "training/image_data.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <filesystem>
 #include <system_error>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "training/batch_source.h"
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/check.h"
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
 #include "core/parallel.h"

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/check.h"
 #include "training/file.h"
 #include "training/half.h"
 #include "training/npy_header.h"

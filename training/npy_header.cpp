@@ -4,6 +4,8 @@
 #include <set>
 #include <string_view>
 
+#include "training/file.h"
+
 namespace warptape {
 namespace {
 

@@ -5,9 +5,10 @@
 #include <vector>
 
 #include "core/shape.h"
-#include "training/file.h"
 
 namespace warptape {
+
+class InputFile;
 
 struct NpyHeader {
   std::string descr;  // as NumPy writes a dtype: "<f4"

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/fresh_gradients.h"
 #include "core/primitives.h"

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "core/check.h"
 #include "core/primitives.h"
 #include "training/optimizer.h"
 

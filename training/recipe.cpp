@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/check.h"
 #include "training/optimizers.h"
 #include "training/schedules.h"
 

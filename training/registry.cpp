@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "core/check.h"
+
 namespace warptape {
 
 std::string OptionNames::operator()(const std::string& option) const {

@@ -1,5 +1,6 @@
 #include "training/run_folder.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <cerrno>

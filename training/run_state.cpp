@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/check.h"
 #include "training/safetensors.h"
 
 namespace warptape {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/check.h"
 #include "training/file.h"
 #include "training/half.h"
 #include "training/safetensors_header.h"

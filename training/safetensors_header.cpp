@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
+#include "training/file.h"
+
 namespace warptape {
 namespace {
 

@@ -7,9 +7,10 @@
 #include <vector>
 
 #include "core/shape.h"
-#include "training/file.h"
 
 namespace warptape {
+
+class InputFile;
 
 inline constexpr uint64_t max_safetensors_header = 100'000'000;  // as in the reference reader
 

@@ -2,8 +2,8 @@
 #include <deque>
 #include <utility>
 
+#include "core/check.h"
 #include "core/device/pinned_buffer.h"
-#include "core/error.h"
 #include "training/scalar_reader.h"
 
 namespace warptape {

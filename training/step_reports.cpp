@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/check.h"
 #include "training/plain_nan.h"
 
 namespace warptape {

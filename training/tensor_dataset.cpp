@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/check.h"
 #include "training/permutation.h"
 
 namespace warptape {

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "core/check.h"
 #include "training/step_reports.h"
 
 namespace warptape {

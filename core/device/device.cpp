@@ -1,5 +1,7 @@
 #include "core/device/device.h"
 
+#include <fmt/format.h>
+
 #include "core/device/cpu_backend.h"
 #include "core/device/on_device.h"
 #include "core/error.h"

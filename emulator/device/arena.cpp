@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "core/error.h"
+#include "core/check.h"
 #include "emulator/engine/sanitizers.h"
 
 namespace warptape::gpu::emulated {

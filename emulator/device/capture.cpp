@@ -1,6 +1,6 @@
 #include "emulator/device/capture.h"
 
-#include "core/error.h"
+#include "core/check.h"
 
 namespace warptape::gpu::emulated {
 

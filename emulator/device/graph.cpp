@@ -1,6 +1,6 @@
 // Graphs of the emulated device: a replay queues what the capture recorded, on lanes of its own.
 
-#include "core/error.h"
+#include "core/check.h"
 #include "emulator/device/machine.h"
 
 using warptape::gpu::emulated::Command;

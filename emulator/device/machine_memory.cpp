@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "core/error.h"
+#include "core/check.h"
 #include "emulator/device/machine.h"
 
 namespace warptape::gpu::emulated {

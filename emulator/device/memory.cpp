@@ -3,8 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "core/check.h"
 #include "core/device/gpu/parts.h"
-#include "core/error.h"
 #include "emulator/device/machine.h"
 
 namespace warptape::gpu {

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "core/error.h"
+#include "core/check.h"
 
 namespace warptape::gpu::emulated {
 

@@ -1,7 +1,7 @@
 // Streams, events and synchronisation of the emulated device, behind core/device/gpu.h.
 
+#include "core/check.h"
 #include "core/device/gpu/parts.h"
-#include "core/error.h"
 #include "emulator/device/machine.h"
 
 namespace warptape::gpu {

@@ -12,7 +12,7 @@
 #include <numeric>
 #include <thread>
 
-#include "core/error.h"
+#include "core/check.h"
 #include "emulator/engine/faults.h"
 #include "emulator/engine/state.h"
 

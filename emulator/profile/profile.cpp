@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "core/error.h"
+#include "core/check.h"
 #include "emulator/profile/recorder.h"
 #include "emulator/profile/tsan_hooks.h"
 

@@ -1,5 +1,6 @@
 #include "kernels/argmax/argmax.h"
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/profile.h"
 #include "kernels/argmax/argmax_kernels.h"

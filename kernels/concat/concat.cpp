@@ -1,5 +1,6 @@
 #include "kernels/concat/concat.h"
 
+#include "core/check.h"
 #include "core/checked_size.h"
 #include "core/profile.h"
 #include "kernels/regions/operand_list.h"

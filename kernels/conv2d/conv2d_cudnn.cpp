@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 
+#include "core/check.h"
 #include "core/device/gpu.h"
 #include "kernels/vendor/gpu_libraries.h"
 #include "kernels/vendor/load_cudnn.h"

@@ -22,9 +22,7 @@ inline int int_of(int64_t value) {
 inline matrix::TapGeometry taps_of(const ConvGeometry& g) {
   const WindowAxis& vertical = g.vertical();
   const WindowAxis& horizontal = g.horizontal();
-  check<ValueError>(g.pixels() * g.in_channels < int64_t{1} << 31, Site(),
-                    "[conv2d] elements of an image on cuda: got {}, wanted less than 2^31",
-                    g.pixels() * g.in_channels);
+  matrix::check_elements("conv2d", "an image", g.pixels() * g.in_channels);
   matrix::TapGeometry taps = matrix::TapGeometry::of_images(
       int_of(vertical.size), int_of(horizontal.size), int_of(g.in_channels));
   taps.stride_y = int_of(vertical.stride);
@@ -114,9 +112,7 @@ matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* fi
   const WindowAxis& horizontal = g.horizontal();
   const ResidueClass ys = residue_class(residue_y, vertical);
   const ResidueClass xs = residue_class(residue_x, horizontal);
-  check<ValueError>(g.out_pixels() * g.out_channels < int64_t{1} << 31, Site(),
-                    "[conv2d] elements of an output image on cuda: got {}, wanted less than 2^31",
-                    g.out_pixels() * g.out_channels);
+  matrix::check_elements("conv2d", "an output image", g.out_pixels() * g.out_channels);
   matrix::DataGrad<T, T> product;
   product.a.data = dy;
   product.a.rows = radix_of("conv2d", g.batch, ys.pixels, xs.pixels);
@@ -131,7 +127,7 @@ matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* fi
   product.a.group_stride = g.out_per_group();
 
   const int64_t in = g.in_per_group();
-  matrix::check_filter_size("conv2d", g.out_per_group() * filter_size(g));
+  matrix::check_elements("conv2d", "a matrix", g.out_per_group() * filter_size(g));
   auto& b = product.b;
   b.data = filters + (ys.first_tap * horizontal.kernel + xs.first_tap) * in;
   b.rows = {int_of(in)};

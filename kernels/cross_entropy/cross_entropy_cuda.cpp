@@ -1,5 +1,6 @@
 #include "kernels/cross_entropy/cross_entropy_cuda.h"
 
+#include <fmt/format.h>
 #include <limits>
 #include <map>
 #include <mutex>

@@ -1,5 +1,6 @@
 #include "kernels/dropout/dropout.h"
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/profile.h"
 #include "kernels/dropout/dropout_kernels.h"

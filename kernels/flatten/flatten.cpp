@@ -1,5 +1,6 @@
 #include "kernels/flatten/flatten.h"
 
+#include "core/check.h"
 #include "kernels/reshape/reshape.h"
 
 namespace warptape {

@@ -1,5 +1,6 @@
 #include "kernels/gather/gather.h"
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/profile.h"
 #include "kernels/gather/gather_kernels.h"

@@ -1,5 +1,7 @@
 #include "kernels/gather/gather.h"
 
+#include <fmt/format.h>
+
 #include "core/device/device.h"
 #include "kernels/cases/case.h"
 

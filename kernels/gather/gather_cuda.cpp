@@ -1,5 +1,6 @@
 #include "kernels/gather/gather_cuda.h"
 
+#include <fmt/format.h>
 #include <map>
 #include <mutex>
 

@@ -1,5 +1,6 @@
 #include "kernels/image_batch/image_batch.h"
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/operand.h"
 #include "core/profile.h"

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"

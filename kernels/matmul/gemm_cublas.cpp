@@ -7,9 +7,9 @@
 #include <map>
 #include <mutex>
 
+#include "core/check.h"
 #include "core/device/gpu.h"
 #include "core/element_types.h"
-#include "core/error.h"
 #include "core/simt/bfloat16.h"
 #include "core/storage.h"
 #include "kernels/matmul/gemm_cuda.h"

@@ -1,5 +1,7 @@
 #include "kernels/matmul/gemm_cuda.h"
 
+#include <fmt/format.h>
+
 #include "core/element_types.h"
 #include "core/primitives_cuda.h"
 #include "core/strided.h"
@@ -67,7 +69,7 @@ void multiply_columns(const char* name, const GemmProblem& p, const T* a, const 
   product.b.depth = matrix::radix_of(name, 1, 1, p.k);
   product.b.channel_stride = index_of(name, p.n);
   product.b.group_stride = p.stride_b;
-  matrix::check_filter_size(name, p.k * p.n);
+  matrix::check_elements(name, "a matrix", p.k * p.n);
   product.out = out;
   matrix::run_product(name, product);
 }

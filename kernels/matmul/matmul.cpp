@@ -1,5 +1,6 @@
 #include "kernels/matmul/matmul.h"
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"

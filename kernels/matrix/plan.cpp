@@ -7,7 +7,7 @@
 #include <climits>
 #include <tuple>
 
-#include "core/error.h"
+#include "core/check.h"
 #include "core/memo.h"
 
 namespace warptape::matrix {

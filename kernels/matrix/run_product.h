@@ -1,7 +1,6 @@
 #pragma once
 // Running a product of the matrix core on the current stream, and the sizes that it takes.
 
-#include "core/error.h"
 #include "core/tensor.h"
 #include "kernels/matrix/matrix.h"
 #include "kernels/matrix/plan_listener.h"
@@ -9,12 +8,7 @@
 namespace warptape::matrix {
 
 // Indices of the core are ints, with room for a tile beyond the end.
-inline int index_of(const char* op, int64_t size) {
-  constexpr int64_t most = (int64_t{1} << 31) - 65536;
-  check<ValueError>(size <= most, Site(), "[{}] size on cuda: got {}, wanted at most {}", op, size,
-                    most);
-  return static_cast<int>(size);
-}
+int index_of(const char* op, int64_t size);
 
 // The steps through an empty depth never leave its first place.
 inline Radix radix_of(const char* op, int64_t outer, int64_t middle, int64_t inner) {
@@ -26,12 +20,8 @@ inline Radix radix_of(const char* op, int64_t outer, int64_t middle, int64_t inn
   return {static_cast<int>(outer), static_cast<int>(middle), static_cast<int>(inner)};
 }
 
-// FilterView counts in 32 bits.
-inline void check_filter_size(const char* op, int64_t elements) {
-  check<ValueError>(elements < int64_t{1} << 31, Site(),
-                    "[{}] elements of a matrix on cuda: got {}, wanted less than 2^31", op,
-                    elements);
-}
+// Views of filters and images count elements in 32 bits: ValueError for more. `what` is "a matrix".
+void check_elements(const char* op, const char* what, int64_t elements);
 
 template <class Product>
 void run_product(const char* name, const Product& product) {

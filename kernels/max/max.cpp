@@ -1,5 +1,6 @@
 #include "kernels/max/max.h"
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/profile.h"
 #include "kernels/max/max_kernels.h"

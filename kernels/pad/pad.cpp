@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/check.h"
 #include "core/checked_size.h"
 #include "core/profile.h"
 #include "kernels/pointwise/pointwise.h"

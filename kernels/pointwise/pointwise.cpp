@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/check.h"
 #include "kernels/pointwise/binary.h"
 #include "kernels/pointwise/compare.h"
 #include "kernels/pointwise/unary.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/check.h"
 #include "core/checked_size.h"
 #include "core/parallel.h"
 

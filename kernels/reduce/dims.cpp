@@ -1,5 +1,7 @@
 #include "kernels/reduce/dims.h"
 
+#include "core/check.h"
+
 namespace warptape {
 
 ReductionDims reduction_dims(const char* op, const Operand& x, const std::vector<int>& dims,

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "core/check.h"
+
 namespace warptape {
 
 void check_list(const char* op, const std::vector<Operand>& tensors) {

@@ -1,5 +1,6 @@
 #include "kernels/reshape/reshape.h"
 
+#include "core/check.h"
 #include "core/checked_size.h"
 #include "core/deferred.h"
 #include "core/primitives.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/check.h"
 #include "core/profile.h"
 #include "kernels/regions/regions.h"
 

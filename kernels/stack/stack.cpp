@@ -1,5 +1,6 @@
 #include "kernels/stack/stack.h"
 
+#include "core/check.h"
 #include "core/profile.h"
 #include "kernels/regions/operand_list.h"
 #include "kernels/regions/regions.h"

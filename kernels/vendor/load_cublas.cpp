@@ -1,5 +1,7 @@
 #include "kernels/vendor/load_cublas.h"
 
+#include <fmt/format.h>
+
 #include "kernels/vendor/gpu_libraries.h"
 #include "kernels/vendor/load_library.h"
 

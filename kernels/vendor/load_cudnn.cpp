@@ -1,6 +1,7 @@
 #include "kernels/vendor/load_cudnn.h"
 
 #include <cudnn_version.h>
+#include <fmt/format.h>
 
 #include "kernels/vendor/gpu_libraries.h"
 #include "kernels/vendor/load_library.h"

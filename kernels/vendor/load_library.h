@@ -2,7 +2,6 @@
 // Loads a shared library of NVIDIA's while the program runs.
 
 #include <dlfcn.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <string>
@@ -24,13 +23,14 @@ inline void* load_library(const std::string& name, const std::string& folders,
     }
     begin = end + 1;
   }
-  *reason = fmt::format("{} was not found", name);
+  *reason = name + " was not found";
   return nullptr;
 }
 
 // NVIDIA's version numbers: major * 10000 + minor * 100 + patch.
 inline std::string version_text(size_t number) {
-  return fmt::format("{}.{}.{}", number / 10000, number / 100 % 100, number % 100);
+  const auto text = [](size_t part) { return std::to_string(part); };
+  return text(number / 10000) + "." + text(number / 100 % 100) + "." + text(number % 100);
 }
 
 }  // namespace warptape

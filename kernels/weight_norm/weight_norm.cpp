@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/profile.h"
 #include "core/tape.h"

@@ -1,5 +1,6 @@
 #include "kernels/where/where.h"
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/profile.h"
 #include "core/strided.h"

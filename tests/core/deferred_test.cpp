@@ -7,6 +7,7 @@
 
 #include <thread>
 
+#include "core/check.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 #include "kernels/max_pool2d/max_pool2d.h"

@@ -1,5 +1,6 @@
 #include "core/error.h"
 
+#include "core/check.h"
 #include "core/dtype.h"
 #include "core/operand.h"
 #include "tests/core/expect_throws.h"

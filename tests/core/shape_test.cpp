@@ -3,6 +3,7 @@
 #include <climits>
 #include <sstream>
 
+#include "core/check.h"
 #include "core/device/device.h"
 #include "core/dtype.h"
 #include "tests/core/expect_throws.h"

@@ -1,6 +1,7 @@
 // Sums that are documented as float64 are: float32 elements of which large ones cancel, and long
 // rows whose small terms single precision would lose, against double.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

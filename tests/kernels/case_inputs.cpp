@@ -1,5 +1,6 @@
 #include "tests/kernels/case_inputs.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 #include <numeric>

@@ -1,5 +1,6 @@
 #include "tests/kernels/case_variants.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -5,6 +5,7 @@
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
+#include "core/check.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 #include "tests/kernels/gradient_check.h"

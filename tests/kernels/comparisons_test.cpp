@@ -1,5 +1,6 @@
 // Comparisons: operators, scalars, every dtype, numbers that are none.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

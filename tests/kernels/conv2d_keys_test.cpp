@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/check.h"
 #include "core/primitives.h"
 #include "core/random.h"
 #include "core/tape.h"

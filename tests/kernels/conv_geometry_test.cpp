@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/geometry/conv_geometry.h"
 #include "tests/core/expect_throws.h"

@@ -1,6 +1,7 @@
 // Options and shapes at the ends of 64 bits: every op takes them for what they are, or refuses them
 // by an error that names the op. None may overflow.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <climits>

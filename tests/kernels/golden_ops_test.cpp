@@ -1,6 +1,7 @@
 // Every op against PyTorch: values and gradients in float64, in both memory formats, on every
 // device.
 
+#include <fmt/format.h>
 #include <functional>
 #include <map>
 

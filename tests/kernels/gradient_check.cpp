@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "core/error.h"
+#include "core/check.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 #include "tests/kernels/case_inputs.h"

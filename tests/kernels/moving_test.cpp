@@ -2,6 +2,7 @@
 // PyTorch's values do not say. Every dtype bit for bit, storage that is shared, gradients of what
 // was not taken, sums whose order is fixed.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

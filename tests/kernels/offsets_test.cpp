@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/random.h"

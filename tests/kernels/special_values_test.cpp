@@ -1,6 +1,7 @@
 // NaN, infinities, ties, denormals and values whose exponentials overflow: what PyTorch gives for
 // them, forward and backward, in both dtypes and on every device.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,6 +1,7 @@
 // What the options about optimizer, schedule, clipping, dtype and first weights do, seen in the
 // files of a run.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

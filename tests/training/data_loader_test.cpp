@@ -3,6 +3,7 @@
 #include "training/data_loader.h"
 
 #include <gtest/gtest.h>
+#include <cmath>
 
 #include <numeric>
 #include <set>

@@ -1,5 +1,6 @@
 #include "training/safetensors.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <bit>
 #include <cmath>

@@ -1,6 +1,7 @@
 // Steps of the training loop against arithmetic written out here: the order of gradient, norm,
 // clipping and update, on every device.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/check.h"
 #include "core/random.h"
 #include "kernels/ops.h"
 #include "layers/dropout.h"

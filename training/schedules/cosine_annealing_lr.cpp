@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/check.h"
 #include "training/schedules.h"
 
 namespace warptape {

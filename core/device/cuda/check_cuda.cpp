@@ -1,5 +1,7 @@
 #include "core/device/cuda/check_cuda.h"
 
+#include <fmt/format.h>
+
 #include "core/error.h"
 
 namespace warptape::gpu {

@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/check.h"
 #include "core/device/cuda/check_cuda.h"
 #include "core/device/cuda/handles.h"
-#include "core/error.h"
 
 namespace warptape::gpu {
 namespace {

@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/check.h"
 #include "core/device/cuda/check_cuda.h"
 #include "core/device/cuda/handles.h"
 #include "core/device/gpu/parts.h"
-#include "core/error.h"
 
 namespace warptape::gpu {
 namespace {

@@ -1,6 +1,8 @@
 // What there is of GPUs, and why there is none.
 
 #include "core/device/cuda/check_cuda.h"
+
+#include <fmt/format.h>
 #include "core/device/gpu.h"
 #include "core/error.h"
 

@@ -3,10 +3,10 @@
 #include <mutex>
 #include <set>
 
+#include "core/check.h"
 #include "core/device/cuda/check_cuda.h"
 #include "core/device/cuda/handles.h"
 #include "core/device/gpu/parts.h"
-#include "core/error.h"
 
 namespace warptape::gpu {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "core/check.h"
 #include "core/device/gpu.h"
-#include "core/error.h"
 
 namespace warptape::gpu {
 namespace {

@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "core/check.h"
 #include "core/device/gpu/parts.h"
-#include "core/error.h"
 
 namespace warptape::gpu {
 namespace {

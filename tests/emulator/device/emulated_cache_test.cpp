@@ -1,6 +1,7 @@
 // The emulated device sees into blocks that the cache above it keeps: it refuses who uses one that
 // has no owner, or more of it than was asked for.
 
+#include <fmt/format.h>
 #include <cmath>
 
 #include "core/storage.h"

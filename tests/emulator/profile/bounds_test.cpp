@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/check.h"
 #include "tests/emulator/profile/planted.h"
 
 namespace warptape {

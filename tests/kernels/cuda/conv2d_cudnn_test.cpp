@@ -1,5 +1,6 @@
 // Convolutions on cuDNN against those of the CPU.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

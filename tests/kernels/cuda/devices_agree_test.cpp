@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "core/check.h"
 #include "core/primitives.h"
 #include "core/random.h"
 #include "core/tape.h"

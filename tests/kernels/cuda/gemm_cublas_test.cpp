@@ -1,5 +1,6 @@
 // Matrix products on cuBLASLt against loops in double.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

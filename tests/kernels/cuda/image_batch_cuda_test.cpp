@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/check.h"
 #include "core/device/gpu.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/core/expect_throws.h"

@@ -2,6 +2,7 @@
 // with groups and strides, under each tile and width of load, with the depth split or not, with
 // each epilogue, against its naive twin. Plans are forced, so that small products reach them all.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 // The matrix core against its naive twins. Operands are small whole numbers, so that every sum is
 // exact in float32 whatever its order, and results must be equal.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "kernels/conv2d/conv2d_products.h"

@@ -1,6 +1,7 @@
 // The plan that each product must take: a fast path that nobody asserts is one that is not taken.
 // Nothing is multiplied here, so that sizes are those of real models.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "core/tape.h"

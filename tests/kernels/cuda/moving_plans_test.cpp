@@ -1,5 +1,6 @@
 // Which packs, tiles and threads serve what moves data and what compares, shape by shape.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "kernels/gather/gather_kernels.h"

@@ -1,5 +1,6 @@
 // Optimizers on "cuda" against the same on the CPU, whose values PyTorch's goldens hold.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,5 +1,6 @@
 #include "tests/kernels/cuda/random_ops.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <numeric>
 #include <random>

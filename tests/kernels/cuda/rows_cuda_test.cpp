@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/check.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 #include "kernels/ops.h"

@@ -1,6 +1,7 @@
 // Ops ask for a library where it is chosen, and nowhere else. Libraries need not be there: then
 // ours serve what was asked of them.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "core/random.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/check.h"
 #include "core/random.h"
 #include "core/tape.h"
 #include "kernels/ops.h"

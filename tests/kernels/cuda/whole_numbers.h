@@ -2,6 +2,7 @@
 // Convolutions of small whole numbers on the device: sums are exact in float32 whatever their
 // order.
 
+#include <fmt/format.h>
 #include <random>
 #include <string>
 #include <vector>

@@ -1,6 +1,7 @@
 // `warptape train`, `predict` and `bench` with --device cuda against the same on the CPU. The
 // program's device is this build's: a GPU, or the emulation.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/check.h"
 #include "emulator/device/dry_run.h"
 #include "tests/core/device/gpu_test.h"
 #include "tools/kernel_cases.h"
