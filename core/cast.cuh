@@ -5,7 +5,7 @@
 #include "core/device/launch.h"
 #include "core/elementwise.cuh"
 
-namespace warptape::primitives::cuda {
+namespace warptape::primitives::on_cuda {
 
 template <class To, class From>
 struct CastTile {
@@ -96,4 +96,4 @@ void run_cast(gpu::StreamHandle stream, To* to, const From* from, int64_t n) {
   }
 }
 
-}  // namespace warptape::primitives::cuda
+}  // namespace warptape::primitives::on_cuda

@@ -49,7 +49,7 @@ void fill(Tensor& tensor, double value) {
             std::fill(to + begin, to + end, element);
           });
         },
-        [&] { cuda::fill(gpu::current_stream(), to, tensor.numel(), element); });
+        [&] { on_cuda::fill(gpu::current_stream(), to, tensor.numel(), element); });
   });
 }
 
@@ -72,7 +72,7 @@ void copy(const Tensor& from, Tensor& to) {
             }
           });
         },
-        [&] { cuda::copy(gpu::current_stream(), loop, target, source); });
+        [&] { on_cuda::copy(gpu::current_stream(), loop, target, source); });
   });
 }
 
@@ -92,7 +92,7 @@ void add(const Tensor& from, Tensor& to) {
             }
           });
         },
-        [&] { cuda::add(gpu::current_stream(), loop, target, source); });
+        [&] { on_cuda::add(gpu::current_stream(), loop, target, source); });
   });
 }
 
@@ -128,7 +128,9 @@ Tensor cast(const Tensor& tensor, DType dtype) {
               }
             });
           },
-          [&] { cuda::CastTo<To>::from(gpu::current_stream(), target, source, tensor.numel()); });
+          [&] {
+            on_cuda::CastTo<To>::from(gpu::current_stream(), target, source, tensor.numel());
+          });
     });
   });
   result.cut_from(tensor, "primitives::cast");
@@ -150,7 +152,7 @@ bool all_finite(const Tensor& tensor) {
           const auto flag = Storage::allocate(sizeof(int), tensor.device());
           const gpu::StreamHandle stream = gpu::current_stream();
           gpu::fill_bytes(flag->data(), 0, sizeof(int), stream);
-          cuda::find_not_finite(stream, values, tensor.numel(), static_cast<int*>(flag->data()));
+          on_cuda::find_not_finite(stream, values, tensor.numel(), static_cast<int*>(flag->data()));
           int found = 0;
           gpu::copy_to_host(&found, flag->data(), sizeof found, stream);
           finite = found == 0;

@@ -5,7 +5,7 @@
 #include "core/elementwise.cuh"
 #include "core/transpose.cuh"
 
-namespace warptape::primitives::cuda {
+namespace warptape::primitives::on_cuda {
 namespace {
 
 using elementwise::block_threads;
@@ -158,4 +158,4 @@ WARPTAPE_DTYPES(WARPTAPE_INSTANTIATE)
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::primitives::cuda
+}  // namespace warptape::primitives::on_cuda

@@ -6,7 +6,7 @@
 #include "core/element_types.h"
 #include "core/strided_loop.h"
 
-namespace warptape::primitives::cuda {
+namespace warptape::primitives::on_cuda {
 
 template <class T>
 void fill(gpu::StreamHandle stream, T* to, int64_t n, T value);
@@ -30,4 +30,4 @@ struct CastTo {
 template <class T>
 void find_not_finite(gpu::StreamHandle stream, const T* values, int64_t n, int* found);
 
-}  // namespace warptape::primitives::cuda
+}  // namespace warptape::primitives::on_cuda

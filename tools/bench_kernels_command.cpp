@@ -100,7 +100,6 @@ bool is_wanted(const std::string& name, const BenchKernelsOptions& options) {
 
 void time_copy(Report& report, KernelTimer& timer, int64_t bytes) {
   if constexpr (has_gpu) {
-    const Device cuda{DeviceType::CUDA, 0};
     const Tensor from = Tensor::zeros({bytes}, uint8, cuda);
     Tensor to = Tensor::zeros({bytes}, uint8, cuda);
     Row row{.name = "plain copy",

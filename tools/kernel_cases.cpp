@@ -17,8 +17,6 @@
 namespace warptape::tools {
 namespace {
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 // Traffic does not depend on the values: one that every op is defined for.
 Tensor on_cuda(const Shape& shape, DType dtype) {
   return Tensor::full(shape, 0.5, dtype, cuda);

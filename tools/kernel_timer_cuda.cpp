@@ -8,8 +8,7 @@
 namespace warptape::tools {
 
 KernelTimer::KernelTimer(int repeats, int64_t buffer_bytes)
-    : repeats_(repeats),
-      buffer_(Tensor::empty({buffer_bytes}, uint8, Device{DeviceType::CUDA, 0})) {}
+    : repeats_(repeats), buffer_(Tensor::empty({buffer_bytes}, uint8, cuda)) {}
 
 void KernelTimer::fill(int times) {
   for (int i = 0; i < times; ++i) {

@@ -20,7 +20,7 @@ namespace {
 
 // Random values: a GPU multiplies constants with less power, and so faster.
 Tensor random_on_cuda(const Shape& shape, DType dtype = float32) {
-  return randn(shape, dtype).to(Device{DeviceType::CUDA, 0});
+  return randn(shape, dtype).to(cuda);
 }
 Tensor random_image(const Shape& shape) {
   return primitives::relayout(random_on_cuda(shape), MemoryFormat::ChannelsLast);
@@ -144,7 +144,7 @@ void add_conv(std::vector<ProductCase>& cases, const std::string& name, int64_t 
 }
 
 Tensor random_bfloat16(int64_t count) {
-  return randn({count}).to(bfloat16).to(Device{DeviceType::CUDA, 0});
+  return randn({count}).to(bfloat16).to(cuda);
 }
 
 // A convolution with a square kernel, and its gradients (the filters' in float32), by the matrix

@@ -20,6 +20,7 @@ struct Device {
 };
 
 inline constexpr Device cpu{};
+inline constexpr Device cuda{DeviceType::CUDA};  // the first GPU
 
 std::string to_string(Device device);  // "cpu", "cuda:0"
 std::ostream& operator<<(std::ostream& out, Device device);

@@ -5,7 +5,7 @@
 #include "core/element_types.h"
 #include "kernels/reduce/reduce.cuh"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 // The place of minus infinity, from which all begin: behind every other.
@@ -67,4 +67,4 @@ void argmax(gpu::StreamHandle stream, const ReducePlan<1>& plan, const T* x, int
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -15,11 +15,11 @@ void argmax_cuda(const Tensor& x, const ReductionDims& dims, Tensor& y) {
                                              kept_strides(dims), {from.strides()}),
                         {&from});
   dispatch_floating(x.dtype(), [&]<class T>() {
-    using Best = cuda::Best<Compute<T>>;
+    using Best = on_cuda::Best<Compute<T>>;
     constexpr auto words = static_cast<int64_t>(sizeof(Best) / sizeof(int64_t));
     Tensor partials = Tensor::empty({plan.partials * words}, int64, x.device());
-    cuda::argmax(gpu::current_stream(), plan, from.data<T>(), y.mutable_data<int64_t>(),
-                 reinterpret_cast<Best*>(partials.mutable_data<int64_t>()));
+    on_cuda::argmax(gpu::current_stream(), plan, from.data<T>(), y.mutable_data<int64_t>(),
+                    reinterpret_cast<Best*>(partials.mutable_data<int64_t>()));
   });
 }
 

@@ -3,7 +3,7 @@
 #include "core/element_types.h"
 #include "kernels/reduce/reduce_plan.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // The best element so far, and its place in the reduction.
 template <class T>
@@ -18,4 +18,4 @@ template <class T>
 void argmax(gpu::StreamHandle stream, const ReducePlan<1>& plan, const T* x, int64_t* y,
             Best<Compute<T>>* partials);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

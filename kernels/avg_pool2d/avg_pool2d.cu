@@ -3,7 +3,7 @@
 #include "core/element_types.h"
 #include "kernels/avg_pool2d/avg_pool2d_cuda.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 template <int E, class T>
@@ -45,4 +45,4 @@ void avg_pool2d_backward(gpu::StreamHandle stream, const PoolGeometry& geometry,
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

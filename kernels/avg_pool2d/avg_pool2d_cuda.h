@@ -2,7 +2,7 @@
 #include "core/device/gpu.h"
 #include "kernels/pool/pool_windows.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 template <class T>
 void avg_pool2d_forward(gpu::StreamHandle stream, const PoolGeometry& geometry,
@@ -12,4 +12,4 @@ template <class T>
 void avg_pool2d_backward(gpu::StreamHandle stream, const PoolGeometry& geometry,
                          bool count_include_pad, const T* dy, T* dx);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -3,7 +3,7 @@
 #include "core/device/launch.h"
 #include "core/element_types.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 using namespace depthwise;
@@ -58,4 +58,4 @@ void depthwise_weight_grad(gpu::StreamHandle stream, const DepthwisePlan& plan,
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -8,8 +8,8 @@
 
 namespace warptape::depthwise {
 
-using cuda::DepthwiseGeometry;
 using matrix::block_threads;
+using on_cuda::DepthwiseGeometry;
 
 // A thread owns a pack of y.
 template <int E, class T>

@@ -8,7 +8,7 @@
 #include "core/element_types.h"
 #include "kernels/matrix/plan.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // Images are channels-last: x (N, H, W, C), y (N, H', W', C * multiplier); output channel o reads
 // input channel o / multiplier. Filters are (kH, kW, C * multiplier) here. The padding is what lies
@@ -68,4 +68,4 @@ void depthwise_weight_grad(gpu::StreamHandle stream, const DepthwisePlan& plan,
                            const DepthwiseGeometry& geometry, const T* dy, const T* x,
                            Compute<T>* partials, Compute<T>* dfilters);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

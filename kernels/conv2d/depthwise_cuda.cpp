@@ -9,7 +9,7 @@
 namespace warptape {
 namespace {
 
-cuda::DepthwiseGeometry depthwise_geometry(const ConvGeometry& g) {
+on_cuda::DepthwiseGeometry depthwise_geometry(const ConvGeometry& g) {
   const auto n = [](int64_t size) { return matrix::index_of("conv2d", size); };
   const WindowAxis& y = g.vertical();
   const WindowAxis& x = g.horizontal();
@@ -28,11 +28,12 @@ Tensor channels_innermost(const Tensor& weight, const ConvGeometry& g) {
   Tensor filters = Tensor::empty(shape, weight.dtype(), weight.device());
   const auto loop =
       make_strided_loop<2>(shape, MemoryFormat::RowMajor, {filters.strides(), Strides{1, taps}});
-  primitives::cuda::copy(gpu::current_stream(), loop, filters.mutable_data<T>(), weight.data<T>());
+  primitives::on_cuda::copy(gpu::current_stream(), loop, filters.mutable_data<T>(),
+                            weight.data<T>());
   return filters;
 }
 
-bool is_skipped(const cuda::DepthwisePlan& plan) {
+bool is_skipped(const on_cuda::DepthwisePlan& plan) {
   return tell_plan("conv2d", [&] { return to_string(plan); });
 }
 
@@ -44,44 +45,44 @@ bool is_depthwise(const ConvGeometry& g) {
 
 void depthwise_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
                             const ConvGeometry& geometry, Tensor& y) {
-  const cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
+  const on_cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
   dispatch_floating(x.dtype(), [&]<class T>() {
     const Tensor filters = channels_innermost<T>(weight, geometry);
     const Compute<T>* bias_data = bias.defined() ? bias.data<Compute<T>>() : nullptr;
     T* to = y.mutable_data<T>();
     const auto plan =
-        cuda::plan_depthwise_forward<T>(g, x.data<T>(), filters.data<T>(), bias_data, to);
+        on_cuda::plan_depthwise_forward<T>(g, x.data<T>(), filters.data<T>(), bias_data, to);
     if (!is_skipped(plan)) {
-      cuda::depthwise_forward(gpu::current_stream(), plan, g, x.data<T>(), filters.data<T>(),
-                              bias_data, to);
+      on_cuda::depthwise_forward(gpu::current_stream(), plan, g, x.data<T>(), filters.data<T>(),
+                                 bias_data, to);
     }
   });
 }
 
 void depthwise_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                               Tensor& dx) {
-  const cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
+  const on_cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     const Tensor filters = channels_innermost<T>(weight, geometry);
     T* to = dx.mutable_data<T>();
-    const auto plan = cuda::plan_depthwise_data_grad<T>(g, dy.data<T>(), filters.data<T>(), to);
+    const auto plan = on_cuda::plan_depthwise_data_grad<T>(g, dy.data<T>(), filters.data<T>(), to);
     if (!is_skipped(plan)) {
-      cuda::depthwise_data_grad(gpu::current_stream(), plan, g, dy.data<T>(), filters.data<T>(),
-                                to);
+      on_cuda::depthwise_data_grad(gpu::current_stream(), plan, g, dy.data<T>(), filters.data<T>(),
+                                   to);
     }
   });
 }
 
 void depthwise_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                                 Tensor& dweight) {
-  const cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
+  const on_cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
   dispatch_floating(dy.dtype(), [&]<class T>() {
-    const auto plan = cuda::plan_depthwise_weight_grad<T>(g, dy.data<T>(), x.data<T>());
+    const auto plan = on_cuda::plan_depthwise_weight_grad<T>(g, dy.data<T>(), x.data<T>());
     if (!is_skipped(plan)) {
       Tensor partials = Tensor::empty({plan.chunks, dweight.numel()}, dweight.dtype(), dy.device());
-      cuda::depthwise_weight_grad(gpu::current_stream(), plan, g, dy.data<T>(), x.data<T>(),
-                                  partials.mutable_data<Compute<T>>(),
-                                  dweight.mutable_data<Compute<T>>());
+      on_cuda::depthwise_weight_grad(gpu::current_stream(), plan, g, dy.data<T>(), x.data<T>(),
+                                     partials.mutable_data<Compute<T>>(),
+                                     dweight.mutable_data<Compute<T>>());
     }
   });
 }

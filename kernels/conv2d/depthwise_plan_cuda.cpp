@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "kernels/conv2d/depthwise.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 constexpr int most_lanes = 32;
@@ -79,4 +79,4 @@ std::string to_string(const DepthwisePlan& plan) {
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -3,7 +3,7 @@
 #include "core/element_types.h"
 #include "core/elementwise.cuh"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 struct Multiply : elementwise::NoPointers {
@@ -55,4 +55,4 @@ void scale_gradient(gpu::StreamHandle stream, int64_t n, const T* dy, const T* g
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -15,10 +15,10 @@ struct CrossEntropy {
   using C = Compute<T>;
   static constexpr int inputs = 1;
 
-  cuda::CrossEntropySettings settings;
+  on_cuda::CrossEntropySettings settings;
   const int64_t* labels;
   gpu::ErrorReport* report;
-  cuda::CrossEntropyCounters* counters;
+  on_cuda::CrossEntropyCounters* counters;
   double* partials;
   T* loss;
 
@@ -50,7 +50,7 @@ struct CrossEntropy {
 
   __device__ Block prepare() const {
     double counted = 1;
-    if (settings.mean && settings.rows > cuda::most_counted_by_blocks) {
+    if (settings.mean && settings.rows > on_cuda::most_counted_by_blocks) {
       counted = static_cast<double>(counters->counted);
     } else if (settings.mean) {
       int64_t own = 0;
@@ -153,7 +153,7 @@ struct CrossEntropy {
 
 __global__ void __launch_bounds__(256)
     count_labels_kernel(const int64_t* labels, int64_t count, int64_t per_block,
-                        int64_t ignore_index, cuda::CrossEntropyCounters* counters) {
+                        int64_t ignore_index, on_cuda::CrossEntropyCounters* counters) {
   const int64_t begin = int64_t{blockIdx.x} * per_block;
   const int64_t end = begin + per_block < count ? begin + per_block : count;
   int64_t own = 0;

@@ -45,30 +45,31 @@ void run(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& 
     const rows::Plan plan =
         rows::plan_of<T>(extents, {logits.data<T>(), to}, rows::Blocks::AsRunAtOnce);
     constexpr auto counter_words =
-        static_cast<int64_t>(sizeof(cuda::CrossEntropyCounters) / sizeof(int64_t));
+        static_cast<int64_t>(sizeof(on_cuda::CrossEntropyCounters) / sizeof(int64_t));
     Tensor counter_memory = Tensor::empty({counter_words}, int64, logits.device());
-    using Workspace = cuda::CrossEntropyWorkspace;
+    using Workspace = on_cuda::CrossEntropyWorkspace;
     Tensor partials = Tensor::empty({Workspace::partial_sums(plan)}, float64, logits.device());
     Tensor states = Tensor::empty({plan.states() * Workspace::state_bytes}, uint8, logits.device());
     auto* counters =
-        reinterpret_cast<cuda::CrossEntropyCounters*>(counter_memory.mutable_data<int64_t>());
-    const bool counts_first = mean && count > cuda::most_counted_by_blocks;
+        reinterpret_cast<on_cuda::CrossEntropyCounters*>(counter_memory.mutable_data<int64_t>());
+    const bool counts_first = mean && count > on_cuda::most_counted_by_blocks;
     if (plan.blocks * plan.chunks > 1 || counts_first) {
       gpu::fill_bytes(counters, 0, sizeof *counters, stream);
     }
     if (counts_first) {
-      cuda::count_labels(stream, labels.data<int64_t>(), count, options.ignore_index, counters);
+      on_cuda::count_labels(stream, labels.data<int64_t>(), count, options.ignore_index, counters);
     }
-    cuda::cross_entropy(stream, plan,
-                        {.rows = count,
-                         .classes = extents.length,
-                         .ignore_index = options.ignore_index,
-                         .smoothing = options.label_smoothing,
-                         .mean = mean,
-                         .bad_label = bad_label_code(extents.length, options.ignore_index)},
-                        logits.data<T>(), labels.data<int64_t>(), gpu::report_word(),
-                        {counters, partials.mutable_data<double>(), states.mutable_data<uint8_t>()},
-                        loss.mutable_data<T>(), to);
+    on_cuda::cross_entropy(
+        stream, plan,
+        {.rows = count,
+         .classes = extents.length,
+         .ignore_index = options.ignore_index,
+         .smoothing = options.label_smoothing,
+         .mean = mean,
+         .bad_label = bad_label_code(extents.length, options.ignore_index)},
+        logits.data<T>(), labels.data<int64_t>(), gpu::report_word(),
+        {counters, partials.mutable_data<double>(), states.mutable_data<uint8_t>()},
+        loss.mutable_data<T>(), to);
   });
 }
 
@@ -94,9 +95,9 @@ void cross_entropy_cuda(const Operand& logits, const Tensor& labels,
                  const Tensor& of_one = saved.get();
                  GradientTarget to = context.into(0);
                  dispatch_floating(dy.dtype(), [&]<class T>() {
-                   cuda::scale_gradient(gpu::current_stream(), of_one.numel(), dy.data<T>(),
-                                        of_one.data<T>(), to.buffer.mutable_data<T>(),
-                                        to.mode == WriteMode::Accumulate);
+                   on_cuda::scale_gradient(gpu::current_stream(), of_one.numel(), dy.data<T>(),
+                                           of_one.data<T>(), to.buffer.mutable_data<T>(),
+                                           to.mode == WriteMode::Accumulate);
                  });
                });
 }

@@ -2,7 +2,7 @@
 #include "core/device/gpu.h"
 #include "kernels/rows/row_geometry.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // Of device memory, beside the partial sums: what is 0 before and what has been counted.
 struct CrossEntropyCounters {
@@ -52,4 +52,4 @@ template <class T>
 void scale_gradient(gpu::StreamHandle stream, int64_t n, const T* dy, const T* gradient, T* to,
                     bool add);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

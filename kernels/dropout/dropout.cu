@@ -8,7 +8,7 @@
 #include "core/elementwise_places.h"
 #include "core/simt/packs.cuh"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 constexpr int block_threads = 256;
@@ -162,4 +162,4 @@ void dropout(gpu::StreamHandle stream, const DropoutExtents& extents, const T* x
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

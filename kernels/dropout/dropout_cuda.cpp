@@ -7,7 +7,7 @@
 namespace warptape {
 
 void dropout_cuda(const Tensor& x, double p, const RandomStream& stream, GradientTarget to) {
-  cuda::DropoutExtents extents{.inner = x.numel()};
+  on_cuda::DropoutExtents extents{.inner = x.numel()};
   if (x.memory_format() == MemoryFormat::ChannelsLast && x.numel() > 0) {
     extents.images = x.shape()[0];
     extents.channels = x.shape()[1];
@@ -17,8 +17,8 @@ void dropout_cuda(const Tensor& x, double p, const RandomStream& stream, Gradien
   const auto threshold = static_cast<uint64_t>(std::ceil(p * 0x1p32));
   dispatch_floating(x.dtype(), [&]<class T>() {
     const auto scale = static_cast<Compute<T>>(p < 1 ? 1 / (1 - p) : 0);
-    cuda::dropout(gpu::current_stream(), extents, x.data<T>(), threshold, scale, stream,
-                  to.buffer.mutable_data<T>(), to.mode == WriteMode::Accumulate);
+    on_cuda::dropout(gpu::current_stream(), extents, x.data<T>(), threshold, scale, stream,
+                     to.buffer.mutable_data<T>(), to.mode == WriteMode::Accumulate);
   });
 }
 

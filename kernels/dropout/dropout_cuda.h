@@ -3,7 +3,7 @@
 #include "core/element_types.h"
 #include "core/philox.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // Where elements lie: images of `inner` elements of each of `channels`, channels last. Row-major
 // tensors are one image with one channel.
@@ -18,4 +18,4 @@ template <class T>
 void dropout(gpu::StreamHandle stream, const DropoutExtents& extents, const T* x,
              uint64_t threshold, Compute<T> scale, const RandomStream& random, T* to, bool add);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

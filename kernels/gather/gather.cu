@@ -4,7 +4,7 @@
 #include "core/device/report.cuh"
 #include "core/element_types.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 constexpr unsigned threads_forward = 256;
@@ -174,4 +174,4 @@ WARPTAPE_DTYPES(WARPTAPE_INSTANTIATE)
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -26,8 +26,8 @@ int bad_index_code(int64_t length) {
 
 void gather_cuda(const GatherLoop& loop, const Tensor& x, const Tensor& index, Tensor& y) {
   dispatch_all(x.dtype(), [&]<class T>() {
-    cuda::gather(gpu::current_stream(), loop, x.data<T>(), index.data<int64_t>(),
-                 gpu::report_word(), bad_index_code(loop.line), y.mutable_data<T>());
+    on_cuda::gather(gpu::current_stream(), loop, x.data<T>(), index.data<int64_t>(),
+                    gpu::report_word(), bad_index_code(loop.line), y.mutable_data<T>());
   });
 }
 
@@ -35,9 +35,9 @@ void gather_backward_cuda(const GatherLines& lines, const Tensor& dy, const Tens
                           GradientTarget dx) {
   Tensor partials = Tensor::empty({lines.partials()}, float64, dy.device());
   dispatch_floating(dy.dtype(), [&]<class T>() {
-    cuda::gather_backward(gpu::current_stream(), lines, dy.data<T>(), index.data<int64_t>(),
-                          dx.mode == WriteMode::Accumulate, partials.mutable_data<double>(),
-                          dx.buffer.mutable_data<T>());
+    on_cuda::gather_backward(gpu::current_stream(), lines, dy.data<T>(), index.data<int64_t>(),
+                             dx.mode == WriteMode::Accumulate, partials.mutable_data<double>(),
+                             dx.buffer.mutable_data<T>());
   });
 }
 

@@ -2,7 +2,7 @@
 #include "core/device/gpu.h"
 #include "kernels/gather/gather_plan.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // bad_index: the code that is reported with the place and the value of an index outside of x.
 template <class T>
@@ -14,4 +14,4 @@ template <class T>
 void gather_backward(gpu::StreamHandle stream, const GatherLines& lines, const T* dy,
                      const int64_t* index, bool accumulate, double* partials, T* dx);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 // Elements of a result that a band has about, and bytes of pixels that it may stage, so that its
@@ -67,4 +67,4 @@ void image_batch(gpu::StreamHandle stream, const ImageBatchShape& shape, const u
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -12,7 +12,7 @@
 #include "kernels/image_batch/bilinear.h"
 #include "kernels/image_batch/image_batch_cuda.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 inline constexpr int image_batch_threads = 256;
 
@@ -207,4 +207,4 @@ __global__ void __launch_bounds__(image_batch_threads, E == 8 ? 2 : 3)
   }
 }
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -10,7 +10,7 @@ void image_batch_cuda(const Tensor& images, const Tensor& labels, const Tensor& 
                       const ImageTransform& transform, ImageBatch& batch) {
   static const int bad_index = gpu::register_report(
       "[image_batch] index {index}: got {value}, which no image has as its number");
-  cuda::ImageBatchShape shape;
+  on_cuda::ImageBatchShape shape;
   static_assert(std::size(decltype(shape.mean){}) == max_image_channels);
   shape.images = images.size(0);
   shape.batch = indices.size(0);
@@ -24,9 +24,10 @@ void image_batch_cuda(const Tensor& images, const Tensor& labels, const Tensor& 
   std::copy(transform.std.begin(), transform.std.end(), shape.std);
   shape.bad_index = bad_index;
   dispatch_floating(transform.dtype, [&]<class T>() {
-    cuda::image_batch(gpu::current_stream(), shape, images.data<uint8_t>(), labels.data<int64_t>(),
-                      indices.data<int64_t>(), batch.images.mutable_data<T>(),
-                      batch.labels.mutable_data<int64_t>(), gpu::report_word());
+    on_cuda::image_batch(gpu::current_stream(), shape, images.data<uint8_t>(),
+                         labels.data<int64_t>(), indices.data<int64_t>(),
+                         batch.images.mutable_data<T>(), batch.labels.mutable_data<int64_t>(),
+                         gpu::report_word());
   });
 }
 

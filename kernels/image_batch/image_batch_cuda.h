@@ -1,7 +1,7 @@
 #pragma once
 #include "core/device/gpu.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // What the kernel is told of its images and its batch; passed by value.
 struct ImageBatchShape {
@@ -28,4 +28,4 @@ void image_batch(gpu::StreamHandle stream, const ImageBatchShape& shape, const u
                  const int64_t* labels, const int64_t* indices, T* to, int64_t* to_labels,
                  gpu::ErrorReport* report);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -106,10 +106,10 @@ template <class T>
 Tensor transposed(GemmProblem& p, const T* a) {
   const bool one_for_all = p.stride_a == 0;
   const Shape shape{one_for_all ? 1 : p.batches, p.m, p.k};
-  Tensor result = Tensor::empty(shape, dtype_of<T>(), Device{DeviceType::CUDA});
+  Tensor result = Tensor::empty(shape, dtype_of<T>(), cuda);
   const auto loop = make_strided_loop<2>(shape, MemoryFormat::RowMajor,
                                          {result.strides(), Strides{p.stride_a, 1, p.m}});
-  primitives::cuda::copy(gpu::current_stream(), loop, result.mutable_data<T>(), a);
+  primitives::on_cuda::copy(gpu::current_stream(), loop, result.mutable_data<T>(), a);
   p.transpose_a = false;
   p.stride_a = one_for_all ? 0 : p.m * p.k;
   return result;

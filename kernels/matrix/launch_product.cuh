@@ -37,7 +37,7 @@ void with_kernel(const Plan& plan, const Run& run) {
 
 }  // namespace warptape::matrix
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 template <class Product>
 void launch_product(const char* name, gpu::StreamHandle stream, const Product& product,
@@ -71,4 +71,4 @@ void launch_product(const char* name, gpu::StreamHandle stream, const Product& p
   template void launch_product(const char*, gpu::StreamHandle, const Product&, \
                                const matrix::Plan&, matrix::Accumulator<typename Product::In>*)
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

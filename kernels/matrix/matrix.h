@@ -43,11 +43,11 @@ struct WeightGrad : Product<T, Out, MatrixView<T>, false, ImageView<T, false>, f
 
 }  // namespace warptape::matrix
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // partials: plan.splits accumulators per result; unused by a plan without splits.
 template <class Product>
 void launch_product(const char* name, gpu::StreamHandle stream, const Product& product,
                     const matrix::Plan& plan, matrix::Accumulator<typename Product::In>* partials);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

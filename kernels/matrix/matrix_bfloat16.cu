@@ -1,6 +1,6 @@
 #include "kernels/matrix/launch_product.cuh"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // Gradients of weights are float32; a product of two tensors that lies like one is not.
 using Forward = matrix::Forward<simt::bfloat16, simt::bfloat16>;
@@ -12,4 +12,4 @@ using Transposed = matrix::WeightGrad<simt::bfloat16, simt::bfloat16>;
 WARPTAPE_INSTANTIATE_PRODUCT(WeightGrad);
 WARPTAPE_INSTANTIATE_PRODUCT(Transposed);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

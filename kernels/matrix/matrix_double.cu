@@ -1,6 +1,6 @@
 #include "kernels/matrix/launch_product.cuh"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 using Forward = matrix::Forward<double, double>;
 using DataGrad = matrix::DataGrad<double, double>;
@@ -9,4 +9,4 @@ WARPTAPE_INSTANTIATE_PRODUCT(Forward);
 WARPTAPE_INSTANTIATE_PRODUCT(DataGrad);
 WARPTAPE_INSTANTIATE_PRODUCT(WeightGrad);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -35,8 +35,8 @@ void run_product(const char* name, const Product& product) {
     return;
   }
   const int64_t sums = plan.splits > 1 ? plan.splits * product.out.partials() : 0;
-  Tensor partials = Tensor::empty({sums}, dtype_of<Sum>(), Device{DeviceType::CUDA});
-  cuda::launch_product(name, gpu::current_stream(), product, plan, partials.mutable_data<Sum>());
+  Tensor partials = Tensor::empty({sums}, dtype_of<Sum>(), cuda);
+  on_cuda::launch_product(name, gpu::current_stream(), product, plan, partials.mutable_data<Sum>());
 }
 
 }  // namespace warptape::matrix

@@ -4,7 +4,7 @@
 #include "kernels/max/max_cuda.h"
 #include "kernels/reduce/reduce.cuh"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 template <class T>
@@ -105,4 +105,4 @@ void max_backward(gpu::StreamHandle stream, const StridedLoop<4>& loop, const T*
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -11,8 +11,8 @@ void max_forward_cuda(const Tensor& x, const ReductionDims& dims, Tensor& y) {
                         {&x});
   dispatch_floating(x.dtype(), [&]<class T>() {
     Tensor partials = Tensor::empty({plan.partials}, dtype_of<Compute<T>>(), x.device());
-    cuda::max_forward(gpu::current_stream(), plan, x.data<T>(), y.mutable_data<T>(),
-                      partials.mutable_data<Compute<T>>());
+    on_cuda::max_forward(gpu::current_stream(), plan, x.data<T>(), y.mutable_data<T>(),
+                         partials.mutable_data<Compute<T>>());
   });
 }
 
@@ -29,10 +29,10 @@ void max_backward_cuda(const Tensor& dy, const Tensor& x, const Tensor& y,
   Tensor shares = Tensor::empty_like(dy);
   dispatch_floating(x.dtype(), [&]<class T>() {
     const gpu::StreamHandle stream = gpu::current_stream();
-    cuda::max_shares(stream, plan, x.data<T>(), y.data<T>(), dy.data<T>(), shares.mutable_data<T>(),
-                     partials.mutable_data<int64_t>());
-    cuda::max_backward(stream, loop, x.data<T>(), y.data<T>(), shares.data<T>(),
-                       dx.mode == WriteMode::Accumulate, to.mutable_data<T>());
+    on_cuda::max_shares(stream, plan, x.data<T>(), y.data<T>(), dy.data<T>(),
+                        shares.mutable_data<T>(), partials.mutable_data<int64_t>());
+    on_cuda::max_backward(stream, loop, x.data<T>(), y.data<T>(), shares.data<T>(),
+                          dx.mode == WriteMode::Accumulate, to.mutable_data<T>());
   });
 }
 

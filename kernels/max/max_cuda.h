@@ -3,7 +3,7 @@
 #include "core/element_types.h"
 #include "kernels/reduce/reduce_plan.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // y = the largest of x; partials: plan.partials elements of workspace.
 template <class T>
@@ -20,4 +20,4 @@ template <class T>
 void max_backward(gpu::StreamHandle stream, const StridedLoop<4>& loop, const T* x, const T* y,
                   const T* share, bool accumulate, T* dx);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

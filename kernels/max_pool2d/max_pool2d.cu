@@ -3,7 +3,7 @@
 #include "core/element_types.h"
 #include "kernels/max_pool2d/max_pool2d.cuh"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 constexpr const char* backward_name = "max_pool2d_backward";
@@ -80,4 +80,4 @@ WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

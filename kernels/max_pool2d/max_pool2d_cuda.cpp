@@ -10,8 +10,8 @@ void max_pool2d_forward_cuda(const Tensor& x, const PoolGeometry& geometry, bool
   const bool by_rows = y.memory_format() == MemoryFormat::RowMajor;
   dispatch_floating(x.dtype(), [&]<class T>() {
     const auto run = [&]<class Index>(Index* to) {
-      cuda::max_pool2d_forward(gpu::current_stream(), geometry, with_relu, by_rows, x.data<T>(),
-                               y.mutable_data<T>(), to);
+      on_cuda::max_pool2d_forward(gpu::current_stream(), geometry, with_relu, by_rows, x.data<T>(),
+                                  y.mutable_data<T>(), to);
     };
     if (pool_index_dtype(geometry) == uint8) {
       run(indices.defined() ? indices.mutable_data<uint8_t>() : nullptr);
@@ -28,8 +28,8 @@ void max_pool2d_backward_cuda(const Tensor& given, const Tensor& indices,
   const Tensor dy = by_rows ? given : primitives::relayout(given, MemoryFormat::ChannelsLast);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     const auto run = [&]<class Index>(const Index* from) {
-      cuda::max_pool2d_backward(gpu::current_stream(), geometry, by_rows, dy.data<T>(), from,
-                                dx.mutable_data<T>());
+      on_cuda::max_pool2d_backward(gpu::current_stream(), geometry, by_rows, dy.data<T>(), from,
+                                   dx.mutable_data<T>());
     };
     if (indices.dtype() == uint8) {
       run(indices.data<uint8_t>());

@@ -2,7 +2,7 @@
 #include "core/device/gpu.h"
 #include "kernels/pool/pool_windows.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // As max_pool2d_forward_cpu; indices, uint8_t or int64_t, may be nullptr. by_rows: y is row-major.
 template <class T, class Index>
@@ -14,4 +14,4 @@ template <class T, class Index>
 void max_pool2d_backward(gpu::StreamHandle stream, const PoolGeometry& geometry, bool by_rows,
                          const T* dy, const Index* indices, T* dx);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

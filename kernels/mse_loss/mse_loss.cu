@@ -3,7 +3,7 @@
 #include "core/element_types.h"
 #include "kernels/reduce/sums.cuh"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 struct SquaredDifference : reduce::SumInDouble {
@@ -50,4 +50,4 @@ void mse_loss_backward(gpu::StreamHandle stream, int64_t n, const T* dy, const T
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -14,17 +14,17 @@ void mse_loss_forward_cuda(const Tensor& input, const Tensor& target, double sca
                         {&input, &target});
   Tensor partials = Tensor::empty({plan.partials}, float64, input.device());
   dispatch_floating(input.dtype(), [&]<class T>() {
-    cuda::mse_loss_forward(gpu::current_stream(), plan, input.data<T>(), target.data<T>(), scale,
-                           loss.mutable_data<T>(), partials.mutable_data<double>());
+    on_cuda::mse_loss_forward(gpu::current_stream(), plan, input.data<T>(), target.data<T>(), scale,
+                              loss.mutable_data<T>(), partials.mutable_data<double>());
   });
 }
 
 void mse_loss_backward_cuda(const Tensor& dy, const Tensor& input, const Tensor& target,
                             double scale, GradientTarget to) {
   dispatch_floating(input.dtype(), [&]<class T>() {
-    cuda::mse_loss_backward(gpu::current_stream(), input.numel(), dy.data<T>(), input.data<T>(),
-                            target.data<T>(), scale, to.mode == WriteMode::Accumulate,
-                            to.buffer.mutable_data<T>());
+    on_cuda::mse_loss_backward(gpu::current_stream(), input.numel(), dy.data<T>(), input.data<T>(),
+                               target.data<T>(), scale, to.mode == WriteMode::Accumulate,
+                               to.buffer.mutable_data<T>());
   });
 }
 

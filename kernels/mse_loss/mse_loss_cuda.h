@@ -2,7 +2,7 @@
 #include "core/device/gpu.h"
 #include "kernels/reduce/reduce_plan.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // loss = scale * sum of (input - target)^2; partials: plan.partials elements of workspace.
 template <class T>
@@ -14,4 +14,4 @@ template <class T>
 void mse_loss_backward(gpu::StreamHandle stream, int64_t n, const T* dy, const T* input,
                        const T* target, double scale, bool accumulate, T* to);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 
 #include "core/check.h"
 #include "core/checked_size.h"
@@ -24,6 +25,19 @@ int64_t pooled_size(const char* op, const Operand& x, int dim, int64_t kernel, i
   return count;
 }
 
+[[noreturn]] void refuse(const char* op, const char* option, const Pair& got,
+                         const std::string& wanted, const Site& site) {
+  throw ValueError(fmt::format("[{}] {}: got {}, wanted {}", op, option, got.to_string(), wanted) +
+                   at(site));
+}
+
+void check_at_least(const char* op, const char* option, const Pair& got, int64_t least,
+                    const Site& site) {
+  if (got.height < least || got.width < least) {
+    refuse(op, option, got, fmt::format("{} or more", least), site);
+  }
+}
+
 }  // namespace
 
 PoolGeometry make_pool_geometry(const char* op, const Operand& x, Pair kernel_size, Pair stride,
@@ -34,26 +48,22 @@ PoolGeometry make_pool_geometry(const char* op, const Operand& x, Pair kernel_si
   if (stride == Pair(0)) {
     stride = kernel_size;
   }
-  check<ValueError>(kernel_size.height >= 1 && kernel_size.width >= 1, site,
-                    "[{}] kernel_size: got {}, wanted 1 or more", op, kernel_size.to_string());
-  check<ValueError>(stride.height >= 1 && stride.width >= 1, site,
-                    "[{}] stride: got {}, wanted 1 or more", op, stride.to_string());
-  check<ValueError>(dilation.height >= 1 && dilation.width >= 1, site,
-                    "[{}] dilation: got {}, wanted 1 or more", op, dilation.to_string());
-  check<ValueError>(padding.height >= 0 && padding.width >= 0 &&
-                        padding.height <= kernel_size.height / 2 &&
-                        padding.width <= kernel_size.width / 2,
-                    site, "[{}] padding: got {}, wanted 0 to half of the kernel size {}", op,
-                    padding.to_string(), kernel_size.to_string());
+  check_at_least(op, "kernel_size", kernel_size, 1, site);
+  check_at_least(op, "stride", stride, 1, site);
+  check_at_least(op, "dilation", dilation, 1, site);
+  if (padding.height < 0 || padding.width < 0 || padding.height > kernel_size.height / 2 ||
+      padding.width > kernel_size.width / 2) {
+    refuse(op, "padding", padding, "0 to half of the kernel size " + kernel_size.to_string(), site);
+  }
   for (const int64_t number : {kernel_size.height, kernel_size.width, stride.height, stride.width,
                                dilation.height, dilation.width, x.size(2), x.size(3)}) {
     check<ValueError>(number <= PoolGeometry::largest, site,
                       "[{}] options and image: got {}, wanted at most {}", op, number,
                       PoolGeometry::largest);
   }
-  check<ValueError>(kernel_size.height <= std::numeric_limits<int>::max() / kernel_size.width, site,
-                    "[{}] kernel_size: got {}, wanted fewer than 2^31 elements", op,
-                    kernel_size.to_string());
+  if (kernel_size.height > std::numeric_limits<int>::max() / kernel_size.width) {
+    refuse(op, "kernel_size", kernel_size, "fewer than 2^31 elements", site);
+  }
   const PoolGeometry geometry{x.size(0),
                               x.size(1),
                               x.size(2),

@@ -8,7 +8,7 @@
 #include "core/simt/packs.cuh"
 #include "kernels/regions/place_cuda.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 // Index: of packs; divisions of 32 bits take a third of the time of those of 64.
@@ -66,4 +66,4 @@ void place(gpu::StreamHandle stream, const PlacePlan& plan, const T* from, T val
 WARPTAPE_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

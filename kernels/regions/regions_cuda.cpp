@@ -10,9 +10,9 @@ void move_region_cuda(const StridedLoop<2>& loop, const Tensor& from, const Regi
     const T* in = from.data<T>() + source.first;
     T* out = to.mutable_data<T>() + target.first;
     if (mode == WriteMode::Accumulate) {
-      primitives::cuda::add(gpu::current_stream(), loop, out, in);
+      primitives::on_cuda::add(gpu::current_stream(), loop, out, in);
     } else {
-      primitives::cuda::copy(gpu::current_stream(), loop, out, in);
+      primitives::on_cuda::copy(gpu::current_stream(), loop, out, in);
     }
   });
 }
@@ -24,9 +24,9 @@ void place_region_cuda(const Tensor& from, const Region& source, Tensor& to, con
     T* out = to.mutable_data<T>();
     const bool aligned = simt::is_aligned16(in) && simt::is_aligned16(out);
     const int pack = aligned ? simt::pack_size<T> : 1;
-    cuda::place(gpu::current_stream(),
-                place_plan(box, source, to.shape(), to.memory_format(), pack), in,
-                static_cast<T>(value), out);
+    on_cuda::place(gpu::current_stream(),
+                   place_plan(box, source, to.shape(), to.memory_format(), pack), in,
+                   static_cast<T>(value), out);
   });
 }
 

@@ -2,7 +2,7 @@
 #include "kernels/reduce/sums.cuh"
 #include "kernels/sum/sum_cuda.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 struct Total : reduce::SumInDouble {
@@ -52,4 +52,4 @@ void sum_backward(const char* name, gpu::StreamHandle stream, const StridedLoop<
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

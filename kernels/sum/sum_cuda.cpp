@@ -13,8 +13,8 @@ void sum_forward_cuda(const char* name, const Tensor& x, const ReductionDims& di
                         {&x});
   Tensor partials = Tensor::empty({plan.partials}, float64, x.device());
   dispatch_floating(x.dtype(), [&]<class T>() {
-    cuda::sum_forward(name, gpu::current_stream(), plan, x.data<T>(), scale, y.mutable_data<T>(),
-                      partials.mutable_data<double>());
+    on_cuda::sum_forward(name, gpu::current_stream(), plan, x.data<T>(), scale, y.mutable_data<T>(),
+                         partials.mutable_data<double>());
   });
 }
 
@@ -24,8 +24,8 @@ void sum_backward_cuda(const char* name, const Tensor& dy, const ReductionDims& 
   const auto loop =
       make_strided_loop<2>(to.shape(), to.memory_format(), {to.strides(), kept_strides(dims)});
   dispatch_floating(dy.dtype(), [&]<class T>() {
-    cuda::sum_backward(name, gpu::current_stream(), loop, dy.data<T>(), scale,
-                       dx.mode == WriteMode::Accumulate, to.mutable_data<T>());
+    on_cuda::sum_backward(name, gpu::current_stream(), loop, dy.data<T>(), scale,
+                          dx.mode == WriteMode::Accumulate, to.mutable_data<T>());
   });
 }
 
@@ -38,8 +38,9 @@ void sum_matrix_cuda(const char* name, const T* x, int64_t rows, int64_t columns
       over_rows ? Strides{0, 1} : Strides{1, 0}, {strides_of(shape, MemoryFormat::RowMajor)});
   const bool aligned[1] = {elementwise::misalignment(x) == 0};
   const ReducePlan<1> plan = reduce_plan<1>(loops, 16 / sizeof(T), aligned);
-  Tensor partials = Tensor::empty({plan.partials}, float64, Device{DeviceType::CUDA});
-  cuda::sum_in_compute(name, gpu::current_stream(), plan, x, sums, partials.mutable_data<double>());
+  Tensor partials = Tensor::empty({plan.partials}, float64, cuda);
+  on_cuda::sum_in_compute(name, gpu::current_stream(), plan, x, sums,
+                          partials.mutable_data<double>());
 }
 
 #define WARPTAPE_INSTANTIATE(dtype, T, name) \

@@ -3,7 +3,7 @@
 #include "core/element_types.h"
 #include "kernels/reduce/reduce_plan.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // y = scale * sum of x; partials: plan.partials elements of workspace.
 template <class T>
@@ -20,4 +20,4 @@ template <class T>
 void sum_backward(const char* name, gpu::StreamHandle stream, const StridedLoop<2>& loop,
                   const T* dy, double scale, bool accumulate, T* dx);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -21,7 +21,7 @@ Tensor scratch_for(const std::vector<Weight>& weights) {
   for (const Weight& weight : weights) {
     count += weight_norm_scratch(weight.rows, weight.length, sizeof(T));
   }
-  return count == 0 ? Tensor() : Tensor::empty({count}, float64, Device{DeviceType::CUDA});
+  return count == 0 ? Tensor() : Tensor::empty({count}, float64, cuda);
 }
 
 double* pointer_or_null(Tensor& scratch) {

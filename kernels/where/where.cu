@@ -3,7 +3,7 @@
 #include "core/element_types.h"
 #include "kernels/pointwise/mixed.cuh"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 struct Select : elementwise::NoPointers {
@@ -50,4 +50,4 @@ WARPTAPE_DTYPES(WARPTAPE_INSTANTIATE)
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

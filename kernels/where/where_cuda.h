@@ -2,7 +2,7 @@
 #include "core/device/gpu.h"
 #include "core/strided_loop.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 // As where_kernels.h has them.
 template <class T>
@@ -12,4 +12,4 @@ template <class T>
 void where_gradient(gpu::StreamHandle stream, const StridedLoop<4>& loop, bool taken,
                     const uint8_t* condition, const T* dy, bool accumulate, T* to);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

@@ -212,7 +212,7 @@ TEST(Devices, ArePrintedAndParsed) {
   EXPECT_EQ(to_string(cpu), "cpu");
   EXPECT_EQ(to_string(Device{DeviceType::CUDA, 1}), "cuda:1");
   EXPECT_EQ(parse_device("cpu"), cpu);
-  EXPECT_EQ(parse_device("cuda"), (Device{DeviceType::CUDA, 0}));
+  EXPECT_EQ(parse_device("cuda"), (cuda));
   EXPECT_EQ(parse_device("cuda:3"), (Device{DeviceType::CUDA, 3}));
 }
 

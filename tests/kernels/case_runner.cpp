@@ -138,7 +138,6 @@ void add_test(const CaseTable& table, const std::string& name, const Arguments&.
 }  // namespace
 
 void register_case_tables() {
-  const Device cuda{DeviceType::CUDA, 0};
   const bool on_cuda = is_available(DeviceType::CUDA);
   for (const CaseTable& table : case_tables()) {
     for (const OpCase& op_case : table.cases) {

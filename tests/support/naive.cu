@@ -2,7 +2,7 @@
 
 #include "core/device/launch.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 namespace {
 
 LaunchConfig one_thread_each(const char* name, gpu::StreamHandle stream, int64_t results) {
@@ -59,4 +59,4 @@ WARPTAPE_INSTANTIATE_NAIVE(float, float, float);
 WARPTAPE_INSTANTIATE_NAIVE(double, double, double);
 WARPTAPE_INSTANTIATE_NAIVE(simt::bfloat16, simt::bfloat16, float);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

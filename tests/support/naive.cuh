@@ -6,7 +6,7 @@
 
 namespace warptape::naive {
 
-using cuda::NaiveConv;
+using on_cuda::NaiveConv;
 
 __device__ inline int64_t thread_number() {
   return int64_t{blockIdx.x} * blockDim.x + threadIdx.x;

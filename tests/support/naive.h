@@ -5,7 +5,7 @@
 
 #include "core/device/gpu.h"
 
-namespace warptape::cuda {
+namespace warptape::on_cuda {
 
 struct NaiveConv {
   int batch, height, width, in_channels;
@@ -34,4 +34,4 @@ template <class T, class Out>
 void naive_gemm(gpu::StreamHandle stream, bool transpose_a, bool transpose_b, int m, int n, int k,
                 const T* a, const T* b, Out* c);
 
-}  // namespace warptape::cuda
+}  // namespace warptape::on_cuda

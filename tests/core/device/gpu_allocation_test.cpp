@@ -12,8 +12,6 @@
 namespace warptape {
 namespace {
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 class GpuAllocations : public GpuTest {
  protected:
   void SetUp() override {

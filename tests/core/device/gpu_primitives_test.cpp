@@ -10,7 +10,6 @@
 namespace warptape {
 namespace {
 
-constexpr Device cuda{DeviceType::CUDA, 0};
 constexpr MemoryFormat formats[] = {MemoryFormat::RowMajor, MemoryFormat::ChannelsLast};
 constexpr DType dtypes[] = {float32, float64, uint8, int64};
 

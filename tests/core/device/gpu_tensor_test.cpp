@@ -8,8 +8,6 @@
 namespace warptape {
 namespace {
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 class GpuTensors : public GpuTest {};
 
 TEST_F(GpuTensors, GoToTheDeviceAndBack) {

@@ -20,8 +20,6 @@ namespace {
 
 using test_kernels::add;
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 class EmulatedCache : public EmulatedTest {
  protected:
   EmulatedCache() : scope_(stream_) { empty_cache(cuda); }

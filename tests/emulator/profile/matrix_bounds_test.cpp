@@ -32,7 +32,7 @@ T* elements(Tensor& bytes) {
 }
 
 Tensor bytes(int64_t count) {
-  return Tensor::zeros({count}, uint8, Device{DeviceType::CUDA});
+  return Tensor::zeros({count}, uint8, cuda);
 }
 
 struct Traffic {
@@ -60,9 +60,9 @@ Traffic traffic_of(const Product& product, matrix::TileSize tile = {}) {
     tile = pack == 4 ? matrix::TileSize{128, 128, matrix::fma_depth} : matrix::mma_tile;
   }
   const auto kernels = profile_of([&] {
-    cuda::launch_product("product", gpu::current_stream(), product,
-                         forced_plan(product, pack, tile, 1),
-                         static_cast<matrix::Accumulator<typename Product::In>*>(nullptr));
+    on_cuda::launch_product("product", gpu::current_stream(), product,
+                            forced_plan(product, pack, tile, 1),
+                            static_cast<matrix::Accumulator<typename Product::In>*>(nullptr));
   });
   Traffic traffic;
   traffic.multiplications = static_cast<double>(product.out.rows.size()) * product.out.columns *

@@ -15,7 +15,6 @@
 namespace warptape {
 namespace {
 
-constexpr Device cuda{DeviceType::CUDA, 0};
 constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
 
 class Conv2dCudnn : public GpuTest {

@@ -11,8 +11,6 @@ namespace {
 
 class DeferredCuda : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 TEST_F(DeferredCuda, NothingIsLaunchedBeforeItIsAskedFor) {
   const Tensor x = tensor<float>({-1, 2, 3}, {3}, cuda);
   const DeferralScope scope;

@@ -27,22 +27,22 @@ void check_depthwise(const ConvCase& test) {
   SCOPED_TRACE(test.to_string());
   ASSERT_TRUE(test.fits());
   const ConvGeometry shape = test.geometry();
-  const cuda::NaiveConv n = naive_of(shape);
-  const cuda::DepthwiseGeometry g{n.batch,
-                                  n.height,
-                                  n.width,
-                                  n.in_channels,
-                                  n.out_height,
-                                  n.out_width,
-                                  n.out_channels / n.in_channels,
-                                  n.kernel_height,
-                                  n.kernel_width,
-                                  n.stride_y,
-                                  n.stride_x,
-                                  n.padding_y,
-                                  n.padding_x,
-                                  n.dilation_y,
-                                  n.dilation_x};
+  const on_cuda::NaiveConv n = naive_of(shape);
+  const on_cuda::DepthwiseGeometry g{n.batch,
+                                     n.height,
+                                     n.width,
+                                     n.in_channels,
+                                     n.out_height,
+                                     n.out_width,
+                                     n.out_channels / n.in_channels,
+                                     n.kernel_height,
+                                     n.kernel_width,
+                                     n.stride_y,
+                                     n.stride_x,
+                                     n.padding_y,
+                                     n.padding_x,
+                                     n.dilation_y,
+                                     n.dilation_x};
   gpu::StreamHandle stream = gpu::current_stream();
   const int64_t size_x = int64_t{n.batch} * n.height * n.width * n.in_channels;
   const int64_t size_y = int64_t{n.batch} * n.out_height * n.out_width * n.out_channels;
@@ -58,10 +58,10 @@ void check_depthwise(const ConvCase& test) {
 
   DeviceArray<T> y(size_y);
   DeviceArray<T> wanted_y(size_y);
-  cuda::depthwise_forward(
-      stream, cuda::plan_depthwise_forward<T>(g, x.data(), by_tap.data(), bias.data(), y.data()), g,
-      x.data(), by_tap.data(), bias.data(), y.data());
-  cuda::naive_conv_forward(stream, n, x.data(), filters.data(), wanted_y.data());
+  on_cuda::depthwise_forward(
+      stream, on_cuda::plan_depthwise_forward<T>(g, x.data(), by_tap.data(), bias.data(), y.data()),
+      g, x.data(), by_tap.data(), bias.data(), y.data());
+  on_cuda::naive_conv_forward(stream, n, x.data(), filters.data(), wanted_y.data());
   std::vector<double> expected = wanted_y.values();
   for (size_t i = 0; i < expected.size(); ++i) {
     expected[i] += host_bias[i % host_bias.size()];
@@ -70,19 +70,19 @@ void check_depthwise(const ConvCase& test) {
 
   DeviceArray<T> dx(size_x);
   DeviceArray<T> wanted_dx(size_x);
-  cuda::depthwise_data_grad(
-      stream, cuda::plan_depthwise_data_grad<T>(g, dy.data(), by_tap.data(), dx.data()), g,
+  on_cuda::depthwise_data_grad(
+      stream, on_cuda::plan_depthwise_data_grad<T>(g, dy.data(), by_tap.data(), dx.data()), g,
       dy.data(), by_tap.data(), dx.data());
-  cuda::naive_conv_data_grad(stream, n, dy.data(), filters.data(), wanted_dx.data());
+  on_cuda::naive_conv_data_grad(stream, n, dy.data(), filters.data(), wanted_dx.data());
   EXPECT_EQ(dx.values(), wanted_dx.values());
 
   DeviceArray<T> dfilters(size_w);
   DeviceArray<T> wanted_dfilters(size_w);
-  const auto plan = cuda::plan_depthwise_weight_grad<T>(g, dy.data(), x.data());
+  const auto plan = on_cuda::plan_depthwise_weight_grad<T>(g, dy.data(), x.data());
   DeviceArray<T> partials(plan.chunks * size_w);
-  cuda::depthwise_weight_grad(stream, plan, g, dy.data(), x.data(), partials.data(),
-                              dfilters.data());
-  cuda::naive_conv_weight_grad(stream, n, dy.data(), x.data(), wanted_dfilters.data());
+  on_cuda::depthwise_weight_grad(stream, plan, g, dy.data(), x.data(), partials.data(),
+                                 dfilters.data());
+  on_cuda::naive_conv_weight_grad(stream, n, dy.data(), x.data(), wanted_dfilters.data());
   EXPECT_EQ(dfilters.values(), wanted_dfilters.values());
 }
 

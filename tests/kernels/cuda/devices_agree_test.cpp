@@ -20,8 +20,6 @@ namespace {
 
 class DevicesAgree : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 // What was computed, in logical order, or why nothing was.
 struct Outcome {
   std::vector<std::pair<std::string, Tensor>> tensors;

@@ -17,8 +17,6 @@ using gpu::emulated::DryRun;
 
 class LaunchPlans : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 // Of the shape, `offset` elements behind a multiple of 16 bytes.
 Tensor floats(const Shape& shape, int64_t offset = 0) {
   return Tensor::empty({shape.numel() + offset}, float32, cuda)

@@ -15,8 +15,6 @@
 namespace warptape {
 namespace {
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 class GemmCublas : public GpuTest {
  protected:
   void SetUp() override {

@@ -14,8 +14,6 @@ namespace {
 
 class ImageBatchCuda : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 Tensor hashed_pixels(const Shape& shape) {
   std::vector<uint8_t> values(static_cast<size_t>(shape.numel()));
   for (size_t i = 0; i < values.size(); ++i) {

@@ -31,7 +31,7 @@ template <class Product>
 void run(const Product& product, const Plan& plan) {
   using Sum = matrix::Accumulator<typename Product::In>;
   DeviceArray<Sum> partials(plan.splits > 1 ? plan.splits * product.out.partials() : 0);
-  cuda::launch_product("product", gpu::current_stream(), product, plan, partials.data());
+  on_cuda::launch_product("product", gpu::current_stream(), product, plan, partials.data());
 }
 
 template <class T>
@@ -91,7 +91,7 @@ void check_conv(const ConvCase& test) {
   SCOPED_TRACE(test.to_string());
   ASSERT_TRUE(test.fits());
   const ConvGeometry g = test.geometry();
-  const cuda::NaiveConv naive = naive_of(g);
+  const on_cuda::NaiveConv naive = naive_of(g);
   gpu::StreamHandle stream = gpu::current_stream();
   WholeNumbers numbers(3);
   const int64_t size_x = g.batch * g.pixels() * g.in_channels;
@@ -108,9 +108,9 @@ void check_conv(const ConvCase& test) {
   DeviceArray<T> sums_y(size_y);
   DeviceArray<T> sums_x(size_x);
   DeviceArray<Sum> sums_w(size_w);
-  cuda::naive_conv_forward(stream, naive, x.data(), filters.data(), sums_y.data());
-  cuda::naive_conv_data_grad(stream, naive, dy.data(), filters.data(), sums_x.data());
-  cuda::naive_conv_weight_grad(stream, naive, dy.data(), x.data(), sums_w.data());
+  on_cuda::naive_conv_forward(stream, naive, x.data(), filters.data(), sums_y.data());
+  on_cuda::naive_conv_data_grad(stream, naive, dy.data(), filters.data(), sums_x.data());
+  on_cuda::naive_conv_weight_grad(stream, naive, dy.data(), x.data(), sums_w.data());
   const std::vector<double> wanted_y = sums_y.values();
   const std::vector<double> wanted_x = sums_x.values();
   const std::vector<double> wanted_w = sums_w.values();

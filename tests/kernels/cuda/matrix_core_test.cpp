@@ -21,7 +21,7 @@ using simt::bfloat16;
 template <class T, class Sum>
 void check_conv(const ConvCase& test) {
   const ConvGeometry g = test.geometry();
-  const cuda::NaiveConv naive = naive_of(g);
+  const on_cuda::NaiveConv naive = naive_of(g);
   gpu::StreamHandle stream = gpu::current_stream();
   WholeNumbers numbers(7);
   const int64_t size_x = g.batch * g.pixels() * g.in_channels;
@@ -35,7 +35,7 @@ void check_conv(const ConvCase& test) {
     DeviceArray<T> wanted(size_y);
     matrix::run_product("conv2d", conv2d_products::forward<T>(g, x.data(), filters.data(), nullptr,
                                                               false, y.data()));
-    cuda::naive_conv_forward(stream, naive, x.data(), filters.data(), wanted.data());
+    on_cuda::naive_conv_forward(stream, naive, x.data(), filters.data(), wanted.data());
     EXPECT_EQ(y.values(), wanted.values()) << "forward";
   }
   {
@@ -47,7 +47,7 @@ void check_conv(const ConvCase& test) {
                                                                     dx.data(), ry, rx));
       }
     }
-    cuda::naive_conv_data_grad(stream, naive, dy.data(), filters.data(), wanted.data());
+    on_cuda::naive_conv_data_grad(stream, naive, dy.data(), filters.data(), wanted.data());
     EXPECT_EQ(dx.values(), wanted.values()) << "data gradient";
   }
   {
@@ -55,7 +55,7 @@ void check_conv(const ConvCase& test) {
     DeviceArray<Sum> wanted(size_w);
     matrix::run_product(
         "conv2d", conv2d_products::weight_grad<T, Sum>(g, dy.data(), x.data(), dfilters.data()));
-    cuda::naive_conv_weight_grad(stream, naive, dy.data(), x.data(), wanted.data());
+    on_cuda::naive_conv_weight_grad(stream, naive, dy.data(), x.data(), wanted.data());
     EXPECT_EQ(dfilters.values(), wanted.values()) << "filters' gradient";
   }
 }
@@ -174,9 +174,9 @@ void check_gemm(const GemmProblem& p) {
   gemm_cuda<T>("gemm", p, a.data(), b.data(), {.bias_grad = with_sums ? sums.data() : nullptr},
                c.data());
   for (int64_t i = 0; i < p.batches; ++i) {
-    cuda::naive_gemm(gpu::current_stream(), p.transpose_a, p.transpose_b, static_cast<int>(p.m),
-                     static_cast<int>(p.n), static_cast<int>(p.k), a.data() + i * p.stride_a,
-                     b.data() + i * p.stride_b, wanted.data() + i * p.stride_c);
+    on_cuda::naive_gemm(gpu::current_stream(), p.transpose_a, p.transpose_b, static_cast<int>(p.m),
+                        static_cast<int>(p.n), static_cast<int>(p.k), a.data() + i * p.stride_a,
+                        b.data() + i * p.stride_b, wanted.data() + i * p.stride_c);
   }
   EXPECT_EQ(c.values(), wanted.values());
   if (with_sums) {

@@ -16,8 +16,6 @@ namespace {
 
 class OptimizerCuda : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 // The same parameters on both devices.
 struct Twins {
   std::vector<Parameter> host;

@@ -17,7 +17,7 @@ namespace {
 
 class PastConstants : public GpuTest {};
 
-const Device devices[] = {Device{DeviceType::CPU}, Device{DeviceType::CUDA}};
+const Device devices[] = {Device{DeviceType::CPU}, cuda};
 
 // Gradients of a scalar by the tensors.
 std::vector<Tensor> gradients(const std::vector<Tensor>& values,

@@ -20,8 +20,6 @@ namespace {
 
 class PoolCuda : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 // Many ties, some NaNs, and an image that is -infinity altogether.
 Tensor awkward(const Shape& shape, DType dtype) {
   constexpr double infinity = std::numeric_limits<double>::infinity();

@@ -21,7 +21,6 @@ class RowsCuda : public GpuTest {};
 class CrossEntropyCuda : public GpuTest {};
 class DropoutCuda : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Like x, at an address that is no multiple of 16 bytes.

@@ -17,8 +17,6 @@
 namespace warptape {
 namespace {
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 class Serving : public GpuTest {
  protected:
   void TearDown() override {

@@ -20,8 +20,6 @@ namespace {
 
 class WeightNormCuda : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 // Everything about one weight on the host, in double.
 struct Reference {
   std::vector<double> v, g, dw, w, dv, dg;

@@ -14,7 +14,6 @@ namespace {
 class WeightNormLadder : public GpuTest {};
 
 TEST_F(WeightNormLadder, EveryRungIsRight) {
-  constexpr Device cuda{DeviceType::CUDA, 0};
   for (const auto& [rows, length] :
        {std::pair<int64_t, int64_t>{1, 4}, {5, 28}, {3, 576}, {2, 4096}}) {
     Tensor v = randn({rows, length});

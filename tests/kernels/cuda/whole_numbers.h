@@ -21,8 +21,7 @@ class DeviceArray {
  public:
   explicit DeviceArray(int64_t count)
       : count_(count),
-        bytes_(Tensor::empty({count * static_cast<int64_t>(sizeof(T))}, uint8,
-                             Device{DeviceType::CUDA})) {}
+        bytes_(Tensor::empty({count * static_cast<int64_t>(sizeof(T))}, uint8, cuda)) {}
   explicit DeviceArray(const std::vector<T>& values)
       : DeviceArray(static_cast<int64_t>(values.size())) {
     gpu::copy_from_host(data(), values.data(), values.size() * sizeof(T), gpu::current_stream());
@@ -64,7 +63,7 @@ class WholeNumbers {
   std::mt19937 random_;
 };
 
-inline cuda::NaiveConv naive_of(const ConvGeometry& g) {
+inline on_cuda::NaiveConv naive_of(const ConvGeometry& g) {
   const auto n = [](int64_t value) { return static_cast<int>(value); };
   const WindowAxis& y = g.vertical();
   const WindowAxis& x = g.horizontal();

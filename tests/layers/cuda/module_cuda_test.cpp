@@ -17,8 +17,6 @@ namespace {
 
 class ModuleCuda : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 Sequential net() {
   Sequential result(Linear({.in_features = 5, .out_features = 3, .dtype = float64}));
   weight_norm(dynamic_cast<Linear&>(result[0]));

@@ -18,7 +18,6 @@ namespace {
 
 class ModelThreadsCuda : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
 constexpr size_t threads = 3;
 
 void expect_same_outputs(Module& model, Module& twin, const Tensor& host, bool own_streams) {

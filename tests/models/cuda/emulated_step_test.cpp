@@ -22,8 +22,6 @@ namespace {
 using gpu::emulated::DryLaunch;
 using gpu::emulated::DryRun;
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 // As the trainer makes its steps. It and the model live no longer than the DryRun.
 class Training {
  public:

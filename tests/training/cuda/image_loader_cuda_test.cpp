@@ -15,8 +15,6 @@ namespace {
 
 class GpuImageLoader : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 ImageSet hashed_images(int64_t count) {
   ImageSet set{Tensor::empty({count, 2, 5, 6}, uint8), Tensor::empty({count}, int64)};
   uint8_t* pixels = set.images.mutable_data<uint8_t>();

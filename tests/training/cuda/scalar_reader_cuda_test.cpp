@@ -12,8 +12,6 @@ namespace {
 
 class GpuScalarReader : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 TEST_F(GpuScalarReader, GivesWhatWasComputedInTheOrderOfPushes) {
   for (Device device : {cpu, cuda}) {
     const auto reader = ScalarReader::make(device);

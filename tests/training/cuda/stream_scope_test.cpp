@@ -22,8 +22,6 @@
 namespace warptape {
 namespace {
 
-constexpr Device cuda{DeviceType::CUDA, 0};
-
 class GpuStreamScope : public GpuTest {
  protected:
 #ifdef WARPTAPE_SIMT

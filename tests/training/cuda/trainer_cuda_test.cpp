@@ -23,7 +23,6 @@ namespace {
 
 class GpuTrainer : public GpuTest {};
 
-constexpr Device cuda{DeviceType::CUDA, 0};
 constexpr int64_t classes = 3;
 
 ImageSet striped_images(int64_t count) {
