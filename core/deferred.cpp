@@ -32,7 +32,11 @@ Tensor Deferred::in_format(MemoryFormat) {
 }
 
 std::shared_ptr<Deferred> Deferred::waiting(const Operand& x) {
-  if (!x.defined() || !x.is_sole_owner()) {
+  return x.defined() && x.is_sole_owner() ? work_of(x) : nullptr;
+}
+
+std::shared_ptr<Deferred> Deferred::work_of(const Operand& x) {
+  if (!x.defined()) {
     return nullptr;
   }
   const std::shared_ptr<Deferred> work = x.storage_->work();

@@ -40,6 +40,16 @@ class Deferred {
   virtual Tensor followed_by(const char* op);
   virtual Tensor in_format(MemoryFormat format);
 
+  // Whether the op behind may hold the result as it is, not computed, for the one behind that: ReLU
+  // holds a convolution's for a pooling.
+  virtual bool can_wait_longer() const { return false; }
+
+  // The work of x if it is of this kind and has not run. It stays x's, which may have other
+  // holders.
+  template <class Work>
+  static std::shared_ptr<Work> of(const Operand& x) {
+    return std::dynamic_pointer_cast<Work>(work_of(x));
+  }
   // The work of x if x waits, nobody else holds it, and it is of this kind and `suits`; else null.
   // It is taken over: x itself is computed only if somebody asks for its elements after all.
   template <class Work, class Suits>
@@ -86,6 +96,7 @@ class Deferred {
 
  private:
   friend class Storage;
+  static std::shared_ptr<Deferred> work_of(const Operand& x);
   static std::shared_ptr<Deferred> waiting(const Operand& x);
   static Tensor begin(const std::shared_ptr<Deferred>& work, const Promise& promise);
   std::shared_ptr<Storage> run(const std::shared_ptr<Storage>& self);

@@ -8,6 +8,7 @@
 #include "core/tape.h"
 #include "core/widened.h"
 #include "kernels/conv2d/conv2d_kernels.h"
+#include "kernels/pool/poolable.h"
 
 namespace warptape {
 namespace {
@@ -59,29 +60,64 @@ void backward(Backward& context, const Tensor& x, const Tensor& weight,
   }
 }
 
+class ConvWork final : public PoolableWork {
+ public:
+  ConvWork(const Operand& x, const Operand& weight, const Operand& bias,
+           const ConvGeometry& geometry)
+      : pixels(primitives::relayout(x.tensor(), channels_last)),
+        filters(primitives::relayout(weight.tensor(), x.device().type == DeviceType::CPU
+                                                          ? MemoryFormat::RowMajor
+                                                          : channels_last)),
+        wide_bias_(widened(bias.tensor())),
+        geometry_(geometry) {}
+
+  Tensor compute() override {
+    const profile::Range range("conv2d");
+    Tensor y = Tensor::empty(geometry_.y_shape(), pixels.dtype(), pixels.device(), channels_last);
+    on_device(
+        "conv2d", y.device(),
+        [&] { conv2d_forward_cpu(pixels, filters, wide_bias_, geometry_, y); },
+        [&] { conv2d_forward_cuda(pixels, filters, wide_bias_, geometry_, y); });
+    return y;
+  }
+
+  bool compute_pooled(const PoolGeometry& pool, bool with_relu, Tensor& y,
+                      Tensor& indices) override {
+    const profile::Range range("conv2d");
+    bool is_done = false;
+    on_device(
+        "conv2d", y.device(), [] {},
+        [&] {
+          is_done = conv2d_pooled_cuda(pixels, filters, wide_bias_, geometry_, pool, with_relu, y,
+                                       indices);
+        });
+    return is_done;
+  }
+
+  const Tensor pixels;   // x, channels-last
+  const Tensor filters;  // the weight, as the device's kernels read it
+
+ private:
+  const Tensor wide_bias_;
+  const ConvGeometry geometry_;
+};
+
 }  // namespace
 
 Tensor conv2d(const Operand& x, const Operand& weight, const Operand& bias, Conv2dOptions options) {
   const ConvGeometry geometry =
       conv_geometry("conv2d", x, weight, bias, options.axes(), options.groups);
-  const profile::Range range("conv2d");
-  const Tensor pixels = primitives::relayout(x.tensor(), channels_last);
-  const Tensor wide_bias = widened(bias.tensor());
-  const bool on_cpu = x.device().type == DeviceType::CPU;
-  const Tensor filters =
-      primitives::relayout(weight.tensor(), on_cpu ? MemoryFormat::RowMajor : channels_last);
-  Tensor y = Tensor::empty(geometry.y_shape(), x.dtype(), x.device(), channels_last);
-  on_device(
-      "conv2d", x.device(), [&] { conv2d_forward_cpu(pixels, filters, wide_bias, geometry, y); },
-      [&] { conv2d_forward_cuda(pixels, filters, wide_bias, geometry, y); });
-  if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
-    tape->record(
-        "conv2d", {&x, &weight, &bias}, {&y},
-        [saved_x = Saved(pixels), saved_weight = Saved(filters), geometry](Backward& context) {
-          backward(context, saved_x.get(), saved_weight.get(), geometry);
-        });
-  }
-  return y;
+  const auto work = std::make_shared<ConvWork>(x, weight, bias, geometry);
+  return Deferred::result(
+      work, {geometry.y_shape(), x.dtype(), x.device(), channels_last}, [&](Tensor& y) {
+        if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
+          tape->record("conv2d", {&x, &weight, &bias}, {&y},
+                       [saved_x = Saved(work->pixels), saved_weight = Saved(work->filters),
+                        geometry](Backward& context) {
+                         backward(context, saved_x.get(), saved_weight.get(), geometry);
+                       });
+        }
+      });
 }
 
 }  // namespace warptape

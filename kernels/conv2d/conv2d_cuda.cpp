@@ -38,6 +38,13 @@ void own_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
   });
 }
 
+// Windows that lie whole in the image, side by side.
+bool are_two_by_two(const PoolGeometry& pool) {
+  return pool.kernel == Pair(2) && pool.stride == Pair(2) && pool.padding == Pair(0) &&
+         pool.dilation == Pair(1) && 2 * pool.out_height <= pool.height &&
+         2 * pool.out_width <= pool.width;
+}
+
 void own_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                    Tensor& dx) {
   if (is_depthwise(geometry)) {
@@ -96,6 +103,30 @@ void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bi
       product_of(ProductKind::Conv2d, x.dtype(), geometry),
       [&] { return conv2d_forward_cudnn(x, weight, bias, geometry, y); },
       [&] { own_forward(x, weight, bias, geometry, y); });
+}
+
+bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const ConvGeometry& geometry, const PoolGeometry& pool, bool with_relu,
+                        Tensor& y, Tensor& indices) {
+  const Product as_measured = product_of(ProductKind::Conv2d, x.dtype(), geometry);
+  if (x.dtype() != float32 || !are_two_by_two(pool) || is_depthwise(geometry) || y.numel() == 0 ||
+      geometry.empty() || library_is_chosen(as_measured)) {
+    return false;
+  }
+  const auto product = conv2d_products::forward_pooled(
+      geometry, pool, x.data<float>(), weight.data<float>(),
+      bias.defined() ? bias.data<float>() : nullptr, with_relu, y.mutable_data<float>(),
+      indices.defined() ? indices.mutable_data<uint8_t>() : nullptr);
+  const matrix::Plan plan = matrix::plan_product(product);
+  if (plan.splits > 1) {
+    return false;
+  }
+  serving_detail::log(as_measured, serving_detail::Event::ByOurs);
+  constexpr const char* name = "conv2d_max_pool2d";
+  if (!tell_plan(name, [&] { return to_string(plan); })) {
+    on_cuda::launch_product(name, gpu::current_stream(), product, plan, nullptr);
+  }
+  return true;
 }
 
 void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,

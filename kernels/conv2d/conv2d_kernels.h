@@ -5,6 +5,7 @@
 
 #include "core/tensor.h"
 #include "kernels/geometry/conv_geometry.h"
+#include "kernels/pool/pool_windows.h"
 
 namespace warptape {
 
@@ -27,6 +28,13 @@ bool conv2d_weight_grad_onednn(const Tensor& dy, const Tensor& x, const ConvGeom
 
 void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
                          const ConvGeometry& geometry, Tensor& y);
+// The largest of each of pool's windows of what conv2d_forward_cuda makes, or of its ReLU, and
+// where it was (as max_pool2d_forward_cuda), in one pass that keeps the convolution's result on the
+// chip. False, and nothing done, where another kernel has to make that: windows other than 2 x 2,
+// dtypes other than float32, a library that is chosen, a depth that is split.
+bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const ConvGeometry& geometry, const PoolGeometry& pool, bool with_relu,
+                        Tensor& y, Tensor& indices);
 void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                            Tensor& dx);
 // Either may be null. Together they read dy once, where our matrix core serves.

@@ -8,6 +8,7 @@
 #include "kernels/conv2d/conv2d_kernels.h"
 #include "kernels/matrix/matrix.h"
 #include "kernels/matrix/run_product.h"
+#include "kernels/pool/pool_windows.h"
 
 namespace warptape::conv2d_products {
 
@@ -44,13 +45,12 @@ inline int64_t filter_size(const ConvGeometry& g) {
   return g.taps() * g.in_per_group();
 }
 
-// y = x * filters, plus bias (or nullptr).
-template <class T>
-matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filters,
-                              const Compute<T>* bias, bool relu, T* y) {
-  matrix::Forward<T, T> product;
+// What a forward product reads; its rows are the pixels of y.
+template <class Product, class T, class Rows>
+void read_forward(Product& product, const ConvGeometry& g, const T* x, const T* filters,
+                  const Rows& rows) {
   product.a.data = x;
-  product.a.rows = pixels_of_y(g);
+  product.a.rows = rows;
   product.a.depth = taps_by_channel(g);
   product.a.taps = taps_of(g);
   product.a.group_stride = g.in_per_group();
@@ -60,6 +60,14 @@ matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filter
   product.b.row_stride = filter_size(g);
   product.b.depth_stride = 1;
   product.b.group_stride = g.out_per_group() * filter_size(g);
+}
+
+// y = x * filters, plus bias (or nullptr).
+template <class T>
+matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filters,
+                              const Compute<T>* bias, bool relu, T* y) {
+  matrix::Forward<T, T> product;
+  read_forward(product, g, x, filters, pixels_of_y(g));
   auto& out = product.out;
   out.data = y;
   out.rows = pixels_of_y(g);
@@ -68,6 +76,29 @@ matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filter
   out.columns = int_of(g.out_per_group());
   out.groups = int_of(g.groups);
   out.group_stride = g.out_per_group();
+  out.bias = bias;
+  out.bias_group_stride = g.out_per_group();
+  out.relu = relu;
+  return product;
+}
+
+// The largest of adjacent 2 x 2 windows of the same, or of its ReLU. indices may be nullptr.
+inline matrix::PooledForward forward_pooled(const ConvGeometry& g, const PoolGeometry& pool,
+                                            const float* x, const float* filters, const float* bias,
+                                            bool relu, float* y, uint8_t* indices) {
+  index_of("conv2d", pool.batch * pool.out_height * pool.out_width * 4);
+  const matrix::WindowedRadix rows{int_of(pool.batch), int_of(pool.out_height),
+                                   int_of(pool.out_width)};
+  matrix::PooledForward product;
+  read_forward(product, g, x, filters, rows);
+  auto& out = product.out;
+  out.data = y;
+  out.indices = indices;
+  out.rows = rows;
+  out.columns = int_of(g.out_per_group());
+  out.groups = int_of(g.groups);
+  out.group_stride = g.out_per_group();
+  out.pitch = g.out_channels;
   out.bias = bias;
   out.bias_group_stride = g.out_per_group();
   out.relu = relu;

@@ -56,6 +56,38 @@ struct Radix {
   }
 };
 
+// Pixels in the order of 2 x 2 windows that lie side by side: four indices in a row are those of
+// one window, row by row.
+struct WindowedRadix {
+  using Index = Digits;  // of a pixel: image, y, x
+  int images = 1;
+  int out_height = 1;  // windows
+  int out_width = 1;
+  static constexpr int window = 4;
+
+  WARPTAPE_HOST_DEVICE int64_t windows() const { return int64_t{images} * out_height * out_width; }
+  WARPTAPE_HOST_DEVICE int64_t size() const { return windows() * window; }
+  WARPTAPE_HOST_DEVICE Digits split(int index) const {
+    const Digits at = Radix{images, out_height, out_width}.split(index / window);
+    return {at.outer, at.middle * 2 + index % window / 2, at.inner * 2 + index % 2};
+  }
+  WARPTAPE_HOST_DEVICE bool contains(const Digits& pixel) const { return pixel.outer < images; }
+  // step: split(n) of a multiple of `window`.
+  WARPTAPE_HOST_DEVICE void advance(Digits& pixel, const Digits& step) const {
+    pixel.inner += step.inner;
+    pixel.middle += step.middle;
+    pixel.outer += step.outer;
+    if (pixel.inner >= 2 * out_width) {
+      pixel.inner -= 2 * out_width;
+      pixel.middle += 2;
+    }
+    if (pixel.middle >= 2 * out_height) {
+      pixel.middle -= 2 * out_height;
+      ++pixel.outer;
+    }
+  }
+};
+
 // Elements from one value of a digit to the next.
 struct DigitStrides {
   int64_t outer = 0;

@@ -90,7 +90,7 @@ template <class Variant>
 __global__ void __launch_bounds__(block_threads, 2)
     fma_kernel(const typename Variant::A __grid_constant__ a,
                const typename Variant::B __grid_constant__ b,
-               const Output<typename Variant::Out> __grid_constant__ out,
+               const typename Variant::Output __grid_constant__ out,
                const typename Variant::Steps __grid_constant__ steps, const DepthSplit split) {
   using T = typename Variant::T;
   using Tile = typename Variant::Tile;
@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(block_threads, 2)
   TileInRegisters<typename Variant::A, PlacesA, E, Variant::a_along_depth> next_a;
   TileInRegisters<typename Variant::B, PlacesB, E, Variant::b_along_depth> next_b;
   // One block of those that read the same rows adds them up.
-  const bool sums_rows = Variant::has_row_sums && out.row_sums != nullptr && position.column == 0;
+  const bool sums_rows = Variant::has_row_sums && out.has_row_sums() && position.column == 0;
   double row_sums[E] = {};
   const auto keep_a = [&](int tile) {
     if constexpr (Variant::has_row_sums) {
@@ -175,14 +175,36 @@ __global__ void __launch_bounds__(block_threads, 2)
       __syncthreads();
     }
   }
+  if constexpr (Variant::pools) {
+    // A thread's pack of rows is a window.
+    static_assert(pack == Variant::Output::window);
 #pragma unroll
-  for (int gm = 0; gm < GM; ++gm) {
-#pragma unroll
-    for (int i = 0; i < pack; ++i) {
+    for (int gm = 0; gm < GM; ++gm) {
 #pragma unroll
       for (int gn = 0; gn < GN; ++gn) {
-        store_results<pack>(out, split, position.group, position.row + row + gm * 16 * pack + i,
-                            position.column + column + gn * 16 * pack, sums[gm][i][gn]);
+        T window[pack][pack];  // [column][row]
+#pragma unroll
+        for (int i = 0; i < pack; ++i) {
+#pragma unroll
+          for (int j = 0; j < pack; ++j) {
+            window[j][i] = sums[gm][i][gn][j];
+          }
+        }
+        store_largest<pack>(out, position.group, position.row + row + gm * 16 * pack,
+                            position.column + column + gn * 16 * pack, window);
+      }
+    }
+    return;
+  } else {
+#pragma unroll
+    for (int gm = 0; gm < GM; ++gm) {
+#pragma unroll
+      for (int i = 0; i < pack; ++i) {
+#pragma unroll
+        for (int gn = 0; gn < GN; ++gn) {
+          store_results<pack>(out, split, position.group, position.row + row + gm * 16 * pack + i,
+                              position.column + column + gn * 16 * pack, sums[gm][i][gn]);
+        }
       }
     }
   }

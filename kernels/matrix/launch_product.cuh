@@ -55,15 +55,17 @@ void launch_product(const char* name, gpu::StreamHandle stream, const Product& p
             .name = name},
            product.a, product.b, product.out, steps, split);
   });
-  if (plan.splits > 1) {
-    using Sum = Accumulator<typename Product::In>;
-    using Out = std::remove_pointer_t<decltype(product.out.data)>;
-    launch(finish_splits_kernel<Sum, Out>,
-           {.grid = dim3(static_cast<unsigned>(plan.finish.blocks)),
-            .block = dim3(block_threads),
-            .stream = stream,
-            .name = name},
-           partials, plan.splits, plan.finish.sharers, product.out);
+  if constexpr (!Product::pools) {
+    if (plan.splits > 1) {
+      using Sum = Accumulator<typename Product::In>;
+      using Out = std::remove_pointer_t<decltype(product.out.data)>;
+      launch(finish_splits_kernel<Sum, Out>,
+             {.grid = dim3(static_cast<unsigned>(plan.finish.blocks)),
+              .block = dim3(block_threads),
+              .stream = stream,
+              .name = name},
+             partials, plan.splits, plan.finish.sharers, product.out);
+    }
   }
 }
 

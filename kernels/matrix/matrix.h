@@ -25,6 +25,7 @@ struct Product {
   static constexpr bool b_along_depth = b_depth;
   // Output::row_sums, which the kernels of bfloat16 do not have.
   static constexpr bool has_row_sums = !a_depth && !b_depth && sizeof(T) != 2;
+  static constexpr bool pools = false;
   A a;
   B b;
   Output<Out> out;
@@ -41,11 +42,26 @@ struct DataGrad : Product<T, Out, ImageView<T, true>, true, FilterView<T>, false
 template <class T, class Out>
 struct WeightGrad : Product<T, Out, MatrixView<T>, false, ImageView<T, false>, false> {};
 
+// A forward product whose rows are pooled before they leave the chip.
+struct PooledForward {
+  using In = float;
+  using A = ImageView<float, true, WindowedRadix>;
+  using B = MatrixView<float>;
+  static constexpr bool a_along_depth = true;
+  static constexpr bool b_along_depth = true;
+  static constexpr bool has_row_sums = false;
+  static constexpr bool pools = true;
+  A a;
+  B b;
+  PooledOutput<float> out;
+};
+
 }  // namespace warptape::matrix
 
 namespace warptape::on_cuda {
 
-// partials: plan.splits accumulators per result; unused by a plan without splits.
+// partials: plan.splits accumulators per result; unused by a plan without splits, as one that pools
+// has to be.
 template <class Product>
 void launch_product(const char* name, gpu::StreamHandle stream, const Product& product,
                     const matrix::Plan& plan, matrix::Accumulator<typename Product::In>* partials);

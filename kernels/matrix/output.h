@@ -42,6 +42,7 @@ struct Output {
     return data + group * group_stride + row_stride.offset(rows.split(row));
   }
   WARPTAPE_HOST_DEVICE int64_t results() const { return rows.size() * columns * groups; }
+  WARPTAPE_HOST_DEVICE bool has_row_sums() const { return row_sums != nullptr; }
   // What a launch makes in all: the results and the row sums.
   WARPTAPE_HOST_DEVICE int64_t sums() const {
     return results() + (row_sums != nullptr ? rows.size() * groups : 0);
@@ -69,6 +70,56 @@ struct Output {
       sum = static_cast<Accumulator>(static_cast<Compute<T>>(*to)) + sum;
     }
     return static_cast<T>(sum);
+  }
+};
+
+// The largest of each window of rows (WindowedRadix) plus the bias of their column, or zero if ReLU
+// is wanted and it is less: column n of window w is data[w * pitch + n]. Beside it, where indices
+// is given, which of the window's rows it was, or `window` where ReLU made it zero. As max_pool2d.
+template <class T>
+struct PooledOutput {
+  static constexpr int window = WindowedRadix::window;
+
+  T* data = nullptr;
+  uint8_t* indices = nullptr;
+  WindowedRadix rows;
+  int columns = 0;
+  int groups = 1;
+  int64_t group_stride = 0;
+  int64_t pitch = 0;
+  const T* bias = nullptr;  // one per column
+  int64_t bias_group_stride = 0;
+  bool relu = false;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    visit(data);
+    if (indices != nullptr) {
+      visit(indices);
+    }
+    if (bias != nullptr) {
+      visit(bias);
+    }
+  }
+  WARPTAPE_HOST_DEVICE bool has_row_sums() const { return false; }
+
+  // Of the sums of a window's rows in one column; `row` is told which.
+  WARPTAPE_HOST_DEVICE T largest(const T (&sums)[window], int group, int column, int& row) const {
+    const T shift = bias != nullptr ? bias[group * bias_group_stride + column] : T(0);
+    T best = sums[0] + shift;
+    row = 0;
+    for (int i = 1; i < window; ++i) {
+      const T value = sums[i] + shift;
+      // !(value <= best) also lets a NaN win; once best is one, nothing replaces it.
+      const bool wins = !(value <= best) && best == best;
+      best = wins ? value : best;
+      row = wins ? i : row;
+    }
+    if (relu && best <= T(0)) {
+      row = window;
+      return T(0);
+    }
+    return best;
   }
 };
 

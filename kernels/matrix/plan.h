@@ -91,9 +91,12 @@ bool fits_packs(const FilterView<T>& view, bool, int pack) {
          view.tap_x_stride % pack == 0 && view.channel_stride % pack == 0 &&
          view.group_stride % pack == 0 && is_aligned_pack(view.data);
 }
-template <class T, bool rows_are_pixels>
-bool fits_packs(const ImageView<T, rows_are_pixels>& view, bool, int pack) {
-  const int channels = rows_are_pixels ? view.depth.inner : view.rows.inner;
+template <class T, bool rows_are_pixels, class Rows>
+bool fits_packs(const ImageView<T, rows_are_pixels, Rows>& view, bool, int pack) {
+  int channels = view.depth.inner;
+  if constexpr (!rows_are_pixels) {
+    channels = view.rows.inner;
+  }
   return channels % pack == 0 && view.taps.pixel_pitch % pack == 0 &&
          view.taps.image_pitch % pack == 0 && view.group_stride % pack == 0 &&
          is_aligned_pack(view.data);
@@ -111,7 +114,7 @@ Plan plan_product(const Product& product) {
   const bool packs = fits_packs(product.a, Product::a_along_depth, pack) &&
                      fits_packs(product.b, Product::b_along_depth, pack);
   return make_plan({product.out.rows.size(), product.out.columns, product.a.depth.size(),
-                    product.out.groups, product.out.row_sums != nullptr},
+                    product.out.groups, product.out.has_row_sums()},
                    cores_of<T>(), packs ? pack : 1);
 }
 

@@ -76,11 +76,11 @@ struct TapGeometry {
 
 // A channels-last image as a matrix of pixels (image, y, x) by taps (y, x, channel of the group).
 // Its rows are the pixels and its depth the taps, or the other way round.
-template <class T, bool rows_are_pixels>
+template <class T, bool rows_are_pixels, class Rows = Radix>
 struct ImageView {
   using Element = T;
   const T* data = nullptr;
-  Radix rows;
+  Rows rows;
   Radix depth;
   TapGeometry taps;
   int64_t group_stride = 0;

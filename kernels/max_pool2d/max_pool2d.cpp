@@ -7,6 +7,7 @@
 #include "core/tape.h"
 #include "kernels/max_pool2d/max_pool2d_kernels.h"
 #include "kernels/pointwise/unary.h"
+#include "kernels/pool/poolable.h"
 
 namespace warptape {
 
@@ -33,16 +34,21 @@ class PoolWork final : public Deferred {
   Tensor compute() override {
     const profile::Range range(name);
     constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
-    const Tensor pixels = primitives::relayout(x_.tensor(), channels_last);
     Tensor y = Tensor::empty(shape(), x_.dtype(), x_.device(), format_);
     Tensor indices;
     if (keeps_indices_) {
       indices = Tensor::empty(shape(), pool_index_dtype(geometry_), x_.device(), channels_last);
     }
-    on_device(
-        name, x_.device(),
-        [&] { max_pool2d_forward_cpu(pixels, geometry_, with_relu_, y, indices); },
-        [&] { max_pool2d_forward_cuda(pixels, geometry_, with_relu_, y, indices); });
+    const auto given = Deferred::of<PoolableWork>(x_);
+    const bool with_it = given != nullptr && format_ == channels_last &&
+                         given->compute_pooled(geometry_, with_relu_, y, indices);
+    if (!with_it) {
+      const Tensor pixels = primitives::relayout(x_.tensor(), channels_last);
+      on_device(
+          name, x_.device(),
+          [&] { max_pool2d_forward_cpu(pixels, geometry_, with_relu_, y, indices); },
+          [&] { max_pool2d_forward_cuda(pixels, geometry_, with_relu_, y, indices); });
+    }
     if (keeps_indices_) {
       *kept = Saved(indices);
     }
@@ -103,6 +109,7 @@ Tensor max_pool2d(const Operand& x, MaxPool2dOptions options) {
   if (const auto relu = Deferred::take<UnaryWork>(x, is_relu)) {
     return pooled(relu->x, geometry, true, channels_last);
   }
+  Deferred::take<PoolableWork>(x, [](const PoolableWork&) { return true; });
   return pooled(x, geometry, options.activation == Activation::ReLU, channels_last);
 }
 

@@ -23,6 +23,9 @@ Tensor unary_op(const char* name, const Operand& x, const UnaryKernels& kernels)
   if (Tensor y = Deferred::changed(x, as_epilogue); y.defined()) {
     return y;
   }
+  if (name == std::string_view("relu")) {  // before there is another holder of x
+    Deferred::take<Deferred>(x, [](const Deferred& given) { return given.can_wait_longer(); });
+  }
   const auto work = std::make_shared<UnaryWork>(name, x, kernels);
   return Deferred::result(
       work, {x.shape(), x.dtype(), x.device(), x.memory_format()}, [&](Tensor& y) {
