@@ -16,12 +16,21 @@
 #include "kernels/matrix/plan_listener.h"
 #include "kernels/max_pool2d/max_pool2d.h"
 #include "kernels/pointwise/pointwise.h"
+#include "kernels/vendor/gpu_libraries.h"
 #include "tests/core/device/gpu_test.h"
 
 namespace warptape {
 namespace {
 
-class ConvPoolCuda : public GpuTest {};
+// By our kernels, whatever libraries a GPU has.
+class ConvPoolCuda : public GpuTest {
+ protected:
+  ConvPoolCuda() { set_gpu_libraries(GpuLibraries::Off); }
+  ~ConvPoolCuda() override { set_gpu_libraries(before_); }
+
+ private:
+  const GpuLibraries before_ = gpu_libraries();
+};
 
 // Names of the products that are launched while it lives.
 class Products final : public PlanListener {
@@ -31,10 +40,14 @@ class Products final : public PlanListener {
   Products(const Products&) = delete;
   Products& operator=(const Products&) = delete;
 
-  bool hear(const char* name, const std::string&) override {
+  explicit Products(bool skip) : Products() { skip_ = skip; }
+
+  bool hear(const char* name, const std::string& plan) override {
     names_.emplace_back(name);
-    return false;
+    last_plan_ = plan;
+    return skip_;
   }
+  const std::string& last_plan() const { return last_plan_; }
   bool have_pooled() const {
     return std::find(names_.begin(), names_.end(), "conv2d_max_pool2d") != names_.end();
   }
@@ -42,6 +55,8 @@ class Products final : public PlanListener {
  private:
   PlanListener* before_;
   std::vector<std::string> names_;
+  std::string last_plan_;
+  bool skip_ = false;  // nothing is launched
 };
 
 struct Layers {
@@ -154,6 +169,24 @@ TEST_F(ConvPoolCuda, IsThreeWhereOneDoesNotServe) {
   expect_the_same({.dtype = float64}, false);
   expect_the_same({.dtype = bfloat16}, false);
   expect_the_same({.x = {1, 512, 4, 4}, .weight = {4, 512, 3, 3}}, false);  // the depth is split
+}
+
+// SimpleCNN's convolutions: wide tiles and packs where channels allow, and blocks for the whole
+// chip.
+TEST_F(ConvPoolCuda, FillsTheChip) {
+  const auto plan_of = [](int64_t batch, int64_t channels, int64_t size, int64_t filters) {
+    const Tensor x =
+        Tensor::empty({batch, channels, size, size}, float32, cuda, MemoryFormat::ChannelsLast);
+    const Tensor weight =
+        Tensor::empty({filters, channels, 3, 3}, float32, cuda, MemoryFormat::ChannelsLast);
+    const Products products(true);
+    const DeferralScope scope;
+    max_pool2d(relu(conv2d(x, weight, Tensor(), {.padding = 1})), {}).raw_data();
+    EXPECT_TRUE(products.have_pooled());
+    return products.last_plan();
+  };
+  EXPECT_EQ(plan_of(64, 3, 32, 64), "single elements, tiles of 128x64, 512 blocks of 4 steps");
+  EXPECT_EQ(plan_of(64, 64, 16, 128), "packs of 4, tiles of 128x64, 256 blocks of 72 steps");
 }
 
 TEST_F(ConvPoolCuda, TreatsNansAndTiesAsPooling) {
