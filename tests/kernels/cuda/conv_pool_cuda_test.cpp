@@ -18,6 +18,7 @@
 #include "kernels/pointwise/pointwise.h"
 #include "kernels/vendor/gpu_libraries.h"
 #include "tests/core/device/gpu_test.h"
+#include "tests/support/allocations.h"
 
 namespace warptape {
 namespace {
@@ -169,6 +170,12 @@ TEST_F(ConvPoolCuda, IsThreeWhereOneDoesNotServe) {
   expect_the_same({.dtype = float64}, false);
   expect_the_same({.dtype = bfloat16}, false);
   expect_the_same({.x = {1, 512, 4, 4}, .weight = {4, 512, 3, 3}}, false);  // the depth is split
+}
+
+// Some windows of five channels begin at 16 bytes and their indices between words.
+TEST_F(ConvPoolCuda, ResultsThatBeginWithinAPack) {
+  const OffsetAllocations offset;
+  expect_the_same({.weight = {5, 3, 3, 3}}, true);
 }
 
 // SimpleCNN's convolutions: wide tiles and packs where channels allow, and blocks for the whole
