@@ -22,8 +22,8 @@ struct Conv2dOptions {
 // kW), bias: (O) or left out; floating, one dtype and device. Returns (N, O, H', W') in
 // channels-last, with H' = floor((H + top + bottom - dilation (kH - 1) - 1) / stride) + 1, where
 // top and bottom are the padding's.
-// Differentiable. On the CPU float32 runs on oneDNN where it is built in and has a fast
-// implementation; the loops accumulate in float64.
+// Differentiable. On the CPU float32 and bfloat16 run on oneDNN where it is built in and has a
+// fast implementation; the loops accumulate in float64.
 Tensor conv2d(const Operand& x, const Operand& weight, const Operand& bias = Tensor(),
               Conv2dOptions options = {});
 

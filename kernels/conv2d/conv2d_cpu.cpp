@@ -1,4 +1,4 @@
-// Convolution in readable loops for float and double, with oneDNN in front for float. Images are
+// Convolution in readable loops, with oneDNN in front for float and bfloat16. Images are
 // channels-last and the filters are turned to (group, kH, kW, C / groups, O / groups), so that the
 // innermost loop runs along output channels. Sums are float64.
 
@@ -188,17 +188,26 @@ void weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tenso
   });
 }
 
-// bfloat16 goes through it as float32.
-bool ask_onednn(DType dtype, const ConvGeometry& geometry) {
-  return dtype != float64 && onednn_is_used() && !geometry.empty();
+// Whether oneDNN wrote `to`: from operands as they are, or else from float32 copies of bfloat16.
+// run(operand, to) asks it; operand(t) is what t is given as.
+template <class Run>
+bool by_onednn(DType dtype, const ConvGeometry& geometry, Tensor& to, const Run& run) {
+  if (!onednn_is_used() || geometry.empty()) {
+    return false;
+  }
+  const auto as_it_is = [](const Tensor& t) { return t; };
+  if (onednn_takes(dtype) && run(as_it_is, to)) {
+    return true;
+  }
+  return dtype == bfloat16 && through_wide(to, [&](Tensor& wide) { return run(&widened, wide); });
 }
 
 }  // namespace
 
 void conv2d_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias,
                         const ConvGeometry& geometry, Tensor& y) {
-  if (ask_onednn(x.dtype(), geometry) && through_wide(y, [&](Tensor& to) {
-        return conv2d_forward_onednn(widened(x), widened(weight), bias, geometry, to);
+  if (by_onednn(x.dtype(), geometry, y, [&](auto operand, Tensor& to) {
+        return conv2d_forward_onednn(operand(x), operand(weight), bias, geometry, to);
       })) {
     return;
   }
@@ -207,8 +216,8 @@ void conv2d_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bia
 
 void conv2d_data_grad_cpu(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                           Tensor& dx) {
-  if (ask_onednn(dy.dtype(), geometry) && through_wide(dx, [&](Tensor& to) {
-        return conv2d_data_grad_onednn(widened(dy), widened(weight), geometry, to);
+  if (by_onednn(dy.dtype(), geometry, dx, [&](auto operand, Tensor& to) {
+        return conv2d_data_grad_onednn(operand(dy), operand(weight), geometry, to);
       })) {
     return;
   }
@@ -217,8 +226,9 @@ void conv2d_data_grad_cpu(const Tensor& dy, const Tensor& weight, const ConvGeom
 
 void conv2d_weight_grad_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                             Tensor& dweight) {
-  if (ask_onednn(dy.dtype(), geometry) &&
-      conv2d_weight_grad_onednn(widened(dy), widened(x), geometry, dweight)) {
+  if (by_onednn(dy.dtype(), geometry, dweight, [&](auto operand, Tensor& to) {
+        return conv2d_weight_grad_onednn(operand(dy), operand(x), geometry, to);
+      })) {
     return;
   }
   dispatch_floating(dy.dtype(), [&]<class T>() { weight_grad<T>(dy, x, geometry, dweight); });

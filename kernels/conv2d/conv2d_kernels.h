@@ -18,7 +18,8 @@ void conv2d_weight_grad_cpu(const Tensor& dy, const Tensor& x, const ConvGeometr
 // The sum of dy over everything but channels.
 void conv2d_bias_grad_cpu(const Tensor& dy, Tensor& dbias);
 
-// float32 on oneDNN; false if it has no fast implementation for these sizes.
+// float32, and bfloat16 where onednn_takes it, on oneDNN; false, and nothing done, if it has no
+// fast implementation for these sizes.
 bool conv2d_forward_onednn(const Tensor& x, const Tensor& weight, const Tensor& bias,
                            const ConvGeometry& geometry, Tensor& y);
 bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,

@@ -1,9 +1,8 @@
-// Convolution on oneDNN, float32. Primitives are made once per geometry and number of threads and
-// kept by the thread that uses them; filters, which are small, are brought into the primitive's
-// layout at each call.
+// Convolution on oneDNN, in float32 and bfloat16. Primitives are made once per geometry and number
+// of threads and kept by the thread that uses them; filters, which are small, are brought into the
+// primitive's layout at each call.
 
 #include <compare>
-#include <map>
 #include <optional>
 
 #include "core/parallel.h"
@@ -19,7 +18,8 @@ using Tag = memory::format_tag;
 // What a primitive depends on.
 struct Key {
   ConvGeometry geometry;
-  bool bias;
+  DType dtype;
+  bool bias = false;
   int threads = num_threads();
 
   auto operator<=>(const Key&) const = default;
@@ -31,11 +31,8 @@ struct Descriptions {
   memory::dims stride, dilation, padding_begin, padding_end;
 };
 
-memory::desc f32(const memory::dims& dims, Tag tag) {
-  return {dims, memory::data_type::f32, tag};
-}
-
-Descriptions describe(const ConvGeometry& g) {
+// The gradient of the filters and the bias are float32 in bfloat16, too.
+Descriptions describe(const ConvGeometry& g, DType dtype, DType weight_dtype) {
   const WindowAxis& y = g.vertical();
   const WindowAxis& x = g.horizontal();
   const bool grouped = g.groups > 1;
@@ -48,11 +45,13 @@ Descriptions describe(const ConvGeometry& g) {
   const auto end = [](const WindowAxis& axis) {
     return axis.element(axis.out - 1, axis.kernel - 1) + 1 - axis.size;
   };
-  return {.x = f32({g.batch, g.in_channels, y.size, x.size}, Tag::nhwc),
-          .weight = f32(weight, Tag::any),
-          .bias = f32({g.out_channels}, Tag::a),
-          .y = f32({g.batch, g.out_channels, y.out, x.out}, Tag::nhwc),
-          .plain_weight = f32(weight, grouped ? Tag::goihw : Tag::oihw),
+  const auto images = onednn_type(dtype);
+  const auto filters = onednn_type(weight_dtype);
+  return {.x = {{g.batch, g.in_channels, y.size, x.size}, images, Tag::nhwc},
+          .weight = {weight, filters, Tag::any},
+          .bias = {{g.out_channels}, memory::data_type::f32, Tag::a},
+          .y = {{g.batch, g.out_channels, y.out, x.out}, images, Tag::nhwc},
+          .plain_weight = {weight, filters, grouped ? Tag::goihw : Tag::oihw},
           .stride = {y.stride, x.stride},
           .dilation = {y.dilation - 1, x.dilation - 1},
           .padding_begin = {y.padding_before, x.padding_before},
@@ -75,27 +74,12 @@ dnnl::convolution_forward::primitive_desc describe_forward(const Descriptions& d
 
 // A primitive with the layouts it chose, or no primitive where oneDNN has only its slow fallback.
 struct Kept {
-  std::optional<dnnl::primitive> primitive;
-  memory::desc weight;        // the primitive's layout of the filters
-  memory::desc plain_weight;  // ours
-  memory::desc x, y;          // the primitive's layouts of the images
+  std::optional<dnnl::primitive> primitive{};
+  memory::desc weight{};        // the primitive's layout of the filters
+  memory::desc plain_weight{};  // ours
+  memory::desc x{}, y{};        // the primitive's layouts of the images
+  memory::desc bias{};
 };
-
-// What `make` gives for this key, made once. The pointer stays good while the thread lives.
-template <class Make>
-const Kept* kept(std::map<Key, Kept>& cache, const Key& key, const Make& make) {
-  const auto found = cache.find(key);
-  if (found != cache.end()) {
-    return &found->second;
-  }
-  Kept made;
-  try {
-    made = make();
-  } catch (const dnnl::error&) {
-    made = Kept{};  // oneDNN refuses these sizes: the loops serve
-  }
-  return &cache.emplace(key, std::move(made)).first->second;
-}
 
 memory wrap(const memory::desc& desc, const Tensor& tensor) {
   return {desc, onednn_engine(), const_cast<void*>(tensor.raw_data())};
@@ -121,39 +105,39 @@ memory in_layout(memory from, const memory::desc& wanted, Tensor& room) {
 
 bool conv2d_forward_onednn(const Tensor& x, const Tensor& weight, const Tensor& bias,
                            const ConvGeometry& geometry, Tensor& y) {
-  thread_local std::map<Key, Kept> cache;
+  thread_local PrimitiveCache<Key, Kept> cache;
   const bool has_bias = bias.defined();
-  const Kept* entry = kept(cache, {geometry, has_bias}, [&] {
-    const Descriptions d = describe(geometry);
+  const Kept& entry = cache.get({geometry, x.dtype(), has_bias}, [&] {
+    const Descriptions d = describe(geometry, x.dtype(), x.dtype());
     const auto desc = describe_forward(d, has_bias);
-    Kept made{{}, desc.weights_desc(), d.plain_weight, desc.src_desc(), desc.dst_desc()};
+    Kept made{{}, desc.weights_desc(), d.plain_weight, desc.src_desc(), desc.dst_desc(), d.bias};
     if (!is_reference_implementation(desc.impl_info_str())) {
       made.primitive = dnnl::convolution_forward(desc);
     }
     return made;
   });
-  if (!entry->primitive) {
+  if (!entry.primitive) {
     return false;
   }
   Tensor weight_room;
   y.bump_version();
   std::unordered_map<int, memory> arguments{
-      {DNNL_ARG_SRC, wrap(entry->x, x)},
-      {DNNL_ARG_WEIGHTS, in_layout(wrap(entry->plain_weight, weight), entry->weight, weight_room)},
-      {DNNL_ARG_DST, wrap(entry->y, y)}};
+      {DNNL_ARG_SRC, wrap(entry.x, x)},
+      {DNNL_ARG_WEIGHTS, in_layout(wrap(entry.plain_weight, weight), entry.weight, weight_room)},
+      {DNNL_ARG_DST, wrap(entry.y, y)}};
   if (has_bias) {
-    arguments.emplace(DNNL_ARG_BIAS, wrap(f32({geometry.out_channels}, Tag::a), bias));
+    arguments.emplace(DNNL_ARG_BIAS, wrap(entry.bias, bias));
   }
-  entry->primitive->execute(onednn_stream(), arguments);
+  entry.primitive->execute(onednn_stream(), arguments);
   onednn_stream().wait();
   return true;
 }
 
 bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                              Tensor& dx) {
-  thread_local std::map<Key, Kept> cache;
-  const Kept* entry = kept(cache, {geometry, false}, [&] {
-    const Descriptions d = describe(geometry);
+  thread_local PrimitiveCache<Key, Kept> cache;
+  const Kept& entry = cache.get({geometry, dy.dtype()}, [&] {
+    const Descriptions d = describe(geometry, dy.dtype(), dy.dtype());
     const dnnl::convolution_backward_data::primitive_desc desc(
         onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
         d.dilation, d.padding_begin, d.padding_end, describe_forward(d, false));
@@ -163,45 +147,46 @@ bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvG
     }
     return made;
   });
-  if (!entry->primitive) {
+  if (!entry.primitive) {
     return false;
   }
   Tensor weight_room;
   dx.bump_version();
-  entry->primitive->execute(
+  entry.primitive->execute(
       onednn_stream(),
-      {{DNNL_ARG_DIFF_DST, wrap(entry->y, dy)},
-       {DNNL_ARG_WEIGHTS, in_layout(wrap(entry->plain_weight, weight), entry->weight, weight_room)},
-       {DNNL_ARG_DIFF_SRC, wrap(entry->x, dx)}});
+      {{DNNL_ARG_DIFF_DST, wrap(entry.y, dy)},
+       {DNNL_ARG_WEIGHTS, in_layout(wrap(entry.plain_weight, weight), entry.weight, weight_room)},
+       {DNNL_ARG_DIFF_SRC, wrap(entry.x, dx)}});
   onednn_stream().wait();
   return true;
 }
 
 bool conv2d_weight_grad_onednn(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                                Tensor& dweight) {
-  thread_local std::map<Key, Kept> cache;
-  const Kept* entry = kept(cache, {geometry, false}, [&] {
-    Descriptions d = describe(geometry);
+  thread_local PrimitiveCache<Key, Kept> cache;
+  const Kept& entry = cache.get({geometry, dy.dtype()}, [&] {
+    const Descriptions d = describe(geometry, dy.dtype(), float32);
     const dnnl::convolution_backward_weights::primitive_desc desc(
         onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
-        d.dilation, d.padding_begin, d.padding_end, describe_forward(d, false));
+        d.dilation, d.padding_begin, d.padding_end,
+        describe_forward(describe(geometry, dy.dtype(), dy.dtype()), false));
     Kept made{{}, desc.diff_weights_desc(), d.plain_weight, desc.src_desc(), desc.diff_dst_desc()};
     if (!is_reference_implementation(desc.impl_info_str())) {
       made.primitive = dnnl::convolution_backward_weights(desc);
     }
     return made;
   });
-  if (!entry->primitive) {
+  if (!entry.primitive) {
     return false;
   }
-  const memory plain = wrap(entry->plain_weight, dweight);
-  const bool direct = entry->weight == entry->plain_weight;
-  Tensor room = direct ? Tensor() : scratch(entry->weight);
-  memory result = direct ? plain : wrap(entry->weight, room);
+  const memory plain = wrap(entry.plain_weight, dweight);
+  const bool direct = entry.weight == entry.plain_weight;
+  Tensor room = direct ? Tensor() : scratch(entry.weight);
+  memory result = direct ? plain : wrap(entry.weight, room);
   dweight.bump_version();
-  entry->primitive->execute(onednn_stream(), {{DNNL_ARG_DIFF_DST, wrap(entry->y, dy)},
-                                              {DNNL_ARG_SRC, wrap(entry->x, x)},
-                                              {DNNL_ARG_DIFF_WEIGHTS, result}});
+  entry.primitive->execute(onednn_stream(), {{DNNL_ARG_DIFF_DST, wrap(entry.y, dy)},
+                                             {DNNL_ARG_SRC, wrap(entry.x, x)},
+                                             {DNNL_ARG_DIFF_WEIGHTS, result}});
   if (!direct) {
     memory target = plain;
     dnnl::reorder(result, target).execute(onednn_stream(), result, target);

@@ -86,12 +86,20 @@ std::vector<float> widened(const simt::bfloat16* values, int64_t count) {
 
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
           const simt::bfloat16* a, const simt::bfloat16* b, bool accumulate, float* c) {
+  if (onednn_is_used() && onednn_takes(bfloat16) &&
+      gemm_onednn(transpose_a, transpose_b, m, n, k, a, b, accumulate, c)) {
+    return;
+  }
   gemm(transpose_a, transpose_b, m, n, k, widened(a, m * k).data(), widened(b, k * n).data(),
        accumulate, c);
 }
 
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
           const simt::bfloat16* a, const simt::bfloat16* b, bool accumulate, simt::bfloat16* c) {
+  if (!accumulate && onednn_is_used() && onednn_takes(bfloat16) &&
+      gemm_onednn(transpose_a, transpose_b, m, n, k, a, b, accumulate, c)) {
+    return;
+  }
   std::vector<float> wide = accumulate ? widened(c, m * n) : std::vector<float>();
   wide.resize(static_cast<size_t>(m * n));
   gemm(transpose_a, transpose_b, m, n, k, a, b, accumulate, wide.data());

@@ -10,8 +10,8 @@ struct MatmulOptions {
 
 // The matrix product over the last two dimensions, (..., m, k) x (..., k, n) -> (..., m, n) after
 // the transposes; leading dimensions broadcast. Floating, one dtype and device, rank 2 or
-// more. Returns a row-major tensor. Differentiable. On the CPU float32 runs on oneDNN where it is
-// built in.
+// more. Returns a row-major tensor. Differentiable. On the CPU float32 and bfloat16 run on oneDNN
+// where it is built in.
 Tensor matmul(const Operand& a, const Operand& b, MatmulOptions options = {});
 
 }  // namespace warptape

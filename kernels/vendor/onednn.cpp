@@ -26,6 +26,10 @@ dnnl::stream& onednn_stream() {
   return stream;
 }
 
+dnnl::memory::data_type onednn_type(DType dtype) {
+  return dtype == bfloat16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
+
 bool is_reference_implementation(const char* info) {
   return std::strncmp(info, "ref", 3) == 0 || std::strncmp(info, "simple:any", 10) == 0;
 }
@@ -38,6 +42,15 @@ bool onednn_is_used() {
 }
 void set_onednn_used(bool on) {
   used = on;
+}
+
+bool onednn_takes(DType dtype) {
+  if (dtype == bfloat16) {
+    // A set's bits are those of all that it includes.
+    const int wanted = dnnl_cpu_isa_avx512_core_bf16;
+    return (dnnl_get_effective_cpu_isa() & wanted) == wanted;
+  }
+  return dtype == float32;
 }
 
 std::string onednn_version() {

@@ -13,6 +13,9 @@ bool onednn_is_used() {
   return false;
 }
 void set_onednn_used(bool) {}
+bool onednn_takes(DType) {
+  return false;
+}
 std::string onednn_version() {
   return {};
 }
@@ -23,6 +26,15 @@ std::string onednn_instruction_set() {
 bool gemm_onednn(bool, bool, int64_t, int64_t, int64_t, const float*, const float*, bool, float*) {
   return false;
 }
+template <class T>
+bool gemm_onednn(bool, bool, int64_t, int64_t, int64_t, const simt::bfloat16*,
+                 const simt::bfloat16*, bool, T*) {
+  return false;
+}
+template bool gemm_onednn(bool, bool, int64_t, int64_t, int64_t, const simt::bfloat16*,
+                          const simt::bfloat16*, bool, float*);
+template bool gemm_onednn(bool, bool, int64_t, int64_t, int64_t, const simt::bfloat16*,
+                          const simt::bfloat16*, bool, simt::bfloat16*);
 bool conv2d_forward_onednn(const Tensor&, const Tensor&, const Tensor&, const ConvGeometry&,
                            Tensor&) {
   return false;
