@@ -235,7 +235,7 @@ namespace {
 // As convolutions read their filters there.
 Tensor moved(const Tensor& tensor, Device device) {
   Tensor result = tensor.detach().to(device);
-  if (tensor.rank() == 4 && tensor.device().type != device.type) {
+  if (tensor.rank() >= 3 && tensor.device().type != device.type) {
     const bool on_gpu = device.type == DeviceType::CUDA;
     result = result.to(on_gpu ? MemoryFormat::ChannelsLast : MemoryFormat::RowMajor);
   }

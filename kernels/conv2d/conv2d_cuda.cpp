@@ -33,8 +33,9 @@ void own_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
   }
   dispatch_floating(x.dtype(), [&]<class T>() {
     const Compute<T>* bias_data = bias.defined() ? bias.data<Compute<T>>() : nullptr;
-    matrix::run_product("conv2d", conv2d_products::forward(geometry, x.data<T>(), weight.data<T>(),
-                                                           bias_data, false, y.mutable_data<T>()));
+    matrix::run_product(geometry.op,
+                        conv2d_products::forward(geometry, x.data<T>(), weight.data<T>(), bias_data,
+                                                 false, y.mutable_data<T>()));
   });
 }
 
@@ -57,7 +58,7 @@ void own_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g
   dispatch_floating(dy.dtype(), [&]<class T>() {
     for (int64_t residue_y = 0; residue_y < residues_y; ++residue_y) {
       for (int64_t residue_x = 0; residue_x < residues_x; ++residue_x) {
-        matrix::run_product("conv2d",
+        matrix::run_product(geometry.op,
                             conv2d_products::data_grad(geometry, dy.data<T>(), weight.data<T>(),
                                                        dx.mutable_data<T>(), residue_y, residue_x));
       }
@@ -65,12 +66,11 @@ void own_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g
   });
 }
 
-void bias_grad(const Tensor& dy, Tensor& dbias) {
+void bias_grad(const char* op, const Tensor& dy, Tensor& dbias) {
   const int64_t channels = dbias.numel();
   const int64_t pixels = channels == 0 ? 0 : dy.numel() / channels;
   dispatch_floating(dy.dtype(), [&]<class T>() {
-    sum_matrix_cuda("conv2d", dy.data<T>(), pixels, channels, true,
-                    dbias.mutable_data<Compute<T>>());
+    sum_matrix_cuda(op, dy.data<T>(), pixels, channels, true, dbias.mutable_data<Compute<T>>());
   });
 }
 
@@ -90,7 +90,7 @@ bool own_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& geom
       makes_dbias = dbias != nullptr && dweight.numel() > 0;
       product.out.row_sums = makes_dbias ? dbias->mutable_data<C>() : nullptr;
     }
-    matrix::run_product("conv2d", product);
+    matrix::run_product(geometry.op, product);
   });
   return makes_dbias;
 }
@@ -147,7 +147,7 @@ void conv2d_parameter_grads_cuda(const Tensor& dy, const Tensor& x, const ConvGe
         [&] { has_dbias = own_weight_grad(dy, x, geometry, *dweight, dbias) || has_dbias; });
   }
   if (!has_dbias) {
-    bias_grad(dy, *dbias);
+    bias_grad(geometry.op, dy, *dbias);
   }
 }
 

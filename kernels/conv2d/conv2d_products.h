@@ -15,15 +15,22 @@ namespace warptape::conv2d_products {
 using matrix::index_of;
 using matrix::radix_of;
 
-inline int int_of(int64_t value) {
-  return index_of("conv2d", value);
-}
+// Sizes as the core counts them; too large ones are an error of the op that asked.
+class Indices {
+ public:
+  explicit Indices(const ConvGeometry& g) : op_(g.op) {}
+  int operator()(int64_t value) const { return index_of(op_, value); }
+
+ private:
+  const char* op_;
+};
 
 // Which pixels of x the taps of the pixels of y meet.
 inline matrix::TapGeometry taps_of(const ConvGeometry& g) {
+  const Indices int_of(g);
   const WindowAxis& vertical = g.vertical();
   const WindowAxis& horizontal = g.horizontal();
-  matrix::check_elements("conv2d", "an image", g.pixels() * g.in_channels);
+  matrix::check_elements(g.op, "an image", g.pixels() * g.in_channels);
   matrix::TapGeometry taps = matrix::TapGeometry::of_images(
       int_of(vertical.size), int_of(horizontal.size), int_of(g.in_channels));
   taps.stride_y = int_of(vertical.stride);
@@ -36,10 +43,10 @@ inline matrix::TapGeometry taps_of(const ConvGeometry& g) {
 }
 
 inline matrix::Radix pixels_of_y(const ConvGeometry& g) {
-  return radix_of("conv2d", g.batch, g.vertical().out, g.horizontal().out);
+  return radix_of(g.op, g.batch, g.vertical().out, g.horizontal().out);
 }
 inline matrix::Radix taps_by_channel(const ConvGeometry& g) {
-  return radix_of("conv2d", g.vertical().kernel, g.horizontal().kernel, g.in_per_group());
+  return radix_of(g.op, g.vertical().kernel, g.horizontal().kernel, g.in_per_group());
 }
 inline int64_t filter_size(const ConvGeometry& g) {
   return g.taps() * g.in_per_group();
@@ -49,6 +56,7 @@ inline int64_t filter_size(const ConvGeometry& g) {
 template <class Product, class T, class Rows>
 void read_forward(Product& product, const ConvGeometry& g, const T* x, const T* filters,
                   const Rows& rows) {
+  const Indices int_of(g);
   product.a.data = x;
   product.a.rows = rows;
   product.a.depth = taps_by_channel(g);
@@ -66,6 +74,7 @@ void read_forward(Product& product, const ConvGeometry& g, const T* x, const T* 
 template <class T>
 matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filters,
                               const Compute<T>* bias, bool relu, T* y) {
+  const Indices int_of(g);
   matrix::Forward<T, T> product;
   read_forward(product, g, x, filters, pixels_of_y(g));
   auto& out = product.out;
@@ -86,7 +95,8 @@ matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filter
 inline matrix::PooledForward forward_pooled(const ConvGeometry& g, const PoolGeometry& pool,
                                             const float* x, const float* filters, const float* bias,
                                             bool relu, float* y, uint8_t* indices) {
-  index_of("conv2d", pool.batch * pool.out_height * pool.out_width * 4);
+  const Indices int_of(g);
+  index_of(g.op, pool.batch * pool.out_height * pool.out_width * 4);
   const matrix::WindowedRadix rows{int_of(pool.batch), int_of(pool.out_height),
                                    int_of(pool.out_width)};
   matrix::PooledForward product;
@@ -139,15 +149,16 @@ inline ResidueClass residue_class(int64_t residue, const WindowAxis& axis) {
 template <class T>
 matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* filters, T* dx,
                                  int64_t residue_y, int64_t residue_x) {
+  const Indices int_of(g);
   const WindowAxis& vertical = g.vertical();
   const WindowAxis& horizontal = g.horizontal();
   const ResidueClass ys = residue_class(residue_y, vertical);
   const ResidueClass xs = residue_class(residue_x, horizontal);
-  matrix::check_elements("conv2d", "an output image", g.out_pixels() * g.out_channels);
+  matrix::check_elements(g.op, "an output image", g.out_pixels() * g.out_channels);
   matrix::DataGrad<T, T> product;
   product.a.data = dy;
-  product.a.rows = radix_of("conv2d", g.batch, ys.pixels, xs.pixels);
-  product.a.depth = radix_of("conv2d", ys.taps, xs.taps, g.out_per_group());
+  product.a.rows = radix_of(g.op, g.batch, ys.pixels, xs.pixels);
+  product.a.depth = radix_of(g.op, ys.taps, xs.taps, g.out_per_group());
   auto& taps = product.a.taps;
   taps = matrix::TapGeometry::of_images(int_of(vertical.out), int_of(horizontal.out),
                                         int_of(g.out_channels));
@@ -158,7 +169,7 @@ matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* fi
   product.a.group_stride = g.out_per_group();
 
   const int64_t in = g.in_per_group();
-  matrix::check_elements("conv2d", "a matrix", g.out_per_group() * filter_size(g));
+  matrix::check_elements(g.op, "a matrix", g.out_per_group() * filter_size(g));
   auto& b = product.b;
   b.data = filters + (ys.first_tap * horizontal.kernel + xs.first_tap) * in;
   b.rows = {int_of(in)};
@@ -183,6 +194,7 @@ matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* fi
 template <class T, class Sum>
 matrix::WeightGrad<T, Sum> weight_grad(const ConvGeometry& g, const T* dy, const T* x,
                                        Sum* dfilters) {
+  const Indices int_of(g);
   matrix::WeightGrad<T, Sum> product;
   product.a.data = dy;
   product.a.rows = {int_of(g.out_per_group())};

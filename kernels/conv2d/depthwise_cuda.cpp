@@ -10,7 +10,7 @@ namespace warptape {
 namespace {
 
 on_cuda::DepthwiseGeometry depthwise_geometry(const ConvGeometry& g) {
-  const auto n = [](int64_t size) { return matrix::index_of("conv2d", size); };
+  const auto n = [&](int64_t size) { return matrix::index_of(g.op, size); };
   const WindowAxis& y = g.vertical();
   const WindowAxis& x = g.horizontal();
   return {n(g.batch),           n(y.size),     n(x.size),
@@ -33,8 +33,8 @@ Tensor channels_innermost(const Tensor& weight, const ConvGeometry& g) {
   return filters;
 }
 
-bool is_skipped(const on_cuda::DepthwisePlan& plan) {
-  return tell_plan("conv2d", [&] { return to_string(plan); });
+bool is_skipped(const char* op, const on_cuda::DepthwisePlan& plan) {
+  return tell_plan(op, [&] { return to_string(plan); });
 }
 
 }  // namespace
@@ -52,7 +52,7 @@ void depthwise_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor&
     T* to = y.mutable_data<T>();
     const auto plan =
         on_cuda::plan_depthwise_forward<T>(g, x.data<T>(), filters.data<T>(), bias_data, to);
-    if (!is_skipped(plan)) {
+    if (!is_skipped(geometry.op, plan)) {
       on_cuda::depthwise_forward(gpu::current_stream(), plan, g, x.data<T>(), filters.data<T>(),
                                  bias_data, to);
     }
@@ -66,7 +66,7 @@ void depthwise_data_grad_cuda(const Tensor& dy, const Tensor& weight, const Conv
     const Tensor filters = channels_innermost<T>(weight, geometry);
     T* to = dx.mutable_data<T>();
     const auto plan = on_cuda::plan_depthwise_data_grad<T>(g, dy.data<T>(), filters.data<T>(), to);
-    if (!is_skipped(plan)) {
+    if (!is_skipped(geometry.op, plan)) {
       on_cuda::depthwise_data_grad(gpu::current_stream(), plan, g, dy.data<T>(), filters.data<T>(),
                                    to);
     }
@@ -78,7 +78,7 @@ void depthwise_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeo
   const on_cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     const auto plan = on_cuda::plan_depthwise_weight_grad<T>(g, dy.data<T>(), x.data<T>());
-    if (!is_skipped(plan)) {
+    if (!is_skipped(geometry.op, plan)) {
       Tensor partials = Tensor::empty({plan.chunks, dweight.numel()}, dweight.dtype(), dy.device());
       on_cuda::depthwise_weight_grad(gpu::current_stream(), plan, g, dy.data<T>(), x.data<T>(),
                                      partials.mutable_data<Compute<T>>(),

@@ -81,6 +81,9 @@ WindowAxis axis_of(int64_t size, int64_t kernel, const WindowOptions& options) {
   if (options.padding.rule == AxisPadding::Rule::Same) {
     axis.padding_before = (axis.span() - 1) / 2;
     axis.padding_after = axis.span() - 1 - axis.padding_before;
+  } else if (options.padding.rule == AxisPadding::Rule::Causal) {
+    axis.padding_before = axis.span() - 1;
+    axis.padding_after = 0;
   }
   return axis;
 }
@@ -151,6 +154,7 @@ ConvGeometry conv_geometry(const char* op, const Shape& x, const Shape& weight,
                  .in_channels = x[1],
                  .out_channels = weight[0],
                  .groups = groups,
+                 .op = {op},
                  .rank = static_cast<int>(rank)};
   // The span of a dilated kernel is computed from numbers that are small.
   for (size_t i = 0; i < rank; ++i) {
@@ -183,35 +187,34 @@ ConvGeometry conv_geometry(const char* op, const Operand& x, const Operand& weig
   return g;
 }
 
-Shape ConvGeometry::x_shape() const {
-  Shape shape{batch, in_channels};
-  for (int i = 0; i < rank; ++i) {
-    shape.append(axes[static_cast<size_t>(i)].size);
+namespace {
+
+Shape with_axes(Shape shape, const ConvGeometry& g, int64_t WindowAxis::*size) {
+  for (int i = 0; i < g.rank; ++i) {
+    shape.append(g.axes[static_cast<size_t>(i)].*size);
   }
   return shape;
+}
+
+}  // namespace
+
+Shape ConvGeometry::x_shape() const {
+  return with_axes({batch, in_channels}, *this, &WindowAxis::size);
 }
 
 Shape ConvGeometry::filter_shape() const {
-  Shape shape{out_channels, in_per_group()};
-  for (int i = 0; i < rank; ++i) {
-    shape.append(axes[static_cast<size_t>(i)].kernel);
-  }
-  return shape;
+  return with_axes({out_channels, in_per_group()}, *this, &WindowAxis::kernel);
 }
 
 Shape ConvGeometry::y_shape() const {
-  Shape shape{batch, out_channels};
-  for (int i = 0; i < rank; ++i) {
-    shape.append(axes[static_cast<size_t>(i)].out);
-  }
-  return shape;
+  return with_axes({batch, out_channels}, *this, &WindowAxis::out);
 }
 
-ConvGeometry ConvGeometry::as_planar(const char* op) const {
+ConvGeometry ConvGeometry::as_planar() const {
   check<ShapeError>(rank == 1 || rank == 2,
                     "[{}] spatial axes: got {}, wanted 1 or 2: there is no "
                     "kernel for more",
-                    op, rank);
+                    op.name, rank);
   ConvGeometry planar = *this;
   if (rank == 1) {
     planar.rank = 2;
@@ -222,7 +225,7 @@ ConvGeometry ConvGeometry::as_planar(const char* op) const {
 
 void ConvGeometry::refuse_rank() const {
   throw ShapeError(fmt::format(
-      "[conv] spatial axes of a kernel: got {}, wanted 2, as as_planar() gives them", rank));
+      "[{}] spatial axes of a kernel: got {}, wanted 2, as as_planar() gives them", op.name, rank));
 }
 
 }  // namespace warptape

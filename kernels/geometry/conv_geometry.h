@@ -11,6 +11,17 @@
 
 namespace warptape {
 
+// The op that asked, for messages. Any two are equal: what is kept for a geometry serves all ops.
+struct AskingOp {
+  const char* name = "conv";
+
+  operator const char*() const { return name; }
+  constexpr std::strong_ordering operator<=>(const AskingOp&) const {
+    return std::strong_ordering::equal;
+  }
+  constexpr bool operator==(const AskingOp&) const { return true; }
+};
+
 // x: (batch, in_channels, sizes of the axes), filters: (out_channels, in_channels / groups,
 // kernels of the axes), y: (batch, out_channels, outs of the axes).
 struct ConvGeometry {
@@ -20,6 +31,7 @@ struct ConvGeometry {
   int64_t in_channels = 0;
   int64_t out_channels = 0;
   int64_t groups = 1;
+  AskingOp op{};
   int rank = 0;                             // axes that there are
   std::array<WindowAxis, max_rank> axes{};  // the outermost first; the rest change nothing
 
@@ -39,7 +51,7 @@ struct ConvGeometry {
 
   // For kernels, which know two axes: one axis is the width of images of one line. In memory that
   // is the same, in either format. ShapeError for three.
-  ConvGeometry as_planar(const char* op) const;
+  ConvGeometry as_planar() const;
   // The axes of such a geometry; ShapeError of another.
   const WindowAxis& vertical() const { return planar_axis(0); }
   const WindowAxis& horizontal() const { return planar_axis(1); }

@@ -19,10 +19,17 @@ std::string to_string(std::span<const AxisPadding> axes) {
     if (axis.rule == AxisPadding::Rule::Same) {
       return "same";
     }
+    if (axis.rule == AxisPadding::Rule::Causal) {
+      return "causal";
+    }
     text += text.empty() ? "(" : ", ";
     text += is_symmetric ? std::to_string(axis.before) : tuple_of(axis.before, axis.after);
   }
   return text + (axes.size() == 1 ? ",)" : ")");
+}
+
+std::string Padding1d::to_string() const {
+  return warptape::to_string({&axis, 1});
 }
 
 std::string Padding2d::to_string() const {

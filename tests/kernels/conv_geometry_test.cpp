@@ -13,6 +13,7 @@ namespace {
 
 using Options = std::vector<WindowOptions>;
 constexpr AxisPadding same{.rule = AxisPadding::Rule::Same};
+constexpr AxisPadding causal{.rule = AxisPadding::Rule::Causal};
 
 ConvGeometry geometry_of(const Shape& x, const Shape& weight, const Options& options,
                          int64_t groups = 1) {
@@ -35,7 +36,7 @@ TEST(ConvGeometry, OfALine) {
   EXPECT_EQ(g.filter_shape(), Shape({4, 3, 3}));
   EXPECT_EQ(g.y_shape(), Shape({2, 4, 6}));
 
-  const ConvGeometry planar = g.as_planar("conv1d");
+  const ConvGeometry planar = g.as_planar();
   EXPECT_EQ(planar.rank, 2);
   EXPECT_EQ(planar.vertical(), WindowAxis{});
   EXPECT_EQ(planar.horizontal(), line);
@@ -45,7 +46,7 @@ TEST(ConvGeometry, OfALine) {
 
 TEST(ConvGeometry, OfAnImageIsPlanar) {
   const ConvGeometry g = geometry_of({1, 2, 5, 7}, {3, 2, 3, 1}, {{}, {}});
-  EXPECT_EQ(g.as_planar("conv2d"), g);
+  EXPECT_EQ(g.as_planar(), g);
   EXPECT_EQ(g.taps(), 3);
   EXPECT_EQ(g.pixels(), 35);
   EXPECT_EQ(g.out_pixels(), 21);
@@ -60,8 +61,8 @@ TEST(ConvGeometry, OfAVolumeHasNoKernel) {
   EXPECT_EQ(g.taps(), 6);
   EXPECT_EQ(g.pixels(), 120);
   EXPECT_EQ(g.out_pixels(), 24);
-  expect_throws<ShapeError>([&] { g.as_planar("conv3d"); },
-                            {"[conv3d] spatial axes: got 3, wanted 1 or 2", "no kernel"});
+  expect_throws<ShapeError>([&] { g.as_planar(); },
+                            {"[conv] spatial axes: got 3, wanted 1 or 2", "no kernel"});
   expect_throws<ShapeError>([&] { g.vertical(); }, {"got 3, wanted 2"});
   const ConvGeometry line = geometry_of({1, 1, 4}, {1, 1, 2}, {{}});
   expect_throws<ShapeError>([&] { line.horizontal(); }, {"got 1, wanted 2"});
@@ -90,6 +91,23 @@ TEST(ConvGeometry, WindowsBeginInThePaddingBefore) {
     EXPECT_EQ(g.axes[0].element(window, 2), window);
     EXPECT_EQ(g.axes[0].element(window, 0), window - 4);
   }
+  EXPECT_EQ(geometry_of({1, 1, 5}, {1, 1, 3}, {{.padding = causal, .dilation = 2}}), g);
+}
+
+TEST(ConvGeometry, CausalWindowsOfAStrideEndAtEveryFewElements) {
+  const ConvGeometry g = geometry_of({1, 1, 8}, {1, 1, 3}, {{.stride = 3, .padding = causal}});
+  EXPECT_EQ(g.axes[0].out, 3);
+  for (int64_t window = 0; window < 3; ++window) {
+    EXPECT_EQ(g.axes[0].element(window, 2), 3 * window);
+  }
+}
+
+TEST(ConvGeometry, KnowsWhoAskedAndIsTheSameForAll) {
+  const WindowOptions options[] = {{}};
+  const ConvGeometry one = conv_geometry("one", Shape{1, 1, 5}, Shape{1, 1, 3}, options, 1);
+  const ConvGeometry two = conv_geometry("two", Shape{1, 1, 5}, Shape{1, 1, 3}, options, 1);
+  EXPECT_EQ(one, two);
+  expect_throws<ShapeError>([&] { two.vertical(); }, {"[two] spatial axes"});
 }
 
 TEST(ConvGeometry, TellsWhereOneNumberServesBothSides) {
@@ -203,6 +221,10 @@ TEST(Padding, IsPrintedPerSideWhereTheyDiffer) {
             "((1, 2), (3, 4))");
   EXPECT_EQ(Padding2d(Sides2d{.right = 1}).to_string(), "((0, 0), (0, 1))");
   EXPECT_EQ(Padding2d::same().to_string(), "same");
+  EXPECT_EQ(Padding1d(3).to_string(), "(3,)");
+  EXPECT_EQ(Padding1d(Sides1d{.left = 1}).to_string(), "((1, 0),)");
+  EXPECT_EQ(Padding1d::same().to_string(), "same");
+  EXPECT_EQ(Padding1d::causal().to_string(), "causal");
   const AxisPadding line[] = {{2, 2}};
   EXPECT_EQ(to_string(line), "(2,)");
 }

@@ -1,0 +1,136 @@
+#include "kernels/conv2d/convolve.h"
+
+#include <utility>
+
+#include "core/device/on_device.h"
+#include "core/primitives.h"
+#include "core/profile.h"
+#include "core/tape.h"
+#include "core/widened.h"
+#include "kernels/conv2d/conv2d_kernels.h"
+#include "kernels/pool/poolable.h"
+
+namespace warptape {
+namespace {
+
+constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
+
+void parameter_grads_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
+                         Tensor* dweight, Tensor* dbias) {
+  if (dweight != nullptr) {
+    conv2d_weight_grad_cpu(dy, x, geometry, *dweight);
+  }
+  if (dbias != nullptr) {
+    conv2d_bias_grad_cpu(dy, *dbias);
+  }
+}
+
+// Gives up the only handle on a gradient, so that the tape takes it over instead of copying.
+void give(Backward& context, int input, Tensor& gradient, const Shape& shape) {
+  Tensor shaped = gradient.view(shape);
+  gradient = Tensor();
+  context.give(input, std::move(shaped));
+}
+
+// x and weight as the kernels read them; geometry: planar.
+void parameter_grads(Backward& context, const Tensor& dy, const Tensor& x, const Tensor& weight,
+                     const Shape& weight_shape, const ConvGeometry& geometry) {
+  const DType dtype = compute_dtype(weight.dtype());
+  Tensor dweight;
+  if (context.needs(1)) {
+    dweight = Tensor::empty(weight.shape(), dtype, weight.device(), weight.memory_format());
+  }
+  Tensor dbias = context.needs(2) ? context.overwrite(2, dtype) : Tensor();
+  Tensor* const to_dweight = dweight.defined() ? &dweight : nullptr;
+  Tensor* const to_dbias = dbias.defined() ? &dbias : nullptr;
+  if (to_dweight == nullptr && to_dbias == nullptr) {
+    return;
+  }
+  on_device(
+      geometry.op, dy.device(), [&] { parameter_grads_cpu(dy, x, geometry, to_dweight, to_dbias); },
+      [&] { conv2d_parameter_grads_cuda(dy, x, geometry, to_dweight, to_dbias); });
+  if (to_dweight != nullptr) {
+    give(context, 1, dweight, weight_shape);
+  }
+}
+
+// geometry: as asked.
+void backward(Backward& context, const Tensor& x, const Tensor& weight,
+              const ConvGeometry& geometry) {
+  const ConvGeometry planar = geometry.as_planar();
+  const Tensor dy = context.grad().view(planar.y_shape());
+  parameter_grads(context, dy, x, weight, geometry.filter_shape(), planar);
+  if (context.needs(0)) {
+    Tensor dx = Tensor::empty_like(x);
+    on_device(
+        geometry.op, dy.device(), [&] { conv2d_data_grad_cpu(dy, weight, planar, dx); },
+        [&] { conv2d_data_grad_cuda(dy, weight, planar, dx); });
+    give(context, 0, dx, geometry.x_shape());
+  }
+}
+
+class ConvWork final : public PoolableWork {
+ public:
+  ConvWork(const Operand& x, const Operand& weight, const Operand& bias,
+           const ConvGeometry& geometry)
+      : shape_(geometry.y_shape()),
+        geometry_(geometry.as_planar()),
+        pixels(primitives::relayout(x.tensor().view(geometry_.x_shape()), channels_last)),
+        filters(primitives::relayout(
+            weight.tensor().view(geometry_.filter_shape()),
+            x.device().type == DeviceType::CPU ? MemoryFormat::RowMajor : channels_last)),
+        wide_bias_(widened(bias.tensor())) {}
+
+  Tensor compute() override {
+    const profile::Range range(geometry_.op);
+    Tensor y = Tensor::empty(geometry_.y_shape(), pixels.dtype(), pixels.device(), channels_last);
+    on_device(
+        geometry_.op, y.device(),
+        [&] { conv2d_forward_cpu(pixels, filters, wide_bias_, geometry_, y); },
+        [&] { conv2d_forward_cuda(pixels, filters, wide_bias_, geometry_, y); });
+    return y.view(shape_);
+  }
+
+  bool compute_pooled(const PoolGeometry& pool, bool with_relu, Tensor& y,
+                      Tensor& indices) override {
+    const profile::Range range(geometry_.op);
+    bool is_done = false;
+    on_device(
+        geometry_.op, y.device(), [] {},
+        [&] {
+          is_done = conv2d_pooled_cuda(pixels, filters, wide_bias_, geometry_, pool, with_relu, y,
+                                       indices);
+        });
+    return is_done;
+  }
+
+ private:
+  const Shape shape_;            // of the result
+  const ConvGeometry geometry_;  // planar
+
+ public:
+  const Tensor pixels;   // x as an image, channels-last
+  const Tensor filters;  // the weight, as the device's kernels read it
+
+ private:
+  const Tensor wide_bias_;
+};
+
+}  // namespace
+
+Tensor convolve(const Operand& x, const Operand& weight, const Operand& bias,
+                const ConvGeometry& geometry) {
+  const auto work = std::make_shared<ConvWork>(x, weight, bias, geometry);
+  return Deferred::result(
+      work, {geometry.y_shape(), x.dtype(), x.device(), channels_last}, [&](Tensor& y) {
+        if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
+          tape->record(geometry.op, {&x, &weight, &bias}, {&y},
+                       [saved_x = Saved(work->pixels), saved_weight = Saved(work->filters),
+                        geometry](Backward& context) {
+                         backward(context, saved_x.get(), saved_weight.get(), geometry);
+                       });
+        }
+      });
+}
+
+}  // namespace warptape

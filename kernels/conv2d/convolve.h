@@ -1,0 +1,13 @@
+#pragma once
+// What conv1d and conv2d are after their checks.
+
+#include "core/operand.h"
+#include "kernels/geometry/conv_geometry.h"
+
+namespace warptape {
+
+// y of the geometry's y_shape, channels-last, recorded under the geometry's op. One or two axes.
+Tensor convolve(const Operand& x, const Operand& weight, const Operand& bias,
+                const ConvGeometry& geometry);
+
+}  // namespace warptape
