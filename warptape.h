@@ -11,6 +11,7 @@
 #include "core/tensor.h"
 #include "kernels/ops.h"
 #include "layers/avg_pool2d.h"
+#include "layers/conv1d.h"
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"

@@ -1,8 +1,6 @@
 #include "layers/conv2d.h"
 
-#include "core/check.h"
-#include "kernels/geometry/conv_geometry.h"
-#include "layers/init.h"
+#include "layers/convolution.h"
 
 namespace warptape {
 namespace {
@@ -14,29 +12,21 @@ Conv2dOptions of_op(const Conv2d::Options& options) {
           .groups = options.groups};
 }
 
+ConvolutionLayer described(const Conv2d::Options& options, std::span<const WindowOptions> axes) {
+  return {.name = "Conv2d",
+          .in_channels = options.in_channels,
+          .out_channels = options.out_channels,
+          .kernel_size = {options.kernel_size.height, options.kernel_size.width},
+          .axes = axes,
+          .groups = options.groups,
+          .bias = options.bias,
+          .dtype = options.dtype};
+}
+
 }  // namespace
 
 Conv2d::Conv2d(Options options, const Site& site) : options_(options) {
-  const auto positive = [&](const char* name, int64_t value) {
-    check<ValueError>(value >= 1, site, "[Conv2d] {}: got {}, wanted 1 or more", name, value);
-  };
-  positive("in_channels", options.in_channels);
-  positive("out_channels", options.out_channels);
-  positive("kernel_size", std::min(options.kernel_size.height, options.kernel_size.width));
-  positive("groups", options.groups);
-  check_window_options("Conv2d", of_op(options).axes(), site);
-  check<ValueError>(
-      options.in_channels % options.groups == 0 && options.out_channels % options.groups == 0, site,
-      "[Conv2d] groups: got {}, wanted a divisor of {} input and {} output channels",
-      options.groups, options.in_channels, options.out_channels);
-  const Shape filters{options.out_channels, options.in_channels / options.groups,
-                      options.kernel_size.height, options.kernel_size.width};
-  check_countable("Conv2d", "weight", filters, options.dtype, site);
-  weight = Weight(Tensor::empty(filters, options.dtype));
-  if (options.bias) {
-    bias = Parameter(Tensor::empty({options.out_channels}, options.dtype));
-  }
-  init::torch_default(weight, bias);
+  described(options, of_op(options).axes()).make(weight, bias, site);
 }
 
 void Conv2d::fields(Visitor& visit) {
@@ -48,19 +38,7 @@ Tensor Conv2d::forward(const Operand& x) {
 }
 
 std::string Conv2d::settings() const {
-  std::string text =
-      fmt::format("{}, {}, kernel_size={}, stride={}", options_.in_channels, options_.out_channels,
-                  options_.kernel_size.to_string(), options_.stride.to_string());
-  if (options_.padding != Padding2d(0)) {
-    text += ", padding=" + options_.padding.to_string();
-  }
-  if (!(options_.dilation == Pair(1))) {
-    text += ", dilation=" + options_.dilation.to_string();
-  }
-  if (options_.groups != 1) {
-    text += fmt::format(", groups={}", options_.groups);
-  }
-  return text + (options_.bias ? "" : ", bias=False");
+  return described(options_, of_op(options_).axes()).settings();
 }
 
 }  // namespace warptape

@@ -36,6 +36,15 @@ Padding2d padding_2d(const Json& options) {
   return Sides2d{padding.at(0), padding.at(1), padding.at(2), padding.at(3)};
 }
 
+// "same", "causal", or (left, right).
+Padding1d padding_1d(const Json& options) {
+  const Json& padding = options.at("padding");
+  if (padding.is_string()) {
+    return padding == "same" ? Padding1d::same() : Padding1d::causal();
+  }
+  return Sides1d{padding.at(0), padding.at(1)};
+}
+
 Operand optional_operand(const Operands& in, size_t index) {
   return index < in.size() ? in[index] : Operand(Tensor());
 }
@@ -123,6 +132,14 @@ const std::map<std::string, Run>& runs() {
       {"linear", [](auto& in, auto&) { return linear(in[0], in[1], optional_operand(in, 2)); }},
       {"linear_relu_linear",
        [](auto& in, auto&) { return perceptron(in[0], in[1], in[2], in[3], in[4]); }},
+      {"conv1d",
+       [](auto& in, auto& o) {
+         return conv1d(in[0], in[1], optional_operand(in, 2),
+                       {.stride = o.at("stride"),
+                        .padding = padding_1d(o),
+                        .dilation = o.at("dilation"),
+                        .groups = o.at("groups")});
+       }},
       {"conv2d",
        [](auto& in, auto& o) {
          return conv2d(in[0], in[1], optional_operand(in, 2),
@@ -199,10 +216,10 @@ void check_case(const Json& golden, MemoryFormat format, Device device) {
   }
 }
 
-// Those of the pointwise ops, of those that move data, and of all others.
+// Those of the pointwise ops, of those that move data, of sequences, and of all others.
 std::vector<Json> all_cases() {
   std::vector<Json> cases;
-  for (const char* file : {"ops.json", "pointwise.json", "moving.json"}) {
+  for (const char* file : {"ops.json", "pointwise.json", "moving.json", "sequences.json"}) {
     Json golden = load_golden(file);
     for (Json& entry : golden["cases"]) {
       cases.push_back(std::move(entry));

@@ -8,6 +8,7 @@
 #include "core/tape.h"
 #include "kernels/ops.h"
 #include "layers/avg_pool2d.h"
+#include "layers/conv1d.h"
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
@@ -72,6 +73,59 @@ TEST(Layers, Conv2dTakesPaddingPerSide) {
   options.stride = 1;
   options.dilation = 0;
   expect_refused(options, "[Conv2d] dilation: got (0, 0), wanted 1 or more");
+}
+
+Tensor sequences() {
+  Generator generator(8);
+  return randn({2, 4, 9}, float32, generator);
+}
+
+TEST(Layers, Conv1dIsTheOp) {
+  Conv1d plain({.in_channels = 4, .out_channels = 6, .kernel_size = 3});
+  expect_same(plain(sequences()), conv1d(sequences(), plain.weight.value(), plain.bias));
+  Conv1d special({.in_channels = 4,
+                  .out_channels = 6,
+                  .kernel_size = 3,
+                  .stride = 2,
+                  .padding = Sides1d{.left = 3},
+                  .dilation = 2,
+                  .groups = 2,
+                  .bias = false});
+  EXPECT_FALSE(special.bias.defined());
+  EXPECT_EQ(special.weight.shape(), Shape({6, 2, 3}));
+  expect_same(special(sequences()),
+              conv1d(sequences(), special.weight.value(), Tensor(),
+                     {.stride = 2, .padding = Sides1d{.left = 3}, .dilation = 2, .groups = 2}));
+}
+
+// What lies behind an element does not change its output.
+TEST(Layers, CausalConv1dSeesNothingBehind) {
+  Conv1d layer({.in_channels = 4,
+                .out_channels = 2,
+                .kernel_size = 3,
+                .padding = Padding1d::causal(),
+                .dilation = 3});
+  const std::vector<float> all = layer(sequences()).to_vector<float>();
+  const std::vector<float> first = layer(slice(sequences(), -1, 0, 5)).to_vector<float>();
+  for (size_t row = 0; row < 4; ++row) {
+    for (size_t t = 0; t < 5; ++t) {
+      EXPECT_NEAR(first[row * 5 + t], all[row * 9 + t], 1e-5) << "row " << row << ", element " << t;
+    }
+  }
+}
+
+TEST(Layers, Conv1dRefusesBadOptions) {
+  const auto expect_refused = [](const Conv1d::Options& options, const std::string& why) {
+    expect_throws<ValueError>([&] { Conv1d layer(options); }, {why, "layers_test.cpp"});
+  };
+  expect_refused({.out_channels = 1, .kernel_size = 3}, "[Conv1d] in_channels: got 0");
+  expect_refused({.in_channels = 1, .out_channels = 1}, "[Conv1d] kernel_size: got 0");
+  expect_refused({.in_channels = 2, .out_channels = 3, .kernel_size = 1, .groups = 2},
+                 "[Conv1d] groups: got 2, wanted a divisor of 2 input and 3 output channels");
+  expect_refused({.in_channels = 1, .out_channels = 1, .kernel_size = 3, .stride = 0},
+                 "[Conv1d] stride: got (0,), wanted 1 or more");
+  expect_refused({.in_channels = 1, .out_channels = 1, .kernel_size = 3, .padding = -1},
+                 "[Conv1d] padding: got (-1,), wanted 0 or more");
 }
 
 TEST(Layers, LinearIsTheOp) {

@@ -4,6 +4,7 @@
 
 #include "kernels/ops.h"
 #include "layers/avg_pool2d.h"
+#include "layers/conv1d.h"
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
@@ -171,6 +172,22 @@ TEST(ModulePrint, WeightNormStandsAmongTheSettings) {
 
 TEST(ModulePrint, SettingsOfEveryLayerAsPyTorch) {
   const auto printed = [](auto&& layer) { return to_string(layer); };
+  EXPECT_EQ(printed(Conv1d({.in_channels = 2, .out_channels = 5, .kernel_size = 7})),
+            "Conv1d(2, 5, kernel_size=(7,), stride=(1,))");
+  EXPECT_EQ(printed(Conv1d({.in_channels = 4,
+                            .out_channels = 6,
+                            .kernel_size = 3,
+                            .stride = 2,
+                            .padding = 1,
+                            .dilation = 3,
+                            .groups = 2,
+                            .bias = false})),
+            "Conv1d(4, 6, kernel_size=(3,), stride=(2,), padding=(1,), dilation=(3,), groups=2, "
+            "bias=False)");
+  EXPECT_EQ(
+      printed(Conv1d(
+          {.in_channels = 1, .out_channels = 1, .kernel_size = 2, .padding = Padding1d::causal()})),
+      "Conv1d(1, 1, kernel_size=(2,), stride=(1,), padding=causal)");
   EXPECT_EQ(printed(Conv2d({.in_channels = 4,
                             .out_channels = 6,
                             .kernel_size = {3, 5},

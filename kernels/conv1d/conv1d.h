@@ -1,0 +1,27 @@
+#pragma once
+#include <array>
+
+#include "core/operand.h"
+#include "kernels/geometry/conv_geometry.h"
+
+namespace warptape {
+
+struct Conv1dOptions {
+  int64_t stride = 1;
+  Padding1d padding = 0;
+  int64_t dilation = 1;
+  int64_t groups = 1;
+
+  std::array<WindowOptions, 1> axes() const { return {{{stride, padding.axis, dilation}}}; }
+};
+
+// Cross-correlation along a sequence, as torch.nn.functional.conv1d. x: (N, C, L), weight: (O, C /
+// groups, k), bias: (O) or left out; floating, one dtype and device. Returns (N, O, L') in
+// channels-last, with L' = floor((L + left + right - dilation (k - 1) - 1) / stride) + 1, where
+// left and right are the padding's. Zeros beside a sequence are not stored: causal padding costs
+// nothing. Differentiable. On the CPU float32 and bfloat16 run on oneDNN where it is built in and
+// has a fast implementation; the loops accumulate in float64.
+Tensor conv1d(const Operand& x, const Operand& weight, const Operand& bias = Tensor(),
+              Conv1dOptions options = {});
+
+}  // namespace warptape
