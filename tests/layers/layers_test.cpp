@@ -8,6 +8,7 @@
 #include "core/tape.h"
 #include "kernels/ops.h"
 #include "layers/avg_pool2d.h"
+#include "layers/channel_dropout.h"
 #include "layers/conv1d.h"
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
@@ -126,6 +127,20 @@ TEST(Layers, Conv1dRefusesBadOptions) {
                  "[Conv1d] stride: got (0,), wanted 1 or more");
   expect_refused({.in_channels = 1, .out_channels = 1, .kernel_size = 3, .padding = -1},
                  "[Conv1d] padding: got (-1,), wanted 0 or more");
+}
+
+// In training as the op with the thread's generator; else nothing.
+TEST(Layers, DropoutOfChannelsIsTheOp) {
+  Dropout1d layer(0.5);
+  manual_seed(3);
+  const Tensor y = layer(sequences());
+  Generator generator(3);
+  expect_same(y, channel_dropout(sequences(), 0.5, true, generator));
+  Dropout2d of_images(0.25);
+  of_images.eval();
+  expect_same(of_images(images()), images());
+  expect_throws<ValueError>([] { Dropout1d refused(2); }, {"[Dropout1d] p: got 2", "0 to 1"});
+  expect_throws<ShapeError>([&] { layer(images()); }, {"[Dropout1d]", "(N, C, L)"});
 }
 
 TEST(Layers, LinearIsTheOp) {
