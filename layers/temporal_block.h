@@ -1,0 +1,76 @@
+#pragma once
+// The residual block of temporal convolutional networks, in its two published forms.
+
+#include <optional>
+#include <string>
+
+#include "layers/conv1d.h"
+#include "layers/module.h"
+
+namespace warptape {
+
+// What follows a convolution of a block. Gated: tanh(a) sigmoid(b) of twice as many channels, a the
+// first half of them (van den Oord et al. 2016, arXiv 1609.03499).
+enum class BlockActivation { None, ReLU, Tanh, LeakyReLU, GELU, Gated };
+
+std::string to_string(BlockActivation activation);  // "relu", as --activation takes it
+// ValueError lists the names.
+BlockActivation block_activation(const std::string& name, const Site& site = Site::here());
+
+// x (N, in_channels, L) -> (N, out_channels, L):
+//   y = dropout(activation(conv1(x))), y = dropout(activation(conv2(y))),
+//   output_activation(y + residual), the residual x, or a 1x1 convolution of it where channels
+//   differ
+// The 1x1 convolution is never weight-normalised. Outputs see nothing after them (causal), or as
+// much after as before (centred).
+class TemporalBlock : public Module {
+ public:
+  struct Options {
+    int64_t in_channels = 0;
+    int64_t out_channels = 0;
+    int64_t hidden_channels = 0;  // between the convolutions; 0: out_channels
+    int64_t kernel_size = 2;
+    int64_t dilation = 1;
+    double dropout = 0.2;
+    bool channel_dropout = false;  // of whole channels, as Bai et al. write; else of elements
+    bool weight_norm = true;       // of conv1 and conv2
+    bool causal = true;
+    BlockActivation activation = BlockActivation::ReLU;
+    bool activate_second = true;                                // whether it follows conv2, too
+    BlockActivation output_activation = BlockActivation::ReLU;  // not Gated
+    double negative_slope = 0.01;                               // of LeakyReLU
+    const char* residual_name = "downsample";                   // of the 1x1 convolution, in keys
+    double residual_std = 0;  // its weight begins as N(0, residual_std^2); 0: as Conv1d's
+    DType dtype = float32;
+  };
+
+  // Bai, Kolter & Koltun 2018 (arXiv 1803.01271), as locuslab/TCN has it: elements are dropped,
+  // ReLU follows the sum, the 1x1 convolution is called "downsample" and begins as N(0, 0.01).
+  static Options bai(int64_t in_channels, int64_t out_channels, int64_t kernel_size,
+                     int64_t dilation);
+  // As in Darts' TCNModel: nothing follows the sum, nor conv2 in the last block of a model; the 1x1
+  // convolution is called "conv3". Weight norm is off unless asked for.
+  static Options darts(int64_t in_channels, int64_t hidden_channels, int64_t out_channels,
+                       int64_t kernel_size, int64_t dilation, bool is_last);
+
+  explicit TemporalBlock(Options options, const Site& site = Site::here());  // ValueError
+  void fields(Visitor& visit) override;
+  Tensor forward(const Operand& x) override;
+  std::string type_name() const override { return "TemporalBlock"; }
+  std::string settings() const override;
+  const Options& options() const { return options_; }
+
+ private:
+  Options options_;
+
+ public:
+  Conv1d conv1;
+  Conv1d conv2;
+  std::optional<Conv1d> residual;
+
+ private:
+  Tensor activate(const Tensor& x, BlockActivation by) const;
+  Tensor drop(const Tensor& x) const;
+};
+
+}  // namespace warptape

@@ -1,0 +1,76 @@
+#pragma once
+#include <vector>
+
+#include "layers/linear.h"
+#include "layers/sequential.h"
+#include "layers/state_dict.h"
+#include "layers/temporal_block.h"
+#include "models/receptive_field.h"
+
+namespace warptape {
+
+// The stack of temporal blocks: (N, input_channels, L) -> (N, channels of the last block, L).
+class TemporalConvNet : public Module {
+ public:
+  struct Options {
+    int64_t input_channels = 1;
+    std::vector<int64_t> channels;      // of each block's output
+    int64_t kernel_size = 2;            // of all blocks
+    std::vector<int64_t> kernel_sizes;  // of each block; empty: kernel_size
+    std::vector<int64_t> dilations;     // of each block; empty: 1, base, base^2, ...
+    int64_t dilation_base = 2;
+    // What all blocks have in common; channels, kernel size and dilation are set per block.
+    TemporalBlock::Options block;
+  };
+
+  explicit TemporalConvNet(const Options& options, const Site& site = Site::here());  // ValueError
+  void fields(Visitor& visit) override { visit("network", network); }
+  Tensor forward(const Operand& x) override { return network(x); }
+  std::string type_name() const override { return "TemporalConvNet"; }
+  std::string settings() const override;  // "receptive_field=3061"
+
+  // Elements of the sequence that an output depends on, and how many of them lie after its own.
+  int64_t receptive_field() const;
+  int64_t look_ahead() const;
+
+  Sequential network;
+
+ private:
+  std::vector<DilatedKernel> kernels_;
+  bool causal_;
+};
+
+// A temporal convolutional network with a linear head, as locuslab/TCN has it for its tasks, keys
+// included (tcn.network.0.conv1.weight_g, tcn.network.0.downsample.weight, linear.weight).
+// Takes sequences (N, input_channels, L). Returns of the last step (N, output_size), or of every
+// step (N, L, output_size).
+class TCN : public Module {
+ public:
+  enum class Head { LastStep, EveryStep };
+  struct Options {
+    TemporalConvNet::Options net;
+    int64_t output_size = 1;
+    Head head = Head::LastStep;
+  };
+
+  explicit TCN(const Options& options, const Site& site = Site::here());  // ValueError
+  void fields(Visitor& visit) override { visit("tcn", tcn)("linear", linear); }
+  Tensor forward(const Operand& x) override;
+  std::string type_name() const override { return "TCN"; }
+  int64_t receptive_field() const { return tcn.receptive_field(); }
+
+  TemporalConvNet tcn;
+  Linear linear;
+
+ private:
+  Head head_;
+};
+
+// What a checkpoint of the TCN above tells by its keys and shapes: channels, kernel sizes, output
+// size, weight norm, dtype. Dilations are in no shape: 1, 2, 4, ... The duplicate keys net.N that
+// locuslab's modules save are left out. ValueError names what is missing.
+TCN::Options tcn_options_for(const StateDict& state, TCN::Head head = TCN::Head::LastStep);
+// The state without those duplicates, for load_state_dict.
+StateDict without_duplicates(const StateDict& state);
+
+}  // namespace warptape

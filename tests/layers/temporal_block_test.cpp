@@ -1,0 +1,197 @@
+#include "layers/temporal_block.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "core/random.h"
+#include "core/tape.h"
+#include "kernels/ops.h"
+#include "layers/state_dict.h"
+#include "tests/core/expect_throws.h"
+#include "tests/golden.h"
+#include "tests/kernels/devices.h"
+
+namespace warptape {
+namespace {
+
+using Json = nlohmann::json;
+
+TemporalBlock::Options options_of(const Json& golden) {
+  const Json& o = golden.at("options");
+  TemporalBlock::Options options{
+      .in_channels = golden.at("in_channels"),
+      .out_channels = o.at("out_channels"),
+      .hidden_channels = o.value("hidden_channels", 0),
+      .kernel_size = o.value("kernel_size", 2),
+      .dilation = o.value("dilation", 1),
+      .dropout = 0,
+      .weight_norm = o.value("weight_norm", true),
+      .causal = o.value("causal", true),
+      .activation = block_activation(o.value("activation", "relu")),
+      .activate_second = o.value("activate_second", true),
+      .output_activation = block_activation(o.value("output_activation", "relu")),
+      .dtype = float64};
+  if (o.value("residual_name", "") == "conv3") {
+    options.residual_name = "conv3";
+  }
+  return options;
+}
+
+StateDict state_of(const Json& golden) {
+  StateDict state;
+  for (const auto& [key, value] : golden.items()) {
+    state.emplace_back(key, golden_tensor(value));
+  }
+  return state;
+}
+
+void check_block(const Json& golden, Device device) {
+  TemporalBlock block(options_of(golden));
+  load_state_dict(block, state_of(golden.at("state")));
+  block.to(device);
+  Tape tape;
+  Tensor x = golden_tensor(golden.at("x")).to(device);
+  tape.watch(x);
+  const Tensor y = block(x);
+  const Tensor wanted = golden_tensor(golden.at("y"));
+  ASSERT_EQ(y.shape(), wanted.shape());
+  expect_near(y.to_vector<double>(), wanted.to_vector<double>(), 1e-12, "y");
+  tape.backward(y, golden_tensor(golden.at("grad_y")).to(device));
+  expect_near(tape.gradient(x).to_vector<double>(),
+              golden_tensor(golden.at("grad_x")).to_vector<double>(), 1e-12, "gradient of x");
+  const Json& gradients = golden.at("grads");
+  const std::vector<NamedParameter> named = named_parameters(block);
+  EXPECT_EQ(named.size(), gradients.size());
+  for (const NamedParameter& parameter : named) {
+    expect_near(parameter.parameter->grad().to_vector<double>(),
+                golden_tensor(gradients.at(parameter.name)).to_vector<double>(), 1e-12,
+                "gradient of " + parameter.name);
+  }
+}
+
+TEST(TemporalBlocks, ArePyTorchs) {
+  const Json golden = load_golden("tcn.json");
+  ASSERT_GT(golden.at("blocks").size(), 10u);
+  for (const Json& block : golden.at("blocks")) {
+    for (Device device : available_devices()) {
+      SCOPED_TRACE(block.at("name").get<std::string>() + " on " + to_string(device));
+      check_block(block, device);
+    }
+  }
+}
+
+std::string keys_of(Module& module) {
+  std::string keys;
+  for (const auto& [key, tensor] : state_dict(module)) {
+    keys += key + " " + tensor.shape().to_string() + "\n";
+  }
+  return keys;
+}
+
+TEST(TemporalBlocks, OfBaiHaveTheKeysOfTheirPaper) {
+  TemporalBlock block(TemporalBlock::bai(2, 5, 3, 4));
+  EXPECT_EQ(keys_of(block),
+            "conv1.weight_g (5, 1, 1)\n"
+            "conv1.weight_v (5, 2, 3)\n"
+            "conv1.bias (5,)\n"
+            "conv2.weight_g (5, 1, 1)\n"
+            "conv2.weight_v (5, 5, 3)\n"
+            "conv2.bias (5,)\n"
+            "downsample.weight (5, 2, 1)\n"
+            "downsample.bias (5,)\n");
+  EXPECT_EQ(block.options().dropout, 0.2);
+}
+
+TEST(TemporalBlocks, OfDartsHavePlainWeightsAndNoActivationAtTheirEnd) {
+  TemporalBlock block(TemporalBlock::darts(2, 3, 1, 3, 4, true));
+  EXPECT_EQ(keys_of(block),
+            "conv1.weight (3, 2, 3)\n"
+            "conv1.bias (3,)\n"
+            "conv2.weight (1, 3, 3)\n"
+            "conv2.bias (1,)\n"
+            "conv3.weight (1, 2, 1)\n"
+            "conv3.bias (1,)\n");
+  EXPECT_FALSE(block.options().activate_second);
+  EXPECT_TRUE(TemporalBlock(TemporalBlock::darts(2, 3, 3, 3, 4, false)).options().activate_second);
+}
+
+// Whole channels, the same in all steps of a sequence.
+TEST(TemporalBlocks, DropElementsOrChannels) {
+  TemporalBlock::Options options = TemporalBlock::bai(4, 4, 2, 1);
+  options.dropout = 0.5;
+  options.output_activation = BlockActivation::None;
+  const Tensor x = Tensor::zeros({8, 4, 32});
+  for (bool channels : {false, true}) {
+    options.channel_dropout = channels;
+    TemporalBlock block(options);
+    // conv1 and conv2 give 1 everywhere, so that only dropout makes a difference.
+    for (Conv1d* conv : {&block.conv1, &block.conv2}) {
+      conv->weight.assign(Tensor::zeros(conv->weight.shape()));
+      conv->bias.assign(Tensor::ones({4}));
+    }
+    manual_seed(1);
+    const std::vector<float> y = block(x).to_vector<float>();
+    int zeros = 0;
+    int mixed = 0;
+    for (size_t row = 0; row < 32; ++row) {
+      const auto begin = y.begin() + static_cast<int64_t>(32 * row);
+      const auto dropped = std::count(begin, begin + 32, 0.0F);
+      zeros += static_cast<int>(dropped);
+      mixed += dropped != 0 && dropped != 32;
+    }
+    EXPECT_GT(zeros, 300);
+    EXPECT_LT(zeros, 724);
+    EXPECT_EQ(mixed, channels ? 0 : 32);
+    block.eval();
+    EXPECT_EQ(block(x).to_vector<float>(), std::vector<float>(8 * 4 * 32, 1.0F));
+  }
+}
+
+TEST(TemporalBlocks, PrintTheirConvolutions) {
+  std::ostringstream text;
+  text << TemporalBlock(TemporalBlock::bai(2, 5, 3, 4));
+  EXPECT_EQ(text.str(),
+            "TemporalBlock(\n"
+            "  relu, dropout=0.2, output_activation=relu\n"
+            "  (conv1): Conv1d(2, 5, kernel_size=(3,), stride=(1,), padding=causal, "
+            "dilation=(4,), weight_norm(dim=0))\n"
+            "  (conv2): Conv1d(5, 5, kernel_size=(3,), stride=(1,), padding=causal, "
+            "dilation=(4,), weight_norm(dim=0))\n"
+            "  (downsample): Conv1d(2, 5, kernel_size=(1,), stride=(1,))\n"
+            ")");
+}
+
+TEST(TemporalBlocks, RefuseBadOptions) {
+  const auto expect_refused = [](const TemporalBlock::Options& options, const std::string& why) {
+    expect_throws<ValueError>([&] { TemporalBlock block(options); }, {why, "block_test.cpp"});
+  };
+  expect_refused({.out_channels = 1}, "[TemporalBlock] in_channels: got 0, wanted 1 or more");
+  expect_refused({.in_channels = 1}, "[TemporalBlock] out_channels: got 0, wanted 1 or more");
+  expect_refused({.in_channels = 1, .out_channels = 1, .hidden_channels = -1},
+                 "[TemporalBlock] hidden_channels: got -1, wanted 1 or more");
+  expect_refused({.in_channels = 1, .out_channels = 1, .kernel_size = 0},
+                 "[Conv1d] kernel_size: got 0, wanted 1 or more");
+  expect_refused({.in_channels = 1, .out_channels = 1, .dropout = 1.5},
+                 "[TemporalBlock] dropout: got 1.5, wanted 0 to 1");
+  expect_refused({.in_channels = 1, .out_channels = 1, .output_activation = BlockActivation::Gated},
+                 "[TemporalBlock] output_activation: got gated");
+  expect_throws<ValueError>([] { block_activation("swish"); },
+                            {"got \"swish\", wanted one of none, relu, tanh, leaky_relu, gelu, "
+                             "gated"});
+}
+
+// A copy trains on its own.
+TEST(TemporalBlocks, AreCopied) {
+  TemporalBlock block(TemporalBlock::bai(2, 3, 2, 1));
+  TemporalBlock copy = block;
+  block.eval();
+  copy.eval();
+  const Tensor x = Tensor::ones({1, 2, 5});
+  EXPECT_EQ(copy(x).to_vector<float>(), block(x).to_vector<float>());
+  copy.residual->weight.assign(Tensor::ones({3, 2, 1}));
+  EXPECT_NE(copy(x).to_vector<float>(), block(x).to_vector<float>());
+}
+
+}  // namespace
+}  // namespace warptape

@@ -1,0 +1,227 @@
+#include "models/tcn.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "core/random.h"
+#include "core/tape.h"
+#include "kernels/ops.h"
+#include "tests/core/expect_throws.h"
+#include "tests/golden.h"
+#include "tests/kernels/devices.h"
+#include "training/optimizers.h"
+
+namespace warptape {
+namespace {
+
+using Json = nlohmann::json;
+
+StateDict state_of(const Json& golden) {
+  StateDict state;
+  for (const auto& [key, value] : golden.items()) {
+    state.emplace_back(key, golden_tensor(value));
+  }
+  return state;
+}
+
+void check_training(const Json& golden, Device device) {
+  const auto head = golden.at("every_step") ? TCN::Head::EveryStep : TCN::Head::LastStep;
+  const StateDict initial = state_of(golden.at("state"));
+  TCN::Options options = tcn_options_for(initial, head);
+  EXPECT_EQ(options.net.block.dtype, float64);
+  options.net.block.dropout = 0;
+  TCN model(options);
+  load_state_dict(model, initial);
+  model.to(device);
+  Adam optimizer(parameters(model), {.lr = 4e-3});
+  for (const Json& step : golden.at("steps")) {
+    optimizer.zero_grad();
+    Tape tape;
+    const Tensor loss = mse_loss(model(golden_tensor(step.at("x")).to(device)),
+                                 golden_tensor(step.at("target")).to(device));
+    EXPECT_NEAR(loss.item(), step.at("loss").get<double>(), 1e-9);
+    tape.backward(loss);
+    optimizer.step();
+  }
+  const Json& final = golden.at("final");
+  for (const auto& [key, tensor] : state_dict(model)) {
+    expect_near(tensor.to_vector<double>(), golden_tensor(final.at(key)).to_vector<double>(), 1e-9,
+                key);
+  }
+}
+
+TEST(Tcns, TrainAsPyTorchs) {
+  const Json golden = load_golden("tcn.json");
+  for (const Json& training : golden.at("training")) {
+    for (Device device : available_devices()) {
+      SCOPED_TRACE(training.at("name").get<std::string>() + " on " + to_string(device));
+      check_training(training, device);
+    }
+  }
+}
+
+TCN::Options small() {
+  TCN::Options options;
+  options.net.input_channels = 2;
+  options.net.channels = {4, 4};
+  options.net.kernel_size = 3;
+  options.output_size = 5;
+  return options;
+}
+
+TEST(Tcns, HaveTheKeysOfLocuslab) {
+  TCN model(small());
+  std::vector<std::string> keys;
+  for (const auto& [key, tensor] : state_dict(model)) {
+    keys.push_back(key);
+  }
+  EXPECT_EQ(keys, (std::vector<std::string>{
+                      "tcn.network.0.conv1.weight_g", "tcn.network.0.conv1.weight_v",
+                      "tcn.network.0.conv1.bias", "tcn.network.0.conv2.weight_g",
+                      "tcn.network.0.conv2.weight_v", "tcn.network.0.conv2.bias",
+                      "tcn.network.0.downsample.weight", "tcn.network.0.downsample.bias",
+                      "tcn.network.1.conv1.weight_g", "tcn.network.1.conv1.weight_v",
+                      "tcn.network.1.conv1.bias", "tcn.network.1.conv2.weight_g",
+                      "tcn.network.1.conv2.weight_v", "tcn.network.1.conv2.bias", "linear.weight",
+                      "linear.bias"}));
+}
+
+// The paper's models, by their numbers of parameters.
+TEST(Tcns, HaveAsManyParametersAsThePapers) {
+  const auto count = [](int64_t inputs, int64_t outputs, int64_t width, int64_t kernel_size) {
+    TCN::Options options;
+    options.net.input_channels = inputs;
+    options.net.channels = std::vector<int64_t>(8, width);
+    options.net.kernel_size = kernel_size;
+    options.output_size = outputs;
+    TCN model(options);
+    int64_t total = 0;
+    for (const NamedParameter& named : named_parameters(model)) {
+      total += named.parameter->value().numel();
+    }
+    return total;
+  };
+  EXPECT_EQ(count(2, 1, 24, 8), 70369);   // adding, T = 600
+  EXPECT_EQ(count(1, 10, 10, 8), 12530);  // copy memory
+  EXPECT_EQ(count(1, 10, 25, 7), 66910);  // sequential MNIST
+}
+
+// As locuslab's modules save them: each convolution a second time, under its place in a Sequential.
+TEST(Tcns, LoadLocuslabsDuplicateKeys) {
+  TCN model(small());
+  StateDict state = state_dict(model);
+  const StateDict own = state;
+  for (const auto& [key, tensor] : own) {
+    const size_t conv = key.find(".conv");
+    if (conv != std::string::npos) {
+      const std::string place = key[conv + 5] == '1' ? ".net.0" : ".net.4";
+      state.emplace_back(key.substr(0, conv) + place + key.substr(conv + 6), tensor);
+    }
+  }
+  EXPECT_EQ(state.size(), own.size() + 12);
+  EXPECT_EQ(without_duplicates(state).size(), own.size());
+  const TCN::Options found = tcn_options_for(state);
+  EXPECT_EQ(found.net.channels, small().net.channels);
+  EXPECT_EQ(found.net.kernel_sizes, (std::vector<int64_t>{3, 3}));
+  EXPECT_EQ(found.net.input_channels, 2);
+  EXPECT_EQ(found.output_size, 5);
+  EXPECT_TRUE(found.net.block.weight_norm);
+  TCN loaded(found);
+  load_state_dict(loaded, without_duplicates(state));
+  model.eval();
+  loaded.eval();
+  const Tensor x = randn({2, 2, 9});
+  EXPECT_EQ(loaded(x).to_vector<float>(), model(x).to_vector<float>());
+}
+
+TEST(Tcns, SayWhatACheckpointLacks) {
+  expect_throws<ValueError>(
+      [] {
+        tcn_options_for({{"conv1.weight", Tensor::zeros({1, 1, 1})}});
+      },
+      {"tcn.network.0.conv1.weight", "among 1 tensors"});
+  TCN model(small());
+  StateDict state = state_dict(model);
+  state.resize(state.size() - 2);
+  expect_throws<ValueError>([&] { tcn_options_for(state); }, {"no linear.weight"});
+}
+
+// All weights 1: a pulse anywhere reaches the last output, if the field is the sequence's length,
+// and none from before the field.
+TEST(Tcns, SeeTheirReceptiveFieldAndNoMore) {
+  const int64_t length = 20;
+  TCN::Options options;
+  options.net.kernel_size = 3;
+  options.net.channels =
+      std::vector<int64_t>(static_cast<size_t>(least_depth(length, 3)), int64_t{1});
+  options.net.block.weight_norm = false;
+  const auto seen_by = [&](TCN& model) {
+    for (const NamedParameter& named : named_parameters(model)) {
+      const bool is_bias = named.name.find("bias") != std::string::npos;
+      named.parameter->assign(Tensor::full(named.parameter->value().shape(), is_bias ? 0 : 1));
+    }
+    model.eval();
+    int64_t seen = 0;
+    for (int64_t at = 0; at < length; ++at) {
+      std::vector<float> pulse(static_cast<size_t>(length), 0.0F);
+      pulse[static_cast<size_t>(at)] = 1;
+      seen += model(Tensor::from_vector(pulse, {1, 1, length})).item() > 0 ? 1 : 0;
+    }
+    return seen;
+  };
+  TCN deep(options);
+  EXPECT_GE(deep.receptive_field(), length);
+  EXPECT_EQ(seen_by(deep), length);
+  options.net.channels.pop_back();
+  TCN shallow(options);
+  EXPECT_LT(shallow.receptive_field(), length);
+  EXPECT_EQ(seen_by(shallow), shallow.receptive_field());
+}
+
+TEST(Tcns, TakeDilationsAndKernelsPerBlock) {
+  TCN::Options options = small();
+  options.net.kernel_sizes = {6, 15};
+  options.net.dilations = {1, 7};
+  EXPECT_EQ(TCN(options).receptive_field(), 1 + 2 * 5 + 2 * 14 * 7);
+  options.net.block.causal = false;
+  TCN centred(options);
+  EXPECT_EQ(centred.tcn.look_ahead(), 2 * 3 + 14 * 7);
+  options.head = TCN::Head::EveryStep;
+  EXPECT_EQ(TCN(options)(Tensor::zeros({3, 2, 8})).shape(), Shape({3, 8, 5}));
+}
+
+TEST(Tcns, PrintTheirReceptiveField) {
+  std::ostringstream text;
+  text << TCN(small());
+  EXPECT_NE(text.str().find("TCN(\n  (tcn): TemporalConvNet(\n    receptive_field=13\n"),
+            std::string::npos)
+      << text.str();
+  EXPECT_NE(text.str().find("(linear): Linear(in_features=4, out_features=5, bias=True)"),
+            std::string::npos);
+}
+
+TEST(Tcns, RefuseBadOptions) {
+  const auto expect_refused = [](const TCN::Options& options, const std::string& why) {
+    expect_throws<ValueError>([&] { TCN model(options); }, {why, "tcn_test.cpp"});
+  };
+  TCN::Options options = small();
+  options.net.channels = {};
+  expect_refused(options, "[TCN] channels: got none");
+  options = small();
+  options.net.dilations = {1, 2, 4};
+  expect_refused(options, "[TCN] dilations: got 3, wanted one for each of 2 blocks");
+  options = small();
+  options.output_size = 0;
+  expect_refused(options, "[TCN] output_size: got 0");
+  options = small();
+  options.net.channels = {4, 0};
+  expect_refused(options, "[TemporalBlock] out_channels: got 0");
+  TCN model(small());
+  expect_throws<ShapeError>([&] { model(Tensor::zeros({2, 2})); }, {"[TCN]", "(N, C, L)"});
+  expect_throws<ShapeError>([&] { model(Tensor::zeros({2, 3, 4})); }, {"input channels: got 3"});
+  expect_throws<ShapeError>([&] { model(Tensor::zeros({2, 2, 0})); }, {"[TCN] length: got 0"});
+}
+
+}  // namespace
+}  // namespace warptape
