@@ -157,8 +157,8 @@ class Module : public Member<MemberKind::Module> {
 
   // Moves the parameters, with their gradients, and the buffers to another device. They stay the
   // same parameters to optimizers, whose own state does not move: move a model before the first
-  // step. Filters (rank 3 and 4) lie channels-last on "cuda" and row-major on the CPU, as convolutions
-  // read them there.
+  // step. Filters (rank 3 and 4) lie channels-last on "cuda" and row-major on the CPU, as
+  // convolutions read them there.
   void to(Device device);
 
   // As torch.nn.Module's: called in their order by every call of the module. They may replace the
