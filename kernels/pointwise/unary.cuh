@@ -24,6 +24,10 @@ struct UnaryGradient : elementwise::NoPointers {
 
   explicit UnaryGradient(const Functor& of) : functor(of) {}
   template <class T>
+  WARPTAPE_HOST_DEVICE T operator()(T dy) const {
+    return functor.gradient(dy, T(0));
+  }
+  template <class T>
   WARPTAPE_HOST_DEVICE T operator()(T dy, T saved) const {
     return functor.gradient(dy, saved);
   }
@@ -40,8 +44,14 @@ template <class Functor, class T>
 void UnaryCuda<Functor, T>::backward(const char* name, gpu::StreamHandle stream,
                                      const Functor& functor, int64_t n, const T* dy, const T* saved,
                                      bool accumulate, T* dx) {
-  elementwise::run_flat(name, stream, n, UnaryGradient<Functor>(functor), accumulate, dx,
-                        elementwise::Inputs<T, 2>{{dy, saved}});
+  const UnaryGradient<Functor> gradient(functor);
+  if constexpr (Functor::saves == Saves::Nothing) {
+    elementwise::run_flat(name, stream, n, gradient, accumulate, dx,
+                          elementwise::Inputs<T, 1>{{dy}});
+  } else {
+    elementwise::run_flat(name, stream, n, gradient, accumulate, dx,
+                          elementwise::Inputs<T, 2>{{dy, saved}});
+  }
 }
 
 }  // namespace warptape
