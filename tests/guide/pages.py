@@ -137,7 +137,7 @@ def check_quotes(pages: list[pathlib.Path]) -> int:
             failed = 1
         for name, code in re.findall(r"^```\w+ ([\w./]+/[\w.]+)\n(.*?)^```$", page.read_text(), re.M | re.S):
             source = ROOT / name
-            if not source.is_file() or without_indentation(code) not in without_indentation(source.read_text()):
+            if not source.is_file() or without_indentation(code.rstrip()) not in without_indentation(source.read_text()):
                 print(f"{page}: a block is not in {name}:\n{code}")
                 failed = 1
     return failed
