@@ -60,18 +60,13 @@ function(warptape_add_engine name)
   endif()
 endfunction()
 
-# For the memory profile, ptxas reports on these .cu files, but on those made by
-# warptape_add_pointwise_ops only where `warptape kernel` has the op.
+# For the memory profile, ptxas reports on these .cu files.
 function(warptape_profiled_sources)
   if(NOT WARPTAPE_SIMT_PROFILE)
     return()
   endif()
-  file(READ ${PROJECT_SOURCE_DIR}/tools/kernel_cases.cpp cases)
   foreach(file ${ARGN})
     get_filename_component(name ${file} NAME_WE)
-    string(FIND "${cases}" "(\"${name}\"" case)
-    if(NOT file MATCHES "/generated/" OR case GREATER -1)
-      warptape_ptxas_report(${name} ${file})
-    endif()
+    warptape_ptxas_report(${name} ${file})
   endforeach()
 endfunction()

@@ -1,5 +1,5 @@
-# The library of kernels/ from its ops and families, and for every op a case runner of its own, which
-# needs no more of the library than the op does.
+# The library of kernels/ from its ops and families, the library of their case tables, and for every op
+# a case runner of its own, which needs no more of the first than the op does.
 #
 # warptape_add_pointwise_ops() takes in the ops of kernels/pointwise/table.h, and makes a .cu file for
 # each, which nvcc compiles beside others; all else of them is in kernels/pointwise.
@@ -7,6 +7,11 @@
 # warptape_finish_kernels(LIBRARY) makes the library, one object library LIBRARY_UNIT for each op and
 # family, and kernels/ops.h.
 # warptape_units_needed(RESULT UNIT) lists the units that UNIT's case runner needs.
+# warptape_add_measured(NAME FILE) takes in the table of kernels that are no op's, but are measured like
+# an op's (FILE has the function NAME_cases).
+# warptape_finish_case_tables(LIBRARY) makes the library of all case tables, which programs link that run
+# or measure all of them, and an object library warptape_cases_of_NAME for each op; those of
+# kernels/pointwise are one.
 
 function(warptape_add_pointwise_ops)
   set(folder ${CMAKE_CURRENT_SOURCE_DIR}/pointwise)
@@ -142,4 +147,35 @@ function(warptape_finish_kernels library)
   endforeach()
   add_library(${library} STATIC ${objects})
   set_target_properties(${library} PROPERTIES LINKER_LANGUAGE CXX WARPTAPE_OPS "${pointwise_ops};${ops}")
+endfunction()
+
+function(warptape_add_measured name file)
+  get_filename_component(file ${file} ABSOLUTE)
+  set_property(GLOBAL APPEND PROPERTY WARPTAPE_MEASURED ${name})
+  set_property(GLOBAL PROPERTY WARPTAPE_OP_${name}_CUDA TRUE)
+  set_property(GLOBAL PROPERTY WARPTAPE_OP_${name}_CASES ${file})
+endfunction()
+
+function(warptape_finish_case_tables library)
+  get_property(pointwise_ops GLOBAL PROPERTY WARPTAPE_POINTWISE_OPS)
+  get_target_property(ops warptape_kernels WARPTAPE_OPS)
+  get_property(measured GLOBAL PROPERTY WARPTAPE_MEASURED)
+  set_property(GLOBAL PROPERTY WARPTAPE_OP_pointwise_CASES ${CMAKE_CURRENT_SOURCE_DIR}/pointwise/pointwise_cases.cpp)
+  set(units pointwise ${ops} ${measured})
+  list(REMOVE_ITEM units ${pointwise_ops})
+  set(objects "")
+  foreach(unit ${units})
+    get_property(file GLOBAL PROPERTY WARPTAPE_OP_${unit}_CASES)
+    add_library(warptape_cases_of_${unit} OBJECT EXCLUDE_FROM_ALL ${file})
+    target_link_libraries(warptape_cases_of_${unit} PRIVATE warptape_core)
+    target_compile_options(warptape_cases_of_${unit} PRIVATE $<$<CONFIG:Release>:-O1>)
+    warptape_own_target(warptape_cases_of_${unit})
+    warptape_precompile(warptape_cases_of_${unit})
+    list(APPEND objects $<TARGET_OBJECTS:warptape_cases_of_${unit}>)
+  endforeach()
+  set(tables ${CMAKE_CURRENT_BINARY_DIR}/all_tables.cpp)
+  warptape_write_case_tables(${tables} ${ops} ${measured})
+  add_library(${library} STATIC EXCLUDE_FROM_ALL ${tables} ${objects})
+  target_link_libraries(${library} PUBLIC warptape_kernels)
+  warptape_own_target(${library})
 endfunction()

@@ -73,18 +73,18 @@ int64_t buffer_bytes(bool quick) {
 }
 
 // A few rows do for a quick look, and the default shape for an emulation, whose times mean nothing.
-Shape bench_shape(const KernelCase& kernel_case, bool quick) {
+Shape bench_shape(const MeasuredCase& measured, bool quick) {
   if (quick) {
-    Shape shape = kernel_case.shape;
+    Shape shape = measured.shape;
     shape[0] = std::max<int64_t>(1, shape[0] / 128);
     return shape;
   }
   if constexpr (has_gpu) {
     if (!gpu::is_emulated()) {
-      return shape_of_bytes(kernel_case, bench_bytes);
+      return shape_of_bytes(measured, bench_bytes);
     }
   }
-  return kernel_case.shape;
+  return measured.shape;
 }
 
 // The plans of what `run` queues, without running them.
@@ -117,13 +117,13 @@ void time_copy(Report& report, KernelTimer& timer, int64_t bytes) {
 }
 
 void time_ops(Report& report, KernelTimer& timer, const BenchKernelsOptions& options) {
-  for (const KernelCase& kernel_case : kernel_cases()) {
-    if (kernel_case.is_product || !is_wanted(kernel_case.name, options)) {
+  for (const MeasuredCase& measured : measured_cases()) {
+    if (measured.is_product || !is_wanted(measured.name, options)) {
       continue;
     }
-    const Shape shape = bench_shape(kernel_case, options.quick);
-    const PreparedKernels prepared = kernel_case.prepare(shape, float32);
-    Row row{.name = kernel_case.name,
+    const Shape shape = bench_shape(measured, options.quick);
+    const PreparedKernels prepared = measured.prepare(shape, float32);
+    Row row{.name = measured.name,
             .shape = fmt::format("{}", shape),
             .precision = "float32",
             .by = "ours",

@@ -5,6 +5,16 @@
 #include "kernels/reduce/reduction_cases.h"
 
 namespace warptape {
+namespace {
+
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  Shape reduced = shape;
+  reduced[shape.rank() - 1] = 1;
+  return {[x = on_cuda(shape, dtype)] { argmax(x, -1); },
+          bytes_of(shape, dtype) + bytes_of(reduced, int64), bytes_of(shape, dtype)};
+}
+
+}  // namespace
 
 void argmax_cases(CaseTable& table) {
   const auto add = [&](const char* name, const Shape& shape, std::optional<int> dim,
@@ -38,6 +48,7 @@ void argmax_cases(CaseTable& table) {
                           {"[argmax]", "(3, 0)", "no element"}});
   table.errors.push_back(
       {"dim", [] { argmax(Tensor::zeros({3}), 1); }, {"[argmax]", "got 1", "-1 to 0"}});
+  table.measured.push_back({"argmax", "over the last dimension", {512, 1024}, measured});
 }
 
 }  // namespace warptape

@@ -62,6 +62,12 @@ void avg_pool2d_cases(CaseTable& table) {
                             avg_pool2d(Tensor::zeros({1, 1, 4, 1}), {});
                           },
                           {"[avg_pool2d] input width", "got 1", "at least 2"}});
+  table.measured.push_back(pool_case("avg_pool2d", "2x2 windows", 0,
+                                     [](const Operand& x) { return avg_pool2d(x, {}); }));
+  table.measured.push_back(pool_case(
+      "avg_pool2d_overlap", "3x3 windows, stride 2", 0,
+      [](const Operand& x) { return avg_pool2d(x, {.kernel_size = 3, .stride = 2, .padding = 1}); },
+      overlap_bounds));
 }
 
 }  // namespace warptape

@@ -1,6 +1,7 @@
 #pragma once
-// The case table of an op: one list of cases that serves the correctness tests on every device, the
-// gradient check, the error tests and the benchmark. A case file knows no test framework.
+// The case table of an op, which serves the correctness tests on every device, the gradient check,
+// the error tests, and what measures kernels: `warptape kernel`, `warptape bench kernels` and the
+// tests of both. A case file knows no test framework.
 
 #include <functional>
 #include <string>
@@ -62,11 +63,47 @@ struct ErrorCase {
   std::vector<std::string> mentions;  // parts that its message must have
 };
 
+// What a profile must hold for a memory-bound kernel to be called good: nothing moves twice, and it
+// moves 16 bytes a lane. One that cannot says why where it sets others.
+struct MemoryBounds {
+  double moved = 1.05;        // times the counted bytes, at most
+  double by_16 = 0.95;        // of the counted bytes in long tensors, at least
+  double efficiency = 0.95;   // at least
+  double bank_factor = 1.05;  // at most
+};
+// Kernels whose two sides have different layouts.
+inline constexpr MemoryBounds layout_bounds = {.moved = 1.1, .by_16 = 0, .efficiency = 0.9};
+
+// Tensors on device cuda, ready to run.
+struct PreparedKernels {
+  std::function<void()> run;
+  // Bytes of device memory that have to move: what each kernel must read or write, once.
+  int64_t counted_bytes;
+  // Of those, the ones in tensors of the case's shape, which are long enough for 16-byte accesses.
+  int64_t wide_bytes;
+  // A kernel that runs besides and is left out of the profile; empty: none. And what it moves,
+  // which a clock cannot leave out.
+  std::string left_out{};
+  int64_t left_out_bytes = 0;
+};
+
+// What an op's kernels are measured by (measured.h helps to write it).
+struct MeasuredCase {
+  std::string name;  // as users type it: the op's, and what sets this case apart
+  std::string runs;  // "forward and backward"
+  Shape shape;       // the default, 1 MB or more in float32
+  std::function<PreparedKernels(const Shape& shape, DType dtype)> prepare;
+  MemoryBounds bounds{};  // at the default shape, in float32
+  // Held by its plans and FLOPs, not by bytes: `bench kernels` times products of its own.
+  bool is_product = false;
+};
+
 struct CaseTable {
   std::string op;
   bool has_cuda = false;  // the op runs on "cuda"; warptape_add_op knows
   std::vector<OpCase> cases{};
   std::vector<ErrorCase> errors{};
+  std::vector<MeasuredCase> measured{};
 };
 
 // A float64 tensor in row-major order, indexed by logical coordinates: what references are written

@@ -1,6 +1,6 @@
 #include "kernels/concat/concat.h"
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 namespace {
@@ -28,6 +28,15 @@ Tensor reference(const std::vector<Tensor>& in, int dim) {
     }
   }
   return tensor(values, shape);
+}
+
+// Two tensors along the last dimension.
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  return all_wide(
+      [a = on_cuda(shape, dtype), b = on_cuda(shape, dtype)] {
+        concat({a, b}, -1);
+      },
+      4 * bytes_of(shape, dtype));
 }
 
 }  // namespace
@@ -87,6 +96,7 @@ void concat_cases(CaseTable& table) {
                             concat({x, x, x, x, x, x, x, x}, 0);
                           },
                           {"[concat]", "overflows 64 bits"}});
+  table.measured.push_back({"concat", "of two along the last dimension", {512, 1024}, measured});
 }
 
 }  // namespace warptape

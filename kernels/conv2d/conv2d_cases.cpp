@@ -1,6 +1,8 @@
 #include "kernels/conv2d/conv2d.h"
 
-#include "kernels/cases/case.h"
+#include "core/check.h"
+#include "core/primitives.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 namespace {
@@ -48,6 +50,33 @@ Tensor reference(const std::vector<Tensor>& in, const Conv2dOptions& o) {
     }
   }
   return y.tensor();
+}
+
+// A 3x3 convolution with padding 1 of images of the shape; groups: as many as channels, or one.
+MeasuredCase measured(const std::string& name, bool depthwise) {
+  const auto prepare = [=](const Shape& shape, DType dtype) {
+    check<ValueError>(shape.rank() == 4, "[kernel] {}: got shape {}, wanted (N, C, H, W)", name,
+                      shape);
+    const Tensor x = primitives::relayout(on_cuda(shape, dtype), MemoryFormat::ChannelsLast);
+    const Shape filters{shape[1], depthwise ? 1 : shape[1], 3, 3};
+    const Tensor weight = primitives::relayout(on_cuda(filters, dtype), MemoryFormat::ChannelsLast);
+    const int64_t groups = depthwise ? shape[1] : 1;
+    const auto op = [groups](const std::vector<Tensor>& in) {
+      return conv2d(in[0], in[1], Tensor(), {.padding = 1, .groups = groups});
+    };
+    // x, y; dy, dx; dy, x. The filters of each.
+    const int64_t wide = 6 * bytes_of(shape, dtype);
+    return forward_and_backward({x, weight}, Tensor::empty_like(x), op,
+                                wide + 3 * bytes_of(filters, dtype), wide);
+  };
+  // Depthwise, each of nine taps reads its pixels, mostly from a cache, and all by 16 bytes. The
+  // weight gradient's last launch turns its few results round.
+  return {.name = name,
+          .runs = "3x3 windows, forward and backward",
+          .shape = {8, 64, 32, 32},
+          .prepare = prepare,
+          .bounds = {.moved = 8, .by_16 = 6, .efficiency = 0.55},
+          .is_product = !depthwise};
 }
 
 }  // namespace
@@ -173,6 +202,8 @@ void conv2d_cases(CaseTable& table) {
                             conv2d(zeros({1, 1, 5, 5}), zeros({2, 1, 3, 3}), zeros({3}));
                           },
                           {"[conv2d] bias", "(3,)", "(2,)"}});
+  table.measured.push_back(measured("conv2d", false));
+  table.measured.push_back(measured("conv2d_depthwise", true));
 }
 
 }  // namespace warptape

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/cases/case.h"
+#include "core/check.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 namespace {
@@ -34,6 +35,24 @@ Tensor reference(const Tensor& logits, const Tensor& labels, const CrossEntropyO
     ++counted;
   }
   return tensor<double>({options.reduction == Reduction::Mean ? total / counted : total}, {});
+}
+
+// Logits (N, C) or (N, C, ...). One launch reads them and writes their gradient; backward hands
+// that on.
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  check<ValueError>(shape.rank() >= 2, "[kernel] cross_entropy: got shape {}, wanted (N, C, ...)",
+                    shape);
+  Shape label_shape{shape[0]};
+  for (int dim = 2; dim < shape.rank(); ++dim) {
+    label_shape.append(shape[dim]);
+  }
+  const auto run = [x = on_cuda(shape, dtype), labels = on_cuda(label_shape, int64)]() mutable {
+    Tape tape;
+    tape.watch(x);
+    tape.backward(cross_entropy(x, labels, {.reduction = Reduction::Sum}));
+  };
+  return {run, 2 * bytes_of(shape, dtype) + bytes_of(label_shape, int64),
+          2 * bytes_of(shape, dtype), "fill", size_of(dtype)};
 }
 
 }  // namespace
@@ -97,6 +116,7 @@ void cross_entropy_cases(CaseTable& table) {
          cross_entropy(Tensor::zeros({1, 3}), labels({0}), {.label_smoothing = 1.5});
        },
        {"[cross_entropy]", "label_smoothing", "1.5"}});
+  table.measured.push_back({"cross_entropy", "forward and backward", {512, 1024}, measured});
 }
 
 }  // namespace warptape

@@ -1,6 +1,7 @@
 #include "kernels/dropout/dropout.h"
 
-#include "kernels/cases/case.h"
+#include "core/primitives.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 
@@ -33,6 +34,17 @@ void dropout_cases(CaseTable& table) {
   add("eval", {65}, 0.5, false);
   table.errors.push_back(
       {"p", [] { dropout(Tensor::zeros({2}), -0.1); }, {"[dropout]", "-0.1", "0 to 1"}});
+  const auto half = [](const std::vector<Tensor>& in) { return dropout(in[0], 0.5); };
+  table.measured.push_back(elementwise_case("dropout", 1, 4, half));  // x, y; dy, dx
+  const auto channels_last = [half](const Shape& shape, DType dtype) {
+    const Tensor x = primitives::relayout(on_cuda(shape, dtype), MemoryFormat::ChannelsLast);
+    const int64_t bytes = 4 * bytes_of(shape, dtype);
+    return forward_and_backward({x}, x, half, bytes, bytes);
+  };
+  table.measured.push_back({"dropout_channels_last",
+                            "of channels-last images, forward and backward",
+                            {8, 64, 32, 32},
+                            channels_last});
 }
 
 }  // namespace warptape

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/device/device.h"
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 namespace {
@@ -26,6 +26,18 @@ Tensor reference(const Tensor& x, int dim, const Tensor& index) {
     out[flat] = in[from];
   }
   return out.tensor();
+}
+
+// Each row's elements in the reverse order.
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  const int64_t row = shape[shape.rank() - 1];
+  std::vector<int64_t> places(static_cast<size_t>(shape.numel()));
+  for (size_t i = 0; i < places.size(); ++i) {
+    places[i] = row - 1 - static_cast<int64_t>(i) % row;
+  }
+  return all_wide(
+      [x = on_cuda(shape, dtype), index = tensor(places, shape, cuda)] { gather(x, -1, index); },
+      2 * bytes_of(shape, dtype) + bytes_of(shape, int64));
 }
 
 }  // namespace
@@ -90,6 +102,12 @@ void gather_cases(CaseTable& table) {
                           {"[gather] x", "(2, 0)", "no element"}});
   table.errors.push_back(
       {"dim", [=] { gather(Tensor::zeros({2}), 1, numbers({0}, {1})); }, {"[gather]", "got 1"}});
+  // Element by element: whoever reads an index reads one element.
+  table.measured.push_back({.name = "gather",
+                            .runs = "each row in the reverse order",
+                            .shape = {512, 1024},
+                            .prepare = measured,
+                            .bounds = {.by_16 = 0}});
 }
 
 }  // namespace warptape

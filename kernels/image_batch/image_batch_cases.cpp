@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
+#include "core/check.h"
 #include "core/primitives.h"
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 namespace {
@@ -61,6 +63,25 @@ Tensor images_reference(const std::vector<Tensor>& in, int64_t size) {
     }
   }
   return y.tensor();
+}
+
+// Pixels of half the side become images of this shape.
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  check<ValueError>(shape.rank() == 4 && shape[2] == shape[3] && shape[2] % 2 == 0,
+                    "[kernel] image_batch: got shape {}, wanted (N, C, S, S) with an even S",
+                    shape);
+  const Shape pixels = {shape[0], shape[1], shape[2] / 2, shape[2] / 2};
+  std::vector<int64_t> all(static_cast<size_t>(shape[0]));  // each image once, as counted
+  std::iota(all.begin(), all.end(), int64_t{0});
+  const Tensor numbers = tensor(all, {shape[0]}, cuda);
+  ImageTransform transform{.image_size = shape[2], .dtype = dtype};
+  transform.mean.resize(static_cast<size_t>(shape[1]), 0.5);
+  transform.std.resize(static_cast<size_t>(shape[1]), 0.25);
+  return {[images = Tensor::full(pixels, 7, uint8, cuda), numbers, transform] {
+            image_batch(images, numbers, numbers, transform);
+          },
+          pixels.numel() + bytes_of(shape, dtype) + 3 * bytes_of({shape[0]}, int64),
+          bytes_of(shape, dtype)};
 }
 
 }  // namespace
@@ -123,6 +144,8 @@ void image_batch_cases(CaseTable& table) {
   fails("mean", {2, 3, 4, 4}, uint8, {}, 0, {"[image_batch] mean", "wanted 3"});
   fails("index", {2, 1, 4, 4}, uint8, {}, 2, {"[image_batch] index 0", "got 2", "0 to 1"});
   fails("image_size", {2, 1, 4, 4}, uint8, {.image_size = 0}, 0, {"image_size", "got 0"});
+  table.measured.push_back(
+      {"image_batch", "resized to twice the side", {128, 3, 32, 32}, measured});
 }
 
 }  // namespace warptape

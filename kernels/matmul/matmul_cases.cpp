@@ -1,7 +1,8 @@
 #include "kernels/matmul/matmul.h"
 
+#include "core/check.h"
 #include "core/strided.h"
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 namespace {
@@ -40,6 +41,20 @@ Tensor reference(const Tensor& a, const Tensor& b, MatmulOptions options) {
     }
   });
   return y.tensor();
+}
+
+// A product of (m, k) and (k, n), of which the shape is (m, n, k); its bytes are counted once,
+// which tiles cannot reach.
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  check<ValueError>(shape.rank() == 3, "[kernel] matmul: got shape {}, wanted (m, n, k)", shape);
+  const Shape a{shape[0], shape[2]};
+  const Shape b{shape[2], shape[1]};
+  const Shape c{shape[0], shape[1]};
+  // Forward a, b, c; backward dc and b, da, then dc and a, db.
+  const int64_t bytes = 3 * (bytes_of(a, dtype) + bytes_of(b, dtype) + bytes_of(c, dtype));
+  return forward_and_backward(
+      {on_cuda(a, dtype), on_cuda(b, dtype)}, on_cuda(c, dtype),
+      [](const std::vector<Tensor>& in) { return matmul(in[0], in[1]); }, bytes, bytes);
 }
 
 }  // namespace
@@ -91,6 +106,11 @@ void matmul_cases(CaseTable& table) {
                             matmul(Tensor::zeros({2, 3, 4}), Tensor::zeros({3, 4, 5}));
                           },
                           {"[matmul]", "broadcast"}});
+  table.measured.push_back({.name = "matmul",
+                            .runs = "of (m, n, k), forward and backward",
+                            .shape = {256, 256, 512},
+                            .prepare = measured,
+                            .is_product = true});
 }
 
 }  // namespace warptape

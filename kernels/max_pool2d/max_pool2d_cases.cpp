@@ -101,6 +101,18 @@ void max_pool2d_cases(CaseTable& table) {
   expect_error("padding", {1, 1, 4, 4}, {.padding = 2}, {"[max_pool2d] padding", "(2, 2)", "half"});
   expect_error("rank", {4, 4}, {}, {"[max_pool2d]", "(4, 4)", "(N, C, H, W)"});
   expect_error("kernel", {1, 1, 4, 4}, {.kernel_size = 0}, {"[max_pool2d] kernel_size", "(0, 0)"});
+  const auto measure = [&](const std::string& name, const char* windows, const Run& run,
+                           const MaxPool2dOptions& options, const MemoryBounds& bounds = {}) {
+    const auto of = [=](const Operand& x) { return run(x, options); };
+    table.measured.push_back(pool_case(name, windows, 1, of, bounds));
+  };
+  measure("max_pool2d", "2x2 windows", plain, {});
+  measure("relu_max_pool2d", "2x2 windows", with_relu, {});
+  // Turned on the way, without a byte moved twice.
+  measure("max_pool2d_rows", "2x2 windows of ReLU, written row-major for flatten", rows_of, {},
+          layout_bounds);
+  measure("max_pool2d_overlap", "3x3 windows, stride 2", plain,
+          {.kernel_size = 3, .stride = 2, .padding = 1}, overlap_bounds);
 }
 
 }  // namespace warptape

@@ -1,8 +1,20 @@
 #include "kernels/mse_loss/mse_loss.h"
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
+namespace {
+
+// The loss of a prediction against constants, and its gradient.
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  const auto op = [target = on_cuda(shape, dtype)](const std::vector<Tensor>& in) {
+    return mse_loss(in[0], target);
+  };
+  const int64_t bytes = 5 * bytes_of(shape, dtype);  // both; both, the gradient
+  return forward_and_backward({on_cuda(shape, dtype)}, on_cuda({}, dtype), op, bytes, bytes);
+}
+
+}  // namespace
 
 void mse_loss_cases(CaseTable& table) {
   const auto add = [&](const char* name, const Shape& shape, Reduction reduction,
@@ -38,6 +50,7 @@ void mse_loss_cases(CaseTable& table) {
                             mse_loss(Tensor::zeros({2, 1}), Tensor::zeros({2}));
                           },
                           {"[mse_loss]", "(2, 1)", "(2,)"}});
+  table.measured.push_back({"mse_loss", "forward and backward", {512, 1024}, measured});
 }
 
 }  // namespace warptape

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 namespace {
@@ -32,6 +32,18 @@ Tensor reference(const Tensor& x, const std::vector<int64_t>& padding, double va
     out[flat] = inside ? in[from] : value;
   }
   return out.tensor();
+}
+
+// Rows with two packs on either side.
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  const int64_t side = 2 * 16 / size_of(dtype);
+  Shape padded = shape;
+  padded[shape.rank() - 1] += 2 * side;
+  return all_wide(
+      [x = on_cuda(shape, dtype), side] {
+        pad(x, {side, side});
+      },
+      bytes_of(shape, dtype) + bytes_of(padded, dtype));
 }
 
 }  // namespace
@@ -84,6 +96,8 @@ void pad_cases(CaseTable& table) {
                             pad(Tensor::zeros({2}, int64), {1, 1}, 0.5);
                           },
                           {"[pad] scalar", "0.5", "int64"}});
+  table.measured.push_back(
+      {"pad", "with two packs before and behind each row", {512, 1024}, measured});
 }
 
 }  // namespace warptape

@@ -4,7 +4,8 @@
 #include <functional>
 
 #include "core/strided.h"
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
+#include "kernels/pointwise/operands_read.h"
 
 namespace warptape {
 
@@ -30,7 +31,8 @@ inline Tensor binary_reference(const Tensor& a, const Tensor& b,
 }
 
 inline void add_binary_cases(CaseTable& table, const std::string& op, Fill fill_b,
-                             const BinaryFunction& run, double (*function)(double, double)) {
+                             const BinaryFunction& run, double (*function)(double, double),
+                             Reads gradient_a_reads, Reads gradient_b_reads) {
   const auto add = [&](const char* name, const Shape& a, const Shape& b,
                        MemoryFormat format_a = MemoryFormat::RowMajor,
                        MemoryFormat format_b = MemoryFormat::RowMajor) {
@@ -67,6 +69,10 @@ inline void add_binary_cases(CaseTable& table, const std::string& op, Fill fill_
   table.errors.push_back({"dtypes",
                           [run] { run(Tensor::zeros({2}), Tensor::zeros({2}, float64)); },
                           {"[" + op + "]", "float32", "float64"}});
+  // a, b, y; dy, what is read, da; dy, what is read, db.
+  table.measured.push_back(
+      elementwise_case(op, 2, 7 + count(gradient_a_reads) + count(gradient_b_reads),
+                       [run](const std::vector<Tensor>& in) { return run(in[0], in[1]); }));
 }
 
 }  // namespace warptape

@@ -44,6 +44,13 @@ inline void add_compare_cases(CaseTable& table, const std::string& op, const Bin
                           {"[" + op + "]", "float32", "uint8"}});
   table.errors.push_back(
       {"undefined", [run] { run(Tensor(), Tensor::zeros({2})); }, {"[" + op + "]", "undefined"}});
+  const auto prepare = [run](const Shape& shape, DType dtype) {
+    const int64_t wide = 2 * bytes_of(shape, dtype);
+    return PreparedKernels{
+        [run, a = on_cuda(shape, dtype), b = on_cuda(shape, dtype)] { run(a, b); },
+        wide + bytes_of(shape, uint8), wide};
+  };
+  table.measured.push_back({op, "of two tensors", {512, 1024}, prepare});
 }
 
 }  // namespace warptape

@@ -22,12 +22,12 @@ Functor options_for_cases() {
 
 }  // namespace
 
-#define WARPTAPE_CASES(name, Functor, default_options, fill)                                       \
-  void name##_cases(CaseTable& table) {                                                            \
-    const auto functor = options_for_cases<pointwise::Functor>();                                  \
-    add_unary_cases(                                                                               \
-        table, #name, Fill::fill, [=](const Operand& x) { return name(x, functor); },              \
-        [=](double x) { return functor.forward(x); }, pointwise::Functor::saves == Saves::Output); \
+#define WARPTAPE_CASES(name, Functor, default_options, fill)                          \
+  void name##_cases(CaseTable& table) {                                               \
+    const auto functor = options_for_cases<pointwise::Functor>();                     \
+    add_unary_cases(                                                                  \
+        table, #name, Fill::fill, [=](const Operand& x) { return name(x, functor); }, \
+        [=](double x) { return functor.forward(x); }, pointwise::Functor::saves);     \
   }
 WARPTAPE_UNARY_OPS(WARPTAPE_CASES)
 #undef WARPTAPE_CASES
@@ -36,7 +36,8 @@ WARPTAPE_UNARY_OPS(WARPTAPE_CASES)
   void name##_cases(CaseTable& table) {                                                          \
     add_binary_cases(                                                                            \
         table, #name, Fill::fill, [](const Operand& a, const Operand& b) { return name(a, b); }, \
-        [](double a, double b) { return pointwise::Functor::forward(a, b); });                   \
+        [](double a, double b) { return pointwise::Functor::forward(a, b); },                    \
+        pointwise::Functor::gradient_a_reads, pointwise::Functor::gradient_b_reads);             \
   }
 WARPTAPE_BINARY_OPS(WARPTAPE_CASES)
 #undef WARPTAPE_CASES

@@ -3,17 +3,17 @@
 
 #include <functional>
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
+#include "kernels/pointwise/functors.h"
 
 namespace warptape {
 
 inline void add_unary_cases(CaseTable& table, const std::string& op, Fill fill,
                             const std::function<Tensor(const Operand&)>& run,
-                            const std::function<double(double)>& function,
-                            bool gradient_reads_output) {
+                            const std::function<double(double)>& function, Saves saves) {
   // The derivative amplifies the rounding of an output that it is made from: 1 - y^2 of tanh, for
   // the inputs here, up to 9 times.
-  const double roundings = gradient_reads_output ? 12 : 2;
+  const double roundings = saves == Saves::Output ? 12 : 2;
   const auto add = [&](const char* name, const Shape& shape,
                        MemoryFormat format = MemoryFormat::RowMajor) {
     table.cases.push_back({.name = name,
@@ -40,6 +40,10 @@ inline void add_unary_cases(CaseTable& table, const std::string& op, Fill fill,
                           [run] { run(Tensor::zeros({2}, int64)); },
                           {"[" + op + "]", "int64", "float32 or float64", "unary_cases.h"}});
   table.errors.push_back({"undefined", [run] { run(Tensor()); }, {"[" + op + "]", "undefined"}});
+  // x, y; dy, what is saved, dx.
+  table.measured.push_back(
+      elementwise_case(op, 1, saves == Saves::Nothing ? 4 : 5,
+                       [run](const std::vector<Tensor>& in) { return run(in[0]); }));
 }
 
 }  // namespace warptape

@@ -3,7 +3,8 @@
 
 #include <functional>
 
-#include "kernels/cases/case.h"
+#include "core/primitives.h"
+#include "kernels/cases/measured.h"
 #include "kernels/pool/pool_geometry.h"
 
 namespace warptape {
@@ -56,5 +57,22 @@ void add_pool_case(CaseTable& table, const char* name, const Shape& shape, const
                              },
                          .tolerance = Tolerance::Reduction});
 }
+
+// Of channels-last images. index_bytes: kept of each output for backward.
+inline MeasuredCase pool_case(const std::string& name, const std::string& windows,
+                              int64_t index_bytes, const std::function<Tensor(const Operand&)>& run,
+                              const MemoryBounds& bounds = {}) {
+  const auto prepare = [=](const Shape& shape, DType dtype) {
+    const Tensor x = primitives::relayout(on_cuda(shape, dtype), MemoryFormat::ChannelsLast);
+    const Tensor dy = Tensor::empty_like(run(x));
+    const int64_t wide = 2 * (bytes_of(shape, dtype) + bytes_of(dy.shape(), dtype));
+    return forward_and_backward(
+        {x}, dy, [run](const std::vector<Tensor>& in) { return run(in[0]); },
+        wide + 2 * index_bytes * dy.numel(), wide);
+  };
+  return {name, windows + ", forward and backward", {8, 64, 32, 32}, prepare, bounds};
+}
+// With windows of 3x3 and stride 2 a pixel lies in 2.25 windows on average, each of which reads it.
+inline constexpr MemoryBounds overlap_bounds = {.moved = 2.25};
 
 }  // namespace warptape

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 #include "kernels/reduce/dims.h"
 
 namespace warptape {
@@ -78,6 +78,22 @@ inline void add_reduction_cases(CaseTable& table, const std::string& op, Fill fi
                           {"[" + op + "]", "twice"}});
   table.errors.push_back(
       {"int64", [run] { run(Tensor::zeros({2}, int64), {}, false); }, {"[" + op + "]", "int64"}});
+}
+
+// Over one dimension. backward_reads: how often backward reads x, and y.
+inline MeasuredCase reduction_case(const std::string& name, int dim, int64_t backward_reads,
+                                   const ReductionFunction& run) {
+  const auto prepare = [=](const Shape& shape, DType dtype) {
+    Shape reduced = shape;
+    reduced[dim < 0 ? shape.rank() + dim : dim] = 1;
+    const int64_t wide = (2 + backward_reads) * bytes_of(shape, dtype);
+    return forward_and_backward(
+        {on_cuda(shape, dtype)}, on_cuda(reduced, dtype),
+        [run, dim](const std::vector<Tensor>& in) { return run(in[0], {dim}, true); },
+        wide + (2 + backward_reads) * bytes_of(reduced, dtype), wide);
+  };
+  const std::string which = dim < 0 ? "last" : "first";
+  return {name, "over the " + which + " dimension, forward and backward", {512, 1024}, prepare};
 }
 
 }  // namespace warptape

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <functional>
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 #include "kernels/rows/along_dim.h"
 
 namespace warptape {
@@ -53,6 +53,15 @@ inline void add_softmax_cases(CaseTable& table, const std::string& op,
                           {"[" + op + "]", "got 2", "-2 to 1"}});
   table.errors.push_back(
       {"dtype", [run] { run(Tensor::zeros({2}, uint8), 0); }, {"[" + op + "]", "uint8"}});
+  // x, y; dy, y, dx.
+  const auto measure = [&](const std::string& name, int dim) {
+    table.measured.push_back(elementwise_case(
+        name, 1, 5, [run, dim](const std::vector<Tensor>& in) { return run(in[0], dim); }));
+  };
+  measure(op, -1);
+  measure(op + "_dim0", 0);
+  // No block holds such columns: x is read once more forward, dy and y backward.
+  table.measured.back().bounds.moved = 1.05 * 8 / 5;
 }
 
 }  // namespace warptape

@@ -6,14 +6,14 @@
 namespace warptape {
 
 void sum_cases(CaseTable& table) {
-  add_reduction_cases(
-      table, "sum", Fill::Normal,
-      [](const Operand& x, const std::vector<int>& dims, bool keepdim) {
-        return sum(x, dims, keepdim);
-      },
-      [](const std::vector<double>& values) {
-        return std::accumulate(values.begin(), values.end(), 0.0);
-      });
+  const auto run = [](const Operand& x, const std::vector<int>& dims, bool keepdim) {
+    return sum(x, dims, keepdim);
+  };
+  add_reduction_cases(table, "sum", Fill::Normal, run, [](const std::vector<double>& values) {
+    return std::accumulate(values.begin(), values.end(), 0.0);
+  });
+  table.measured.push_back(reduction_case("sum", -1, 0, run));
+  table.measured.push_back(reduction_case("sum_dim0", 0, 0, run));
 }
 
 }  // namespace warptape

@@ -2,9 +2,25 @@
 
 #include <cmath>
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
+namespace {
+
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  Shape gain = shape;
+  for (int dim = 1; dim < shape.rank(); ++dim) {
+    gain[dim] = 1;
+  }
+  const auto op = [](const std::vector<Tensor>& in) { return weight_norm(in[0], in[1]); };
+  // v, w; v, dw, dv. Of each row g, 1 / ||v||; g, 1 / ||v||, dg.
+  const int64_t wide = 5 * bytes_of(shape, dtype);
+  const int64_t inv_norms = 2 * bytes_of(gain, float64);
+  return forward_and_backward({on_cuda(shape, dtype), on_cuda(gain, dtype)}, on_cuda(shape, dtype),
+                              op, wide + 3 * bytes_of(gain, dtype) + inv_norms, wide);
+}
+
+}  // namespace
 
 void weight_norm_cases(CaseTable& table) {
   const auto add = [&](const char* name, const Shape& v,
@@ -53,6 +69,7 @@ void weight_norm_cases(CaseTable& table) {
                             weight_norm(Tensor::ones({4, 3}), Tensor::ones({3, 1}));
                           },
                           {"[weight_norm] g", "(3, 1)", "(4, 1)"}});
+  table.measured.push_back({"weight_norm", "forward and backward", {512, 576}, measured});
 }
 
 }  // namespace warptape

@@ -1,5 +1,5 @@
 #include "core/strided.h"
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 #include "kernels/where/where.h"
 
 namespace warptape {
@@ -25,6 +25,17 @@ Tensor reference(const Tensor& condition, const Tensor& a, const Tensor& b) {
     }
   });
   return y.tensor();
+}
+
+// uint8 beside two tensors.
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  const auto op = [condition = on_cuda(shape, uint8)](const std::vector<Tensor>& in) {
+    return where(condition, in[0], in[1]);
+  };
+  // a, b, y; dy, da; dy, db. The condition of each.
+  const int64_t wide = 7 * bytes_of(shape, dtype);
+  return forward_and_backward({on_cuda(shape, dtype), on_cuda(shape, dtype)}, on_cuda(shape, dtype),
+                              op, wide + 3 * bytes_of(shape, uint8), wide);
 }
 
 }  // namespace
@@ -64,6 +75,7 @@ void where_cases(CaseTable& table) {
       {"dtypes",
        [zeros] { where(Tensor::zeros({2}, uint8), zeros({2}), Tensor::zeros({2}, int64)); },
        {"[where]", "float32", "int64"}});
+  table.measured.push_back({"where", "forward and backward", {512, 1024}, measured});
 }
 
 }  // namespace warptape

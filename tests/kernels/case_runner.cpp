@@ -8,15 +8,19 @@
 // - with one tensor as two inputs, where shapes allow that
 // - with tensors that begin one element behind an aligned address (case_variants.h)
 // - with inputs of rank 3 and more in both memory formats
-// An op without kernels for "cuda" has to say so. ThreadSanitizer sees races, not values: under it
-// a case is run in float32 and in its variants alone.
+// And of a measured case, that its kernels run. An op without kernels for "cuda" has to say so.
+// ThreadSanitizer sees races, not values: under it a case is run in float32 and in its variants
+// alone.
 
 #include "tests/kernels/case_runner.h"
 
 #include <gtest/gtest.h>
 
+#include "core/device/gpu.h"
+#include "core/device/on_device.h"
 #include "core/tape.h"
 #include "kernels/cases/case_tables.h"
+#include "kernels/cases/measured.h"
 #include "kernels/vendor/onednn.h"
 #include "tests/kernels/case_inputs.h"
 #include "tests/kernels/case_variants.h"
@@ -128,6 +132,25 @@ class ErrorTest : public testing::Test {
   ErrorCase error_;
 };
 
+class MeasuredTest : public testing::Test {
+ public:
+  explicit MeasuredTest(MeasuredCase measured) : measured_(std::move(measured)) {}
+  void TestBody() override {
+    EXPECT_GE(bytes_of(measured_.shape, float32), 1 << 20) << "the default shape is too small";
+    Shape shape = measured_.shape;
+    shape[0] = std::max<int64_t>(1, shape[0] / 128);
+    const PreparedKernels prepared = measured_.prepare(shape, float32);
+    EXPECT_GT(prepared.wide_bytes, 0);
+    EXPECT_LE(prepared.wide_bytes, prepared.counted_bytes);
+    prepared.run();
+    on_device(
+        "measured", cuda, [] {}, [] { gpu::synchronize(); });
+  }
+
+ private:
+  MeasuredCase measured_;
+};
+
 template <class TestType, class... Arguments>
 void add_test(const CaseTable& table, const std::string& name, const Arguments&... arguments) {
   testing::RegisterTest(("op_" + table.op).c_str(), name.c_str(), nullptr, nullptr, __FILE__,
@@ -151,6 +174,11 @@ void register_case_tables() {
     }
     for (const ErrorCase& error : table.errors) {
       add_test<ErrorTest>(table, "error_" + error.name, error);
+    }
+    for (const MeasuredCase& measured : table.measured) {
+      if (on_cuda && !measured.is_product) {  // on an emulated device those take long
+        add_test<MeasuredTest>(table, "measured_" + measured.name, measured);
+      }
     }
   }
 }

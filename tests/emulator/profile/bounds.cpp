@@ -9,7 +9,7 @@ namespace warptape {
 using simt::profile::Counts;
 using simt::profile::Space;
 
-std::vector<std::string> broken_bounds(const tools::KernelRun& run, const Bounds& bounds) {
+std::vector<std::string> broken_bounds(const tools::KernelRun& run, const MemoryBounds& bounds) {
   std::vector<std::string> broken;
   Counts device;
   for (const auto& kernel : run.kernels) {

@@ -5,13 +5,17 @@
 #include "tests/emulator/profile/bounds.h"
 
 namespace warptape {
+
+void scale_rows_cases(CaseTable& table);
+
 namespace {
 
 using simt::profile::Space;
 
 TEST(ProfileGuide, RowDotsReadsElementByElement) {
-  const tools::KernelRun run =
-      tools::profile_case(tools::find_kernel_case("scale_rows"), {256, 1024}, float32);
+  CaseTable table{.op = "scale_rows"};
+  scale_rows_cases(table);
+  const tools::KernelRun run = tools::profile_case(table.measured.at(0), {256, 1024}, float32);
   EXPECT_EQ(broken_bounds(run, {.by_16 = 0.6}), std::vector<std::string>());
   ASSERT_EQ(run.kernels.size(), 2u);
   EXPECT_EQ(run.kernels[0].name, "scale_rows");

@@ -1,4 +1,4 @@
-// Every case of `warptape bench kernels` fills a GPU: a launch that works on a large tensor has a
+// Every measured case of an op fills a GPU: a launch that works on a large tensor has a
 // block or more for each multiprocessor of an H100. Nothing is computed here.
 
 #include <gtest/gtest.h>
@@ -20,10 +20,10 @@ constexpr int64_t multiprocessors = 132;
 constexpr size_t large = size_t{16} << 20;
 
 // Launches of the case that have to fill a GPU, and do.
-int count_of_full(const tools::KernelCase& kernel_case, const Shape& shape, DType dtype) {
-  SCOPED_TRACE(fmt::format("{} {} {}", kernel_case.name, shape, to_string(dtype)));
+int count_of_full(const MeasuredCase& measured, const Shape& shape, DType dtype) {
+  SCOPED_TRACE(fmt::format("{} {} {}", measured.name, shape, to_string(dtype)));
   DryRun dry;
-  const tools::PreparedKernels prepared = kernel_case.prepare(shape, dtype);
+  const PreparedKernels prepared = measured.prepare(shape, dtype);
   dry.take_launches();
   prepared.run();
   int count = 0;
@@ -36,17 +36,17 @@ int count_of_full(const tools::KernelCase& kernel_case, const Shape& shape, DTyp
   return count;
 }
 
-TEST_F(KernelsFillAGpu, InEveryBenchCase) {
-  for (const tools::KernelCase& kernel_case : tools::kernel_cases()) {
-    if (kernel_case.is_product) {
+TEST_F(KernelsFillAGpu, InEveryMeasuredCase) {
+  for (const MeasuredCase& measured : tools::measured_cases()) {
+    if (measured.is_product) {
       continue;  // their plans are held by tests/kernels/cuda/matrix_plan_test.cpp
     }
     for (const int64_t bytes : {static_cast<int64_t>(large), tools::bench_bytes}) {
-      const Shape shape = tools::shape_of_bytes(kernel_case, bytes);
-      EXPECT_GE(count_of_full(kernel_case, shape, float32), 1) << kernel_case.name;
+      const Shape shape = tools::shape_of_bytes(measured, bytes);
+      EXPECT_GE(count_of_full(measured, shape, float32), 1) << measured.name;
     }
-    const Shape shape = tools::shape_of_bytes(kernel_case, large);
-    EXPECT_GE(count_of_full(kernel_case, shape, float64), 1) << kernel_case.name;
+    const Shape shape = tools::shape_of_bytes(measured, large);
+    EXPECT_GE(count_of_full(measured, shape, float64), 1) << measured.name;
   }
 }
 
@@ -58,12 +58,12 @@ TEST_F(KernelsFillAGpu, InTensorsOfAllProportions) {
   for (const char* name : {"sum", "max", "argmax", "softmax", "log_softmax", "softmax_dim0",
                            "cross_entropy", "weight_norm", "grad_norm", "add", "dropout"}) {
     for (const Shape& shape : matrices) {
-      EXPECT_GE(count_of_full(tools::find_kernel_case(name), shape, float32), 1) << name;
+      EXPECT_GE(count_of_full(tools::find_measured_case(name), shape, float32), 1) << name;
     }
   }
   // Classes across memory.
   for (const Shape& shape : {Shape{8, 32000, 64}, {1, 1 << 16, 128}, {64, 21, 1 << 14}}) {
-    EXPECT_GE(count_of_full(tools::find_kernel_case("cross_entropy"), shape, float32), 1);
+    EXPECT_GE(count_of_full(tools::find_measured_case("cross_entropy"), shape, float32), 1);
   }
 }
 
