@@ -57,7 +57,9 @@ check_flags "$folder/found"
 cmake --build "$folder/found"
 run_project "$folder/found"
 if [[ $gpu == simt ]]; then
-  "$folder/found/my_ops_cases" --gtest_list_tests | grep -q '_cuda$' || fail "no case of the project's op runs on cuda"
+  "$folder/found/my_ops_cases" --gtest_list_tests >"$folder/cases"
+  grep -q '_cuda$' "$folder/cases" || fail "no case of the project's op runs on cuda"
+  grep -q 'measured_softsign$' "$folder/cases" || fail "the kernels of the project's op are not measured"
   grep -q '^cuda' "$folder/output" || fail "the project's model did not run on cuda"
 fi
 # An installed program, and a program of the project, find their libraries in the installation or the system.

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 #include "ops/softsign/softsign.h"
 
 namespace warptape {
@@ -25,6 +25,8 @@ void softsign_cases(CaseTable& table) {
                             mine::softsign(tensor<int64_t>({1, 2}, {2}));
                           },
                           {"[softsign]", "int64"}});
+  table.measured.push_back(elementwise_case(
+      "softsign", 1, 5, [](const std::vector<Tensor>& in) { return mine::softsign(in[0]); }));
 }
 
 }  // namespace warptape
