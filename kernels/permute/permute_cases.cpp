@@ -1,6 +1,6 @@
 #include "kernels/permute/permute.h"
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 namespace {
@@ -24,6 +24,14 @@ Tensor reference(const Tensor& x, const std::vector<int>& dims) {
     out[flat] = in[from];
   }
   return out.tensor();
+}
+
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  return all_wide(
+      [x = on_cuda(shape, dtype)] {
+        permute(x, {0, 2, 3, 1});
+      },
+      2 * bytes_of(shape, dtype));
 }
 
 }  // namespace
@@ -64,6 +72,8 @@ void permute_cases(CaseTable& table) {
                             permute(Tensor::zeros({2, 3}), {1});
                           },
                           {"[permute] dims", "(1)", "each of the 2"}});
+  table.measured.push_back(
+      {"permute", "of (N, C, H, W) to (N, H, W, C)", {8, 64, 32, 32}, measured, layout_bounds});
 }
 
 }  // namespace warptape

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 namespace {
@@ -29,6 +29,12 @@ Tensor reference(const Tensor& x, int dim, int64_t start, int64_t behind, int64_
   Shape shape = x.shape();
   shape[dim] = count;
   return tensor(values, shape);
+}
+
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  const int64_t half = shape[shape.rank() - 1] / 2;
+  return all_wide([x = on_cuda(shape, dtype), half] { slice(x, -1, 0, half); },
+                  bytes_of(shape, dtype));
 }
 
 }  // namespace
@@ -75,6 +81,7 @@ void slice_cases(CaseTable& table) {
       {"step", [] { slice(Tensor::zeros({2}), 0, 0, 2, 0); }, {"[slice] step", "got 0"}});
   table.errors.push_back({"scalar", [] { slice(Tensor::zeros({}), 0); }, {"[slice]", "scalar"}});
   table.errors.push_back({"undefined", [] { slice(Tensor(), 0); }, {"[slice]", "undefined"}});
+  table.measured.push_back({"slice", "half of each row", {512, 1024}, measured});
 }
 
 }  // namespace warptape

@@ -1,6 +1,6 @@
 #include "kernels/stack/stack.h"
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 namespace {
@@ -29,6 +29,14 @@ Tensor reference(const std::vector<Tensor>& in, int dim) {
     }
   }
   return tensor(values, shape);
+}
+
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  return all_wide(
+      [a = on_cuda(shape, dtype), b = on_cuda(shape, dtype)] {
+        stack({a, b});
+      },
+      4 * bytes_of(shape, dtype));
 }
 
 }  // namespace
@@ -72,6 +80,7 @@ void stack_cases(CaseTable& table) {
                             stack({Tensor::zeros({1, 1, 1, 1, 1, 1, 1, 1})});
                           },
                           {"[stack] shape", "at most 7"}});
+  table.measured.push_back({"stack", "of two", {512, 1024}, measured});
 }
 
 }  // namespace warptape

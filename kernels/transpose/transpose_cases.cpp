@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "kernels/cases/case.h"
+#include "kernels/cases/measured.h"
 
 namespace warptape {
 namespace {
@@ -27,6 +27,10 @@ Tensor reference(const Tensor& x, int dim0, int dim1) {
     out[target] = in[flat];
   }
   return out.tensor();
+}
+
+PreparedKernels measured(const Shape& shape, DType dtype) {
+  return all_wide([x = on_cuda(shape, dtype)] { transpose(x, 0, -1); }, 2 * bytes_of(shape, dtype));
 }
 
 }  // namespace
@@ -57,6 +61,8 @@ void transpose_cases(CaseTable& table) {
                             transpose(Tensor::zeros({2, 3}), 0, 2);
                           },
                           {"[transpose]", "got 2"}});
+  table.measured.push_back(
+      {"transpose", "of the first and the last dimension", {512, 1024}, measured, layout_bounds});
 }
 
 }  // namespace warptape
