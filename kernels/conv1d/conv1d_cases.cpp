@@ -1,4 +1,6 @@
-#include "kernels/cases/case.h"
+#include "core/check.h"
+#include "core/primitives.h"
+#include "kernels/cases/measured.h"
 #include "kernels/conv1d/conv1d.h"
 
 namespace warptape {
@@ -42,6 +44,21 @@ Tensor reference(const std::vector<Tensor>& in, const Conv1dOptions& o) {
     }
   }
   return y.tensor();
+}
+
+// A causal convolution of sequences (N, C, L), channels-last, to as many channels.
+PreparedKernels prepare(const Shape& shape, DType dtype) {
+  check<ValueError>(shape.rank() == 3, "[kernel] conv1d: got shape {}, wanted (N, C, L)", shape);
+  const Tensor x = primitives::relayout(on_cuda(shape, dtype), MemoryFormat::ChannelsLast);
+  const Shape filters{shape[1], shape[1], 7};
+  const Tensor weight = primitives::relayout(on_cuda(filters, dtype), MemoryFormat::ChannelsLast);
+  const auto op = [](const std::vector<Tensor>& in) {
+    return conv1d(in[0], in[1], Tensor(), {.padding = Padding1d::causal(), .dilation = 4});
+  };
+  // x, y; dy, dx; dy, x. The filters of each.
+  const int64_t wide = 6 * bytes_of(shape, dtype);
+  return forward_and_backward({x, weight}, Tensor::empty_like(x), op,
+                              wide + 3 * bytes_of(filters, dtype), wide);
 }
 
 }  // namespace
@@ -107,6 +124,12 @@ void conv1d_cases(CaseTable& table) {
   expect_error("padding_of_a_side", {1, 1, 4}, {1, 1, 3}, {.padding = Sides1d{.left = -1}},
                {"[conv1d] padding: got ((-1, 0),)", "0 or more"});
   expect_error("groups", {1, 4, 4}, {4, 4, 3}, {.groups = 3}, {"[conv1d] groups: got 3"});
+
+  table.measured.push_back({.name = "conv1d",
+                            .runs = "causal, 7 taps of dilation 4, forward and backward",
+                            .shape = {8, 64, 512},
+                            .prepare = prepare,
+                            .is_product = true});
 }
 
 }  // namespace warptape
