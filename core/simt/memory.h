@@ -1,8 +1,9 @@
 #pragma once
 // Accesses of 16 bytes, the widest that a thread has, and asynchronous copies from device to shared
-// memory (sm_80's cp.async). All pointers are aligned to 16 bytes.
+// memory (sm_80's cp.async). All pointers are aligned to 16 bytes, store8's to 8.
 //
 //   load16(pointer), store16(pointer, pack): one access
+//   store8(pointer, pack): one access of 8 bytes: what 16 of a type twice as wide are rounded to
 //   cp_async16(shared, global, bytes = 16): starts a copy of 0 to 16 bytes into 16 bytes of shared
 //       memory, the rest of which becomes zero; until waited for, the target is undefined
 //   cp_async_commit(): this thread's copies since the last call are a group
@@ -29,6 +30,8 @@ template <class T>
 inline constexpr int pack_size = 16 / static_cast<int>(sizeof(T));
 template <class T>
 using Pack16 = Pack<T, pack_size<T>>;
+template <class T>
+using Pack8 = Pack<T, pack_size<T> / 2>;
 
 template <class T>
 WARPTAPE_HOST_DEVICE bool is_aligned16(const T* pointer) {
@@ -62,6 +65,19 @@ __device__ __forceinline__ void store16(T* pointer, const Pack16<T>& value) {
         "st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(pointer)),
         "r"(raw.x), "r"(raw.y), "r"(raw.z), "r"(raw.w)
         : "memory");
+  }
+}
+// As store16, for device memory: here nvcc makes a store for each element.
+template <class T>
+__device__ __forceinline__ void store8(T* pointer, const Pack8<T>& value) {
+  uint2 raw;
+  memcpy(&raw, &value, sizeof raw);
+  if (__isShared(pointer)) {
+    *reinterpret_cast<uint2*>(pointer) = raw;
+  } else {
+    asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(pointer)),
+                 "r"(raw.x), "r"(raw.y)
+                 : "memory");
   }
 }
 

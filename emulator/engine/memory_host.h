@@ -12,9 +12,15 @@ namespace warptape::simt {
 namespace engine {
 // One access, not one per element: the memory profile counts requests.
 typedef uint32_t Word4 __attribute__((vector_size(16), may_alias));
+typedef uint32_t Word2 __attribute__((vector_size(8), may_alias));
 __forceinline__ void check16(const void* pointer, const char* what) {
   if (reinterpret_cast<uintptr_t>(pointer) % 16 != 0) {
-    misaligned(pointer, what);
+    misaligned(pointer, what, 16);
+  }
+}
+__forceinline__ void check8(const void* pointer, const char* what) {
+  if (reinterpret_cast<uintptr_t>(pointer) % 8 != 0) {
+    misaligned(pointer, what, 8);
   }
 }
 __forceinline__ void copy16(void* to, const void* from) {
@@ -47,6 +53,13 @@ template <class T>
 __forceinline__ void store16(T* pointer, const Pack16<T>& value) {
   engine::check16(pointer, "store16");
   engine::copy16(pointer, &value);
+}
+template <class T>
+__forceinline__ void store8(T* pointer, const Pack8<T>& value) {
+  engine::check8(pointer, "store8");
+  engine::Word2 raw;
+  std::memcpy(&raw, &value, sizeof raw);
+  *reinterpret_cast<engine::Word2*>(pointer) = raw;
 }
 
 // The undefined target holds NaN.

@@ -56,10 +56,10 @@ void* dynamic_shared_memory() {
   return block().dynamic_shared();
 }
 
-void misaligned(const void* pointer, const char* what) {
+void misaligned(const void* pointer, const char* what, int bytes) {
   const OnScheduler errand(block());
-  block().fail(fmt::format("{}: the address {} is not aligned to 16 bytes, thread {}", what,
-                           pointer, block().current().linear));
+  block().fail(fmt::format("{}: the address {} is not aligned to {} bytes, thread {}", what,
+                           pointer, bytes, block().current().linear));
 }
 
 void bad_width(const char* what, int width) {

@@ -43,7 +43,7 @@ void warp_collective(const char* what, unsigned mask, void* slot,
                      const char* file, int line);
 void* shared_variable(const void* key, size_t bytes);
 void* dynamic_shared_memory();
-[[noreturn]] void misaligned(const void* pointer, const char* what);
+[[noreturn]] void misaligned(const void* pointer, const char* what, int bytes);
 [[noreturn]] void bad_width(const char* what, int width);
 
 inline int ignore_predicate(int, int) {

@@ -47,6 +47,22 @@ __global__ void store_misaligned(float* out) {
   store16(out + 2 * threadIdx.x, Pack16<float>{});
 }
 
+// Every thread but the first at an odd multiple of 8 bytes; of `shift` bytes more.
+__global__ void store_half(short* out, int shift) {
+  store8(out + 12 * threadIdx.x + shift / 2, Pack8<short>{1, 2, 3, 4});
+}
+
+TEST(MemoryAccess, EightBytes) {
+  std::vector<Pack16<short>> memory(40);
+  short* shorts = memory[0].values;
+  run_kernel({.grid = 1, .block = 20}, store_half, shorts, 0);
+  for (int i = 0; i < 12 * 20; ++i) {
+    EXPECT_EQ(shorts[i], i % 12 < 4 ? i % 12 + 1 : 0) << i;
+  }
+  expect_parts(kernel_error({.grid = 1, .block = 1}, store_half, shorts, 4),
+               {"store8: the address", "is not aligned to 8 bytes", "thread 0"});
+}
+
 TEST(MemoryAccess, MisalignedIsAnError) {
   std::vector<Pack16<float>> memory(40);
   float* floats = memory[0].values;
