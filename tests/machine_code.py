@@ -26,6 +26,7 @@ NOT_RUN = 77
 
 LOAD_16 = r"LDG\.E\S*\.(128|256)\S*"
 STORE_16 = r"STG\.E\S*\.(128|256)\S*"
+STORE_8 = r"STG\.E\S*\.64\S*"
 
 LOADS = ("16-byte load", LOAD_16, 1)
 STORES = ("16-byte store", STORE_16, 1)
@@ -33,7 +34,10 @@ STORES = ("16-byte store", STORE_16, 1)
 # Regular expression of the demangled name -> what such a kernel must have: (what, instruction, at least).
 # Every line must match a kernel, else it has been forgotten here.
 REQUIRED = [
-    (r"\bweight_norm_(forward|backward)(_chunks)?<", [LOADS, STORES]),
+    (r"\bweight_norm_(forward|backward)(_chunks)?<(?!float, [\w:]*bfloat16)", [LOADS, STORES]),
+    # A pack of floats is 8 bytes of bfloat16; so is 1 / ||v||, which has one store per way to own a row.
+    (r"\bweight_norm_forward<float, [\w:]*bfloat16>", [LOADS, ("8-byte store", STORE_8, 9)]),
+    (r"\bweight_norm_forward_chunks<float, [\w:]*bfloat16>", [LOADS, ("8-byte store", STORE_8, 5)]),
     (r"\bweight_norm_chunk_\w+<", [LOADS]),
     (r"\boptimizer_detail::(optimizer_step|scale)<", [LOADS, STORES]),
     (r"\boptimizer_detail::chunk_norms<", [LOADS]),

@@ -22,27 +22,37 @@ Shape norm_shape(const Shape& v) {
   return shape;
 }
 
-void check_arguments(const Operand& v, const Operand& g) {
+DType dtype_of_w(const WeightNormUse& use) {
+  return use.options.dtype.value_or(use.v.dtype());
+}
+
+void check_arguments(const WeightNormUse& use) {
+  const auto& [v, g, cache, options] = use;
   check_floating("weight_norm", v);
   check_same_kind("weight_norm", v, g);
   check<ShapeError>(v.rank() >= 1, v.site(), "[weight_norm] v: got a scalar, wanted (O, ...)");
   check<ShapeError>(g.shape() == norm_shape(v.shape()), v.site(),
                     "[weight_norm] g: got shape {}, wanted {} for v of shape {}", g.shape(),
                     norm_shape(v.shape()), v.shape());
+  const DType dtype = dtype_of_w(use);
+  check<DTypeError>(dtype == v.dtype() || (dtype == bfloat16 && v.dtype() == float32), v.site(),
+                    "[weight_norm] dtype: got {}, wanted {}{}, as v is {}", to_string(dtype),
+                    to_string(v.dtype()), v.dtype() == float32 ? " or bfloat16" : "",
+                    to_string(v.dtype()));
 }
 
-bool is_fresh(const WeightNormCache& cache, const Tensor& v, const Tensor& g) {
-  return cache.w.defined() && cache.v.shares_storage_with(v) && cache.g.shares_storage_with(g) &&
-         cache.v_version == v.version() && cache.g_version == g.version();
+bool is_fresh(const WeightNormCache& cache, const Tensor& v, const Tensor& g, DType dtype) {
+  return cache.w.defined() && cache.w.dtype() == dtype && cache.v.shares_storage_with(v) &&
+         cache.g.shares_storage_with(g) && cache.v_version == v.version() &&
+         cache.g_version == g.version();
 }
 
 // Where w and its norms are to be computed; the cache is not fresh until then.
-WeightNormRows place_in(WeightNormCache& cache, const Tensor& v, const Tensor& g) {
-  const bool fits = cache.w.defined() && cache.w.shape() == v.shape() &&
-                    cache.w.dtype() == v.dtype() && cache.w.device() == v.device() &&
-                    cache.w.memory_format() == v.memory_format();
+WeightNormRows place_in(WeightNormCache& cache, const Tensor& v, const Tensor& g, DType dtype) {
+  const bool fits = cache.w.defined() && cache.w.shape() == v.shape() && cache.w.dtype() == dtype &&
+                    cache.w.device() == v.device() && cache.w.memory_format() == v.memory_format();
   if (!fits) {
-    cache.w = Tensor::empty_like(v);
+    cache.w = Tensor::empty(v.shape(), dtype, v.device(), v.memory_format());
     cache.inv_norm = Tensor::empty({v.size(0)}, float64, v.device());
   }
   cache.v = Tensor();
@@ -108,7 +118,7 @@ void record(std::span<const WeightNormUse> weights) {
   std::vector<const Operand*> inputs;
   std::vector<Tensor*> outputs;
   std::vector<SavedWeight> saved;
-  for (const auto& [v, g, cache] : weights) {
+  for (const auto& [v, g, cache, options] : weights) {
     Tape* const recording = Tape::recording({&v, &g});
     if (recording != nullptr && cache->w.tape_handle().tape != recording->id()) {
       tape = recording;
@@ -120,6 +130,12 @@ void record(std::span<const WeightNormUse> weights) {
   if (tape != nullptr) {
     tape->record("weight_norm", inputs, outputs,
                  [saved = std::move(saved)](Backward& context) { backward(context, saved); });
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const DType dtype = inputs[2 * i]->dtype();
+      if (outputs[i]->dtype() != dtype) {
+        tape->take_gradient_in(*outputs[i], dtype);
+      }
+    }
   }
 }
 
@@ -139,13 +155,14 @@ void wait_for(const WeightNormCache& cache) {
 // The caches are locked.
 void compute_and_record(std::span<const WeightNormUse> weights) {
   for (const WeightNormUse& use : weights) {
-    check_arguments(use.v, use.g);
+    check_arguments(use);
   }
   std::vector<WeightNormRows> stale;
   std::vector<const WeightNormUse*> renewed;
   for (const WeightNormUse& use : weights) {
-    if (!is_fresh(*use.cache, use.v.tensor(), use.g.tensor())) {
-      stale.push_back(place_in(*use.cache, use.v.tensor(), use.g.tensor()));
+    const DType dtype = dtype_of_w(use);
+    if (!is_fresh(*use.cache, use.v.tensor(), use.g.tensor(), dtype)) {
+      stale.push_back(place_in(*use.cache, use.v.tensor(), use.g.tensor(), dtype));
       renewed.push_back(&use);
     } else if (use.v.device() != cpu) {
       wait_for(*use.cache);
@@ -171,14 +188,15 @@ void compute_and_record(std::span<const WeightNormUse> weights) {
 
 }  // namespace
 
-Tensor weight_norm(const Operand& v, const Operand& g) {
+Tensor weight_norm(const Operand& v, const Operand& g, WeightNormOptions options) {
   WeightNormCache cache;
-  return weight_norm(v, g, cache);
+  return weight_norm(v, g, cache, options);
 }
 
-Tensor weight_norm(const Operand& v, const Operand& g, WeightNormCache& cache) {
+Tensor weight_norm(const Operand& v, const Operand& g, WeightNormCache& cache,
+                   WeightNormOptions options) {
   const std::lock_guard lock(cache.mutex);
-  const WeightNormUse use{v, g, &cache};
+  const WeightNormUse use{v, g, &cache, options};
   compute_and_record({&use, 1});
   return Tape::recording({&v, &g}) == nullptr ? cache.w.detach() : cache.w;
 }

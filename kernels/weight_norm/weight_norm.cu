@@ -103,19 +103,19 @@ int64_t weight_norm_scratch(int64_t rows, int64_t length, int64_t element_bytes)
   return length <= chunk ? 0 : rows * ((length + chunk - 1) / chunk);
 }
 
-template <class T>
-void launch_weight_norm_forward(std::span<const WeightNormForward<T>> weights, double* scratch,
+template <class T, class W>
+void launch_weight_norm_forward(std::span<const WeightNormForward<T, W>> weights, double* scratch,
                                 gpu::StreamHandle stream) {
-  run_tables<T>(&weight_norm_forward<T>, "weight_norm_forward", true, 1, weights, stream);
-  run_tables<T>(&weight_norm_forward_unaligned<T>, "weight_norm_forward_unaligned", false, 1,
+  run_tables<T>(&weight_norm_forward<T, W>, "weight_norm_forward", true, 1, weights, stream);
+  run_tables<T>(&weight_norm_forward_unaligned<T, W>, "weight_norm_forward_unaligned", false, 1,
                 weights, stream);
   for_each_split<T>(
       weights, stream,
-      [&](const WeightNormForward<T>& weight, const LaunchConfig& config, unsigned chunks) {
+      [&](const WeightNormForward<T, W>& weight, const LaunchConfig& config, unsigned chunks) {
         launch(&weight_norm_chunk_norms<T>, named(config, "weight_norm_chunk_norms"), weight.v,
                weight.length, chunks, scratch);
-        launch(&weight_norm_forward_chunks<T>, named(config, "weight_norm_forward_chunks"), weight,
-               chunks, scratch);
+        launch(&weight_norm_forward_chunks<T, W>, named(config, "weight_norm_forward_chunks"),
+               weight, chunks, scratch);
         scratch += config.grid.x;
       });
 }
@@ -137,12 +137,16 @@ void launch_weight_norm_backward(std::span<const WeightNormBackward<T>> weights,
       });
 }
 
+#define WARPTAPE_INSTANTIATE_FORWARD(T, W)                                                 \
+  template void launch_weight_norm_forward<T, W>(std::span<const WeightNormForward<T, W>>, \
+                                                 double*, gpu::StreamHandle);
 #define WARPTAPE_INSTANTIATE(dtype, T, name)                                                    \
-  template void launch_weight_norm_forward<T>(std::span<const WeightNormForward<T>>, double*,   \
-                                              gpu::StreamHandle);                               \
+  WARPTAPE_INSTANTIATE_FORWARD(T, T)                                                            \
   template void launch_weight_norm_backward<T>(std::span<const WeightNormBackward<T>>, double*, \
                                                gpu::StreamHandle);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+WARPTAPE_INSTANTIATE_FORWARD(float, simt::bfloat16)
 #undef WARPTAPE_INSTANTIATE
+#undef WARPTAPE_INSTANTIATE_FORWARD
 
 }  // namespace warptape

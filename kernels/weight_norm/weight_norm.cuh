@@ -46,11 +46,11 @@ __device__ double products_of(const RowPart<T>& dw, const RowPart<T>& v, double 
   return sum;
 }
 
-template <class T>
+template <class T, class W>
 __device__ void scale_part(const RowPart<T>& v, const RowPlace& place, const Scaling<T>& scaling,
-                           T* tensor) {
+                           W* tensor) {
   using Part = RowPart<T>;
-  T* w = tensor + place.start;
+  W* w = tensor + place.start;
   Part::visit(
       place,
       [&](int i, int at) {
@@ -59,9 +59,9 @@ __device__ void scale_part(const RowPart<T>& v, const RowPlace& place, const Sca
         for (int j = 0; j < Part::width; ++j) {
           value[j] = scaling(v.body[i][j]);
         }
-        simt::store16(w + at, value);
+        store_rounded<T>(w + at, value);
       },
-      [&](int at) { w[at] = scaling(v.edge); });
+      [&](int at) { w[at] = static_cast<W>(scaling(v.edge)); });
 }
 
 template <class T>
@@ -93,8 +93,8 @@ __device__ RowPlace team_place(unsigned block, int lanes, int64_t rows, int64_t 
                          thread % lanes, lanes);
 }
 
-template <class T>
-__device__ void forward_team(const WeightNormForward<T>& weight, int lanes, unsigned block,
+template <class T, class W>
+__device__ void forward_team(const WeightNormForward<T, W>& weight, int lanes, unsigned block,
                              double* warp_sums) {
   int64_t row;
   const RowPlace place = team_place<T>(block, lanes, weight.rows, weight.length, row);
@@ -143,17 +143,17 @@ __device__ void backward_team(const WeightNormBackward<T>& weight, int lanes, un
 // One launch for all weights of a model whose rows fit into registers or shared memory; a block
 // works on one of them. blockDim.x is a multiple of the threads that own a row of any of them. All
 // tensors start at multiples of 16 bytes (weight_norm_unaligned.cuh serves the others).
-template <class T>
+template <class T, class W>
 __global__ void __launch_bounds__(max_threads)
-    weight_norm_forward(const Table<WeightNormForward<T>> __grid_constant__ table) {
+    weight_norm_forward(const Table<WeightNormForward<T, W>> __grid_constant__ table) {
   WARPTAPE_SHARED(double, warp_sums, [sums_of_norm<T> * max_threads / 32]);
   const int index = table.entry_of(blockIdx.x);
   const auto& entry = table.entries[index];
   const unsigned block = blockIdx.x - table.first_block[index];
   if (entry.geometry.layout == Layout::Staged) {
-    forward_staged<T>(entry.weight, entry.geometry, block);
+    forward_staged(entry.weight, entry.geometry, block);
   } else {
-    forward_team<T>(entry.weight, entry.geometry.lanes, block, warp_sums);
+    forward_team(entry.weight, entry.geometry.lanes, block, warp_sums);
   }
 }
 

@@ -1,11 +1,16 @@
 #pragma once
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 
 #include "core/operand.h"
 
 namespace warptape {
+
+struct WeightNormOptions {
+  std::optional<DType> dtype = {};  // of w: v's own, or bfloat16 beside a float32 v
+};
 
 // Weight normalization (Salimans & Kingma 2016, arXiv 1602.07868), one norm per output channel:
 //   w = g * v / ||v||   with the norm over all dimensions but the first.
@@ -15,11 +20,14 @@ namespace warptape {
 // gives w = 0 and zero gradients. Nothing has an epsilon, so that every other value is PyTorch's.
 // One pass over v forward; one over v and dw backward, with 1 / ||v|| saved:
 //   dg = s r,  dv = g r (dw - v s r r)   where r = 1 / ||v||, s = sum of dw v per row.
-// Differentiable by both.
-Tensor weight_norm(const Operand& v, const Operand& g);
+// Differentiable by both. Of a float32 v, w in bfloat16 is the float32 w rounded once, in the same
+// pass; gradients are not rounded: the tape takes that of w in float32. DTypeError for another
+// dtype.
+Tensor weight_norm(const Operand& v, const Operand& g, WeightNormOptions options = {});
 
 // w and 1 / ||v|| at a fixed address, and what they were computed from. Any number of threads may
-// use one, as long as nothing writes to v or g meanwhile. A copy starts empty.
+// use one, as long as nothing writes to v or g meanwhile. A copy starts empty. It holds one w:
+// asked for another dtype, it lets go of the last one.
 struct WeightNormCache {
   WeightNormCache() = default;
   WeightNormCache(const WeightNormCache&) : WeightNormCache() {}
@@ -34,19 +42,22 @@ struct WeightNormCache {
   std::shared_ptr<const void> computed;  // what other streams wait for before they use w; or null
 };
 
-// The same, computed only if v or g has been written to or replaced since the last call, and
-// recorded once per tape: all uses of w on a tape share one record.
-Tensor weight_norm(const Operand& v, const Operand& g, WeightNormCache& cache);
+// The same, computed only if v or g has been written to or replaced since the last call or the
+// dtype is another one, and recorded once per tape: all uses of w on a tape share one record.
+Tensor weight_norm(const Operand& v, const Operand& g, WeightNormCache& cache,
+                   WeightNormOptions options = {});
 
 // One of the weights of a model.
 struct WeightNormUse {
   Operand v, g;
   WeightNormCache* cache;
+  WeightNormOptions options = {};
 };
 
 // The same for several: their w are in the caches then, computed where they were not fresh, and
 // recorded as one op with as many outputs. On "cuda" all of a dtype take one launch forward and one
-// backward (rows that no block can hold two more each).
+// backward (rows that no block can hold two more each); forward, those whose w is bfloat16 beside a
+// float32 v are a dtype of their own.
 void weight_norm_together(std::span<const WeightNormUse> weights);
 
 // The norm of every row of v in the shape that g has: weight_norm(v, norm_per_channel(v)) equals v.

@@ -59,6 +59,19 @@ void weight_norm_cases(CaseTable& table) {
   add("one_element", {5, 1});
   add("vector", {7});
   add("channels_last", {6, 5, 3, 2}, MemoryFormat::ChannelsLast);
+  const auto add_dtype_error = [&](const char* name, DType of_v, DType of_w, const char* wanted) {
+    table.errors.push_back(
+        {name,
+         [of_v, of_w] {
+           weight_norm(Tensor::ones({4, 3}, of_v), Tensor::ones({4, 1}, of_v), {.dtype = of_w});
+         },
+         {"[weight_norm] dtype", to_string(of_w), wanted, to_string(of_v),
+          "weight_norm_cases.cpp"}});
+  };
+  add_dtype_error("wider", float32, float64, "wanted float32 or bfloat16");
+  add_dtype_error("rounded_twice", float64, bfloat16, "wanted float64");
+  add_dtype_error("from_bfloat16", bfloat16, float32, "wanted bfloat16");
+  add_dtype_error("integer", float32, int64, "wanted float32 or bfloat16");
   table.errors.push_back({"g_shape",
                           [] {
                             weight_norm(Tensor::ones({4, 3, 2}), Tensor::ones({4}));

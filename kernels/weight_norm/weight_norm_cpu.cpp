@@ -47,22 +47,21 @@ void for_each_row(const Tensor& v, const Body& body) {
   });
 }
 
+template <class T, class W>
 void forward(const Tensor& v, const Tensor& g, Tensor& w, Tensor& inv_norm) {
-  dispatch_floating(v.dtype(), [&]<class T>() {
-    const T* pv = v.data<T>();
-    const T* pg = g.data<T>();
-    T* to = w.mutable_data<T>();
-    double* inverse = inv_norm.mutable_data<double>();
-    for_each_row(v, [&](int64_t row, int64_t start, int64_t length) {
-      const double norm = norm_of(pv + start, length);
-      inverse[row] = finite_inverse(norm);
-      // v is brought near 1 by a power of two: no intermediate overflows where the result does not.
-      const double unit = unit_for<double>(norm);
-      const double scale = norm == 0 ? 0.0 : pg[row] / (norm * unit);
-      for (int64_t i = start; i < start + length; ++i) {
-        to[i] = static_cast<T>(scale * (pv[i] * unit));
-      }
-    });
+  const T* pv = v.data<T>();
+  const T* pg = g.data<T>();
+  W* to = w.mutable_data<W>();
+  double* inverse = inv_norm.mutable_data<double>();
+  for_each_row(v, [&](int64_t row, int64_t start, int64_t length) {
+    const double norm = norm_of(pv + start, length);
+    inverse[row] = finite_inverse(norm);
+    // v is brought near 1 by a power of two: no intermediate overflows where the result does not.
+    const double unit = unit_for<double>(norm);
+    const double scale = norm == 0 ? 0.0 : pg[row] / (norm * unit);
+    for (int64_t i = start; i < start + length; ++i) {
+      to[i] = static_cast<W>(static_cast<T>(scale * (pv[i] * unit)));
+    }
   });
 }
 
@@ -105,7 +104,13 @@ void backward(WeightNormGradient& weight) {
 
 void weight_norm_forward_cpu(std::span<WeightNormRows> weights) {
   for (WeightNormRows& weight : weights) {
-    forward(weight.v, weight.g, weight.w, weight.inv_norm);
+    if (weight.w.dtype() != weight.v.dtype()) {
+      forward<float, simt::bfloat16>(weight.v, weight.g, weight.w, weight.inv_norm);
+      continue;
+    }
+    dispatch_floating(weight.v.dtype(), [&]<class T>() {
+      forward<T, T>(weight.v, weight.g, weight.w, weight.inv_norm);
+    });
   }
 }
 

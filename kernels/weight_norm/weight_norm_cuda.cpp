@@ -28,20 +28,24 @@ double* pointer_or_null(Tensor& scratch) {
   return scratch.defined() ? scratch.mutable_data<double>() : nullptr;
 }
 
-template <class T>
-void launch_forward(const std::vector<WeightNormForward<T>>& weights) {
+template <class T, class W>
+void launch_forward(const std::vector<WeightNormForward<T, W>>& weights) {
+  if (weights.empty()) {
+    return;
+  }
   Tensor scratch = scratch_for<T>(weights);
-  launch_weight_norm_forward<T>(weights, pointer_or_null(scratch), gpu::current_stream());
+  launch_weight_norm_forward<T, W>(weights, pointer_or_null(scratch), gpu::current_stream());
 }
 
-template <class T>
+// Those of them whose v is of T and whose w is of W.
+template <class T, class W>
 void forward(std::span<WeightNormRows> all) {
-  std::vector<WeightNormForward<T>> weights;
+  std::vector<WeightNormForward<T, W>> weights;
   for (WeightNormRows& one : all) {
-    if (one.v.dtype() == dtype_of<T>()) {
+    if (one.v.dtype() == dtype_of<T>() && one.w.dtype() == dtype_of<W>()) {
       weights.push_back({.v = one.v.data<T>(),
                          .g = one.g.data<T>(),
-                         .w = one.w.mutable_data<T>(),
+                         .w = one.w.mutable_data<W>(),
                          .norm = nullptr,
                          .inv_norm = one.inv_norm.mutable_data<double>(),
                          .rows = one.v.size(0),
@@ -67,6 +71,9 @@ void backward(std::span<WeightNormGradient> all) {
                          .add_v = one.dv.mode == WriteMode::Accumulate,
                          .add_g = one.dg.mode == WriteMode::Accumulate});
     }
+  }
+  if (weights.empty()) {
+    return;
   }
   Tensor scratch = scratch_for<T>(weights);
   launch_weight_norm_backward<T>(weights, pointer_or_null(scratch), gpu::current_stream());
@@ -128,7 +135,8 @@ void wait_for_weight_norm_cuda(const void* computed) {
 }
 
 void weight_norm_forward_cuda(std::span<WeightNormRows> weights) {
-  for_each_floating([&]<class T>() { forward<T>(weights); });
+  for_each_floating([&]<class T>() { forward<T, T>(weights); });
+  forward<float, simt::bfloat16>(weights);
 }
 
 void weight_norm_backward_cuda(std::span<WeightNormGradient> weights) {
@@ -137,13 +145,13 @@ void weight_norm_backward_cuda(std::span<WeightNormGradient> weights) {
 
 void norm_per_channel_cuda(const Tensor& v, Tensor& norm) {
   dispatch_floating(v.dtype(), [&]<class T>() {
-    launch_forward<T>({{.v = v.data<T>(),
-                        .g = nullptr,
-                        .w = nullptr,
-                        .norm = norm.mutable_data<T>(),
-                        .inv_norm = nullptr,
-                        .rows = v.size(0),
-                        .length = row_length(v)}});
+    launch_forward<T, T>({{.v = v.data<T>(),
+                           .g = nullptr,
+                           .w = nullptr,
+                           .norm = norm.mutable_data<T>(),
+                           .inv_norm = nullptr,
+                           .rows = v.size(0),
+                           .length = row_length(v)}});
   });
 }
 

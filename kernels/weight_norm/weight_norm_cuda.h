@@ -14,12 +14,13 @@ namespace warptape {
 
 // One weight. v, w: (rows, length), as they lie in any memory format; g: (rows). inv_norm: (rows),
 // 1 / ||v||, 0 for a row of zeros. w may be null where only the norms are wanted, and norm where
-// they are not; g may be null with w.
-template <class T>
+// they are not; g may be null with w. W: T, or bfloat16 beside float: an element of w is computed
+// as a T and rounded where it is stored.
+template <class T, class W>
 struct WeightNormForward {
   const T* v;
   const T* g;
-  T* w;
+  W* w;
   T* norm;
   double* inv_norm;
   int64_t rows;
@@ -69,10 +70,11 @@ inline constexpr int64_t weight_norm_row_capacity = 65536 / static_cast<int64_t>
 // How many doubles of scratch in device memory a weight needs: none if its rows stay on chip.
 int64_t weight_norm_scratch(int64_t rows, int64_t length, int64_t element_bytes);
 
-// All weights of one dtype. Those whose rows stay on chip share one launch (per 128 weights); each
-// of the others takes two, with its part of `scratch`, in the order of the weights.
-template <class T>
-void launch_weight_norm_forward(std::span<const WeightNormForward<T>> weights, double* scratch,
+// All weights of one dtype, forward of one dtype of w. Those whose rows stay on chip share one
+// launch (per 128 weights); each of the others takes two, with its part of `scratch`, in the order
+// of the weights.
+template <class T, class W>
+void launch_weight_norm_forward(std::span<const WeightNormForward<T, W>> weights, double* scratch,
                                 gpu::StreamHandle stream);
 template <class T>
 void launch_weight_norm_backward(std::span<const WeightNormBackward<T>> weights, double* scratch,

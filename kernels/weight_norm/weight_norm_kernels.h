@@ -6,15 +6,14 @@
 
 namespace warptape {
 
-// One weight of those that are computed together. v, w: (rows, rest), of one memory
-// format. g: one element per
-// row. inv_norm: float64, one element per row, 0 for a row of zeros. w and inv_norm are
-// overwritten.
+// One weight of those that are computed together. v, w: (rows, rest), of one memory format and one
+// dtype, or w bfloat16 beside float32. g: one element per row. inv_norm: float64, one element per
+// row, 0 for a row of zeros. w and inv_norm are overwritten.
 struct WeightNormRows {
   Tensor v, g, w, inv_norm;
 };
 
-// dv and dg may be without a buffer: not wanted.
+// dw is of v's dtype. dv and dg may be without a buffer: not wanted.
 struct WeightNormGradient {
   Tensor dw, v, g, inv_norm;
   GradientTarget dv, dg;

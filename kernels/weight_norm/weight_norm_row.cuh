@@ -3,6 +3,7 @@
 // double, elements are scaled in Compute<T>.
 
 #include "core/element_types.h"
+#include "core/simt/packs.cuh"
 #include "kernels/multi_tensor/launch_table.h"
 #include "kernels/reduce/robust_norm.h"
 #include "kernels/weight_norm/weight_norm_cuda.h"
@@ -32,6 +33,16 @@ struct Scaling {
   __device__ T operator()(T v) const { return static_cast<T>(gain * (v * unit)); }
 };
 
+// A pack of elements of w, rounded where w is narrower than v: to 8 bytes.
+template <class T, class W>
+__device__ void store_rounded(W* w, const simt::Pack16<T>& value) {
+  if constexpr (sizeof(W) == sizeof(T)) {
+    simt::store16(w, value);
+  } else {
+    simt::store8(w, simt::cast_pack<W>(value));
+  }
+}
+
 // What the norm of a row gives. A row of zeros gives zeros.
 template <class T>
 struct RowScale {
@@ -39,8 +50,8 @@ struct RowScale {
   double inverse;
   Scaling<T> scaling;
 };
-template <class T>
-__device__ RowScale<T> row_scale(const WeightNormForward<T>& weight, int64_t row, double norm) {
+template <class T, class W>
+__device__ RowScale<T> row_scale(const WeightNormForward<T, W>& weight, int64_t row, double norm) {
   const double gain = weight.g == nullptr ? 0.0 : static_cast<double>(weight.g[row]);
   const double unit = unit_for<T>(norm);
   return {norm,
@@ -48,8 +59,8 @@ __device__ RowScale<T> row_scale(const WeightNormForward<T>& weight, int64_t row
           {static_cast<Compute<T>>(unit),
            static_cast<Compute<T>>(norm == 0 ? 0.0 : gain / (norm * unit))}};
 }
-template <class T>
-__device__ void store_norm(const WeightNormForward<T>& weight, int64_t row,
+template <class T, class W>
+__device__ void store_norm(const WeightNormForward<T, W>& weight, int64_t row,
                            const RowScale<T>& scale) {
   if (weight.inv_norm != nullptr) {
     weight.inv_norm[row] = scale.inverse;

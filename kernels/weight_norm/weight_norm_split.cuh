@@ -73,9 +73,9 @@ __global__ void __launch_bounds__(max_threads)
   }
 }
 
-template <class T>
+template <class T, class W>
 __global__ void __launch_bounds__(max_threads)
-    weight_norm_forward_chunks(WeightNormForward<T> weight, unsigned chunks,
+    weight_norm_forward_chunks(WeightNormForward<T, W> weight, unsigned chunks,
                                const double* scratch) {
   WARPTAPE_SHARED(double, warp_sums, [sums_of_norm<T> * max_threads / 32]);
   const int64_t row = blockIdx.x / chunks;

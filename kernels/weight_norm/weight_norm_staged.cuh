@@ -40,8 +40,8 @@ __device__ void sum_rows_by_warps(int rows, int length, const ElementOf& element
 }
 
 // Sums by warps; then what is one value per row, by neighbouring threads; then the elements.
-template <class T>
-__device__ void scale_rows_by_warps(const WeightNormForward<T>& weight, int64_t first, int rows,
+template <class T, class W>
+__device__ void scale_rows_by_warps(const WeightNormForward<T, W>& weight, int64_t first, int rows,
                                     T* v, double* sums, Scaling<T>* scalings) {
   const auto length = static_cast<int>(weight.length);
   visit_sums_of_norm<T>([&](double factor, int slot) {
@@ -71,9 +71,9 @@ __device__ void scale_rows_by_warps(const WeightNormForward<T>& weight, int64_t 
 }
 
 // A thread owns a row.
-template <class T>
-__device__ void scale_rows_by_threads(const WeightNormForward<T>& weight, int64_t first, int rows,
-                                      T* v) {
+template <class T, class W>
+__device__ void scale_rows_by_threads(const WeightNormForward<T, W>& weight, int64_t first,
+                                      int rows, T* v) {
   const auto length = static_cast<int>(weight.length);
   for_bank_free_width<T>(length, [&]<int Width>() {
     using Pack = simt::Pack<T, Width>;
@@ -105,8 +105,21 @@ __device__ void scale_rows_by_threads(const WeightNormForward<T>& weight, int64_
   });
 }
 
-template <class T>
-__device__ void forward_staged(const WeightNormForward<T>& weight, const Geometry& geometry,
+// Both sides aligned to 16 bytes.
+template <class T, class W>
+__device__ void stage_out_rounded(W* global, const T* shared, int count) {
+  constexpr int pack = simt::pack_size<T>;
+  const int threads = static_cast<int>(blockDim.x);
+  for (int i = static_cast<int>(threadIdx.x) * pack; i + pack <= count; i += threads * pack) {
+    store_rounded<T>(global + i, simt::load16(shared + i));
+  }
+  for (int i = count / pack * pack + static_cast<int>(threadIdx.x); i < count; i += threads) {
+    global[i] = static_cast<W>(shared[i]);
+  }
+}
+
+template <class T, class W>
+__device__ void forward_staged(const WeightNormForward<T, W>& weight, const Geometry& geometry,
                                unsigned block) {
   const int64_t first = int64_t{block} * geometry.rows_per_block;
   const auto length = static_cast<int>(weight.length);
@@ -123,7 +136,7 @@ __device__ void forward_staged(const WeightNormForward<T>& weight, const Geometr
   }
   if (weight.w != nullptr) {
     __syncthreads();
-    stage_out(weight.w + first * length, v, rows * length, false);
+    stage_out_rounded(weight.w + first * length, v, rows * length);
   }
 }
 

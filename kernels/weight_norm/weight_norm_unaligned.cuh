@@ -32,9 +32,9 @@ __device__ double unaligned_sum(const UnalignedRow& own, const Element& element,
   return team_sum(sum, own.lanes, warp_sums);
 }
 
-template <class T>
+template <class T, class W>
 __global__ void __launch_bounds__(max_threads)
-    weight_norm_forward_unaligned(const Table<WeightNormForward<T>> __grid_constant__ table) {
+    weight_norm_forward_unaligned(const Table<WeightNormForward<T, W>> __grid_constant__ table) {
   WARPTAPE_SHARED(double, warp_sums, [sums_of_norm<T> * max_threads / 32]);
   const int index = table.entry_of(blockIdx.x);
   const auto& [weight, geometry] = table.entries[index];
@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(max_threads)
     store_norm(weight, own.row, scale);
   }
   for (int64_t i = own.begin; weight.w != nullptr && i < own.end; i += own.lanes) {
-    weight.w[i] = scale.scaling(v[i]);
+    weight.w[i] = static_cast<W>(scale.scaling(v[i]));
   }
 }
 

@@ -354,7 +354,7 @@ TEST_F(WeightNormCuda, ManyWeightsShareALaunch) {
   const std::vector<int64_t> lengths{5, 27, 8, 576, 100, 2001, 33, 147};
   std::vector<Reference> references;
   std::vector<Tensor> tensors;
-  std::vector<WeightNormForward<float>> forward;
+  std::vector<WeightNormForward<float, float>> forward;
   std::vector<WeightNormBackward<float>> backward;
   std::vector<Tensor> results;
   std::vector<Tensor> gradients;
@@ -382,7 +382,7 @@ TEST_F(WeightNormCuda, ManyWeightsShareALaunch) {
     gradients.push_back(dv);
   }
   const uint64_t before = gpu::launches;
-  launch_weight_norm_forward<float>(forward, nullptr, gpu::current_stream());
+  launch_weight_norm_forward<float, float>(forward, nullptr, gpu::current_stream());
   EXPECT_EQ(gpu::launches - before, 2u);  // 128 weights, and the rest
   launch_weight_norm_backward<float>(backward, nullptr, gpu::current_stream());
   EXPECT_EQ(gpu::launches - before, 4u);
