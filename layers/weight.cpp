@@ -12,6 +12,16 @@ struct Rename : Visitor {
   }
 };
 
+// Of what is not float32 the dtype that it met last.
+struct FindOtherDType : Visitor {
+  void on_parameter(const std::string&, Parameter& parameter) override {
+    if (parameter.value().dtype() != float32) {
+      found = parameter.value().dtype();
+    }
+  }
+  DType found = float32;
+};
+
 }  // namespace
 
 Weight::Weight(const Weight& other)
@@ -61,11 +71,10 @@ Operand Weight::input(const Operand& x) const {
 void Weight::check_computes_in(DType dtype, const Site& site) {
   check<ValueError>(dtype == float32 || dtype == bfloat16, site,
                     "[set_precision] dtype: got {}, wanted float32 or bfloat16", to_string(dtype));
-  if (defined()) {
-    const DType own = value(site).dtype();
-    check<DTypeError>(own == float32, site, "[set_precision] a weight: got {}, wanted float32",
-                      to_string(own));
-  }
+  FindOtherDType other;
+  fields("weight", other);
+  check<DTypeError>(other.found == float32, site,
+                    "[set_precision] a weight: got {}, wanted float32", to_string(other.found));
 }
 
 Tensor Weight::value(const Site& site) {

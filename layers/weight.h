@@ -53,7 +53,7 @@ class Weight : public Member<MemberKind::Weight> {
   // bfloat16: the op gets the weight rounded to it; its parameters and their gradients stay
   // float32. float32: it gets the weight as it is.
   void compute_in(DType dtype) { in_bfloat16_ = dtype == bfloat16; }
-  // ValueError for another dtype, DTypeError for a weight that is not float32.
+  // ValueError for another dtype, DTypeError for a weight whose parameters are not float32.
   void check_computes_in(DType dtype, const Site& site);
   // The weight as its parameters give it, recorded on the innermost tape if there is one; detach()
   // makes a constant of it.

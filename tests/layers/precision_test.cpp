@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/profile.h"
 #include "core/tape.h"
 #include "kernels/cross_entropy/cross_entropy.h"
 #include "kernels/ops.h"
@@ -81,6 +82,17 @@ TEST(Precision, WhatCannotBeIsRefusedAndChangesNothing) {
   // Only float32 meets bfloat16 unasked.
   set_precision(layer, bfloat16);
   EXPECT_THROW(layer(Tensor::zeros({1, 2}, float64)), DTypeError);
+}
+
+TEST(Precision, SettingItComputesNoWeights) {
+  Linear layer(6, 5);
+  weight_norm(layer);
+  profile::start();
+  set_precision(layer, bfloat16);
+  EXPECT_TRUE(profile::stop().empty());
+  Linear exact({.in_features = 2, .out_features = 2, .dtype = float64});
+  weight_norm(exact);
+  EXPECT_THROW(set_precision(exact, bfloat16), DTypeError);
 }
 
 // Rounding moves values by some 2^-8 per layer, and where two elements of a window are that near,
