@@ -24,6 +24,10 @@ struct FindOtherDType : Visitor {
 
 }  // namespace
 
+Tensor Reparametrization::materialize_in(DType dtype, const Site& site) {
+  return materialize(site).to(dtype, site);
+}
+
 Weight::Weight(const Weight& other)
     : Member(other),
       plain_(other.plain_),
@@ -54,11 +58,14 @@ Weight& Weight::operator=(const Weight& other) {
 }
 
 Operand Weight::operand(const Site& site) {
+  if (by_) {
+    return {in_bfloat16_ ? by_->materialize_in(bfloat16, site) : by_->materialize(site), site.file,
+            site.line};
+  }
   if (in_bfloat16_) {
     return {value(site).to(bfloat16, site), site.file, site.line};
   }
-  return by_ ? Operand(by_->materialize(site), site.file, site.line)
-             : Operand(plain_, site.file, site.line);
+  return {plain_, site.file, site.line};
 }
 
 Operand Weight::input(const Operand& x) const {

@@ -21,6 +21,8 @@ class Reparametrization {
 
   // The weight, recorded on the innermost tape if there is one.
   virtual Tensor materialize(const Site& site) = 0;
+  // The same in another dtype. A cast of it, if not overridden.
+  virtual Tensor materialize_in(DType dtype, const Site& site);
   // Sets the parameters so that materialize() gives `weight`.
   virtual void split(const Tensor& weight) = 0;
   // Its parameters under the names that a checkpoint has for them, for a weight called `name`.
@@ -53,6 +55,7 @@ class Weight : public Member<MemberKind::Weight> {
   // bfloat16: the op gets the weight rounded to it; its parameters and their gradients stay
   // float32. float32: it gets the weight as it is.
   void compute_in(DType dtype) { in_bfloat16_ = dtype == bfloat16; }
+  bool computes_in_bfloat16() const { return in_bfloat16_; }
   // ValueError for another dtype, DTypeError for a weight whose parameters are not float32.
   void check_computes_in(DType dtype, const Site& site);
   // The weight as its parameters give it, recorded on the innermost tape if there is one; detach()

@@ -14,7 +14,8 @@ class Uses : public Visitor {
   void on_module(const std::string&, Module& module) override { module.fields(*this); }
   void on_weight(const std::string&, Weight& weight) override {
     if (auto* norm = dynamic_cast<WeightNorm*>(weight.reparametrization())) {
-      found.push_back(norm->use(site_));
+      found.push_back(weight.computes_in_bfloat16() ? norm->use_in(bfloat16, site_)
+                                                    : norm->use(site_));
     }
   }
 
@@ -52,9 +53,21 @@ WeightNormUse WeightNorm::use(const Site& site) {
   return {Operand(v_, site.file, site.line), Operand(g_, site.file, site.line), &cache_};
 }
 
+WeightNormUse WeightNorm::use_in(DType dtype, const Site& site) {
+  return {Operand(v_, site.file, site.line),
+          Operand(g_, site.file, site.line),
+          &rounded_cache_,
+          {.dtype = dtype}};
+}
+
 Tensor WeightNorm::materialize(const Site& site) {
   const WeightNormUse own = use(site);
-  return weight_norm(own.v, own.g, cache_);
+  return weight_norm(own.v, own.g, *own.cache);
+}
+
+Tensor WeightNorm::materialize_in(DType dtype, const Site& site) {
+  const WeightNormUse own = use_in(dtype, site);
+  return weight_norm(own.v, own.g, *own.cache, own.options);
 }
 
 void WeightNorm::split(const Tensor& weight) {

@@ -5,7 +5,7 @@
 //   weight_norm(conv);   // its parameters are now weight_g and weight_v; the function is unchanged
 //
 // w is computed once per change of g or v, however often and from however many threads it is used,
-// and kept at a fixed address.
+// and kept at a fixed address. In mixed precision (precision.h) it is written in bfloat16 at once.
 
 #include "kernels/weight_norm/weight_norm.h"
 #include "layers/weight.h"
@@ -17,6 +17,7 @@ class WeightNorm final : public Reparametrization {
   explicit WeightNorm(const Tensor& weight);  // g = ||weight||, v = weight
   std::unique_ptr<Reparametrization> clone() const override;
   Tensor materialize(const Site& site) override;
+  Tensor materialize_in(DType dtype, const Site& site) override;
   void split(const Tensor& weight) override;
   void fields(const std::string& name, Visitor& visit) override;
   std::string settings() const override { return "weight_norm(dim=0)"; }
@@ -27,11 +28,14 @@ class WeightNorm final : public Reparametrization {
   Parameter& g() { return g_; }
   Parameter& v() { return v_; }
   WeightNormUse use(const Site& site);
+  WeightNormUse use_in(DType dtype, const Site& site);
 
  private:
   Parameter g_;  // (O, 1, ..., 1)
   Parameter v_;  // the weight's shape
+  // Two, so that who asks for w as it is leaves alone what products read.
   WeightNormCache cache_;
+  WeightNormCache rounded_cache_;  // of the dtype that was asked for
 };
 
 // Computes all weights of a model that are weight-normalised and whose g or v has changed,

@@ -84,6 +84,81 @@ TEST(Precision, WhatCannotBeIsRefusedAndChangesNothing) {
   EXPECT_THROW(layer(Tensor::zeros({1, 2}, float64)), DTypeError);
 }
 
+int records_named(const Tape& tape, const std::string& op) {
+  const std::string dot = tape.dot();
+  int count = 0;
+  for (size_t at = 0; (at = dot.find("\"" + op + "\\n", at)) != std::string::npos; ++at) {
+    ++count;
+  }
+  return count;
+}
+
+TEST(Precision, AWeightThatIsNormalisedIsWrittenRoundedAndNotCast) {
+  for (const Device device : available_devices()) {
+    manual_seed(4);
+    Linear layer(7, 5);
+    weight_norm(layer);
+    layer.to(device);
+    set_precision(layer, bfloat16);
+    const Tensor x = randn({4, 7}).to(bfloat16).to(device);
+    Tape tape;
+    const Tensor y = layer(x);
+    EXPECT_EQ(records_named(tape, "to"), 0) << tape.dot();
+    EXPECT_EQ(records_named(tape, "weight_norm"), 1) << tape.dot();
+    tape.backward(sum(mul(y, y)));
+    const std::vector<NamedParameter> named = named_parameters(layer);
+    std::vector<Tensor> gradients;
+    for (const NamedParameter& each : named) {
+      gradients.push_back(each.parameter->grad().clone());
+      each.parameter->zero_grad();
+    }
+    // As it was before, by a cast.
+    Tape cast;
+    const Tensor w = weight_norm(*named[1].parameter, *named[0].parameter).to(bfloat16);
+    const Tensor z = linear(x, w, layer.bias);
+    EXPECT_EQ(bits_of(y), bits_of(z));
+    cast.backward(sum(mul(z, z)));
+    for (size_t i = 0; i < named.size(); ++i) {
+      EXPECT_EQ(gradients[i].dtype(), float32);
+      EXPECT_EQ(gradients[i].to_vector<float>(), named[i].parameter->grad().to_vector<float>())
+          << named[i].name;
+    }
+  }
+}
+
+TEST(Precision, BackAndForthIsWhatEachIsAlone) {
+  for (const Device device : available_devices()) {
+    manual_seed(6);
+    Sequential net(Linear(6, 5), ReLU(), Linear(5, 2));
+    weight_norm(dynamic_cast<Linear&>(net[0]));
+    net.to(device);
+    const Tensor x = randn({3, 6}).to(device);
+    for (int round = 0; round < 6; ++round) {
+      const DType dtype = round % 2 == 0 ? bfloat16 : float32;
+      if (round >= 2 && round < 4) {  // in these g has changed since w was computed in either dtype
+        const Parameter& g = *named_parameters(net)[0].parameter;
+        named_parameters(net)[0].parameter->assign(randn(g.value().shape()));
+      }
+      set_precision(net, dtype);
+      Sequential fresh = net;  // its weights are not computed yet
+      const Tensor y = net(x);
+      EXPECT_EQ(y.dtype(), dtype);
+      EXPECT_EQ(in_float32(y).to_vector<float>(), in_float32(fresh(x)).to_vector<float>());
+    }
+  }
+}
+
+TEST(Precision, TheWeightAsItIsLeavesAloneWhatProductsRead) {
+  Linear layer(6, 5);
+  weight_norm(layer);
+  set_precision(layer, bfloat16);
+  const void* const address = layer.weight.operand({}).tensor().raw_data();
+  const Tensor value = layer.weight.value();
+  EXPECT_EQ(value.dtype(), float32);
+  EXPECT_EQ(layer.weight.operand({}).tensor().raw_data(), address);
+  EXPECT_EQ(layer.weight.value().raw_data(), value.raw_data());
+}
+
 TEST(Precision, SettingItComputesNoWeights) {
   Linear layer(6, 5);
   weight_norm(layer);
@@ -93,6 +168,44 @@ TEST(Precision, SettingItComputesNoWeights) {
   Linear exact({.in_features = 2, .out_features = 2, .dtype = float64});
   weight_norm(exact);
   EXPECT_THROW(set_precision(exact, bfloat16), DTypeError);
+}
+
+// One that knows nothing of other dtypes.
+class Twice : public Reparametrization {
+ public:
+  explicit Twice(const Tensor& weight) : half_(weight.detach().clone()) {}
+  std::unique_ptr<Reparametrization> clone() const override {
+    return std::make_unique<Twice>(*this);
+  }
+  Tensor materialize(const Site&) override { return mul(half_, 2); }
+  void split(const Tensor& weight) override { half_.assign(mul(weight, 0.5)); }
+  void fields(const std::string& name, Visitor& visit) override { visit(name + "_half", half_); }
+  std::string settings() const override { return "twice"; }
+  void set_requires_grad(bool on) override { half_.set_requires_grad(on); }
+  bool requires_grad() const override { return half_.requires_grad(); }
+  bool assign_from(const Reparametrization&) override { return false; }
+  Parameter& half() { return half_; }
+
+ private:
+  Parameter half_;
+};
+
+TEST(Precision, AReparametrizationThatCannotRoundIsCast) {
+  for (const Device device : available_devices()) {
+    Linear layer({.in_features = 2, .out_features = 1, .bias = false});
+    layer.weight.reparametrize(std::make_unique<Twice>(layer.weight.value()), "twice", {});
+    layer.weight.assign(tensor<float>({1 + 0x1p-9f, 4}, {1, 2}));
+    layer.to(device);
+    set_precision(layer, bfloat16);
+    const Tensor x = tensor<float>({1, 3, 0x1p-9f, 0x1p-9f}, {2, 2}).to(bfloat16).to(device);
+    Tape tape;
+    const Tensor y = layer(x);
+    EXPECT_EQ(in_float32(y).to_vector<float>()[0], 13);
+    tape.backward(sum(y));
+    auto& twice = dynamic_cast<Twice&>(*layer.weight.reparametrization());
+    EXPECT_EQ(twice.half().grad().to_vector<float>(),
+              std::vector<float>({2 + 0x1p-8f, 6 + 0x1p-8f}));
+  }
 }
 
 // Rounding moves values by some 2^-8 per layer, and where two elements of a window are that near,

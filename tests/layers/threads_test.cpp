@@ -11,6 +11,7 @@
 #include "kernels/ops.h"
 #include "layers/flatten.h"
 #include "layers/linear.h"
+#include "layers/precision.h"
 #include "layers/relu.h"
 #include "layers/sequential.h"
 #include "layers/weight_norm.h"
@@ -43,7 +44,14 @@ std::vector<Case> cases() {
              return std::make_unique<SimpleCNN>(
                  SimpleCNN::Options{.input_channels = 1, .num_classes = 3, .image_size = 4});
            },
-           {2, 1, 4, 4}}};
+           {2, 1, 4, 4}},
+          {"Sequential in bfloat16",
+           [] {
+             auto net = std::make_unique<Sequential>(normed(5, 7), ReLU(), normed(7, 3));
+             set_precision(*net, bfloat16);
+             return net;
+           },
+           {2, 5}}};
 }
 
 // What each of several threads gets that all begin at once, and call the model twice.
@@ -54,8 +62,8 @@ std::vector<std::vector<float>> outputs(Module& model, const Tensor& x) {
   for (size_t i = 0; i < threads; ++i) {
     running.emplace_back([&, i] {
       start.arrive_and_wait();
-      results[2 * i] = model(x).to_vector<float>();
-      results[2 * i + 1] = model(x).to_vector<float>();
+      results[2 * i] = in_float32(model(x)).to_vector<float>();
+      results[2 * i + 1] = in_float32(model(x)).to_vector<float>();
     });
   }
   for (std::thread& each : running) {
@@ -72,7 +80,7 @@ TEST(ModelThreads, GetTheSameColdAndWarm) {
     for (int round = 0; round < rounds; ++round) {
       manual_seed(round);
       const auto twin = each.make();
-      const std::vector<float> wanted = (*twin)(x).to_vector<float>();
+      const std::vector<float> wanted = in_float32((*twin)(x)).to_vector<float>();
       manual_seed(round);
       const auto model = each.make();  // its weights are not computed yet
       for (const auto& got : outputs(*model, x)) {

@@ -7,6 +7,7 @@
 
 #include "core/random.h"
 #include "layers/linear.h"
+#include "layers/precision.h"
 #include "layers/relu.h"
 #include "layers/sequential.h"
 #include "layers/weight_norm.h"
@@ -24,7 +25,7 @@ void expect_same_outputs(Module& model, Module& twin, const Tensor& host, bool o
   const Tensor x = host.to(cuda);
   model.to(cuda);
   twin.to(cuda);
-  const std::vector<float> wanted = twin(x).to_vector<float>();
+  const std::vector<float> wanted = in_float32(twin(x)).to_vector<float>();
   gpu::synchronize();  // x and the parameters are there for every stream
   std::vector<std::vector<float>> results(2 * threads);
   {
@@ -38,8 +39,8 @@ void expect_same_outputs(Module& model, Module& twin, const Tensor& host, bool o
           scope.emplace(stream.emplace());
         }
         start.arrive_and_wait();
-        results[2 * i] = model(x).to_vector<float>();
-        results[2 * i + 1] = model(x).to_vector<float>();
+        results[2 * i] = in_float32(model(x)).to_vector<float>();
+        results[2 * i + 1] = in_float32(model(x)).to_vector<float>();
       });
     }
     for (std::thread& each : running) {
@@ -57,10 +58,11 @@ TEST_F(ModelThreadsCuda, GetTheSameOnOneStreamAndOnTheirOwn) {
   Linear second(7, 3);
   weight_norm(first);
   weight_norm(second);
-  const Sequential net(first, ReLU(), second);
+  Sequential net(first, ReLU(), second);
   const Tensor x = randn({2, 5});
   for (bool own_streams : {false, true}) {
-    for (int round = 0; round < 5; ++round) {
+    for (int round = 0; round < 6; ++round) {
+      set_precision(net, round % 2 == 0 ? float32 : bfloat16);
       Sequential model = net;
       Sequential twin = net;
       expect_same_outputs(model, twin, x, own_streams);

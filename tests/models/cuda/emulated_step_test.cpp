@@ -9,6 +9,7 @@
 #include "core/tape.h"
 #include "emulator/device/dry_run.h"
 #include "kernels/cross_entropy/cross_entropy.h"
+#include "layers/precision.h"
 #include "models/simple_cnn.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/models/plain_models.h"
@@ -33,7 +34,7 @@ class Training {
   void step(int64_t batch) {
     optimizer_.zero_grad();
     Tape tape;
-    const Tensor loss = cross_entropy(model_(images(batch)), labels(batch));
+    const Tensor loss = cross_entropy(in_float32(model_(images(batch))), labels(batch));
     records_ = tape.num_records();
     tape.backward(loss);
     optimizer_.step();
@@ -111,6 +112,18 @@ TEST_F(EmulatedStep, LaunchesAreFew) {
   // 992 MB. Writing what the first convolution makes and reading it again was 268 more, laying the
   // pooled images out anew for fc1, and their gradient back, 67.
   EXPECT_LE(total_megabytes, 993) << testing::PrintToString(megabytes);
+}
+
+TEST_F(EmulatedStep, InBfloat16NoWeightThatIsNormalisedIsCast) {
+  DryRun dry;
+  SimpleCNN model(3, 10);
+  set_precision(model, bfloat16);
+  auto [counts, megabytes, total_megabytes] = second_step_of(model, dry);
+  EXPECT_EQ(total(counts), 39) << testing::PrintToString(counts);
+  EXPECT_EQ(counts["weight_norm_forward"], 1) << "of all weights";
+  EXPECT_EQ(counts["weight_norm_backward"], 1);
+  // The images, the weights of both linear layers, the output and its gradient.
+  EXPECT_EQ(counts["cast"], 5);
 }
 
 TEST_F(EmulatedStep, PlainModelsLaunchTheSame) {
