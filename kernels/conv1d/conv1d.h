@@ -16,11 +16,12 @@ struct Conv1dOptions {
 };
 
 // Cross-correlation along a sequence, as torch.nn.functional.conv1d. x: (N, C, L), weight: (O, C /
-// groups, k), bias: (O) or left out; floating, one dtype and device. Returns (N, O, L') in
-// channels-last, with L' = floor((L + left + right - dilation (k - 1) - 1) / stride) + 1, where
-// left and right are the padding's. Zeros beside a sequence are not stored: causal padding costs
-// nothing. Differentiable. On the CPU float32 and bfloat16 run on oneDNN where it is built in and
-// has a fast implementation; the loops accumulate in float64.
+// groups, k), bias: (O) or left out; floating, one dtype and device. Returns (N, O, L')
+// with L' = floor((L + left + right - dilation (k - 1) - 1) / stride) + 1, where left and right are
+// the padding's. Zeros beside a sequence are not stored: causal padding costs nothing.
+// Differentiable. The result is channels-last, but row-major from the CPU's own loops along lines,
+// which take float32 of stride 1 and one group (kernels/conv1d/lines.h); oneDNN takes the rest of
+// float32 and bfloat16.
 Tensor conv1d(const Operand& x, const Operand& weight, const Operand& bias = Tensor(),
               Conv1dOptions options = {});
 

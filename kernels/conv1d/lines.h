@@ -1,0 +1,28 @@
+#pragma once
+// Convolutions along lines on the CPU, float32: x (N, C, L) and y (N, O, L') row-major, stride 1,
+// one group. Vectors run along the line, so that numbers of channels need no padding and every
+// dilation costs the same; zeros beside a line are neither stored nor multiplied. oneDNN is slower
+// here by far for the few channels that such models have.
+
+#include "core/tensor.h"
+#include "kernels/geometry/conv_geometry.h"
+
+namespace warptape {
+
+// Whether they are the ones to take. geometry: of rank 1, as asked.
+bool lines_serve(DType dtype, const ConvGeometry& geometry);
+
+// All outputs are overwritten. Results do not depend on the number of threads.
+void lines_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
+                   Tensor& y);
+void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx);
+void lines_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor& dweight);
+void lines_bias_grad(const Tensor& dy, Tensor& dbias);
+
+// "AVX-512", "AVX2" or "baseline": the instructions in use. Tests choose among those that there
+// are.
+enum class LineInstructions { Baseline, Avx2, Avx512 };
+LineInstructions best_line_instructions();
+void use_line_instructions(LineInstructions instructions);  // no more than the best
+
+}  // namespace warptape

@@ -1,0 +1,47 @@
+// Lines by vectors of 16 floats.
+
+#include "kernels/conv1d/line_kernels.h"
+
+#include <cstddef>
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx2,fma")
+
+namespace warptape::lines::avx512 {
+namespace {
+
+using Vector = __m512;
+constexpr int64_t lanes = 16;
+constexpr int64_t largest_block = 8;
+constexpr int64_t largest_correlation = 6;
+constexpr int64_t most_taps = 4;
+
+inline Vector load(const float* from) {
+  return _mm512_loadu_ps(from);
+}
+inline void store(float* to, Vector value) {
+  _mm512_storeu_ps(to, value);
+}
+inline Vector broadcast(float value) {
+  return _mm512_set1_ps(value);
+}
+inline Vector zero() {
+  return _mm512_setzero_ps();
+}
+inline Vector fused(Vector a, Vector b, Vector c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
+
+}  // namespace
+
+#include "kernels/conv1d/line_kernels.inc"
+
+}  // namespace warptape::lines::avx512
+
+#pragma GCC pop_options
+
+#endif

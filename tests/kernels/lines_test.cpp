@@ -1,0 +1,142 @@
+// The convolutions along lines of each level of instructions that the processor has, against the
+// loops in float64.
+
+#include "kernels/conv1d/lines.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/parallel.h"
+#include "core/random.h"
+#include "core/tape.h"
+#include "kernels/conv1d/conv1d.h"
+
+namespace warptape {
+namespace {
+
+struct Line {
+  Shape x;
+  Shape weight;
+  Conv1dOptions options;
+};
+
+// y, dx, dweight, dbias.
+std::vector<Tensor> results_of(const Line& line, DType dtype) {
+  Generator generator(9);
+  std::vector<Tensor> in;
+  for (const Shape& shape : {line.x, line.weight, Shape{line.weight[0]}}) {
+    in.push_back(randn(shape, float32, generator).to(dtype));
+  }
+  Tape tape;
+  for (Tensor& tensor : in) {
+    tape.watch(tensor);
+  }
+  const Tensor y = conv1d(in[0], in[1], in[2], line.options);
+  tape.backward(y, randn(y.shape(), float32, generator).to(dtype));
+  return {y, tape.gradient(in[0]), tape.gradient(in[1]), tape.gradient(in[2])};
+}
+
+// The norm of the difference over the norm of what is wanted: roundings of sums of up to a few
+// thousand products.
+void expect_close(const Tensor& got, const Tensor& wanted, const std::string& what) {
+  ASSERT_EQ(got.shape(), wanted.shape()) << what;
+  const std::vector<double> a = got.to_vector<double>();
+  const std::vector<double> b = wanted.to_vector<double>();
+  double difference = 0;
+  double norm = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference += (a[i] - b[i]) * (a[i] - b[i]);
+    norm += b[i] * b[i];
+  }
+  EXPECT_LE(std::sqrt(difference), 2e-6 * std::sqrt(norm)) << what;
+}
+
+class Instructions {
+ public:
+  explicit Instructions(LineInstructions instructions) { use_line_instructions(instructions); }
+  ~Instructions() { use_line_instructions(best_line_instructions()); }
+};
+
+std::vector<LineInstructions> all_levels() {
+  std::vector<LineInstructions> levels;
+  for (LineInstructions level :
+       {LineInstructions::Baseline, LineInstructions::Avx2, LineInstructions::Avx512}) {
+    if (level <= best_line_instructions()) {
+      levels.push_back(level);
+    }
+  }
+  return levels;
+}
+
+void expect_right(const Line& line) {
+  const std::vector<Tensor> wanted = results_of(line, float64);
+  for (LineInstructions level : all_levels()) {
+    SCOPED_TRACE("x " + line.x.to_string() + ", weight " + line.weight.to_string() + ", level " +
+                 std::to_string(static_cast<int>(level)));
+    const Instructions use(level);
+    const std::vector<Tensor> got = results_of(line, float32);
+    EXPECT_EQ(got[0].memory_format(), MemoryFormat::RowMajor) << "the lines do not serve";
+    const char* const names[] = {"y", "dx", "dweight", "dbias"};
+    for (size_t i = 0; i < got.size(); ++i) {
+      expect_close(got[i].to(float64), wanted[i], names[i]);
+    }
+  }
+}
+
+// Around one, two and three vectors of each level, and what is left behind them.
+TEST(Lines, OfEveryLength) {
+  for (int64_t length :
+       {1,  2,  3,  4,  5,  7,  8,  9,  11, 12, 13, 15, 16, 17, 23, 24,  25,  31,
+        32, 33, 40, 47, 48, 49, 63, 64, 65, 79, 80, 81, 95, 96, 97, 111, 113, 145}) {
+    expect_right({{2, 3, length}, {5, 3, 3}, {.padding = Padding1d::causal(), .dilation = 2}});
+  }
+}
+
+// Blocks of every size, and all that they may leave.
+TEST(Lines, OfEveryNumberOfChannels) {
+  for (int64_t channels = 1; channels <= 19; ++channels) {
+    expect_right({{1, channels, 37}, {20 - channels, channels, 2}, {.padding = 1}});
+  }
+}
+
+TEST(Lines, OfEveryNumberOfTaps) {
+  for (int64_t taps = 1; taps <= 17; ++taps) {
+    expect_right({{2, 2, 50}, {3, 2, taps}, {.padding = Padding1d::same()}});
+  }
+}
+
+// Windows that begin far before the line, end far behind it, or lie beside it altogether.
+TEST(Lines, OfEveryPadding) {
+  for (int64_t dilation : {1, 5, 16, 40, 100}) {
+    expect_right({{2, 3, 45}, {4, 3, 3}, {.padding = Padding1d::causal(), .dilation = dilation}});
+    expect_right({{2, 3, 45}, {4, 3, 3}, {.padding = Padding1d::same(), .dilation = dilation}});
+    expect_right({{1, 3, 45},
+                  {4, 3, 3},
+                  {.padding = Sides1d{.left = 0, .right = 2 * dilation}, .dilation = dilation}});
+  }
+  expect_right({{1, 2, 70}, {3, 2, 4}, {}});
+  expect_right({{1, 2, 9}, {3, 2, 9}, {}});
+  expect_right({{1, 2, 20}, {3, 2, 4}, {.padding = 50}});
+}
+
+// Long ones are cut into parts for several threads.
+TEST(Lines, OfLongSequences) {
+  expect_right({{1, 2, 2500}, {3, 2, 3}, {.padding = Padding1d::causal(), .dilation = 300}});
+}
+
+TEST(Lines, AreTheSameForAnyNumberOfThreads) {
+  const Line line{{3, 6, 900}, {9, 6, 5}, {.padding = Padding1d::causal(), .dilation = 7}};
+  const int before = num_threads();
+  set_num_threads(1);
+  const std::vector<Tensor> one = results_of(line, float32);
+  set_num_threads(3);
+  const std::vector<Tensor> three = results_of(line, float32);
+  set_num_threads(before);
+  for (size_t i = 0; i < one.size(); ++i) {
+    EXPECT_EQ(one[i].to_vector<float>(), three[i].to_vector<float>()) << "result " << i;
+  }
+}
+
+}  // namespace
+}  // namespace warptape
