@@ -11,12 +11,12 @@ namespace warptape {
 namespace {
 
 // An entry per block: those given, or else `count` made ones.
-std::vector<int64_t> per_block(const char* option, const std::vector<int64_t>& given,
-                               std::vector<int64_t> made, const Site& site) {
+const std::vector<int64_t>& per_block(const char* option, const std::vector<int64_t>& given,
+                                      const std::vector<int64_t>& made, const Site& site) {
   check<ValueError>(given.empty() || given.size() == made.size(), site,
                     "[TCN] {}: got {}, wanted one for each of {} blocks", option, given.size(),
                     made.size());
-  return given.empty() ? std::move(made) : given;
+  return given.empty() ? made : given;
 }
 
 const TCN::Options& checked(const TCN::Options& options, const Site& site) {

@@ -11,7 +11,6 @@ namespace warptape {
 namespace {
 
 using lines::Accumulation;
-using lines::Correlation;
 using lines::Level;
 
 #if defined(__x86_64__)

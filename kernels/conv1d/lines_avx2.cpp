@@ -8,9 +8,6 @@
 
 #include <immintrin.h>
 
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-
 namespace warptape::lines::avx2 {
 namespace {
 
@@ -41,7 +38,5 @@ inline Vector fused(Vector a, Vector b, Vector c) {
 #include "kernels/conv1d/line_kernels.inc"
 
 }  // namespace warptape::lines::avx2
-
-#pragma GCC pop_options
 
 #endif
