@@ -122,6 +122,10 @@ def _splice(place, original):
         operator, operand = term.groups()
         neutral = {"&&": "true", "||": "false", "+": "0", "-": "0"}.get(operator, "1")
         return f"{operator} ({switch} ? {neutral} : ({operand.strip()}))"
+    for text in (original, mutated):
+        if re.search(r"(&&|\|\|)$", text):
+            raise ListError(f"{place.mistake.where}: [{place.mistake.id}]: \"{text}\" ends with an "
+                            "operator: let that stand outside")
     if any(not text or text[-1] == ";" or (text[-1] == "}" and ";" in text)
            for text in (original, mutated)):
         return f"if ({switch}) {{ {mutated} }} else {{ {original} }}"
