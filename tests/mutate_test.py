@@ -84,6 +84,7 @@ class Plant(unittest.TestCase):
     def test_half_expressions_are_refused(self):
         self.fails("x = a < b;", "a @{< b ==> <= b}@", "no whole expression")
         self.fails("x = a && b;", "x = @{a && ==> }@ b;", "ends with an operator")
+        self.fails("x = a.b;", "x = a.@{b ==> c}@;", "marks a member")
 
     def test_lists(self):
         path = self.root / "list.txt"

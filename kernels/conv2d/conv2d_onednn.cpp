@@ -107,7 +107,7 @@ bool conv2d_forward_onednn(const Tensor& x, const Tensor& weight, const Tensor& 
                            const ConvGeometry& geometry, Tensor& y) {
   thread_local PrimitiveCache<Key, Kept> cache;
   const bool has_bias = bias.defined();
-  const Kept& entry = cache.get({geometry, x.dtype(), has_bias}, [&] {
+  const Kept& entry = cache.get(Key{geometry, x.dtype(), has_bias}, [&] {
     const Descriptions d = describe(geometry, x.dtype(), x.dtype());
     const auto desc = describe_forward(d, has_bias);
     Kept made{{}, desc.weights_desc(), d.plain_weight, desc.src_desc(), desc.dst_desc(), d.bias};
@@ -136,7 +136,7 @@ bool conv2d_forward_onednn(const Tensor& x, const Tensor& weight, const Tensor& 
 bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
                              Tensor& dx) {
   thread_local PrimitiveCache<Key, Kept> cache;
-  const Kept& entry = cache.get({geometry, dy.dtype()}, [&] {
+  const Kept& entry = cache.get(Key{geometry, dy.dtype()}, [&] {
     const Descriptions d = describe(geometry, dy.dtype(), dy.dtype());
     const dnnl::convolution_backward_data::primitive_desc desc(
         onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,
@@ -164,7 +164,7 @@ bool conv2d_data_grad_onednn(const Tensor& dy, const Tensor& weight, const ConvG
 bool conv2d_weight_grad_onednn(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                                Tensor& dweight) {
   thread_local PrimitiveCache<Key, Kept> cache;
-  const Kept& entry = cache.get({geometry, dy.dtype()}, [&] {
+  const Kept& entry = cache.get(Key{geometry, dy.dtype()}, [&] {
     const Descriptions d = describe(geometry, dy.dtype(), float32);
     const dnnl::convolution_backward_weights::primitive_desc desc(
         onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.weight, d.y, d.stride,

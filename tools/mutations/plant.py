@@ -108,6 +108,10 @@ def find(mistake, source):
     if len(matches) != 1:
         raise ListError(f"{mistake.where}: [{mistake.id}] is found {len(matches)} times in "
                         f"{mistake.file}, wanted once")
+    for i in range(1, len(pieces) // 3 + 1):
+        before = source[:matches[0].start(i)].rstrip()
+        if before.endswith((".", "->", "::")):
+            raise ListError(f"{mistake.where}: [{mistake.id}] marks a member: mark its object, too")
     mutated = [piece.strip() for piece in pieces[2::3]]
     return [Place(*matches[0].span(i), mistake, text) for i, text in enumerate(mutated, 1)]
 
