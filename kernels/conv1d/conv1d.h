@@ -2,7 +2,7 @@
 #include <array>
 
 #include "core/operand.h"
-#include "kernels/geometry/conv_geometry.h"
+#include "kernels/geometry/padding.h"
 
 namespace warptape {
 
@@ -19,9 +19,10 @@ struct Conv1dOptions {
 // groups, k), bias: (O) or left out; floating, one dtype and device. Returns (N, O, L')
 // with L' = floor((L + left + right - dilation (k - 1) - 1) / stride) + 1, where left and right are
 // the padding's. Zeros beside a sequence are not stored: causal padding costs nothing.
-// Differentiable. The result is channels-last, but row-major from the CPU's own loops along lines,
-// which take float32 of stride 1 and one group (kernels/conv1d/lines.h); oneDNN takes the rest of
-// float32 and bfloat16.
+// Differentiable. On the CPU loops along lines serve float32 with stride 1 and one group, and give
+// a row-major result, the same bits for any number of threads; oneDNN serves the rest of float32
+// and bfloat16, and on processors with AVX-512 also 64 channels and more. The memory format of the
+// result is therefore the processor's choice; elsewhere it is channels-last.
 Tensor conv1d(const Operand& x, const Operand& weight, const Operand& bias = Tensor(),
               Conv1dOptions options = {});
 

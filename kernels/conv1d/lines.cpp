@@ -167,49 +167,66 @@ void lines_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g,
   const float* px = x.data<float>();
   const float* pdy = dy.data<float>();
   float* to = dweight.mutable_data<float>();
-  // Zeros on both sides of a line, as far as the vectors of any tap read.
-  const int64_t before = axis.padding_before;
-  const int64_t reach = axis.out + level.lanes + axis.dilation * (axis.kernel - 1) - before;
+  // Taps first, ..., last - 1 meet an element of x; the others' gradients are 0.
+  int64_t first = 0;
+  while (first < axis.kernel && axis.element(axis.out - 1, first) < 0) {
+    ++first;
+  }
+  int64_t last = axis.kernel;
+  while (last > first && axis.element(0, last - 1) >= axis.size) {
+    --last;
+  }
+  const int64_t taps = last - first;
+  if (taps < axis.kernel) {
+    std::fill_n(to, dweight.numel(), 0.0F);
+    if (taps == 0) {
+      return;
+    }
+  }
+  // Zeros on both sides of a line, as far as the vectors of these taps read: less than the outputs
+  // and a vector are long.
+  const int64_t before = std::max<int64_t>(0, -axis.element(0, first));
+  const int64_t reach = axis.element(axis.out - 1, last - 1) + level.lanes;
   const int64_t padded = before + std::max(axis.size, reach);
-  const int64_t work = g.batch * axis.out * axis.kernel * level.largest_correlation;
-  parallel_for(
-      g.in_channels * blocks.count, default_grain / (work / 16 + 1) + 1,
-      [&](int64_t begin, int64_t end) {
-        std::vector<Cacheline> room(static_cast<size_t>((padded + 15) / 16));
-        float* const line = room.front().floats;
-        std::vector<float> sums;
-        for (int64_t i = begin; i < end; ++i) {
-          // One block's gradients, of all sequences, serve many input channels while a cache has
-          // them.
-          const int64_t block = i / g.in_channels;
-          const int64_t c = i % g.in_channels;
-          const int64_t first = blocks.begin(block);
-          sums.assign(static_cast<size_t>(blocks.size(block) * axis.kernel * level.lanes), 0.0F);
-          for (int64_t n = 0; n < g.batch; ++n) {
-            std::copy_n(px + (n * g.in_channels + c) * axis.size, axis.size, line + before);
-            level.correlate[blocks.size(block)](
-                {.dy = pdy + (n * g.out_channels + first) * axis.out,
-                 .length = axis.out,
-                 .x = line,
-                 .x_length = axis.size,
-                 .before = before,
-                 .taps = axis.kernel,
-                 .shift = -before,
-                 .step = axis.dilation,
-                 .sums = sums.data()});
-          }
-          const float* lanes = sums.data();
-          for (int64_t o = first; o < first + blocks.size(block); ++o) {
-            for (int64_t k = 0; k < axis.kernel; ++k, lanes += level.lanes) {
-              double sum = 0;
-              for (int64_t lane = 0; lane < level.lanes; ++lane) {
-                sum += lanes[lane];
-              }
-              to[(o * g.in_channels + c) * axis.kernel + k] = static_cast<float>(sum);
-            }
-          }
-        }
-      });
+  const int64_t work = g.batch * axis.out * taps * level.largest_correlation;
+  parallel_for(g.in_channels * blocks.count, default_grain / (work / 16 + 1) + 1,
+               [&](int64_t begin, int64_t end) {
+                 std::vector<Cacheline> room(static_cast<size_t>((padded + 15) / 16));
+                 float* const line = room.front().floats;
+                 std::vector<float> sums;
+                 for (int64_t i = begin; i < end; ++i) {
+                   // One block's gradients, of all sequences, serve many input channels while a
+                   // cache has them.
+                   const int64_t block = i / g.in_channels;
+                   const int64_t c = i % g.in_channels;
+                   const int64_t begin_o = blocks.begin(block);
+                   sums.assign(static_cast<size_t>(blocks.size(block) * taps * level.lanes), 0.0F);
+                   for (int64_t n = 0; n < g.batch; ++n) {
+                     std::copy_n(px + (n * g.in_channels + c) * axis.size, axis.size,
+                                 line + before);
+                     level.correlate[blocks.size(block)](
+                         {.dy = pdy + (n * g.out_channels + begin_o) * axis.out,
+                          .length = axis.out,
+                          .x = line,
+                          .x_length = axis.size,
+                          .before = before,
+                          .taps = taps,
+                          .shift = axis.element(0, first),
+                          .step = axis.dilation,
+                          .sums = sums.data()});
+                   }
+                   const float* lanes = sums.data();
+                   for (int64_t o = begin_o; o < begin_o + blocks.size(block); ++o) {
+                     for (int64_t k = first; k < last; ++k, lanes += level.lanes) {
+                       double sum = 0;
+                       for (int64_t lane = 0; lane < level.lanes; ++lane) {
+                         sum += lanes[lane];
+                       }
+                       to[(o * g.in_channels + c) * axis.kernel + k] = static_cast<float>(sum);
+                     }
+                   }
+                 }
+               });
 }
 
 void lines_bias_grad(const Tensor& dy, Tensor& dbias) {

@@ -12,15 +12,17 @@ namespace warptape {
 // Whether they are the ones to take. geometry: of rank 1, as asked.
 bool lines_serve(DType dtype, const ConvGeometry& geometry);
 
-// All outputs are overwritten. Results do not depend on the number of threads.
+// All outputs are overwritten. Results do not depend on the number of threads. In the gradient of
+// the filters a dy or x that is not finite may meet zeros and give NaN.
 void lines_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
                    Tensor& y);
 void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx);
 void lines_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor& dweight);
 void lines_bias_grad(const Tensor& dy, Tensor& dbias);
 
-// "AVX-512", "AVX2" or "baseline": the instructions in use. Tests choose among those that there
-// are.
+// The levels of instructions, whose vectors have 4, 8 and 16 floats. The longest that the processor
+// has are used; tests choose others. Baseline rounds products before it adds them, the others do
+// not.
 enum class LineInstructions { Baseline, Avx2, Avx512 };
 LineInstructions best_line_instructions();
 void use_line_instructions(LineInstructions instructions);  // no more than the best

@@ -32,6 +32,10 @@ inline Vector zero() {
 inline Vector fused(Vector a, Vector b, Vector c) {
   return _mm256_fmadd_ps(a, b, c);
 }
+inline Vector chosen(const int32_t* mask, Vector yes, Vector no) {
+  const __m256 bits = _mm256_loadu_ps(reinterpret_cast<const float*>(mask));
+  return _mm256_blendv_ps(no, yes, bits);
+}
 
 }  // namespace
 

@@ -32,6 +32,10 @@ inline Vector zero() {
 inline Vector fused(Vector a, Vector b, Vector c) {
   return _mm512_fmadd_ps(a, b, c);
 }
+inline Vector chosen(const int32_t* mask, Vector yes, Vector no) {
+  const __m512i bits = _mm512_loadu_si512(mask);
+  return _mm512_mask_blend_ps(_mm512_test_epi32_mask(bits, bits), no, yes);
+}
 
 }  // namespace
 

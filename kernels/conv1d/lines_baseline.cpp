@@ -32,6 +32,10 @@ inline Vector zero() {
 inline Vector fused(Vector a, Vector b, Vector c) {
   return _mm_add_ps(_mm_mul_ps(a, b), c);
 }
+inline Vector chosen(const int32_t* mask, Vector yes, Vector no) {
+  const __m128 bits = _mm_loadu_ps(reinterpret_cast<const float*>(mask));
+  return _mm_or_ps(_mm_and_ps(bits, yes), _mm_andnot_ps(bits, no));
+}
 
 }  // namespace
 

@@ -164,6 +164,9 @@ ConvGeometry conv_geometry(const char* op, const Shape& x, const Shape& weight,
     check_small(op, "kernel size", kernel[i], site);
     check_small(op, names.sizes, size, site);
     g.axes[i] = axis_of(size, kernel[i], options[i]);
+    if (options[i].padding.rule != AxisPadding::Rule::Given) {
+      check_small(op, "dilation * (kernel size - 1)", g.axes[i].span() - 1, site);
+    }
     check_small(op, "padding", std::max(g.axes[i].padding_before, g.axes[i].padding_after), site);
   }
   for (size_t i = 0; i < rank; ++i) {

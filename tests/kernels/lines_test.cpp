@@ -120,6 +120,30 @@ TEST(Lines, OfEveryPadding) {
   expect_right({{1, 2, 20}, {3, 2, 4}, {.padding = 50}});
 }
 
+// Most taps meet nothing but zeros, as many as cost nothing.
+TEST(Lines, OfHugeDilations) {
+  const int64_t dilation = int64_t{1} << 27;
+  expect_right({{1, 2, 8}, {3, 2, 3}, {.padding = Padding1d::causal(), .dilation = dilation}});
+  expect_right({{1, 2, 40}, {3, 2, 2}, {.padding = Padding1d::same(), .dilation = dilation}});
+}
+
+// The zeros beside a line are no numbers that an infinite weight is multiplied by.
+TEST(Lines, WeightsThatMeetOnlyZerosDoNotCount) {
+  const Tensor weight = tensor<float>({HUGE_VALF, 1}, {1, 1, 2});
+  for (LineInstructions level : all_levels()) {
+    const Instructions use(level);
+    for (int64_t length : {3, 16, 40, 100}) {
+      const std::vector<float> y =
+          conv1d(Tensor::ones({1, 1, length}), weight, Tensor(), {.padding = Padding1d::causal()})
+              .to_vector<float>();
+      EXPECT_EQ(y[0], 1) << "length " << length;
+      for (size_t t = 1; t < y.size(); ++t) {
+        EXPECT_EQ(y[t], HUGE_VALF);
+      }
+    }
+  }
+}
+
 // Long ones are cut into parts for several threads.
 TEST(Lines, OfLongSequences) {
   expect_right({{1, 2, 2500}, {3, 2, 3}, {.padding = Padding1d::causal(), .dilation = 300}});

@@ -35,9 +35,10 @@ bool has_fast_convolution(const Conv2dOptions& options, DType dtype) {
 // It is told both sides of the padding.
 TEST(Onednn, HasFastConvolutions) {
   for (DType dtype : {float32, bfloat16}) {
-    if (!onednn_is_used() || !onednn_takes(dtype) || !has_fast_convolution({}, dtype)) {
+    if (!onednn_is_used() || !onednn_takes(dtype)) {
       continue;  // no oneDNN, or no instructions for it
     }
+    EXPECT_TRUE(has_fast_convolution({}, dtype));
     SCOPED_TRACE(to_string(dtype));
     EXPECT_TRUE(has_fast_convolution({.padding = 1}, dtype));
     EXPECT_TRUE(has_fast_convolution({.stride = 2, .padding = 1}, dtype));
@@ -49,13 +50,10 @@ TEST(Onednn, HasFastConvolutions) {
   }
 }
 
-// Every processor with instructions for bfloat16 has a convolution and products in it: those that
-// are skipped above would be noticed here.
 TEST(Onednn, MultipliesBfloat16AsItIs) {
   if (!onednn_takes(bfloat16)) {
     GTEST_SKIP() << "no oneDNN, or no instructions for bfloat16";
   }
-  EXPECT_TRUE(has_fast_convolution({}, bfloat16));
   Generator generator(5);
   const int64_t m = 5;
   const int64_t n = 7;
