@@ -22,10 +22,12 @@ constexpr Named names[] = {
     {"tanh", BlockActivation::Tanh}, {"leaky_relu", BlockActivation::LeakyReLU},
     {"gelu", BlockActivation::GELU}, {"gated", BlockActivation::Gated}};
 
+constexpr int64_t most_channels = int64_t{1} << 31;
+
 TemporalBlock::Options checked(TemporalBlock::Options options, const Site& site) {
   const auto positive = [&](const char* name, int64_t value) {
-    check<ValueError>(value >= 1, site, "[TemporalBlock] {}: got {}, wanted 1 or more", name,
-                      value);
+    check<ValueError>(value >= 1 && value <= most_channels, site,
+                      "[TemporalBlock] {}: got {}, wanted 1 to {}", name, value, most_channels);
   };
   positive("in_channels", options.in_channels);
   positive("out_channels", options.out_channels);
@@ -34,6 +36,15 @@ TemporalBlock::Options checked(TemporalBlock::Options options, const Site& site)
   positive("hidden_channels", options.hidden_channels);
   check<ValueError>(options.dropout >= 0 && options.dropout <= 1, site,
                     "[TemporalBlock] dropout: got {}, wanted 0 to 1", options.dropout);
+  check<ValueError>(options.residual_std >= 0, site,
+                    "[TemporalBlock] residual_std: got {}, wanted 0 or more", options.residual_std);
+  const std::string& name = options.residual_name;
+  check<ValueError>(
+      !name.empty() && name.find('.') == std::string::npos && name != "conv1" && name != "conv2",
+      site,
+      "[TemporalBlock] residual_name: got \"{}\", wanted a name without dots that is "
+      "neither conv1 nor conv2",
+      escaped(name));
   check<ValueError>(options.output_activation != BlockActivation::Gated, site,
                     "[TemporalBlock] output_activation: got gated, wanted one that keeps the "
                     "number of channels");
@@ -166,7 +177,9 @@ Tensor TemporalBlock::drop(const Tensor& x) const {
                                   : dropout(x, options_.dropout, is_training());
 }
 
-Tensor TemporalBlock::forward(const Operand& x) {
+Tensor TemporalBlock::forward(const Operand& input) {
+  // In bfloat16 the residual is as rounded as what the convolutions make of it.
+  const Operand x = conv1.weight.input(input);
   Tensor y = drop(activate(conv1(x), options_.activation));
   y = conv2(y);
   y = drop(options_.activate_second ? activate(y, options_.activation) : y);

@@ -39,7 +39,7 @@ class TemporalBlock : public Module {
     bool activate_second = true;                                // whether it follows conv2, too
     BlockActivation output_activation = BlockActivation::ReLU;  // not Gated
     double negative_slope = 0.01;                               // of LeakyReLU
-    const char* residual_name = "downsample";                   // of the 1x1 convolution, in keys
+    std::string residual_name = "downsample";                   // of the 1x1 convolution, in keys
     double residual_std = 0;  // its weight begins as N(0, residual_std^2); 0: as Conv1d's
     DType dtype = float32;
   };

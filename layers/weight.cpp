@@ -42,6 +42,7 @@ Weight& Weight::operator=(const Weight& other) {
   if (!by_ && !other.by_) {
     plain_ = other.plain_;
     shape_ = other.shape_;
+    in_bfloat16_ = in_bfloat16_ && plain_.defined() && plain_.value().dtype() == float32;
     return *this;
   }
   if (by_ && other.by_ && by_->assign_from(*other.by_)) {
@@ -51,6 +52,8 @@ Weight& Weight::operator=(const Weight& other) {
   const bool fits = defined() && copy.defined() && shape_ == copy.shape_ &&
                     value().dtype() == copy.value().dtype();
   if (!fits) {
+    // Its own precision, as wherever a weight is assigned; float64 has only one.
+    copy.in_bfloat16_ = in_bfloat16_ && copy.defined() && copy.value().dtype() == float32;
     return *this = std::move(copy);
   }
   assign(copy.value());

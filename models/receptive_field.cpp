@@ -21,7 +21,7 @@ int64_t sum_of_reaches(std::span<const DilatedKernel> kernels, int64_t start, in
     check<ValueError>(reach.fits(), "[receptive_field] kernel size {} with dilation {}: too large",
                       kernel.size, kernel.dilation);
     // "same" leaves an odd zero behind, so that windows reach further there.
-    sum = sum + (reach.value() + divisor - 1) / divisor;
+    sum = sum + reach.value() / divisor + (reach.value() % divisor == 0 ? 0 : 1);
   }
   check<ValueError>(sum.fits(), "[receptive_field] of {} convolutions: got more than 64 bits hold",
                     kernels.size());
@@ -75,6 +75,8 @@ int64_t least_depth(int64_t length, int64_t kernel_size, int64_t base, int64_t c
 }
 
 Coverage coverage_of(int64_t t, int64_t length, int64_t field, int64_t ahead) {
+  check<ValueError>(length >= 1, "[coverage_of] length: got {}, wanted 1 or more", length);
+  check<ValueError>(field >= 1, "[coverage_of] field: got {}, wanted 1 or more", field);
   check<ValueError>(t >= 0 && t < length, "[coverage_of] t: got {}, wanted 0 to {}", t, length - 1);
   check<ValueError>(ahead >= 0 && ahead < field, "[coverage_of] ahead: got {}, wanted 0 to {}",
                     ahead, field - 1);

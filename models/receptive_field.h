@@ -13,8 +13,6 @@ namespace warptape {
 struct DilatedKernel {
   int64_t size = 1;
   int64_t dilation = 1;
-
-  int64_t reach() const { return (size - 1) * dilation; }  // elements beside its own
 };
 
 // Elements that an output depends on, itself among them: 1 + sum of (size - 1) dilation.

@@ -1,5 +1,7 @@
 #include "models/tcn.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "kernels/reshape/reshape.h"
 #include "kernels/slice/slice.h"
@@ -46,6 +48,7 @@ TemporalConvNet::TemporalConvNet(const Options& options, const Site& site)
     block.out_channels = options.channels[i];
     block.kernel_size = sizes[i];
     block.dilation = dilations[i];
+    block.activate_second = block.activate_second && !(options.last_is_linear && i + 1 == blocks);
     network.append(TemporalBlock(block, site));
     kernels_.insert(kernels_.end(), 2, {sizes[i], dilations[i]});
   }
@@ -99,34 +102,85 @@ StateDict without_duplicates(const StateDict& state) {
   return kept;
 }
 
+namespace {
+
+constexpr const char* network = "tcn.network.";
+
+// What the filters of a block's two convolutions tell.
+struct BlockTold {
+  int64_t in_channels;
+  int64_t hidden_channels;
+  int64_t out_channels;
+  int64_t kernel_size;
+  bool gated;
+};
+
+BlockTold told_by(const std::string& block, const Tensor& filters1, const Tensor& filters2) {
+  BlockTold told{.in_channels = filters1.size(1),
+                 .hidden_channels = filters2.size(1),
+                 .out_channels = filters2.size(0),
+                 .kernel_size = filters1.size(2),
+                 .gated = false};
+  told.gated = filters1.size(0) == 2 * told.hidden_channels;
+  check<ValueError>(
+      told.gated || filters1.size(0) == told.hidden_channels,
+      "[TCN] checkpoint: {} has filters {} and {}, wanted as many outputs of the first "
+      "as inputs of the second, or twice as many where they are gated",
+      block, filters1.shape(), filters2.shape());
+  told.out_channels /= told.gated ? 2 : 1;
+  return told;
+}
+
+const Tensor& wanted_weight(const StateDict& state, const std::string& layer, int rank) {
+  const Tensor* found = find_weight(state, layer, rank);
+  check<ValueError>(found != nullptr,
+                    "[TCN] checkpoint: there is no {}.weight (nor weight_v) of rank {} among {} "
+                    "tensors",
+                    layer, rank, state.size());
+  return *found;
+}
+
+// One more than the largest number of a block in the keys, but no more than can be built.
+int64_t count_blocks(const StateDict& state) {
+  constexpr int64_t most = 64;
+  int64_t count = 0;
+  for (int64_t i = 0; i < most; ++i) {
+    const std::string prefix = network + std::to_string(i) + ".";
+    const bool is_there = std::any_of(state.begin(), state.end(), [&](const auto& entry) {
+      return entry.first.compare(0, prefix.size(), prefix) == 0;
+    });
+    count = is_there ? i + 1 : count;
+  }
+  return count;
+}
+
+}  // namespace
+
 TCN::Options tcn_options_for(const StateDict& checkpoint, TCN::Head head) {
   const StateDict state = without_wrappers(without_duplicates(checkpoint));
   TCN::Options options;
   options.head = head;
   TemporalConvNet::Options& net = options.net;
-  while (true) {
-    const std::string layer = "tcn.network." + std::to_string(net.channels.size()) + ".conv1";
-    const Tensor* filters = find_weight(state, layer, 3);
-    if (filters == nullptr) {
-      break;
+  const int64_t blocks = std::max<int64_t>(count_blocks(state), 1);
+  for (int64_t i = 0; i < blocks; ++i) {
+    const std::string block = network + std::to_string(i);
+    const Tensor& filters = wanted_weight(state, block + ".conv1", 3);
+    const BlockTold told = told_by(block, filters, wanted_weight(state, block + ".conv2", 3));
+    const int64_t hidden = told.hidden_channels == told.out_channels ? 0 : told.hidden_channels;
+    if (i == 0) {
+      net.input_channels = told.in_channels;
+      net.block.dtype = filters.dtype() == float64 ? float64 : float32;
+      net.block.weight_norm = !has_key(state, block + ".conv1.weight");
+      net.block.hidden_channels = hidden;
+      net.block.activation = told.gated ? BlockActivation::Gated : BlockActivation::ReLU;
     }
-    if (net.channels.empty()) {
-      net.input_channels = filters->size(1);
-      net.block.dtype = filters->dtype() == float64 ? float64 : float32;
-      net.block.weight_norm = !has_key(state, layer + ".weight");
-    }
-    net.channels.push_back(filters->size(0));
-    net.kernel_sizes.push_back(filters->size(2));
+    check<ValueError>(hidden == net.block.hidden_channels &&
+                          told.gated == (net.block.activation == BlockActivation::Gated),
+                      "[TCN] checkpoint: {} is built in another way than {}0", block, network);
+    net.channels.push_back(told.out_channels);
+    net.kernel_sizes.push_back(told.kernel_size);
   }
-  check<ValueError>(!net.channels.empty(),
-                    "[TCN] checkpoint: there is no filter tcn.network.0.conv1.weight (or weight_v) "
-                    "of rank 3 among {} tensors",
-                    state.size());
-  const Tensor* weight = find_weight(state, "linear", 2);
-  check<ValueError>(weight != nullptr,
-                    "[TCN] checkpoint: there is no linear.weight of rank 2 among {} tensors",
-                    state.size());
-  options.output_size = weight->size(0);
+  options.output_size = wanted_weight(state, "linear", 2).size(0);
   return options;
 }
 

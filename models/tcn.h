@@ -19,8 +19,10 @@ class TemporalConvNet : public Module {
     std::vector<int64_t> kernel_sizes;  // of each block; empty: kernel_size
     std::vector<int64_t> dilations;     // of each block; empty: 1, base, base^2, ...
     int64_t dilation_base = 2;
-    // What all blocks have in common; channels, kernel size and dilation are set per block.
-    TemporalBlock::Options block;
+    // What all blocks have in common; channels, kernel size and dilation are set per block. As in
+    // locuslab/TCN, 1x1 convolutions begin as N(0, 0.01).
+    TemporalBlock::Options block{.residual_std = 0.01};
+    bool last_is_linear = false;  // whether nothing follows conv2 of the last block, as in Darts
   };
 
   explicit TemporalConvNet(const Options& options, const Site& site = Site::here());  // ValueError
@@ -67,8 +69,9 @@ class TCN : public Module {
 };
 
 // What a checkpoint of the TCN above tells by its keys and shapes: channels, kernel sizes, output
-// size, weight norm, dtype. Dilations are in no shape: 1, 2, 4, ... The duplicate keys net.N that
-// locuslab's modules save are left out. ValueError names what is missing.
+// size, weight norm, dtype, whether blocks are gated. In no shape are dilations (1, 2, 4, ...),
+// activations (relu), and whether the last block has the second one (as if it had). The duplicate
+// keys net.N that locuslab's modules save are left out. ValueError names what is missing.
 TCN::Options tcn_options_for(const StateDict& state, TCN::Head head = TCN::Head::LastStep);
 // The state without those duplicates, for load_state_dict.
 StateDict without_duplicates(const StateDict& state);

@@ -243,5 +243,31 @@ TEST(Precision, GradientsAreFloat32AndNearThoseOfFloat32) {
   }
 }
 
+// Where the other one's values fit and where they do not, of plain and of normalised weights.
+TEST(Precision, AssigningALayerKeepsItsOwn) {
+  for (bool normalised : {false, true}) {
+    for (int64_t outputs : {3, 4}) {
+      const auto layer_of = [&](int64_t channels) {
+        Conv2d layer({.in_channels = 2, .out_channels = channels, .kernel_size = 3});
+        if (normalised) {
+          weight_norm(layer);
+        }
+        return layer;
+      };
+      Conv2d rounded = layer_of(4);
+      set_precision(rounded, bfloat16);
+      Conv2d exact = layer_of(outputs);
+      exact = rounded;
+      const Tensor x = Tensor::ones({1, 2, 5, 5});
+      EXPECT_EQ(exact(x).dtype(), float32) << normalised << outputs;
+      Conv2d kept = layer_of(outputs);
+      set_precision(kept, bfloat16);
+      const Conv2d other = layer_of(4);
+      kept = other;
+      EXPECT_EQ(kept(x).dtype(), bfloat16) << normalised << outputs;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace warptape

@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <sstream>
 
 #include "core/random.h"
 #include "core/tape.h"
 #include "kernels/ops.h"
+#include "layers/precision.h"
 #include "layers/state_dict.h"
 #include "tests/core/expect_throws.h"
 #include "tests/golden.h"
@@ -32,9 +34,7 @@ TemporalBlock::Options options_of(const Json& golden) {
       .activate_second = o.value("activate_second", true),
       .output_activation = block_activation(o.value("output_activation", "relu")),
       .dtype = float64};
-  if (o.value("residual_name", "") == "conv3") {
-    options.residual_name = "conv3";
-  }
+  options.residual_name = o.value("residual_name", options.residual_name);
   return options;
 }
 
@@ -148,6 +148,39 @@ TEST(TemporalBlocks, DropElementsOrChannels) {
   }
 }
 
+// Whose residual is x itself, or a convolution of it.
+TEST(TemporalBlocks, ComputeInBfloat16) {
+  for (int64_t inputs : {4, 3}) {
+    TemporalBlock block(TemporalBlock::bai(inputs, 4, 3, 2));
+    block.eval();
+    const Tensor x = randn({2, inputs, 9});
+    const std::vector<float> wanted = block(x).to_vector<float>();
+    set_precision(block, bfloat16);
+    const Tensor y = block(x);
+    EXPECT_EQ(y.dtype(), bfloat16);
+    const std::vector<float> got = y.to(float32).to_vector<float>();
+    for (size_t i = 0; i < got.size(); ++i) {
+      EXPECT_NEAR(got[i], wanted[i], 0.05 * std::max(1.0F, std::abs(wanted[i])));
+    }
+  }
+}
+
+double root_mean_square(const Tensor& tensor) {
+  double sum = 0;
+  for (float value : tensor.to_vector<float>()) {
+    sum += static_cast<double>(value) * value;
+  }
+  return std::sqrt(sum / static_cast<double>(tensor.numel()));
+}
+
+TEST(TemporalBlocks, OfBaiBeginWithSmallResiduals) {
+  manual_seed(2);
+  TemporalBlock bai(TemporalBlock::bai(1, 256, 3, 1));
+  EXPECT_NEAR(root_mean_square(bai.residual->weight.value()), 0.01, 0.003);
+  TemporalBlock darts(TemporalBlock::darts(1, 256, 256, 3, 1, false));
+  EXPECT_GT(root_mean_square(darts.residual->weight.value()), 0.3) << "U(-1, 1)";
+}
+
 TEST(TemporalBlocks, PrintTheirConvolutions) {
   std::ostringstream text;
   text << TemporalBlock(TemporalBlock::bai(2, 5, 3, 4));
@@ -166,16 +199,27 @@ TEST(TemporalBlocks, RefuseBadOptions) {
   const auto expect_refused = [](const TemporalBlock::Options& options, const std::string& why) {
     expect_throws<ValueError>([&] { TemporalBlock block(options); }, {why, "block_test.cpp"});
   };
-  expect_refused({.out_channels = 1}, "[TemporalBlock] in_channels: got 0, wanted 1 or more");
-  expect_refused({.in_channels = 1}, "[TemporalBlock] out_channels: got 0, wanted 1 or more");
+  expect_refused({.out_channels = 1}, "[TemporalBlock] in_channels: got 0, wanted 1 to");
+  expect_refused({.in_channels = 1}, "[TemporalBlock] out_channels: got 0, wanted 1 to");
   expect_refused({.in_channels = 1, .out_channels = 1, .hidden_channels = -1},
-                 "[TemporalBlock] hidden_channels: got -1, wanted 1 or more");
+                 "[TemporalBlock] hidden_channels: got -1, wanted 1 to");
   expect_refused({.in_channels = 1, .out_channels = 1, .kernel_size = 0},
                  "[Conv1d] kernel_size: got 0, wanted 1 or more");
   expect_refused({.in_channels = 1, .out_channels = 1, .dropout = 1.5},
                  "[TemporalBlock] dropout: got 1.5, wanted 0 to 1");
   expect_refused({.in_channels = 1, .out_channels = 1, .output_activation = BlockActivation::Gated},
                  "[TemporalBlock] output_activation: got gated");
+  expect_refused({.in_channels = 1,
+                  .out_channels = 1,
+                  .hidden_channels = int64_t{1} << 62,
+                  .activation = BlockActivation::Gated},
+                 "[TemporalBlock] hidden_channels: got 4611686018427387904");
+  expect_refused({.in_channels = 1, .out_channels = 1, .residual_std = -1},
+                 "[TemporalBlock] residual_std: got -1, wanted 0 or more");
+  for (const char* name : {"", "conv1", "a.b"}) {
+    expect_refused({.in_channels = 1, .out_channels = 2, .residual_name = name},
+                   "[TemporalBlock] residual_name: got \"" + std::string(name) + "\"");
+  }
   expect_throws<ValueError>([] { block_activation("swish"); },
                             {"got \"swish\", wanted one of none, relu, tanh, leaky_relu, gelu, "
                              "gated"});

@@ -80,6 +80,10 @@ TEST(LeastDepth, RefusesWhatNoDepthCovers) {
   expect_throws<ValueError>([&] { receptive_field(none); }, {"kernel size: got 0"});
   const DilatedKernel huge[] = {{int64_t{1} << 40, int64_t{1} << 40}};
   expect_throws<ValueError>([&] { receptive_field(huge); }, {"too large"});
+  const int64_t largest = std::numeric_limits<int64_t>::max();
+  const DilatedKernel far[] = {{2, largest}, {2, largest}, {2, largest}};
+  EXPECT_EQ(look_ahead({far, 1}), largest / 2 + 1);
+  expect_throws<ValueError>([&] { look_ahead(far); }, {"more than 64 bits hold"});
 }
 
 TEST(Coverages, CountElementsAndPadding) {
@@ -93,6 +97,8 @@ TEST(Coverages, CountElementsAndPadding) {
   expect(coverage_of(0, 10, 7, 3), 4, 3);
   expect(coverage_of(5, 10, 7, 3), 7, 0);
   expect(coverage_of(9, 10, 7, 3), 4, 3);
+  expect_throws<ValueError>([] { coverage_of(0, 0, 3); }, {"length: got 0"});
+  expect_throws<ValueError>([] { coverage_of(0, 1, 0); }, {"field: got 0"});
   expect_throws<ValueError>([] { coverage_of(10, 10, 3); }, {"t: got 10, wanted 0 to 9"});
 }
 

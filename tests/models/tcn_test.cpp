@@ -7,6 +7,7 @@
 #include "core/random.h"
 #include "core/tape.h"
 #include "kernels/ops.h"
+#include "layers/precision.h"
 #include "tests/core/expect_throws.h"
 #include "tests/golden.h"
 #include "tests/kernels/devices.h"
@@ -53,6 +54,7 @@ void check_training(const Json& golden, Device device) {
 
 TEST(Tcns, TrainAsPyTorchs) {
   const Json golden = load_golden("tcn.json");
+  ASSERT_EQ(golden.at("training").size(), 2u);
   for (const Json& training : golden.at("training")) {
     for (Device device : available_devices()) {
       SCOPED_TRACE(training.at("name").get<std::string>() + " on " + to_string(device));
@@ -135,6 +137,43 @@ TEST(Tcns, LoadLocuslabsDuplicateKeys) {
   EXPECT_EQ(loaded(x).to_vector<float>(), model(x).to_vector<float>());
 }
 
+// Blocks that are narrower inside, and gated ones, tell that by their filters.
+TEST(Tcns, AreBuiltAsTheirCheckpointSays) {
+  const auto expect_loads = [](const TCN::Options& options) {
+    TCN model(options);
+    TCN::Options found = tcn_options_for(state_dict(model));
+    EXPECT_EQ(found.net.channels, options.net.channels);
+    EXPECT_EQ(found.net.block.hidden_channels, options.net.block.hidden_channels);
+    EXPECT_EQ(found.net.block.activation, options.net.block.activation);
+    TCN loaded(found);
+    load_state_dict(loaded, state_dict(model));
+    model.eval();
+    loaded.eval();
+    const Tensor x = randn({2, options.net.input_channels, 9});
+    EXPECT_EQ(loaded(x).to_vector<float>(), model(x).to_vector<float>());
+  };
+  expect_loads(small());
+  TCN::Options options = small();
+  options.net.block.hidden_channels = 3;
+  expect_loads(options);
+  options = small();
+  options.net.block.activation = BlockActivation::Gated;
+  expect_loads(options);
+  options.net.block.hidden_channels = 7;
+  options.net.block.weight_norm = false;
+  expect_loads(options);
+}
+
+StateDict without(const StateDict& state, const std::string& part) {
+  StateDict kept;
+  for (const auto& entry : state) {
+    if (entry.first.find(part) == std::string::npos) {
+      kept.push_back(entry);
+    }
+  }
+  return kept;
+}
+
 TEST(Tcns, SayWhatACheckpointLacks) {
   expect_throws<ValueError>(
       [] {
@@ -142,9 +181,47 @@ TEST(Tcns, SayWhatACheckpointLacks) {
       },
       {"tcn.network.0.conv1.weight", "among 1 tensors"});
   TCN model(small());
-  StateDict state = state_dict(model);
-  state.resize(state.size() - 2);
-  expect_throws<ValueError>([&] { tcn_options_for(state); }, {"no linear.weight"});
+  const StateDict state = state_dict(model);
+  const auto expect_lack = [&](const std::string& part, const std::string& what) {
+    expect_throws<ValueError>([&] { tcn_options_for(without(state, part)); }, {what});
+  };
+  expect_lack("linear.", "there is no linear.weight");
+  expect_lack("network.0.conv1", "there is no tcn.network.0.conv1.weight");
+  expect_lack("network.0.", "there is no tcn.network.0.conv1.weight");
+  expect_lack("network.1.conv2", "there is no tcn.network.1.conv2.weight");
+  StateDict odd = without(without(state, "network.0.conv2"), "network.1.");
+  odd.emplace_back("tcn.network.0.conv2.weight", Tensor::zeros({4, 3, 3}));
+  expect_throws<ValueError>([&] { tcn_options_for(odd); },
+                            {"tcn.network.0 has filters (4, 2, 3) and (4, 3, 3)"});
+}
+
+// As Darts' TCNModel: nothing follows the second convolution of the last block.
+TEST(Tcns, MayEndWithoutAnActivation) {
+  TCN::Options options = small();
+  options.net.block = TemporalBlock::darts(1, 1, 1, 1, 1, false);
+  options.net.last_is_linear = true;
+  TCN model(options);
+  const auto block = [&](size_t i) -> const TemporalBlock& {
+    return dynamic_cast<const TemporalBlock&>(model.tcn.network[i]);
+  };
+  EXPECT_TRUE(block(0).options().activate_second);
+  EXPECT_FALSE(block(1).options().activate_second);
+}
+
+TEST(Tcns, ComputeInBfloat16) {
+  TCN::Options options = small();
+  options.net.input_channels = 4;
+  TCN model(options);
+  set_precision(model, bfloat16);
+  for (Device device : available_devices()) {
+    model.to(device);
+    Tape tape;
+    const Tensor loss = sum(in_float32(model(Tensor::ones({2, 4, 9}).to(device))));
+    tape.backward(loss);
+    for (const NamedParameter& named : named_parameters(model)) {
+      EXPECT_EQ(named.parameter->grad().dtype(), float32) << named.name;
+    }
+  }
 }
 
 // All weights 1: a pulse anywhere reaches the last output, if the field is the sequence's length,
