@@ -85,6 +85,7 @@ class Plant(unittest.TestCase):
         self.fails("x = a < b;", "a @{< b ==> <= b}@", "no whole expression")
         self.fails("x = a && b;", "x = @{a && ==> }@ b;", "ends with an operator")
         self.fails("x = a.b;", "x = a.@{b ==> c}@;", "marks a member")
+        self.fails("x = {a, b};", "x = {@{a, b ==> b, a}@};", "is a list")
 
     def test_lists(self):
         path = self.root / "list.txt"

@@ -116,6 +116,16 @@ def find(mistake, source):
     return [Place(*matches[0].span(i), mistake, text) for i, text in enumerate(mutated, 1)]
 
 
+def _is_list(text):
+    """Whether a comma stands outside of all brackets; those of templates count where they begin."""
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(letter, 0)
+        if letter == "," and depth == 0 and not re.search(r"\w<", text[:at]):
+            return True
+    return False
+
+
 def _splice(place, original):
     """The code that chooses between the two texts: a statement, a term of an expression, or one."""
     switch = f"{SWITCH}({place.mistake.number})"
@@ -134,6 +144,9 @@ def _splice(place, original):
            for text in (original, mutated)):
         return f"if ({switch}) {{ {mutated} }} else {{ {original} }}"
     for text in (original, mutated):
+        if _is_list(text):
+            raise ListError(f"{place.mistake.where}: [{place.mistake.id}]: \"{text}\" is a list, of "
+                            "which C++ would take the last: mark its parts")
         if re.match(r"&&|\|\||[<>=./%]|[+*-]=", text):
             raise ListError(f"{place.mistake.where}: [{place.mistake.id}]: \"{text}\" is no whole "
                             "expression")

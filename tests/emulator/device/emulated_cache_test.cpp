@@ -116,13 +116,13 @@ TEST_F(EmulatedCache, ReplaysOfWhatIsInTheCacheAreRefused) {
   EXPECT_EQ(next.to_vector<float>(), floats(100, 3));
 }
 
-TEST_F(EmulatedCache, CachedBlocksGoBeforeMemoryRunsOut) {
+void run_out_of_memory(gpu::Stream& other) {
   const gpu::emulated::DryRun dry;  // nobody touches so much
   const auto most = static_cast<int64_t>(gpu::properties().memory_bytes);
   const int64_t more = most / 8 * 5;
   { const Tensor x = Tensor::empty({more}, uint8, cuda); }
   {
-    const gpu::StreamScope scope(other_);
+    const gpu::StreamScope scope(other);
     Tensor::empty({most / 16}, uint8, cuda);
   }
   EXPECT_GE(memory_stats(cuda).cached_bytes, static_cast<size_t>(more));
@@ -130,6 +130,17 @@ TEST_F(EmulatedCache, CachedBlocksGoBeforeMemoryRunsOut) {
   EXPECT_EQ(memory_stats(cuda).cached_bytes, 0U);
   expect_throws<OutOfMemory>([&] { Tensor::empty({more}, uint8, cuda); },
                              {"[allocate] out of memory on cuda:0", "cached 0"});
+}
+
+// In a process of its own: what other suites left may lie in the middle of the memory.
+TEST_F(EmulatedCache, CachedBlocksGoBeforeMemoryRunsOut) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        run_out_of_memory(other_);
+        std::exit(HasFailure() ? 1 : 0);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 // A block of a DryRun has no memory of its own yet; its next owner gets some.
