@@ -31,8 +31,8 @@ const TCN::Options& checked(const TCN::Options& options, const Site& site) {
 
 }  // namespace
 
-TemporalConvNet::TemporalConvNet(const Options& options, const Site& site)
-    : causal_(options.block.causal) {
+std::vector<DilatedKernel> dilated_kernels(const TemporalConvNet::Options& options,
+                                           const Site& site) {
   const size_t blocks = options.channels.size();
   check<ValueError>(blocks >= 1, site, "[TCN] channels: got none, wanted one for each block");
   const std::vector<int64_t> sizes =
@@ -42,15 +42,24 @@ TemporalConvNet::TemporalConvNet(const Options& options, const Site& site)
       options.dilations.empty()
           ? dilations_of(options.dilation_base, static_cast<int64_t>(blocks))
           : per_block("dilations", options.dilations, std::vector<int64_t>(blocks), site);
+  std::vector<DilatedKernel> kernels;
+  for (size_t i = 0; i < blocks; ++i) {
+    kernels.insert(kernels.end(), 2, {sizes[i], dilations[i]});
+  }
+  return kernels;
+}
+
+TemporalConvNet::TemporalConvNet(const Options& options, const Site& site)
+    : kernels_(dilated_kernels(options, site)), causal_(options.block.causal) {
+  const size_t blocks = options.channels.size();
   for (size_t i = 0; i < blocks; ++i) {
     TemporalBlock::Options block = options.block;
     block.in_channels = i == 0 ? options.input_channels : options.channels[i - 1];
     block.out_channels = options.channels[i];
-    block.kernel_size = sizes[i];
-    block.dilation = dilations[i];
+    block.kernel_size = kernels_[2 * i].size;
+    block.dilation = kernels_[2 * i].dilation;
     block.activate_second = block.activate_second && !(options.last_is_linear && i + 1 == blocks);
     network.append(TemporalBlock(block, site));
-    kernels_.insert(kernels_.end(), 2, {sizes[i], dilations[i]});
   }
 }
 
@@ -177,6 +186,9 @@ TCN::Options tcn_options_for(const StateDict& checkpoint, TCN::Head head) {
     check<ValueError>(hidden == net.block.hidden_channels &&
                           told.gated == (net.block.activation == BlockActivation::Gated),
                       "[TCN] checkpoint: {} is built in another way than {}0", block, network);
+    if (find_weight(state, block + ".conv3", 3) != nullptr) {
+      net.block.residual_name = "conv3";
+    }
     net.channels.push_back(told.out_channels);
     net.kernel_sizes.push_back(told.kernel_size);
   }

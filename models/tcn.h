@@ -42,6 +42,10 @@ class TemporalConvNet : public Module {
   bool causal_;
 };
 
+// Its convolutions, two for each block. ValueError for lists that do not fit.
+std::vector<DilatedKernel> dilated_kernels(const TemporalConvNet::Options& options,
+                                           const Site& site = Site::here());
+
 // A temporal convolutional network with a linear head, as locuslab/TCN has it for its tasks, keys
 // included (tcn.network.0.conv1.weight_g, tcn.network.0.downsample.weight, linear.weight).
 // Takes sequences (N, input_channels, L). Returns of the last step (N, output_size), or of every
@@ -69,7 +73,8 @@ class TCN : public Module {
 };
 
 // What a checkpoint of the TCN above tells by its keys and shapes: channels, kernel sizes, output
-// size, weight norm, dtype, whether blocks are gated. In no shape are dilations (1, 2, 4, ...),
+// size, weight norm, dtype, whether blocks are gated, and the name of the 1x1 convolution ("conv3"
+// or else "downsample"). In no shape are dilations (1, 2, 4, ...),
 // activations (relu), and whether the last block has the second one (as if it had). The duplicate
 // keys net.N that locuslab's modules save are left out. ValueError names what is missing.
 TCN::Options tcn_options_for(const StateDict& state, TCN::Head head = TCN::Head::LastStep);

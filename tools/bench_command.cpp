@@ -199,7 +199,7 @@ void add_bench_command(CLI::App& program) {
   CLI::App* step = bench->add_subcommand("step", "Time whole training steps on random images");
   auto options = std::make_shared<BenchOptions>();
   const auto up_to_a_million = whole_number(1, 1 << 20);
-  add_model_option(*step, options->model)->required();
+  add_model_option(*step, options->model, image_model_names())->required();
   add_number_with_default(*step, "--batch-size", options->batch_size, up_to_a_million);
   add_number_with_default(*step, "--steps", options->steps, up_to_a_million, "Timed steps");
   add_number_with_default(*step, "--warmup", options->warmup, up_to_a_million, "Steps before them");

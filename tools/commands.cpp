@@ -6,7 +6,6 @@
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
 #include "core/parallel.h"
-#include "models/image_models.h"
 #include "tools/commands.h"
 #include "tools/numbers.h"
 
@@ -49,10 +48,10 @@ void add_precision_option(CLI::App& command, std::string& precision) {
       ->check(CLI::IsMember({"float32", "bf16"}));
 }
 
-CLI::Option* add_model_option(CLI::App& command, std::string& model) {
-  return command
-      .add_option("model", model, fmt::format("{}", fmt::join(image_model_names(), ", ")))
-      ->check(CLI::IsMember(image_model_names()));
+CLI::Option* add_model_option(CLI::App& command, std::string& model,
+                              const std::vector<std::string>& names) {
+  return command.add_option("model", model, fmt::format("{}", fmt::join(names, ", ")))
+      ->check(CLI::IsMember(names));
 }
 
 std::string to_text(const nlohmann::ordered_json& json) {

@@ -30,8 +30,9 @@ void add_machine_options(CLI::App& command, MachineOptions& options);
 // --precision float32|bf16 of models.
 void add_precision_option(CLI::App& command, std::string& precision);
 
-// The model's name, as the first word.
-CLI::Option* add_model_option(CLI::App& command, std::string& model);
+// The model's name, as the first word: one of these.
+CLI::Option* add_model_option(CLI::App& command, std::string& model,
+                              const std::vector<std::string>& names);
 
 // For paths: refuses "", which a script passes for a variable that is not set.
 CLI::Validator not_empty();

@@ -11,10 +11,12 @@
 #include "core/primitives.h"
 #include "layers/precision.h"
 #include "models/image_models.h"
-#include "tools/commands.h"
+#include "tools/predict_options.h"
+#include "training/data_on_device.h"
 #include "training/file.h"
-#include "training/image_run.h"
+#include "training/image_loader.h"
 #include "training/npy.h"
+#include "training/recipe.h"
 #include "training/safetensors.h"
 #include "training/trainer.h"
 
@@ -22,16 +24,6 @@ namespace warptape::tools {
 namespace {
 
 constexpr int64_t batch_size = 256;
-
-struct PredictOptions {
-  std::string model;
-  std::string checkpoint;
-  std::string input;   // either this
-  std::string data;    // or that
-  std::string output;  // optional with data
-  std::string precision = "float32";
-  MachineOptions machine;
-};
 
 struct LoadedModel {
   std::unique_ptr<Module> module;
@@ -60,32 +52,15 @@ LoadedModel load_model(const PredictOptions& predict, int64_t channels, int64_t 
   if (height == width && height >= loaded.smallest_image && height <= loaded.largest_image) {
     options.image_size = height;
   }
-  check<ValueError>(!predict.machine.tf32 || options.dtype == float32,
-                    "[predict] --tf32: got a {} checkpoint in {}, wanted float32",
-                    to_string(options.dtype), escaped(path));
+  check_precision(predict, options.dtype);
   loaded.module = model.make(options);
   load_checkpoint(path, checkpoint.tensors, *loaded.module);
   loaded.module->to(device);
-  check<ValueError>(predict.precision == "float32" || options.dtype == float32,
-                    "[predict] --precision {}: got a {} checkpoint in {}, wanted float32",
-                    predict.precision, to_string(options.dtype), escaped(path));
-  check<ValueError>(!predict.machine.tf32 || predict.precision == "float32",
-                    "[predict] --tf32: got --precision {}, wanted float32", predict.precision);
   if (predict.precision == "bf16") {
     set_precision(*loaded.module, bfloat16);
   }
   loaded.module->eval();
   return loaded;
-}
-
-Tensor load_images(const std::string& path) {
-  Tensor images = load_npy(path);
-  check<ValueError>(images.rank() == 4, "[predict] {}: got shape {}, wanted (N, C, H, W)",
-                    escaped(path), images.shape());
-  check<ValueError>(is_floating(images.dtype()),
-                    "[predict] {}: got {}, wanted normalised float32 (or float64)", escaped(path),
-                    to_string(images.dtype()));
-  return images;
 }
 
 void check_images(const PredictOptions& options, const std::string& source, const Shape& images,
@@ -99,13 +74,8 @@ void check_images(const PredictOptions& options, const std::string& source, cons
                     model.smallest_image, model.largest_image);
 }
 
-void save_logits(const std::string& path, const Tensor& logits) {
-  save_npy(path, logits);
-  fmt::print("{}: logits {}, {}\n", escaped(path), logits.shape(), to_string(logits.dtype()));
-}
-
 void predict_array(const PredictOptions& options, Device device) {
-  const Tensor images = load_images(options.input);
+  const Tensor images = load_array(options.input, 4, "(N, C, H, W)");
   const LoadedModel model =
       load_model(options, images.size(1), images.size(2), images.size(3), device);
   const ImageModelOptions& fitted = model.options;
@@ -119,7 +89,7 @@ void predict_array(const PredictOptions& options, Device device) {
     primitives::copy(in_float32((*model.module)(primitives::cast(batch, fitted.dtype))).to(cpu),
                      part);
   }
-  save_logits(options.output, logits);
+  save_array(options.output, logits, "logits");
 }
 
 // Where the training run wrote down what it did.
@@ -191,7 +161,7 @@ void predict_folder(const PredictOptions& options, Device device) {
       primitives::copy(in_float32((*model.module)(batch->images)).to(cpu), part);
       begin = end;
     }
-    save_logits(options.output, logits);
+    save_array(options.output, logits, "logits");
   }
 }
 
@@ -222,12 +192,20 @@ void check_output(const PredictOptions& options) {
 }
 
 void predict(const PredictOptions& options) {
+  const bool takes_images = is_image_model(options.model);
+  check<ValueError>(takes_images || options.data.empty(),
+                    "[predict] --data: got the model {}, wanted --input for it", options.model);
+  check<ValueError>(!takes_images || !options.every_step,
+                    "[predict] --every-step: got the model {}, wanted one of sequences",
+                    options.model);
   check<ValueError>(
       !options.machine.tf32 || options.machine.gpu_libraries != "off",
       "[predict] --tf32: got --gpu-libraries off, wanted the libraries that round so");
   check_output(options);
   const Device device = apply(options.machine);
-  if (options.data.empty()) {
+  if (!is_image_model(options.model)) {
+    predict_sequences(options, device);
+  } else if (options.data.empty()) {
     predict_array(options, device);
   } else {
     predict_folder(options, device);
@@ -236,18 +214,46 @@ void predict(const PredictOptions& options) {
 
 }  // namespace
 
+void check_precision(const PredictOptions& options, DType dtype) {
+  const std::string path = escaped(options.checkpoint);
+  check<ValueError>(!options.machine.tf32 || dtype == float32,
+                    "[predict] --tf32: got a {} checkpoint in {}, wanted float32", to_string(dtype),
+                    path);
+  check<ValueError>(options.precision == "float32" || dtype == float32,
+                    "[predict] --precision {}: got a {} checkpoint in {}, wanted float32",
+                    options.precision, to_string(dtype), path);
+  check<ValueError>(!options.machine.tf32 || options.precision == "float32",
+                    "[predict] --tf32: got --precision {}, wanted float32", options.precision);
+}
+
+Tensor load_array(const std::string& path, int rank, const char* shape) {
+  Tensor array = load_npy(path);
+  check<ValueError>(array.rank() == rank, "[predict] {}: got shape {}, wanted {}", escaped(path),
+                    array.shape(), shape);
+  check<ValueError>(is_floating(array.dtype()),
+                    "[predict] {}: got {}, wanted normalised float32 (or float64)", escaped(path),
+                    to_string(array.dtype()));
+  return array;
+}
+
+void save_array(const std::string& path, const Tensor& array, const char* what) {
+  save_npy(path, array);
+  fmt::print("{}: {} {}, {}\n", escaped(path), what, array.shape(), to_string(array.dtype()));
+}
+
 void add_predict_command(CLI::App& program) {
-  CLI::App* command =
-      program.add_subcommand("predict", "Logits of a trained model for an array of images");
+  CLI::App* command = program.add_subcommand(
+      "predict", "Outputs of a trained model for an array of images or sequences");
   auto options = std::make_shared<PredictOptions>();
-  add_model_option(*command, options->model)->required();
+  add_model_option(*command, options->model, models().names())->required();
   command->add_option("--checkpoint", options->checkpoint, "A safetensors file")
       ->required()
       ->check(not_empty());
-  CLI::Option_group* source = command->add_option_group("images", "One of these");
+  CLI::Option_group* source = command->add_option_group("inputs", "One of these");
   CLI::Option* input = source
                            ->add_option("--input", options->input,
-                                        "NPY file: normalised images, float32 (N, C, H, W)")
+                                        "NPY file of float32: normalised images (N, C, H, W), or "
+                                        "sequences (N, C, L)")
                            ->check(not_empty());
   source
       ->add_option("--data", options->data,
@@ -256,9 +262,15 @@ void add_predict_command(CLI::App& program) {
       ->check(not_empty());
   source->require_option(1);
   CLI::Option* output =
-      command->add_option("--output", options->output, "NPY file to write: logits (N, classes)")
+      command
+          ->add_option("--output", options->output,
+                       "NPY file to write: logits (N, classes), or outputs (N, size) or "
+                       "(N, L, size) of sequences")
           ->check(not_empty());
   input->needs(output);
+  command->add_flag("--every-step", options->every_step,
+                    "Of a model of sequences: an output for every step, also where it was trained "
+                    "for the last one");
   add_precision_option(*command, options->precision);
   add_machine_options(*command, options->machine);
   command->footer(
@@ -266,7 +278,10 @@ void add_predict_command(CLI::App& program) {
 normalised as in training: (pixel / 255 - mean) / std, as config.json of the run has them.
 Examples:
   warptape predict simple_cnn --checkpoint runs/a/best.safetensors --input X.npy --output Y.npy
-  warptape predict simple_cnn --checkpoint runs/a/best.safetensors --data data/digits)");
+  warptape predict simple_cnn --checkpoint runs/a/best.safetensors --data data/digits
+  warptape predict tcn --checkpoint runs/b/best.safetensors --input X.npy --output Y.npy
+Of a TCN channels and kernel sizes come from the checkpoint's shapes; dilations, activation and kind
+of block from its metadata, or else they are powers of 2, relu and bai.)");
   command->callback([options] { predict(*options); });
 }
 

@@ -10,8 +10,8 @@
 #include "tools/end_signals.h"
 #include "tools/train_options.h"
 #include "training/file.h"
-#include "training/image_run.h"
 #include "training/progress.h"
+#include "training/run.h"
 
 namespace warptape::tools {
 namespace {
@@ -20,7 +20,7 @@ constexpr const char* run_files =
     "metrics.csv, steps.csv, config.json, last.safetensors, best.safetensors, "
     "checkpoint.safetensors";
 
-RunFacts facts_of(const ImageRun& run) {
+RunFacts facts_of(const TrainingRun& run) {
   RunFacts facts = run.facts();
   facts.warptape = version();
   if (onednn_is_built_in()) {
@@ -40,28 +40,33 @@ std::string shown(const std::string& path) {
   return escaped(below.starts_with("..") ? path : below);
 }
 
-void print_header(ImageRun& run) {
+void print_header(TrainingRun& run) {
   const Recipe& recipe = run.recipe();
   const RunFacts facts = run.facts();
-  const Shape& shape = run.data().train.images.shape();
-  fmt::print("{}: {} training, {}{} test images of {}x{}x{}, {} classes ({})\n", facts.data_kind,
-             facts.train_images,
-             run.has_validation() ? fmt::format("{} validation, ", facts.validation_images) : "",
-             facts.test_images, shape[1], shape[2], shape[3], run.data().classes,
-             shown(recipe.data));
+  const TaskParts& parts = run.parts();
+  fmt::print("{}: {} training, {}{} test {} of {}{}\n", facts.data_kind, facts.train_rows,
+             run.has_validation() ? fmt::format("{} validation, ", facts.validation_rows) : "",
+             facts.test_rows, parts.rows, parts.data_shape,
+             recipe.data.empty() ? "" : fmt::format(" ({})", shown(recipe.data)));
   const bool by_onednn = run.device() == cpu && recipe.dtype == "float32" && onednn_is_built_in();
   fmt::print("{}\n{} parameters, {}, on {}{}\n", to_string(run.model()), facts.parameters,
              recipe.precision == "float32" ? recipe.dtype : recipe.precision,
              describe_device(run.device()), by_onednn ? ", oneDNN " + onednn_version() : "");
+  for (const std::string& warning : parts.warnings) {
+    fmt::print(stderr, "{}\n", warning);
+  }
 }
 
-void print_best(const EpochMetrics& best, const std::string& folder) {
-  fmt::print("best: epoch {}, test accuracy {:.2f} %, test loss {:.4f}\n{}: {}\n", best.epoch,
-             100 * best.test->metric.value(), best.test->loss, escaped(folder), run_files);
+void print_best(const EpochMetrics& best, const RunColumns& columns, const std::string& folder) {
+  const std::string metric = best.test->metric ? fmt::format("test {} {:.2f} %, ", columns.metric,
+                                                             100 * *best.test->metric)
+                                               : "";
+  fmt::print("best: epoch {}, {}test loss {:.4g}\n{}: {}\n", best.epoch, metric, best.test->loss,
+             escaped(folder), run_files);
 }
 
 // Trains to the end, or to a signal; the exit status.
-int train(ImageRun& run, RunFolder& folder) {
+int train(TrainingRun& run, RunFolder& folder) {
   Progress progress(run.recipe().epochs, run.steps_per_epoch(), run.columns());
   TrainingCallbacks callbacks;
   callbacks.on_step = [&](const StepMetrics& step) { progress.on_step(step); };
@@ -70,7 +75,7 @@ int train(ImageRun& run, RunFolder& folder) {
   TrainingPosition saved;
   callbacks.on_checkpoint = [&](const TrainingPosition& position) { saved = position; };
   end_in_order();
-  print_best(run.train(folder, callbacks), folder.path());
+  print_best(run.train(folder, callbacks), run.columns(), folder.path());
   if (end_signal() == 0) {
     return 0;
   }
@@ -82,12 +87,12 @@ int train(ImageRun& run, RunFolder& folder) {
 int begin(const TrainOptions& options) {
   check_combinations(options);
   const Device device = apply(options.machine);
-  ImageRun run(make_recipe(options, device));
+  TrainingRun run(make_recipe(options, device));
   if (run.recipe().init) {
-    print_removed_wrappers(*run.recipe().init, run.removed_wrappers());
+    print_removed_wrappers(*run.recipe().init, run.parts().removed_wrappers);
   }
   const Recipe& recipe = run.recipe();
-  RunFolder folder(options.out.empty() ? RunFolder::make_default(recipe.model) : options.out,
+  RunFolder folder(options.out.empty() ? RunFolder::make_default(run.name()) : options.out,
                    to_json(recipe, facts_of(run)), run.columns());
   print_header(run);
   return train(run, folder);
@@ -100,7 +105,7 @@ int resume(const std::string& path) {
          .threads = static_cast<int>(recipe.threads),
          .gpu_libraries = recipe.gpu_libraries.value_or(""),
          .tf32 = recipe.tf32.value_or(false)});
-  ImageRun run(recipe);
+  TrainingRun run(recipe);
   // A run that was killed before its first checkpoint begins anew.
   const std::string checkpoint = path + "/checkpoint.safetensors";
   if (std::filesystem::exists(checkpoint)) {
@@ -114,7 +119,7 @@ int resume(const std::string& path) {
   const TrainingPosition from = run.position();
   if (run.is_complete()) {
     fmt::print("the run is complete: {} steps, {} epochs\n", from.step, from.epoch - 1);
-    print_best(*from.best, path);
+    print_best(*from.best, run.columns(), path);
     return 0;
   }
   RunFolder folder = RunFolder::reopen(path, from, run.columns());
@@ -125,12 +130,12 @@ int resume(const std::string& path) {
 }  // namespace
 
 void add_train_command(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("train", "Train a model on a folder of images");
+  CLI::App* command = program.add_subcommand("train", "Train a model of images or of sequences");
   auto options = std::make_shared<TrainOptions>();
-  options->recipe.model.clear();
+  options->recipe.model.name.clear();
   add_options(*command, *options);
   command->callback([options] {
-    if (options->resume.empty() && options->recipe.model.empty()) {
+    if (options->resume.empty() && options->recipe.model.name.empty()) {
       throw CLI::RequiredError("model");
     }
     const int status = options->resume.empty() ? begin(*options) : resume(options->resume);

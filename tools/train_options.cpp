@@ -3,10 +3,11 @@
 #include <filesystem>
 
 #include "core/check.h"
-#include "models/image_models.h"
+#include "tools/declared_options.h"
 #include "tools/numbers.h"
 #include "training/optimizers.h"
 #include "training/schedules.h"
+#include "training/tasks.h"
 
 namespace warptape::tools {
 namespace {
@@ -37,87 +38,6 @@ std::string default_data() {
   return "data/digits";
 }
 
-void add_data_options(CLI::App& command, TrainOptions& o) {
-  command
-      .add_option("--data", o.recipe.data,
-                  "Folder with CIFAR-10, CIFAR-100 (binary) or IDX files [data/digits]")
-      ->check(not_empty());
-  add_number_with_default(command, "--image-size", o.recipe.image_size, whole_number(4, 4096),
-                          "Images are resized to this, bilinearly");
-  add_number(command, "--classes", o.classes, whole_number(2, 1 << 20),
-             "Classes of the model, for labels that no training image has [as the data have]");
-  add_number(command, "--mean", o.recipe.mean, finite(),
-             "Of pixel/255: one number or one per channel, as in 0.5,0.4,0.3 [training set's]");
-  add_number(command, "--std", o.recipe.std, positive(), "Likewise [training set's]");
-  add_number(command, "--validation", o.recipe.validation, fraction(),
-             "Split this fraction off the training set; it then decides what is best");
-  add_number_with_default(command, "--batch-size", o.recipe.batch_size, count());
-  command.add_flag("--drop-last", o.recipe.drop_last, "Leave out a last batch that is smaller");
-  command.add_flag("--no-shuffle", o.no_shuffle, "Keep the order of the files in every epoch");
-}
-
-// "optimizers sgd and rmsprop: its momentum [0; rmsprop 0.9]"; kinds: how many there are in all.
-std::string help_of(const DeclaredOption& option, const char* what, size_t kinds) {
-  std::vector<std::string> helps;
-  std::string defaults = to_string(option.owners[0].option.standard);
-  for (const auto& [kind, own] : option.owners) {
-    if (std::find(helps.begin(), helps.end(), own.help) == helps.end()) {
-      helps.push_back(own.help);
-    }
-    if (own.standard != option.owners[0].option.standard) {
-      defaults += fmt::format("; {} {}", kind, to_string(own.standard));
-    }
-  }
-  const bool is_of_all = option.owners.size() == kinds;
-  const bool is_flag = std::holds_alternative<bool>(option.owners[0].option.standard);
-  return fmt::format(
-      "{}{}{}",
-      is_of_all ? std::string() : fmt::format("{} {}: ", what, joined_by_or(option.kinds())),
-      fmt::join(helps, " or "), is_flag ? "" : fmt::format(" [{}]", defaults));
-}
-
-// What one of the kinds takes; whether the chosen one does is known when all has been read.
-template <class T>
-NumberRule<T> rule_of(const DeclaredOption& option) {
-  std::vector<std::string> wanted;
-  for (const auto& owner : option.owners) {
-    if (std::find(wanted.begin(), wanted.end(), owner.option.wanted) == wanted.end()) {
-      wanted.push_back(owner.option.wanted);
-    }
-  }
-  return {joined_by_or(wanted), [option](T value) {
-            return std::any_of(option.owners.begin(), option.owners.end(),
-                               [&](const auto& owner) { return owner.option.accepts(value); });
-          }};
-}
-
-// A flag for every option that a kind of the registry declares.
-template <class Kind>
-void add_declared_options(CLI::App& command, const char* what, const Registry<Kind>& registry,
-                          OptionValues& given) {
-  for (const DeclaredOption& option : registry.options()) {
-    const std::string flag = OptionNames::flags("train")(option.name);
-    const std::string help = help_of(option, what, registry.all().size());
-    const auto put = [&given, name = option.name](OptionValue value) { given[name] = value; };
-    std::visit(
-        [&]<class T>(T standard) {
-          if constexpr (std::is_same_v<T, bool>) {
-            // One that is on by default is there to be turned off.
-            command.add_flag_function(
-                standard ? "--no-" + flag.substr(2) : flag,
-                [put, standard](int64_t count) { put((count > 0) != standard); }, help);
-          } else {
-            const auto rule = rule_of<T>(option);
-            const auto read = [put, flag, rule](const std::string& text) {
-              put(read_number(flag, text, rule));
-            };
-            add_number_function<T>(command, flag, read, rule, help);
-          }
-        },
-        option.owners[0].option.standard);
-  }
-}
-
 // The choice of one kind by name, and the flags of all.
 template <class Kind>
 void add_choice(CLI::App& command, const char* what, const Registry<Kind>& registry,
@@ -129,9 +49,34 @@ void add_choice(CLI::App& command, const char* what, const Registry<Kind>& regis
   command.add_option(fmt::format("--{}", what), choice.name, help)
       ->capture_default_str()
       ->check(CLI::IsMember(registry.names()));
-  add_declared_options(command, what, registry, choice.options);
+  add_declared_options(command, "train", what, registry, choice.options);
 }
 
+std::vector<const CLI::Option*> add_image_options(CLI::App& command, TrainOptions& o) {
+  return {
+      add_number_with_default(command, "--image-size", o.recipe.image_size, whole_number(4, 4096),
+                              "Images are resized to this, bilinearly"),
+      add_number(command, "--classes", o.classes, whole_number(2, 1 << 20),
+                 "Classes of the model, for labels that no training image has [as the data have]"),
+      add_number(command, "--mean", o.recipe.mean, finite(),
+                 "Of pixel/255: one number or one per channel, as in 0.5,0.4,0.3 [training set's]"),
+      add_number(command, "--std", o.recipe.std, positive(), "Likewise [training set's]"),
+  };
+}
+
+void add_data_options(CLI::App& command, TrainOptions& o) {
+  command
+      .add_option("--data", o.recipe.data,
+                  "Folder with CIFAR-10, CIFAR-100 (binary) or IDX files [data/digits]")
+      ->check(not_empty());
+  add_choice(command, "task", tasks(), o.recipe.task);
+  o.of_images = add_image_options(command, o);
+  add_number(command, "--validation", o.recipe.validation, fraction(),
+             "Split this fraction off the training set; it then decides what is best");
+  add_number_with_default(command, "--batch-size", o.recipe.batch_size, count());
+  command.add_flag("--drop-last", o.recipe.drop_last, "Leave out a last batch that is smaller");
+  command.add_flag("--no-shuffle", o.no_shuffle, "Keep the order of the rows in every epoch");
+}
 void add_training_options(CLI::App& command, TrainOptions& o) {
   add_number_with_default(command, "--epochs", o.recipe.epochs, count());
   add_number(command, "--max-steps", o.recipe.max_steps, count(),
@@ -150,7 +95,8 @@ void add_training_options(CLI::App& command, TrainOptions& o) {
 }  // namespace
 
 void add_options(CLI::App& command, TrainOptions& o) {
-  add_model_option(command, o.recipe.model);
+  add_model_option(command, o.recipe.model.name, models().names());
+  add_declared_options(command, "train", "model", models(), o.recipe.model.options);
   add_data_options(command, o);
   add_training_options(command, o);
   command.add_option("--dtype", o.recipe.dtype, "float32 or float64")
@@ -159,7 +105,7 @@ void add_options(CLI::App& command, TrainOptions& o) {
   add_precision_option(command, o.recipe.precision);
   add_number_with_default(command, "--seed", o.recipe.seed, any_whole(),
                           "Of initial weights, shuffling and the validation split");
-  command.add_flag("--no-weight-norm", o.no_weight_norm, "Plain convolutions");
+  command.add_flag("--no-weight-norm", o.no_weight_norm, "Plain weights");
   command.add_option("--init", o.recipe.init, "Start from this safetensors checkpoint")
       ->check(not_empty());
   command.add_option("--out", o.out, "Folder for the results [runs/<model>-<time>]; must be new")
@@ -200,6 +146,13 @@ void add_options(CLI::App& command, TrainOptions& o) {
 void check_combinations(const TrainOptions& o) {
   const Recipe& r = o.recipe;
   check_choices(r, OptionNames::flags("train"));
+  const Task& task = tasks().find(r.task.name);
+  for (const CLI::Option* option : o.of_images) {
+    check<ValueError>(task.is_of_images || option->count() == 0,
+                      "[train] {}: got --task {}, wanted images", option->get_name(), task.name);
+  }
+  check<ValueError>(task.reads_data || r.data.empty(),
+                    "[train] --data: got --task {}, which makes its own", task.name);
   check<ValueError>(!o.machine.tf32 || r.dtype == "float32",
                     "[train] --tf32: got --dtype {}, wanted float32", r.dtype);
   check<ValueError>(r.precision == "float32" || r.dtype == "float32",
@@ -215,11 +168,10 @@ Recipe make_recipe(const TrainOptions& o, Device device) {
                     "[train] --data-on-device {}: got --device {}, wanted a GPU", o.data_on_device,
                     o.machine.device);
   Recipe r = o.recipe;
-  if (r.data.empty()) {
-    r.data = default_data();
+  if (tasks().find(r.task.name).reads_data) {
+    // So that the run can go on from another folder.
+    r.data = std::filesystem::absolute(r.data.empty() ? default_data() : r.data).string();
   }
-  // So that the run can go on from another folder.
-  r.data = std::filesystem::absolute(r.data).string();
   if (r.init) {
     r.init = std::filesystem::absolute(*r.init).string();
   }

@@ -12,6 +12,7 @@ namespace warptape::tools {
 struct TrainOptions {
   Recipe recipe;
   std::optional<int64_t> classes;
+  std::vector<const CLI::Option*> of_images;  // those that no other task has
   bool no_shuffle = false;
   bool no_weight_norm = false;
   std::string data_on_device = "auto";

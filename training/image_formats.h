@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "core/registry.h"
 #include "training/image_data.h"
-#include "training/registry.h"
 
 namespace warptape {
 

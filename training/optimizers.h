@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/registry.h"
 #include "training/optimizers/adam.h"
 #include "training/optimizers/rmsprop.h"
 #include "training/optimizers/sgd.h"
-#include "training/registry.h"
 
 namespace warptape {
 

@@ -4,8 +4,11 @@
 
 namespace warptape {
 
-// What a permutation is for; each use has random numbers of its own.
-enum class Purpose : uint64_t { Shuffle = 1, Split = 2 };
+// What random numbers are for; each use has its own.
+enum class Purpose : uint64_t { Shuffle = 1, Split = 2, MadeData = 3, Pixels = 4 };
+
+// The number of a stream of random words: of an epoch, of a set of data.
+uint64_t stream_of(Purpose purpose, uint64_t number);
 
 // A random order of 0 .. count - 1 that is a function of its arguments alone, so that a resumed run
 // sees the order that an uninterrupted one does.

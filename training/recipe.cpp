@@ -8,8 +8,11 @@
 #include <set>
 
 #include "core/check.h"
+#include "models/image_models.h"
+#include "models/sequence_models.h"
 #include "training/optimizers.h"
 #include "training/schedules.h"
+#include "training/tasks.h"
 
 namespace warptape {
 namespace {
@@ -37,17 +40,20 @@ constexpr Rule<std::vector<double>> positive_numbers{
 // Every field, in the order of config.json.
 template <class Visit, class AnyRecipe>
 void fields(Visit& visit, AnyRecipe& r) {
-  visit("model", r.model, text);
-  visit("input_channels", r.input_channels, rules::not_negative);
-  visit("num_classes", r.num_classes, rules::not_negative);
-  visit("image_size", r.image_size, rules::one_or_more);
+  visit("model", r.model, models());
+  visit("task", r.task, tasks());
+  if (is_image_model(r.model.name)) {
+    visit("input_channels", r.input_channels, rules::not_negative);
+    visit("num_classes", r.num_classes, rules::not_negative);
+    visit("image_size", r.image_size, rules::one_or_more);
+    visit("mean", r.mean, numbers);
+    visit("std", r.std, positive_numbers);
+  }
   visit("weight_norm", r.weight_norm, rules::flag);
   visit("dtype", r.dtype, dtype);
   visit("precision", r.precision, precision);
   visit("init", r.init, text);
   visit("data", r.data, text);
-  visit("mean", r.mean, numbers);
-  visit("std", r.std, positive_numbers);
   visit("validation", r.validation, rules::below_one);
   visit("batch_size", r.batch_size, rules::one_or_more);
   visit("drop_last", r.drop_last, rules::flag);
@@ -72,9 +78,9 @@ template <class Visit>
 void fact_fields(Visit& visit, const RunFacts& f) {
   visit("warptape", f.warptape, text);
   visit("data_kind", f.data_kind, text);
-  visit("train_images", f.train_images, rules::not_negative);
-  visit("validation_images", f.validation_images, rules::not_negative);
-  visit("test_images", f.test_images, rules::not_negative);
+  visit("train_rows", f.train_rows, rules::not_negative);
+  visit("validation_rows", f.validation_rows, rules::not_negative);
+  visit("test_rows", f.test_rows, rules::not_negative);
   visit("parameters", f.parameters, rules::not_negative);
   visit("onednn", f.onednn, text);
   visit("cublaslt", f.cublaslt, text);
@@ -97,7 +103,7 @@ struct Writer {
     const OptionValues options = registry.complete(choice);
     put(key, choice.name);
     for (const Option& option : registry.find(choice.name).options) {
-      std::visit([&](auto value) { put(option.name, value); }, options.at(option.name));
+      std::visit([&](const auto& value) { put(option.name, value); }, options.at(option.name));
     }
   }
 
@@ -124,8 +130,8 @@ bool has_type(const Json& value) {
            (!value.is_number_unsigned() ||
             value.get<uint64_t>() <= uint64_t{std::numeric_limits<int64_t>::max()});
   } else {
-    return value.is_array() &&
-           std::all_of(value.begin(), value.end(), [](const Json& one) { return one.is_number(); });
+    using Element = typename T::value_type;
+    return value.is_array() && std::all_of(value.begin(), value.end(), has_type<Element>);
   }
 }
 
@@ -154,6 +160,18 @@ struct Reader {
       fail(fmt::format("{}: not there, wanted {}", key, wanted));
     }
     return *found;
+  }
+  // After all fields.
+  void check_no_others() const {
+    for (const auto& [key, value] : json.items()) {
+      const bool is_known = known.contains(key);
+      if (const auto why = elsewhere.find(key); !is_known && why != elsewhere.end()) {
+        fail(why->second);
+      }
+      if (!is_known) {
+        fail(fmt::format("got the key {}, which a recipe does not have", excerpt(key)));
+      }
+    }
   }
   template <class T>
   void operator()(const char* key, T& value, const Rule<T>& rule) {
@@ -205,6 +223,12 @@ struct Reader {
   }
 };
 
+template <class Visit, class AnyModel>
+void stored_fields(Visit& visit, AnyModel& stored) {
+  visit("model", stored.model, models());
+  visit("every_step", stored.every_step, rules::flag);
+}
+
 // The names of the facts, which a reader passes over.
 struct Names {
   std::set<std::string>& names;
@@ -223,6 +247,24 @@ std::string to_json(const Recipe& recipe, const RunFacts& facts) {
   return writer.json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
+std::string to_json(const StoredModel& stored) {
+  Writer writer;
+  stored_fields(writer, stored);
+  return writer.json.dump();
+}
+
+StoredModel stored_model_from_json(const std::string& text, const std::string& path) {
+  const Json json = Json::parse(text, nullptr, false);
+  Reader reader{json, path};
+  if (!json.is_object()) {
+    reader.fail(fmt::format("got {}, wanted the JSON object of a model", excerpt(text)));
+  }
+  StoredModel stored;
+  stored_fields(reader, stored);
+  reader.check_no_others();
+  return stored;
+}
+
 Recipe recipe_from_json(const std::string& text, const std::string& path) {
   const Json json = Json::parse(text, nullptr, false);
   Reader reader{json, path};
@@ -233,15 +275,7 @@ Recipe recipe_from_json(const std::string& text, const std::string& path) {
   fields(reader, recipe);
   Names facts{reader.known};
   fact_fields(facts, RunFacts());
-  for (const auto& [key, value] : json.items()) {
-    const bool is_known = reader.known.contains(key);
-    if (const auto why = reader.elsewhere.find(key); !is_known && why != reader.elsewhere.end()) {
-      reader.fail(why->second);
-    }
-    if (!is_known) {
-      reader.fail(fmt::format("got the key {}, which a recipe does not have", excerpt(key)));
-    }
-  }
+  reader.check_no_others();
   return recipe;
 }
 
@@ -264,7 +298,35 @@ std::vector<std::string> differing_keys(const Recipe& a, const Recipe& b) {
   return keys;
 }
 
+Registry<NamedModel> models() {
+  std::vector<NamedModel> all;
+  for (const ImageModel& model : image_models()) {
+    all.push_back({model.name, {}});
+  }
+  for (const SequenceModel& model : sequence_models().all()) {
+    all.push_back({model.name, model.options});
+  }
+  return {"model", std::move(all)};
+}
+
+bool is_image_model(const std::string& name) {
+  const std::vector<std::string> names = image_model_names();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 void check_choices(const Recipe& recipe, const OptionNames& names) {
+  models().complete(recipe.model, names);
+  tasks().complete(recipe.task, names);
+  const bool takes_images = is_image_model(recipe.model.name);
+  std::vector<std::string> fitting;
+  for (const Task& task : tasks().all()) {
+    if (task.is_of_images == takes_images) {
+      fitting.push_back(task.name);
+    }
+  }
+  check<ValueError>(tasks().find(recipe.task.name).is_of_images == takes_images,
+                    "{}: got {} for {}, wanted {}", names.in_front("task"), recipe.task.name,
+                    escaped(recipe.model.name), joined_by_or(fitting));
   const OptionValues optimizer = optimizers().complete(recipe.optimizer, names);
   optimizers().find(recipe.optimizer.name).check_options(optimizer, names);
   const OptionValues schedule = schedules().complete(recipe.schedule, names);

@@ -155,7 +155,8 @@ void RunFolder::sync() {
   tables_.metrics.sync();
 }
 
-void RunFolder::add_epoch(const EpochMetrics& epoch, Module& model) {
+void RunFolder::add_epoch(const EpochMetrics& epoch, Module& model,
+                          const std::map<std::string, std::string>& metadata) {
   const std::string row = fmt::format(
       "{},{},{}{},{},{:.3f},{:.1f}{}", epoch.epoch, epoch.step, plain_nan(epoch.train_loss),
       columns_.test ? values_of(epoch.test, columns_) : "", epoch.learning_rate, epoch.seconds,
@@ -165,9 +166,9 @@ void RunFolder::add_epoch(const EpochMetrics& epoch, Module& model) {
     return;  // the checkpoints of earlier epochs are the last good ones
   }
   const StateDict state = state_dict(model);
-  save_safetensors(path_ + "/last.safetensors", state);
+  save_safetensors(path_ + "/last.safetensors", state, metadata);
   if (epoch.is_best) {
-    save_safetensors(path_ + "/best.safetensors", state);
+    save_safetensors(path_ + "/best.safetensors", state, metadata);
   }
 }
 

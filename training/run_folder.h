@@ -3,6 +3,7 @@
 // steps.csv (a row per step), last.safetensors, best.safetensors, and checkpoint.safetensors, from
 // which the run can go on.
 
+#include <map>
 #include <string>
 
 #include "training/row_file.h"
@@ -36,10 +37,11 @@ class RunFolder {
   static std::string make_new(const std::string& base);
 
   void add_step(const StepMetrics& step);
-  // Writes the row and last.safetensors, and best.safetensors if this is the best epoch so far. Of
-  // an epoch whose losses are not finite only the row. Rows are in the files when these functions
-  // return.
-  void add_epoch(const EpochMetrics& epoch, Module& model);
+  // Writes the row and last.safetensors, and best.safetensors if this is the best epoch so far,
+  // both with the metadata. Of an epoch whose losses are not finite only the row. Rows are in the
+  // files when these functions return.
+  void add_epoch(const EpochMetrics& epoch, Module& model,
+                 const std::map<std::string, std::string>& metadata = {});
   // Writes rows to the disk: before a checkpoint, which counts on them.
   void sync();
 

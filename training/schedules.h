@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "training/registry.h"
+#include "core/registry.h"
 #include "training/schedule.h"
 #include "training/schedules/cosine_annealing_lr.h"
 #include "training/schedules/step_lr.h"

@@ -247,7 +247,7 @@ TEST(ResumeCommand, RefusesWhatCannotGoOn) {
   with("epochs", "many");
   fails({"[recipe] ", "config.json: epochs: got \"many\", wanted a whole number"});
   with("model", "n\x1b");
-  fails({"[model] got \"n\\x1b\", wanted one of mlp, simple_cnn"});
+  fails({"model: got \"n\\u001b\", wanted mlp, simple_cnn or tcn"});
   folder.write("run/config.json", "{");
   fails({"config.json: got {, wanted the JSON object"});
   folder.write("run/config.json", config);

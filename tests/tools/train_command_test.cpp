@@ -101,9 +101,9 @@ TEST(TrainCommand, DescribesTheRunInConfigJson) {
                                  {"input_channels", 3},
                                  {"num_classes", 10},
                                  {"image_size", 8},
-                                 {"train_images", 15},
-                                 {"validation_images", 5},
-                                 {"test_images", 8},
+                                 {"train_rows", 15},
+                                 {"validation_rows", 5},
+                                 {"test_rows", 8},
                                  {"epochs", 1},
                                  {"batch_size", 8},
                                  {"optimizer", "adam"},
@@ -162,7 +162,7 @@ TEST(TrainCommand, TrainsOnTheShippedDigitsInADatedFolderByDefault) {
   EXPECT_EQ(names_in(folder.path("runs/" + names[0])), run_files);
   const auto config = nlohmann::json::parse(folder.read("runs/" + names[0] + "/config.json"));
   EXPECT_EQ(config.at("data_kind"), "IDX");
-  EXPECT_EQ(config.at("train_images"), 1437);
+  EXPECT_EQ(config.at("train_rows"), 1437);
 
   // Where the next minute's names are taken, there is a second folder for the same second.
   const TemporaryFolder taken;

@@ -21,16 +21,16 @@ using Json = nlohmann::ordered_json;
 // No field has its default.
 Recipe unusual() {
   return {.model = "mlp",
-          .input_channels = 2,
-          .num_classes = 7,
-          .image_size = 9,
           .weight_norm = false,
           .dtype = "float64",
           .precision = "bf16",
           .init = "a \"quoted\"\nname",
-          .data = "d\x1b[31m",
+          .input_channels = 2,
+          .num_classes = 7,
+          .image_size = 9,
           .mean = {0.1, 1.0 / 3},
           .std = {1e-300, 0.7},
+          .data = "d\x1b[31m",
           .validation = 0.1,
           .batch_size = 3,
           .drop_last = true,
@@ -80,16 +80,47 @@ TEST(Recipes, DifferInEveryFieldThatTheyHave) {
   for (const auto& [key, value] : other.items()) {
     wanted.insert(key);
   }
-  for (const char* fact : {"warptape", "data_kind", "train_images", "validation_images",
-                           "test_images", "parameters", "onednn", "cublaslt", "cudnn"}) {
+  for (const char* fact : {"warptape", "data_kind", "train_rows", "validation_rows", "test_rows",
+                           "parameters", "onednn", "cublaslt", "cudnn"}) {
     EXPECT_EQ(wanted.erase(fact), 1U) << fact;
   }
-  // What both optimizers have with one default.
-  for (const char* same : {"eps", "weight_decay"}) {
+  // What both optimizers have with one default, and the one task of images.
+  for (const char* same : {"eps", "weight_decay", "task"}) {
     EXPECT_EQ(wanted.erase(same), 1U) << same;
   }
   EXPECT_EQ(std::set<std::string>(keys.begin(), keys.end()), wanted)
       << "a field is not written, or not unusual";
+}
+
+TEST(Recipes, OfSequencesHaveNoKeysOfImages) {
+  Recipe adding;
+  adding.model = {"tcn", {{"channels", std::vector<int64_t>{3, 5}}}};
+  adding.task = {"adding", {{"length", 7}}};
+  const Json json = Json::parse(to_json(adding));
+  for (const char* key : {"input_channels", "num_classes", "image_size", "mean", "std"}) {
+    EXPECT_FALSE(json.contains(key)) << key;
+  }
+  EXPECT_EQ(json.at("channels"), Json({3, 5}));
+  EXPECT_EQ(json.at("length"), 7);
+  EXPECT_EQ(json.at("block"), "bai");
+  const Recipe back = recipe_from_json(json.dump(), "x");
+  EXPECT_EQ(to_json(back), to_json(adding));
+  Recipe other = back;
+  other.model.options["block"] = std::string("darts");
+  other.task = {"copy-memory", {{"length", 7}}};
+  EXPECT_EQ(differing_keys(other, adding),
+            (std::vector<std::string>{"block", "task", "train_sequences"}));
+  for (const auto& [key, value, message] : std::vector<std::array<const char*, 3>>{
+           {"channels", "[1,0]", "channels: got [1,0], wanted whole numbers of 1 or more"},
+           {"channels", "[1.5]", "channels: got [1.5]"},
+           {"channels", "3", "channels: got 3"},
+           {"block", "\"b\\n\"", "block: got \"b\\n\", wanted bai or darts"},
+           {"image_size", "8", "got the key image_size"},
+           {"task", "\"images\"", "got task images, wanted adding"}}) {
+    Json wrong = json;
+    wrong[key] = Json::parse(value);
+    expect_file_error([&] { recipe_from_json(wrong.dump(), "x"); }, {message});
+  }
 }
 
 // The options of what is chosen are keys beside the others.
@@ -169,7 +200,7 @@ TEST(Recipes, ThatAreNoneAreRefused) {
     without.erase(key);
     const std::string text = without.dump();
     const bool is_fact = key == "warptape" || key == "data_kind" || key == "parameters" ||
-                         key.ends_with("_images") || key == "onednn" || key == "cublaslt" ||
+                         key.ends_with("_rows") || key == "onednn" || key == "cublaslt" ||
                          key == "cudnn";
     if (is_fact) {
       EXPECT_NO_THROW(recipe_from_json(text, "x")) << key;

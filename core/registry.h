@@ -6,14 +6,19 @@
 #include <utility>
 #include <vector>
 
-#include "training/options.h"
+#include "core/options.h"
 
 namespace warptape {
 
 // One of a registry, by name, with those of its options that are not left at their defaults.
 struct Choice {
+  Choice() = default;
+  Choice(const char* name, OptionValues options = {}) : name(name), options(std::move(options)) {}
+  Choice(std::string name, OptionValues options = {})
+      : name(std::move(name)), options(std::move(options)) {}
+
   std::string name;
-  OptionValues options = {};
+  OptionValues options;
 };
 
 // "a, b or c"

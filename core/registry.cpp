@@ -1,13 +1,14 @@
-#include "training/registry.h"
+#include "core/registry.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/check.h"
 
 namespace warptape {
 
 std::string OptionNames::operator()(const std::string& option) const {
-  if (!as_flags_) {
+  if (!as_flags_ || option == "model") {  // which is the first word, without a flag
     return option;
   }
   std::string flag = "--" + option;
@@ -20,7 +21,17 @@ std::string OptionNames::in_front(const std::string& option) const {
 }
 
 std::string to_string(const OptionValue& value) {
-  return std::visit([](auto typed) { return fmt::format("{}", typed); }, value);
+  return std::visit(
+      []<class T>(const T& typed) {
+        if constexpr (std::is_same_v<T, std::vector<int64_t>>) {
+          return fmt::format("{}", fmt::join(typed, ","));
+        } else if constexpr (std::is_same_v<T, std::string>) {
+          return escaped(typed);
+        } else {
+          return fmt::format("{}", typed);
+        }
+      },
+      value);
 }
 
 std::string joined_by_or(const std::vector<std::string>& names) {

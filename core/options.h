@@ -1,8 +1,9 @@
 #pragma once
-// Options by name, as an optimizer or a schedule declares its own. From a declaration follow the
-// flags of `warptape train` with their help, the keys in config.json, and what both say of a value
-// that cannot be.
+// Options by name, as an optimizer, a schedule, a model or a task declares its own. From a
+// declaration follow the flags of `warptape train` with their help, the keys in config.json, and
+// what both say of a value that cannot be.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -17,7 +18,7 @@
 
 namespace warptape {
 
-using OptionValue = std::variant<bool, int64_t, double>;
+using OptionValue = std::variant<bool, int64_t, double, std::string, std::vector<int64_t>>;
 using OptionValues = std::map<std::string, OptionValue>;  // by name
 
 // Which values a field takes, and how help and errors say that.
@@ -43,6 +44,15 @@ inline constexpr Rule<double> below_one{"a number from 0 to below 1",
 inline constexpr Rule<double> up_to_one{"a number from 0 to 1",
                                         [](const double& v) { return v >= 0 && v <= 1; }};
 inline constexpr Rule<bool> flag{"true or false", [](const bool&) { return true; }};
+// Lists, which the command line takes with commas between the numbers.
+inline constexpr Rule<std::vector<int64_t>> counts{
+    "whole numbers of 1 or more, as in 25,25,25", [](const std::vector<int64_t>& v) {
+      return !v.empty() && std::all_of(v.begin(), v.end(), one_or_more.accepts);
+    }};
+inline constexpr Rule<std::vector<int64_t>> counts_or_none{
+    "whole numbers of 1 or more, as in 1,2,4", [](const std::vector<int64_t>& v) {
+      return std::all_of(v.begin(), v.end(), one_or_more.accepts);
+    }};
 
 }  // namespace rules
 

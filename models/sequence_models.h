@@ -1,0 +1,50 @@
+#pragma once
+// The models of sequences, by name.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/registry.h"
+#include "layers/module.h"
+#include "layers/state_dict.h"
+
+namespace warptape {
+
+// What the data ask of a model, whichever it is.
+struct SequenceModelOptions {
+  int64_t input_channels = 1;
+  int64_t output_size = 1;
+  bool every_step = false;  // whether each step has an output, or the last one alone
+  bool weight_norm = true;
+  DType dtype = float32;
+};
+
+// Of a sequence, what an output depends on: so many elements, of which so many come after its own.
+struct SeenOfSequence {
+  int64_t receptive_field = 0;
+  int64_t look_ahead = 0;
+};
+
+// A model that takes sequences (N, input_channels, L) and returns (N, output_size), or
+// (N, L, output_size) where every step has an output.
+struct SequenceModel {
+  std::string name;  // "tcn", as on the command line
+  std::string description;
+  std::vector<Option> options;  // its own: channels, kernel sizes
+  // The values are there for every option, each as its rule wants it.
+  std::function<std::unique_ptr<Module>(const SequenceModelOptions&, const OptionValues&)> make;
+  std::function<SeenOfSequence(const OptionValues&)> seen;
+  // What a checkpoint's tensors tell goes into both; what they do not tell stays as it is.
+  // ValueError for a checkpoint of another model.
+  std::function<void(const StateDict&, SequenceModelOptions&, OptionValues&)> take_from;
+};
+
+// Those of models/, in the order of their names, and then what a program added.
+Registry<SequenceModel>& sequence_models();
+
+// Each model's line in sequence_models.cpp; its own file defines it.
+SequenceModel tcn_model();
+
+}  // namespace warptape
