@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ struct SequenceModel {
   // The values are there for every option, each as its rule wants it.
   std::function<std::unique_ptr<Module>(const SequenceModelOptions&, const OptionValues&)> make;
   std::function<SeenOfSequence(const OptionValues&)> seen;
+  // The least number of blocks of its kind whose last output sees a sequence of this length; none
+  // where no number does, or where the options give each block its own kernel.
+  std::function<std::optional<int64_t>(const OptionValues&, int64_t length)> least_depth;
   // What a checkpoint's tensors tell goes into both; what they do not tell stays as it is.
   // ValueError for a checkpoint of another model.
   std::function<void(const StateDict&, SequenceModelOptions&, OptionValues&)> take_from;

@@ -1,6 +1,7 @@
 // The TCN by name, with its options as the command line and config.json have them.
 
 #include <algorithm>
+#include <optional>
 
 #include "core/check.h"
 #include "models/sequence_models.h"
@@ -73,6 +74,16 @@ TCN::Options tcn_options(const TcnChoice& choice) {
   return options;
 }
 
+std::optional<int64_t> depth_for(const TcnChoice& choice, int64_t length) {
+  const bool is_regular = choice.kernel_size.size() == 1 && choice.dilations.empty();
+  if (!is_regular || (choice.kernel_size[0] == 1 && length > 1)) {
+    return std::nullopt;
+  }
+  // Of centred convolutions half of what an output sees comes before it.
+  const int64_t field = choice.centred ? 2 * length - 1 : length;
+  return least_depth(field, choice.kernel_size[0], choice.dilation_base);
+}
+
 // All that hides in the shapes of a checkpoint; its dilations, activations and dropout do not.
 void take_from(const StateDict& checkpoint, SequenceModelOptions& general, OptionValues& own) {
   const TCN::Options told = tcn_options_for(checkpoint);
@@ -102,26 +113,30 @@ void take_from(const StateDict& checkpoint, SequenceModelOptions& general, Optio
 
 SequenceModel tcn_model() {
   const OptionList<TcnChoice> list = list_of_options();
-  return {.name = "tcn",
-          .description = "a stack of dilated causal convolutions (Bai et al. 2018)",
-          .options = list.options(),
-          .make =
-              [list](const SequenceModelOptions& general, const OptionValues& values) {
-                TCN::Options options = tcn_options(list.read(values));
-                options.net.input_channels = general.input_channels;
-                options.net.block.weight_norm = general.weight_norm;
-                options.net.block.dtype = general.dtype;
-                options.output_size = general.output_size;
-                options.head = general.every_step ? TCN::Head::EveryStep : TCN::Head::LastStep;
-                return std::make_unique<TCN>(options);
-              },
-          .seen = [list](const OptionValues& values) -> SeenOfSequence {
-            const std::vector<DilatedKernel> kernels =
-                dilated_kernels(tcn_options(list.read(values)).net);
-            const bool is_causal = !list.read(values).centred;
-            return {receptive_field(kernels), is_causal ? 0 : look_ahead(kernels)};
+  return {
+      .name = "tcn",
+      .description = "a stack of dilated causal convolutions (Bai et al. 2018)",
+      .options = list.options(),
+      .make =
+          [list](const SequenceModelOptions& general, const OptionValues& values) {
+            TCN::Options options = tcn_options(list.read(values));
+            options.net.input_channels = general.input_channels;
+            options.net.block.weight_norm = general.weight_norm;
+            options.net.block.dtype = general.dtype;
+            options.output_size = general.output_size;
+            options.head = general.every_step ? TCN::Head::EveryStep : TCN::Head::LastStep;
+            return std::make_unique<TCN>(options);
           },
-          .take_from = take_from};
+      .seen = [list](const OptionValues& values) -> SeenOfSequence {
+        const std::vector<DilatedKernel> kernels =
+            dilated_kernels(tcn_options(list.read(values)).net);
+        const bool is_causal = !list.read(values).centred;
+        return {receptive_field(kernels), is_causal ? 0 : look_ahead(kernels)};
+      },
+      .least_depth = [list](const OptionValues& values, int64_t length) -> std::optional<int64_t> {
+        return depth_for(list.read(values), length);
+      },
+      .take_from = take_from};
 }
 
 }  // namespace warptape

@@ -63,10 +63,13 @@ int main(int argc, char** argv) {
       "  warptape train simple_cnn --data cifar-10-batches-bin --epochs 30\n"
       "  warptape predict simple_cnn --checkpoint runs/a/best.safetensors \\\n"
       "      --input X.npy --output Y.npy\n"
+      "  warptape train tcn --task sequence                 the digits, read pixel by pixel\n"
+      "  warptape inspect tcn --kernel-size 7 --length 784  what its outputs see\n"
       "  warptape bench step simple_cnn --threads 1\n"
       "  warptape COMMAND --help                            all options of a command");
   warptape::tools::add_train_command(program);
   warptape::tools::add_predict_command(program);
+  warptape::tools::add_inspect_command(program);
   warptape::tools::add_bench_command(program);
   warptape::tools::add_kernel_command(program);
   warptape::tools::add_info_command(program);
