@@ -16,6 +16,7 @@ Registry<ScheduleKind>& schedules() {
                                                     constant_schedule(),
                                                     step_schedule(),
                                                     cosine_schedule(),
+                                                    one_cycle_schedule(),
                                                 });
   return all;
 }

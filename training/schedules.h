@@ -8,6 +8,7 @@
 #include "core/registry.h"
 #include "training/schedule.h"
 #include "training/schedules/cosine_annealing_lr.h"
+#include "training/schedules/one_cycle_lr.h"
 #include "training/schedules/step_lr.h"
 
 namespace warptape {

@@ -88,8 +88,20 @@ def optimizer_cases():
     ]
 
 
+def one_cycle(max_lr, total_steps, pct_start, div_factor, final_div_factor):
+    """The rates of all steps in double precision, as the paper and PyTorch's text have them."""
+    def between(start, end, part):
+        return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
+    first = max_lr / div_factor
+    last = first / final_div_factor
+    top = pct_start * total_steps - 1
+    return [between(first, max_lr, step / top) if step <= top else
+            between(max_lr, last, (step - top) / (total_steps - 1 - top))
+            for step in range(total_steps)]
+
+
 def schedule_case(kind, lr, step_size=5, gamma=0.1, total_steps=10, min_lr=0.0, warmup_steps=0,
-                  warmup_start_factor=0.1):
+                  warmup_start_factor=0.1, **cycle):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=lr)
     if kind == "constant":
         main = lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
@@ -97,6 +109,11 @@ def schedule_case(kind, lr, step_size=5, gamma=0.1, total_steps=10, min_lr=0.0, 
     elif kind == "step":
         main = lr_scheduler.StepLR(optimizer, step_size, gamma)
         closed_form = lambda step: lr * gamma ** (step // step_size)
+    elif kind == "one_cycle":
+        main = lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=total_steps,
+                                       cycle_momentum=False, **cycle)
+        rates = one_cycle(lr, total_steps, **cycle)
+        closed_form = lambda step: rates[step]
     else:
         main = lr_scheduler.CosineAnnealingLR(optimizer, total_steps, min_lr)
         closed_form = lambda step: (
@@ -107,7 +124,7 @@ def schedule_case(kind, lr, step_size=5, gamma=0.1, total_steps=10, min_lr=0.0, 
         scheduler = lr_scheduler.SequentialLR(optimizer, [warmup, main], [warmup_steps])
 
     values = []
-    for step in range(SCHEDULE_STEPS):
+    for step in range(min(SCHEDULE_STEPS, total_steps) if cycle else SCHEDULE_STEPS):
         if step < warmup_steps:
             factor = warmup_start_factor + (1 - warmup_start_factor) * step / warmup_steps
             value = lr * factor
@@ -129,6 +146,7 @@ def schedule_case(kind, lr, step_size=5, gamma=0.1, total_steps=10, min_lr=0.0, 
             "min_lr": min_lr,
             "warmup_steps": warmup_steps,
             "warmup_start_factor": warmup_start_factor,
+            **cycle,
         },
         "values": values,
     }
@@ -146,6 +164,12 @@ def schedule_cases():
         schedule_case("cosine", 0.1, total_steps=10, min_lr=0.001, warmup_steps=5),
         schedule_case("cosine", 0.3, total_steps=12, warmup_steps=3,
                       warmup_start_factor=1.0 / 3.0),
+        schedule_case("one_cycle", 0.1, total_steps=10, pct_start=0.3, div_factor=25.0,
+                      final_div_factor=1e4),
+        schedule_case("one_cycle", 0.5, total_steps=12, pct_start=0.45, div_factor=4.0,
+                      final_div_factor=10.0),
+        schedule_case("one_cycle", 0.5, total_steps=5, pct_start=0.1, div_factor=4.0,
+                      final_div_factor=10.0),
     ]
 
 

@@ -357,6 +357,11 @@ Schedule schedule_of(const Json& golden) {
     schedule = step_lr({.step_size = o["step_size"], .gamma = o["gamma"]});
   } else if (golden["kind"] == "cosine") {
     schedule = cosine_annealing_lr({.total_steps = o["total_steps"], .min_lr = o["min_lr"]});
+  } else if (golden["kind"] == "one_cycle") {
+    schedule = one_cycle_lr({.total_steps = o["total_steps"],
+                             .pct_start = o["pct_start"],
+                             .div_factor = o["div_factor"],
+                             .final_div_factor = o["final_div_factor"]});
   }
   return with_warmup(schedule,
                      {.steps = o["warmup_steps"], .start_factor = o["warmup_start_factor"]});
@@ -381,6 +386,24 @@ TEST(Schedule, CosineStaysAtItsEnd) {
   const Schedule schedule = cosine_annealing_lr({.total_steps = 10, .min_lr = 0.25});
   EXPECT_NEAR(learning_rate_at(schedule, 1, {.step = 10}), 0.25, 1e-15);
   EXPECT_NEAR(learning_rate_at(schedule, 1, {.step = 1000}), 0.25, 1e-15);
+}
+
+TEST(Schedule, OneCycleStaysAtItsEndAndKnowsTheRun) {
+  const Schedule schedule = one_cycle_lr({.div_factor = 4, .final_div_factor = 2});
+  EXPECT_NEAR(learning_rate_at(schedule, 1, {.step = 9, .total_steps = 10}), 0.125, 1e-15);
+  EXPECT_NEAR(learning_rate_at(schedule, 1, {.step = 99, .total_steps = 10}), 0.125, 1e-15);
+  EXPECT_NEAR(learning_rate_at(schedule, 1, {.step = 2, .total_steps = 10}), 1, 1e-15);
+  EXPECT_NEAR(learning_rate_at(schedule, 1, {.step = 0, .total_steps = 1}), 0.125, 1e-15);
+  const Schedule quarter = one_cycle_lr({.total_steps = 4, .pct_start = 0.25});
+  EXPECT_EQ(learning_rate_at(quarter, 1, {.step = 0}), 1) << "the first step is the top";
+  expect_throws<ValueError>([&] { learning_rate_at(schedule, 1, {}); }, {"total_steps"});
+  expect_throws<ValueError>([] { one_cycle_lr({.pct_start = 1}); }, {"pct_start: got 1"});
+  expect_throws<ValueError>([] { one_cycle_lr({.div_factor = 0.5}); }, {"div_factor: got 0.5"});
+  expect_throws<ValueError>([] { one_cycle_lr({.final_div_factor = 0}); },
+                            {"final_div_factor: got 0"});
+  expect_throws<ValueError>([] { one_cycle_lr({.total_steps = 0}); }, {"total_steps: got 0"});
+  const Schedule made = make_schedule(Choice{"one_cycle", {{"div_factor", 4}}});
+  EXPECT_NEAR(learning_rate_at(made, 1, {.step = 0, .total_steps = 10}), 0.25, 1e-15);
 }
 
 TEST(Schedule, CountsInEpochsAndToTheEndOfTheRun) {
