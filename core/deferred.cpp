@@ -41,11 +41,10 @@ std::shared_ptr<Deferred> Deferred::work_of(const Operand& x) {
   }
   const std::shared_ptr<Deferred> work = x.storage_->work();
   // A view of the result, or a constant made of it, is another tensor.
-  const bool is_result = work != nullptr && x.shape_ == work->promised_.shape_ &&
-                         x.format_ == work->promised_.format_ &&
-                         x.offset_ == work->promised_.offset_ &&
-                         x.tape_handle().tape == work->handle_.tape &&
-                         x.tape_handle().slot == work->handle_.slot && !x.tape_handle().watched;
+  const bool is_result =
+      work != nullptr && x.shape_ == work->promised_.shape_ &&
+      x.format_ == work->promised_.format_ && x.offset_ == work->promised_.offset_ &&
+      x.tape_handle().tape == work->handle_.tape && x.tape_handle().slot == work->handle_.slot;
   return is_result ? work : nullptr;
 }
 

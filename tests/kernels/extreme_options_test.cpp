@@ -19,6 +19,7 @@
 namespace warptape {
 namespace {
 
+constexpr int64_t largest = int64_t{1} << 28;  // that convolutions take
 constexpr int64_t far_values[] = {0, -1, INT64_MAX, INT64_MIN, INT64_MAX / 2, INT64_MIN / 2};
 
 std::vector<Device> devices() {
@@ -58,6 +59,11 @@ TEST(ExtremeOptions, OfConvolutions) {
       sweep("conv2d", "bottom", {0}, [&](int64_t v) { run({.padding = Sides2d{.bottom = v}}); });
       sweep("conv2d", "left", {0}, [&](int64_t v) { run({.padding = Sides2d{.left = v}}); });
       sweep("conv2d", "right", {0}, [&](int64_t v) { run({.padding = Sides2d{.right = v}}); });
+      for (const Sides2d& sides : {Sides2d{.top = largest + 1}, Sides2d{.bottom = largest + 1},
+                                   Sides2d{.left = largest + 1}, Sides2d{.right = largest + 1}}) {
+        expect_throws<ValueError>([&] { run({.padding = sides}); },
+                                  {"padding: got 268435457, wanted at most 268435456"});
+      }
       sweep("conv2d", "dilation and padding same", {},
             [&](int64_t v) { run({.padding = Padding2d::same(), .dilation = v}); });
       sweep("conv2d", "dilation height", {}, [&](int64_t v) { run({.dilation = {v, 1}}); });
@@ -69,7 +75,6 @@ TEST(ExtremeOptions, OfConvolutions) {
       }
     }
     // The largest that are taken give what they should.
-    constexpr int64_t largest = int64_t{1} << 28;
     const Tensor y = conv2d(x, point, Tensor(), {.stride = largest, .dilation = largest});
     EXPECT_EQ(y.shape(), Shape({1, 2, 1, 1}));
     EXPECT_EQ(y.to_vector<float>(), (std::vector<float>{2, 2}));

@@ -81,6 +81,7 @@ TEST(Buffers, AreCopiedWithTheirModule) {
   Counter net;
   net(Tensor::ones({2}));
   Counter copy = net;
+  EXPECT_FALSE(copy.calls.value().shares_storage_with(net.calls.value())) << "written in place";
   net(Tensor::ones({2}));
   EXPECT_EQ(copy.calls.value().item(), 1);
   EXPECT_FALSE(copy.calls.value().shares_storage_with(net.calls.value()));

@@ -164,7 +164,9 @@ TEST_F(ConvPoolCuda, IsThreeWhereOneDoesNotServe) {
   expect_the_same({.pool = {.kernel_size = 2, .stride = 1}}, false);
   expect_the_same({.pool = {.kernel_size = 2, .padding = 1}}, false);
   expect_the_same({.pool = {.kernel_size = 2, .dilation = 2}}, false);
-  expect_the_same({.x = {2, 3, 7, 5}, .pool = {.ceil_mode = true}}, false);
+  for (const Shape& x : {Shape{2, 3, 7, 5}, Shape{2, 3, 7, 6}, Shape{2, 3, 6, 5}}) {
+    expect_the_same({.x = x, .pool = {.ceil_mode = true}}, false);
+  }
   expect_the_same({.x = {2, 3, 6, 8}, .pool = {.ceil_mode = true}}, true);  // nothing hangs over
   expect_the_same({.weight = {3, 1, 3, 3}, .conv = {.padding = 1, .groups = 3}}, false);
   expect_the_same({.dtype = float64}, false);
