@@ -14,6 +14,8 @@
 #include "layers/channel_dropout.h"
 #include "layers/conv1d.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose1d.h"
+#include "layers/conv_transpose2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/init.h"

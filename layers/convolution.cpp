@@ -3,23 +3,10 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "kernels/geometry/axis_text.h"
 #include "layers/init.h"
 
 namespace warptape {
-namespace {
-
-// "(3, 3)", "(3,)".
-template <class Axes, class Get>
-std::string tuple_of(const Axes& axes, const Get& get) {
-  std::string text;
-  for (const auto& axis : axes) {
-    text += (text.empty() ? "(" : ", ") + std::to_string(get(axis));
-  }
-  return text + (std::size(axes) == 1 ? ",)" : ")");
-}
-
-}  // namespace
-
 void ConvolutionLayer::make(Weight& weight, Parameter& bias_of_layer, const Site& site) const {
   const auto positive = [&](const char* option, int64_t value) {
     check<ValueError>(value >= 1, site, "[{}] {}: got {}, wanted 1 or more", name, option, value);
@@ -33,6 +20,10 @@ void ConvolutionLayer::make(Weight& weight, Parameter& bias_of_layer, const Site
                     "[{}] groups: got {}, wanted a divisor of {} input and {} output channels",
                     name, groups, in_channels, out_channels);
   Shape filters{out_channels, in_channels / groups};
+  if (!output_padding.empty()) {
+    check_transposed_options(name, axes, output_padding, site);
+    filters = {in_channels, out_channels / groups};
+  }
   for (int64_t size : kernel_size) {
     filters.append(size);
   }
@@ -45,7 +36,6 @@ void ConvolutionLayer::make(Weight& weight, Parameter& bias_of_layer, const Site
 }
 
 std::string ConvolutionLayer::settings() const {
-  const auto itself = [](int64_t size) { return size; };
   const auto stride = [](const WindowOptions& axis) { return axis.stride; };
   const auto dilation = [](const WindowOptions& axis) { return axis.dilation; };
   std::vector<AxisPadding> padding;
@@ -53,7 +43,7 @@ std::string ConvolutionLayer::settings() const {
     padding.push_back(axis.padding);
   }
   std::string text = fmt::format("{}, {}, kernel_size={}, stride={}", in_channels, out_channels,
-                                 tuple_of(kernel_size, itself), tuple_of(axes, stride));
+                                 tuple_of(kernel_size), tuple_of(axes, stride));
   const auto is_plain = [](const AxisPadding& axis) { return axis == AxisPadding{}; };
   if (!std::all_of(padding.begin(), padding.end(), is_plain)) {
     text += ", padding=" + to_string(padding);
@@ -61,6 +51,10 @@ std::string ConvolutionLayer::settings() const {
   const auto is_dense = [](const WindowOptions& axis) { return axis.dilation == 1; };
   if (!std::all_of(axes.begin(), axes.end(), is_dense)) {
     text += ", dilation=" + tuple_of(axes, dilation);
+  }
+  if (std::count(output_padding.begin(), output_padding.end(), 0) !=
+      static_cast<int64_t>(output_padding.size())) {
+    text += ", output_padding=" + tuple_of(output_padding);
   }
   if (groups != 1) {
     text += fmt::format(", groups={}", groups);

@@ -1,5 +1,6 @@
 #pragma once
-// Weight normalization of a layer's weight: w = g * v / ||v||, one norm per output channel (dim 0).
+// Weight normalization of a layer's weight: w = g * v / ||v||, one norm per slice of dim 0: per
+// output channel, and, as in PyTorch, per input channel of a transposed convolution.
 //
 //   Conv2d conv({.in_channels = 3, .out_channels = 64, .kernel_size = 3});
 //   weight_norm(conv);   // its parameters are now weight_g and weight_v; the function is unchanged

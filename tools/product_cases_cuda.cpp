@@ -129,7 +129,9 @@ void add_conv(std::vector<ProductCase>& cases, const std::string& name, int64_t 
       });
   add(
       " dx",
-      [](const ConvGeometry& at, ConvTensors& t) { conv2d_data_grad_cuda(t.y, t.weight, at, t.x); },
+      [](const ConvGeometry& at, ConvTensors& t) {
+        conv2d_data_grad_cuda(t.y, t.weight, Tensor(), at, t.x);
+      },
       [](const ConvGeometry& at, ConvTensors& t) {
         return conv2d_data_grad_cudnn(t.y, t.weight, at, t.x);
       });

@@ -107,9 +107,11 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Co
 }
 
 template <class T>
-void data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx) {
+void data_grad(const Tensor& dy, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
+               Tensor& dx) {
   const std::vector<double> filters = pack_filters<T>(weight, g);
   const T* pdy = dy.data<T>();
+  const Compute<T>* pb = bias.defined() ? bias.data<Compute<T>>() : nullptr;
   T* pdx = dx.mutable_data<T>();
   const int64_t in = g.in_per_group();
   const int64_t out = g.out_per_group();
@@ -121,7 +123,9 @@ void data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Te
   parallel_for(g.batch, grain, [&](int64_t begin, int64_t end) {
     std::vector<double> sums(static_cast<size_t>(image));
     for (int64_t n = begin; n < end; ++n) {
-      std::fill(sums.begin(), sums.end(), 0.0);
+      for (int64_t i = 0; i < image; ++i) {
+        sums[static_cast<size_t>(i)] = pb != nullptr ? pb[i % g.in_channels] : 0.0;
+      }
       for (int64_t oh = 0; oh < out_height; ++oh) {
         for (int64_t ow = 0; ow < out_width; ++ow) {
           const T* from = pdy + ((n * out_height + oh) * out_width + ow) * g.out_channels;
@@ -188,6 +192,21 @@ void weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tenso
   });
 }
 
+// float32, channels-last.
+void add_bias(const Tensor& bias, Tensor& to) {
+  const int64_t channels = bias.numel();
+  const int64_t pixels = to.numel() / channels;
+  const float* from = bias.data<float>();
+  float* sums = to.mutable_data<float>();
+  parallel_for(pixels, grain_of(channels), [&](int64_t begin, int64_t end) {
+    for (int64_t pixel = begin; pixel < end; ++pixel) {
+      for (int64_t c = 0; c < channels; ++c) {
+        sums[pixel * channels + c] += from[c];
+      }
+    }
+  });
+}
+
 // Whether oneDNN wrote `to`: from operands as they are, or else from float32 copies of bfloat16.
 // run(operand, to) asks it; operand(t) is what t is given as.
 template <class Run>
@@ -214,14 +233,22 @@ void conv2d_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bia
   dispatch_floating(x.dtype(), [&]<class T>() { forward<T>(x, weight, bias, geometry, y); });
 }
 
-void conv2d_data_grad_cpu(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
-                          Tensor& dx) {
-  if (by_onednn(dy.dtype(), geometry, dx, [&](auto operand, Tensor& to) {
-        return conv2d_data_grad_onednn(operand(dy), operand(weight), geometry, to);
-      })) {
-    return;
+void conv2d_data_grad_cpu(const Tensor& dy, const Tensor& weight, const Tensor& bias,
+                          const ConvGeometry& geometry, Tensor& dx) {
+  const auto run = [&](auto operand, Tensor& to) {
+    // A bias is added to what is not rounded yet.
+    if (bias.defined() && to.dtype() != float32) {
+      return false;
+    }
+    const bool is_done = conv2d_data_grad_onednn(operand(dy), operand(weight), geometry, to);
+    if (is_done && bias.defined()) {
+      add_bias(bias, to);
+    }
+    return is_done;
+  };
+  if (!by_onednn(dy.dtype(), geometry, dx, run)) {
+    dispatch_floating(dy.dtype(), [&]<class T>() { data_grad<T>(dy, weight, bias, geometry, dx); });
   }
-  dispatch_floating(dy.dtype(), [&]<class T>() { data_grad<T>(dy, weight, geometry, dx); });
 }
 
 void conv2d_weight_grad_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,

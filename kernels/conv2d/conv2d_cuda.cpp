@@ -46,10 +46,10 @@ bool are_two_by_two(const PoolGeometry& pool) {
          2 * pool.out_width <= pool.width;
 }
 
-void own_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
-                   Tensor& dx) {
+void own_data_grad(const Tensor& dy, const Tensor& weight, const Tensor& bias,
+                   const ConvGeometry& geometry, Tensor& dx) {
   if (is_depthwise(geometry)) {
-    depthwise_data_grad_cuda(dy, weight, geometry, dx);
+    depthwise_data_grad_cuda(dy, weight, bias, geometry, dx);
     return;
   }
   // With a stride s, only every s-th pixel of x meets the same taps.
@@ -58,19 +58,13 @@ void own_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g
   dispatch_floating(dy.dtype(), [&]<class T>() {
     for (int64_t residue_y = 0; residue_y < residues_y; ++residue_y) {
       for (int64_t residue_x = 0; residue_x < residues_x; ++residue_x) {
-        matrix::run_product(geometry.op,
-                            conv2d_products::data_grad(geometry, dy.data<T>(), weight.data<T>(),
-                                                       dx.mutable_data<T>(), residue_y, residue_x));
+        auto product = conv2d_products::data_grad(geometry, dy.data<T>(), weight.data<T>(),
+                                                  dx.mutable_data<T>(), residue_y, residue_x);
+        product.out.bias = bias.defined() ? bias.data<Compute<T>>() : nullptr;
+        product.out.bias_group_stride = geometry.in_per_group();
+        matrix::run_product(geometry.op, product);
       }
     }
-  });
-}
-
-void bias_grad(const char* op, const Tensor& dy, Tensor& dbias) {
-  const int64_t channels = dbias.numel();
-  const int64_t pixels = channels == 0 ? 0 : dy.numel() / channels;
-  dispatch_floating(dy.dtype(), [&]<class T>() {
-    sum_matrix_cuda(op, dy.data<T>(), pixels, channels, true, dbias.mutable_data<Compute<T>>());
   });
 }
 
@@ -129,12 +123,20 @@ bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bia
   return true;
 }
 
-void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
-                           Tensor& dx) {
+void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const Tensor& bias,
+                           const ConvGeometry& geometry, Tensor& dx) {
   serve(
       product_of(ProductKind::Conv2dDataGrad, dy.dtype(), geometry),
-      [&] { return conv2d_data_grad_cudnn(dy, weight, geometry, dx); },
-      [&] { own_data_grad(dy, weight, geometry, dx); });
+      [&] { return !bias.defined() && conv2d_data_grad_cudnn(dy, weight, geometry, dx); },
+      [&] { own_data_grad(dy, weight, bias, geometry, dx); });
+}
+
+void conv2d_bias_grad_cuda(const char* op, const Tensor& dy, Tensor& dbias) {
+  const int64_t channels = dbias.numel();
+  const int64_t pixels = channels == 0 ? 0 : dy.numel() / channels;
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    sum_matrix_cuda(op, dy.data<T>(), pixels, channels, true, dbias.mutable_data<Compute<T>>());
+  });
 }
 
 void conv2d_parameter_grads_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
@@ -147,7 +149,7 @@ void conv2d_parameter_grads_cuda(const Tensor& dy, const Tensor& x, const ConvGe
         [&] { has_dbias = own_weight_grad(dy, x, geometry, *dweight, dbias) || has_dbias; });
   }
   if (!has_dbias) {
-    bias_grad(geometry.op, dy, *dbias);
+    conv2d_bias_grad_cuda(geometry.op, dy, *dbias);
   }
 }
 

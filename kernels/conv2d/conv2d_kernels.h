@@ -11,8 +11,9 @@ namespace warptape {
 
 void conv2d_forward_cpu(const Tensor& x, const Tensor& weight, const Tensor& bias,
                         const ConvGeometry& geometry, Tensor& y);
-void conv2d_data_grad_cpu(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
-                          Tensor& dx);
+// Plus bias, one per channel of dx, if that is defined: the result of a transposed convolution.
+void conv2d_data_grad_cpu(const Tensor& dy, const Tensor& weight, const Tensor& bias,
+                          const ConvGeometry& geometry, Tensor& dx);
 void conv2d_weight_grad_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                             Tensor& dweight);
 // The sum of dy over everything but channels.
@@ -36,11 +37,15 @@ void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bi
 bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
                         const ConvGeometry& geometry, const PoolGeometry& pool, bool with_relu,
                         Tensor& y, Tensor& indices);
-void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
-                           Tensor& dx);
+// As conv2d_data_grad_cpu. With a bias no library serves.
+void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const Tensor& bias,
+                           const ConvGeometry& geometry, Tensor& dx);
 // Either may be null. Together they read dy once, where our matrix core serves.
 void conv2d_parameter_grads_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                                  Tensor* dweight, Tensor* dbias);
+
+// The sum of dy over everything but channels.
+void conv2d_bias_grad_cuda(const char* op, const Tensor& dy, Tensor& dbias);
 
 // float32 on cuDNN, with weight and dweight channels-last as well: in memory (O, kH, kW, C /
 // groups). False, and nothing done, where it is absent, has no plan for these sizes within

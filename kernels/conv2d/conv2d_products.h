@@ -154,7 +154,7 @@ matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* fi
   const WindowAxis& horizontal = g.horizontal();
   const ResidueClass ys = residue_class(residue_y, vertical);
   const ResidueClass xs = residue_class(residue_x, horizontal);
-  matrix::check_elements(g.op, "an output image", g.out_pixels() * g.out_channels);
+  matrix::check_elements(g.op, "an image", g.out_pixels() * g.out_channels);
   matrix::DataGrad<T, T> product;
   product.a.data = dy;
   product.a.rows = radix_of(g.op, g.batch, ys.pixels, xs.pixels);

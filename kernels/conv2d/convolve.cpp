@@ -63,10 +63,21 @@ void backward(Backward& context, const Tensor& x, const Tensor& weight,
   if (context.needs(0)) {
     Tensor dx = Tensor::empty_like(x);
     on_device(
-        geometry.op, dy.device(), [&] { conv2d_data_grad_cpu(dy, weight, planar, dx); },
-        [&] { conv2d_data_grad_cuda(dy, weight, planar, dx); });
+        geometry.op, dy.device(), [&] { conv2d_data_grad_cpu(dy, weight, Tensor(), planar, dx); },
+        [&] { conv2d_data_grad_cuda(dy, weight, Tensor(), planar, dx); });
     give(context, 0, dx, geometry.x_shape());
   }
+}
+
+// As the device's kernels read them; the shapes are those of a planar geometry. Constants: views of
+// a tensor on a tape would be records of their own.
+Tensor pixels_of(const Operand& x, const Shape& shape) {
+  return primitives::relayout(x.tensor().detach().view(shape), channels_last);
+}
+Tensor filters_of(const Operand& weight, const Shape& shape) {
+  const bool by_rows = weight.device().type == DeviceType::CPU;
+  return primitives::relayout(weight.tensor().detach().view(shape),
+                              by_rows ? MemoryFormat::RowMajor : channels_last);
 }
 
 class ConvWork final : public PoolableWork {
@@ -75,10 +86,8 @@ class ConvWork final : public PoolableWork {
            const ConvGeometry& geometry)
       : shape_(geometry.y_shape()),
         geometry_(geometry.as_planar()),
-        pixels(primitives::relayout(x.tensor().view(geometry_.x_shape()), channels_last)),
-        filters(primitives::relayout(
-            weight.tensor().view(geometry_.filter_shape()),
-            x.device().type == DeviceType::CPU ? MemoryFormat::RowMajor : channels_last)),
+        pixels(pixels_of(x, geometry_.x_shape())),
+        filters(filters_of(weight, geometry_.filter_shape())),
         wide_bias_(widened(bias.tensor())) {}
 
   Tensor compute() override {
@@ -109,8 +118,8 @@ class ConvWork final : public PoolableWork {
   const ConvGeometry geometry_;  // planar
 
  public:
-  const Tensor pixels;   // x as an image, channels-last
-  const Tensor filters;  // the weight, as the device's kernels read it
+  const Tensor pixels;
+  const Tensor filters;
 
  private:
   const Tensor wide_bias_;
@@ -131,6 +140,61 @@ Tensor convolve(const Operand& x, const Operand& weight, const Operand& bias,
                        });
         }
       });
+}
+
+namespace {
+
+// x and weight as the kernels read them; geometry: as asked.
+void transposed_backward(Backward& context, const Tensor& x, const Tensor& weight,
+                         const ConvGeometry& geometry) {
+  const ConvGeometry planar = geometry.as_planar();
+  const Tensor dy = context.grad().view(planar.x_shape());
+  const DType dtype = compute_dtype(weight.dtype());
+  if (context.needs(1)) {
+    Tensor dweight = Tensor::empty(weight.shape(), dtype, weight.device(), weight.memory_format());
+    on_device(
+        geometry.op, dy.device(), [&] { conv2d_weight_grad_cpu(x, dy, planar, dweight); },
+        [&] { conv2d_parameter_grads_cuda(x, dy, planar, &dweight, nullptr); });
+    give(context, 1, dweight, geometry.filter_shape());
+  }
+  if (context.needs(2)) {
+    Tensor dbias = context.overwrite(2, dtype);
+    on_device(
+        geometry.op, dy.device(), [&] { conv2d_bias_grad_cpu(dy, dbias); },
+        [&] { conv2d_bias_grad_cuda(geometry.op, dy, dbias); });
+  }
+  if (context.needs(0)) {
+    Tensor dx = Tensor::empty_like(x);
+    on_device(
+        geometry.op, dy.device(), [&] { conv2d_forward_cpu(dy, weight, Tensor(), planar, dx); },
+        [&] { conv2d_forward_cuda(dy, weight, Tensor(), planar, dx); });
+    give(context, 0, dx, geometry.y_shape());
+  }
+}
+
+}  // namespace
+
+Tensor convolve_transposed(const Operand& x, const Operand& weight, const Operand& bias,
+                           const ConvGeometry& geometry) {
+  const profile::Range range(geometry.op);
+  const ConvGeometry planar = geometry.as_planar();
+  const Tensor pixels = pixels_of(x, planar.y_shape());
+  const Tensor filters = filters_of(weight, planar.filter_shape());
+  const Tensor wide_bias = widened(bias.tensor());
+  Tensor image = Tensor::empty(planar.x_shape(), x.dtype(), x.device(), channels_last);
+  on_device(
+      geometry.op, image.device(),
+      [&] { conv2d_data_grad_cpu(pixels, filters, wide_bias, planar, image); },
+      [&] { conv2d_data_grad_cuda(pixels, filters, wide_bias, planar, image); });
+  Tensor y = image.view(geometry.x_shape());
+  if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
+    tape->record(
+        geometry.op, {&x, &weight, &bias}, {&y},
+        [saved_x = Saved(pixels), saved_weight = Saved(filters), geometry](Backward& context) {
+          transposed_backward(context, saved_x.get(), saved_weight.get(), geometry);
+        });
+  }
+  return y;
 }
 
 }  // namespace warptape

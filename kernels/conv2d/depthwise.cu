@@ -27,10 +27,11 @@ void depthwise_forward(gpu::StreamHandle stream, const DepthwisePlan& plan,
 
 template <class T>
 void depthwise_data_grad(gpu::StreamHandle stream, const DepthwisePlan& plan,
-                         const DepthwiseGeometry& g, const T* dy, const T* filters, T* dx) {
+                         const DepthwiseGeometry& g, const T* dy, const T* filters,
+                         const Compute<T>* bias, T* dx) {
   const auto kernel =
       plan.pack == 1 ? data_grad_kernel<1, T> : data_grad_kernel<simt::pack_size<T>, T>;
-  launch(kernel, config(stream, plan.blocks), g, dy, filters, dx);
+  launch(kernel, config(stream, plan.blocks), g, dy, filters, bias, dx);
 }
 
 template <class T>
@@ -51,7 +52,8 @@ void depthwise_weight_grad(gpu::StreamHandle stream, const DepthwisePlan& plan,
                                   const DepthwiseGeometry&, const T*, const T*, const Compute<T>*, \
                                   T*);                                                             \
   template void depthwise_data_grad(gpu::StreamHandle, const DepthwisePlan&,                       \
-                                    const DepthwiseGeometry&, const T*, const T*, T*);             \
+                                    const DepthwiseGeometry&, const T*, const T*,                  \
+                                    const Compute<T>*, T*);                                        \
   template void depthwise_weight_grad(gpu::StreamHandle, const DepthwisePlan&,                     \
                                       const DepthwiseGeometry&, const T*, const T*, Compute<T>*,   \
                                       Compute<T>*);

@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(block_threads, 4)
 template <int E, class T>
 __global__ void __launch_bounds__(block_threads, 4)
     data_grad_kernel(const DepthwiseGeometry __grid_constant__ g, const T* dy, const T* filters,
-                     T* dx) {
+                     const Compute<T>* bias, T* dx) {
   using C = Compute<T>;
   const int outputs = g.channels * g.multiplier;
   const int64_t index = int64_t{blockIdx.x} * block_threads + threadIdx.x;
@@ -69,6 +69,9 @@ __global__ void __launch_bounds__(block_threads, 4)
   const int ih = static_cast<int>(pixel / g.width % g.height);
   const int64_t n = pixel / g.width / g.height;
   simt::Pack<Compute<T>, E> sum{};
+  if (bias != nullptr) {
+    sum = simt::load_pack<E>(bias + c);
+  }
   for (int r = 0; r < g.kernel_height; ++r) {
     const int y = ih + g.padding_y - r * g.dilation_y;
     // Unrolled, the loops would take more registers than 32 warps have.

@@ -47,19 +47,20 @@ DepthwisePlan plan_depthwise_forward(const DepthwiseGeometry& geometry, const T*
                                      const T* filters, const Compute<T>* bias, const T* y);
 template <class T>
 DepthwisePlan plan_depthwise_data_grad(const DepthwiseGeometry& geometry, const T* dy,
-                                       const T* filters, const T* dx);
+                                       const T* filters, const Compute<T>* bias, const T* dx);
 template <class T>
 DepthwisePlan plan_depthwise_weight_grad(const DepthwiseGeometry& geometry, const T* dy,
                                          const T* x);
 
-// bias: one per output channel, or nullptr.
+// bias: one per channel of y, or of dx, or nullptr.
 template <class T>
 void depthwise_forward(gpu::StreamHandle stream, const DepthwisePlan& plan,
                        const DepthwiseGeometry& geometry, const T* x, const T* filters,
                        const Compute<T>* bias, T* y);
 template <class T>
 void depthwise_data_grad(gpu::StreamHandle stream, const DepthwisePlan& plan,
-                         const DepthwiseGeometry& geometry, const T* dy, const T* filters, T* dx);
+                         const DepthwiseGeometry& geometry, const T* dy, const T* filters,
+                         const Compute<T>* bias, T* dx);
 
 // partials: chunks * kH * kW * output channels elements, aligned to 16 bytes. dfilters: (output
 // channels, kH, kW).

@@ -59,16 +59,18 @@ void depthwise_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor&
   });
 }
 
-void depthwise_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
-                              Tensor& dx) {
+void depthwise_data_grad_cuda(const Tensor& dy, const Tensor& weight, const Tensor& bias,
+                              const ConvGeometry& geometry, Tensor& dx) {
   const on_cuda::DepthwiseGeometry g = depthwise_geometry(geometry);
   dispatch_floating(dy.dtype(), [&]<class T>() {
     const Tensor filters = channels_innermost<T>(weight, geometry);
+    const Compute<T>* bias_data = bias.defined() ? bias.data<Compute<T>>() : nullptr;
     T* to = dx.mutable_data<T>();
-    const auto plan = on_cuda::plan_depthwise_data_grad<T>(g, dy.data<T>(), filters.data<T>(), to);
+    const auto plan =
+        on_cuda::plan_depthwise_data_grad<T>(g, dy.data<T>(), filters.data<T>(), bias_data, to);
     if (!is_skipped(geometry.op, plan)) {
       on_cuda::depthwise_data_grad(gpu::current_stream(), plan, g, dy.data<T>(), filters.data<T>(),
-                                   to);
+                                   bias_data, to);
     }
   });
 }

@@ -9,8 +9,8 @@ bool is_depthwise(const ConvGeometry& geometry);
 
 void depthwise_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
                             const ConvGeometry& geometry, Tensor& y);
-void depthwise_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
-                              Tensor& dx);
+void depthwise_data_grad_cuda(const Tensor& dy, const Tensor& weight, const Tensor& bias,
+                              const ConvGeometry& geometry, Tensor& dx);
 void depthwise_weight_grad_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                                 Tensor& dweight);
 

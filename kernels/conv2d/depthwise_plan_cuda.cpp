@@ -36,9 +36,9 @@ DepthwisePlan plan_depthwise_forward(const DepthwiseGeometry& g, const T* x, con
 
 template <class T>
 DepthwisePlan plan_depthwise_data_grad(const DepthwiseGeometry& g, const T* dy, const T* filters,
-                                       const T* dx) {
+                                       const Compute<T>* bias, const T* dx) {
   DepthwisePlan plan;
-  plan.pack = pack_for<T>(g, dy, filters, dx);
+  plan.pack = pack_for<T>(g, dy, filters, bias, dx);
   plan.blocks = parts(g.pixels_of_x() * g.channels / plan.pack, matrix::block_threads);
   return plan;
 }
@@ -74,7 +74,7 @@ std::string to_string(const DepthwisePlan& plan) {
   template DepthwisePlan plan_depthwise_forward(const DepthwiseGeometry&, const T*, const T*,   \
                                                 const Compute<T>*, const T*);                   \
   template DepthwisePlan plan_depthwise_data_grad(const DepthwiseGeometry&, const T*, const T*, \
-                                                  const T*);                                    \
+                                                  const Compute<T>*, const T*);                 \
   template DepthwisePlan plan_depthwise_weight_grad(const DepthwiseGeometry&, const T*, const T*);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE

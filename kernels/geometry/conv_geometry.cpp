@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "core/checked_size.h"
+#include "kernels/geometry/axis_text.h"
 
 namespace warptape {
 namespace {
@@ -13,14 +14,20 @@ namespace {
 struct Names {
   const char* x;
   const char* weight;
+  const char* transposed_weight;
   const char* sizes;
   const char* axes[ConvGeometry::max_rank];
 };
 constexpr Names names_of_rank[] = {
-    {"(N, C, L)", "(O, C / groups, k)", "length", {"length"}},
-    {"(N, C, H, W)", "(O, C / groups, kH, kW)", "image size", {"height", "width"}},
+    {"(N, C, L)", "(O, C / groups, k)", "(C, O / groups, k)", "length", {"length"}},
+    {"(N, C, H, W)",
+     "(O, C / groups, kH, kW)",
+     "(C, O / groups, kH, kW)",
+     "image size",
+     {"height", "width"}},
     {"(N, C, D, H, W)",
      "(O, C / groups, kD, kH, kW)",
+     "(C, O / groups, kD, kH, kW)",
      "volume size",
      {"depth", "height", "width"}}};
 
@@ -29,16 +36,6 @@ const Names& names_of(std::span<const WindowOptions> options) {
                     "[conv] spatial axes: got {}, wanted 1 to {}", options.size(),
                     std::size(names_of_rank));
   return names_of_rank[options.size() - 1];
-}
-
-// What an axis has of something, "(3, 3)" or "(3,)"; made only for errors, as every call asks.
-template <class Axes, class Get>
-std::string tuple_of(const Axes& axes, const Get& get) {
-  std::string text;
-  for (const auto& axis : axes) {
-    text += fmt::format("{}{}", text.empty() ? "(" : ", ", get(axis));
-  }
-  return text + (std::size(axes) == 1 ? ",)" : ")");
 }
 
 template <class Holds>
@@ -96,6 +93,30 @@ void check_small(const char* op, const char* what, int64_t number, const Site& s
                     largest);
 }
 
+// The kernel's size, an entry per axis.
+std::span<const int64_t> check_ranks(const char* op, const Shape& x, const Shape& weight,
+                                     size_t rank, const char* wanted_x, const char* wanted_weight,
+                                     const Site& site) {
+  const int dims = static_cast<int>(rank) + 2;
+  check<ShapeError>(x.rank() == dims, site, "[{}] shape: got {}, wanted {}", op, x, wanted_x);
+  check<ShapeError>(weight.rank() == dims, site, "[{}] weight: got shape {}, wanted {}", op, weight,
+                    wanted_weight);
+  const std::span kernel(weight.begin() + 2, rank);
+  if (std::find(kernel.begin(), kernel.end(), 0) != kernel.end()) {
+    throw ShapeError(fmt::format("[{}] kernel size: got {} in weight {}, wanted 1 or more{}", op,
+                                 tuple_of(kernel), weight, at(site)));
+  }
+  return kernel;
+}
+
+void check_bias(const char* op, const Operand& x, const Operand& bias, int64_t channels) {
+  if (bias.defined()) {
+    check_bias_kind(op, x, bias);
+    check<ShapeError>(bias.shape() == Shape{channels}, x.site(),
+                      "[{}] bias: got shape {}, wanted ({},)", op, bias.shape(), channels);
+  }
+}
+
 void count_windows(const char* op, const char* name, WindowAxis& axis, const Site& site) {
   const int64_t room = axis.size + axis.padding_before + axis.padding_after - axis.span();
   if (room < 0) [[unlikely]] {
@@ -138,15 +159,8 @@ ConvGeometry conv_geometry(const char* op, const Shape& x, const Shape& weight,
                            const Site& site) {
   const Names& names = names_of(options);
   const size_t rank = options.size();
-  const int dims = static_cast<int>(rank) + 2;
-  check<ShapeError>(x.rank() == dims, site, "[{}] shape: got {}, wanted {}", op, x, names.x);
-  check<ShapeError>(weight.rank() == dims, site, "[{}] weight: got shape {}, wanted {}", op, weight,
-                    names.weight);
-  const std::span kernel(weight.begin() + 2, rank);
-  if (std::find(kernel.begin(), kernel.end(), 0) != kernel.end()) {
-    throw ShapeError(fmt::format("[{}] kernel size: got {} in weight {}, wanted 1 or more{}", op,
-                                 tuple_of(kernel, [](int64_t k) { return k; }), weight, at(site)));
-  }
+  const std::span<const int64_t> kernel =
+      check_ranks(op, x, weight, rank, names.x, names.weight, site);
   check_window_options(op, options, site);
   check_channels(op, x, weight, groups, site);
 
@@ -181,12 +195,89 @@ ConvGeometry conv_geometry(const char* op, const Operand& x, const Operand& weig
   check_floating(op, x);
   check_same_kind(op, x, weight);
   const ConvGeometry g = conv_geometry(op, x.shape(), weight.shape(), options, groups, x.site());
-  if (bias.defined()) {
-    check_bias_kind(op, x, bias);
-    check<ShapeError>(bias.shape() == Shape{g.out_channels}, x.site(),
-                      "[{}] bias: got shape {}, wanted ({},)", op, bias.shape(), g.out_channels);
-  }
+  check_bias(op, x, bias, g.out_channels);
   check_countable(op, "output", g.y_shape(), x.dtype(), x.site());
+  return g;
+}
+
+void check_transposed_options(const char* op, std::span<const WindowOptions> options,
+                              std::span<const int64_t> output_padding, const Site& site) {
+  if (!all(options,
+           [](const WindowOptions& o) { return o.padding.rule == AxisPadding::Rule::Given; })) {
+    refuse_option(op, "padding", padding_text(options), "numbers", site);
+  }
+  for (size_t i = 0; i < options.size(); ++i) {
+    const int64_t most = std::max(options[i].stride, options[i].dilation) - 1;
+    if (output_padding[i] < 0 || output_padding[i] > most) {
+      refuse_option(op, "output_padding", tuple_of(output_padding),
+                    "0 or more, and less than the stride or the dilation", site);
+    }
+  }
+}
+
+namespace {
+
+void check_transposed_channels(const char* op, const Shape& x, const Shape& weight, int64_t groups,
+                               const Site& site) {
+  check<ValueError>(groups >= 1 && x[1] % groups == 0, site,
+                    "[{}] groups: got {}, wanted a divisor of {} input channels", op, groups, x[1]);
+  check<ShapeError>(x[1] == weight[0], site,
+                    "[{}] input channels: got {} in shape {}, wanted {} for weight {}", op, x[1], x,
+                    weight[0], weight);
+  check<ShapeError>((CheckedSize(weight[1]) * groups).fits(), site,
+                    "[{}] output channels: got {} in each of {} groups", op, weight[1], groups);
+}
+
+// The axis of the output, whose windows are the elements of the input.
+WindowAxis transposed_axis(const char* op, const char* name, int64_t size, int64_t kernel,
+                           const WindowOptions& options, int64_t output_padding, const Site& site) {
+  check<ShapeError>(size >= 1, site, "[{}] input {}: got 0, wanted 1 or more", op, name);
+  WindowAxis axis = axis_of(0, kernel, options);
+  axis.out = size;
+  axis.size = (size - 1) * axis.stride + axis.span() - axis.padding_before - axis.padding_after +
+              output_padding;
+  check<ShapeError>(axis.size >= 1, site,
+                    "[{}] output {}: got {} of input {} {} with kernel size {}, stride {}, "
+                    "dilation {} and padding {}, wanted 1 or more",
+                    op, name, axis.size, name, size, kernel, axis.stride, axis.dilation,
+                    to_string(std::span(&options.padding, 1)));
+  return axis;
+}
+
+}  // namespace
+
+ConvGeometry conv_transpose_geometry(const char* op, const Operand& x, const Operand& weight,
+                                     const Operand& bias, std::span<const WindowOptions> options,
+                                     std::span<const int64_t> output_padding, int64_t groups) {
+  check_floating(op, x);
+  check_same_kind(op, x, weight);
+  const Site& site = x.site();
+  const Names& names = names_of(options);
+  const size_t rank = options.size();
+  const std::span kernel =
+      check_ranks(op, x.shape(), weight.shape(), rank, names.x, names.transposed_weight, site);
+  check_window_options(op, options, site);
+  check_transposed_options(op, options, output_padding, site);
+  check_transposed_channels(op, x.shape(), weight.shape(), groups, site);
+  ConvGeometry g{.batch = x.shape()[0],
+                 .in_channels = weight.shape()[1] * groups,
+                 .out_channels = x.shape()[1],
+                 .groups = groups,
+                 .op = {op},
+                 .rank = static_cast<int>(rank)};
+  for (size_t i = 0; i < rank; ++i) {
+    const int64_t size = x.shape()[static_cast<int>(i) + 2];
+    check_small(op, "stride", options[i].stride, site);
+    check_small(op, "dilation", options[i].dilation, site);
+    check_small(op, "kernel size", kernel[i], site);
+    check_small(op, names.sizes, size, site);
+    check_small(op, "padding", std::max(options[i].padding.before, options[i].padding.after), site);
+    g.axes[i] =
+        transposed_axis(op, names.axes[i], size, kernel[i], options[i], output_padding[i], site);
+    check_small(op, fmt::format("output {}", names.axes[i]).c_str(), g.axes[i].size, site);
+  }
+  check_bias(op, x, bias, g.in_channels);
+  check_countable(op, "output", g.x_shape(), x.dtype(), site);
   return g;
 }
 

@@ -76,7 +76,19 @@ ConvGeometry conv_geometry(const char* op, const Shape& x, const Shape& weight,
                            std::span<const WindowOptions> options, int64_t groups,
                            const Site& site = {});
 
+// Of a transposed convolution the geometry of the convolution that it is the transpose of: the
+// roles of x and y are exchanged, and its data gradient is the result. x: (batch, out_channels,
+// outs of the axes), weight: filter_shape(), result: x_shape().
+// output_padding: as many elements more at the end of an axis, which no window need reach; less
+// than its stride or its dilation.
+ConvGeometry conv_transpose_geometry(const char* op, const Operand& x, const Operand& weight,
+                                     const Operand& bias, std::span<const WindowOptions> options,
+                                     std::span<const int64_t> output_padding, int64_t groups);
+
 // ValueError names the option: what can be said before sizes are known.
 void check_window_options(const char* op, std::span<const WindowOptions> options, const Site& site);
+// The same of what a transposed convolution has of its own: output_padding, and no rule of padding.
+void check_transposed_options(const char* op, std::span<const WindowOptions> options,
+                              std::span<const int64_t> output_padding, const Site& site);
 
 }  // namespace warptape

@@ -95,6 +95,30 @@ TEST(ExtremeOptions, OfConvolutions) {
   }
 }
 
+TEST(ExtremeOptions, OfTransposedConvolutions) {
+  for (const Device device : devices()) {
+    const Tensor x = Tensor::ones({1, 2, 4}, float32, device);
+    const Tensor w = Tensor::ones({2, 2, 2}, float32, device);
+    const char* op = "conv_transpose1d";
+    const auto run = [&](ConvTranspose1dOptions options) { conv_transpose1d(x, w, Tensor(), options); };
+    sweep(op, "stride", {}, [&](int64_t v) { run({.stride = v}); });
+    sweep(op, "padding", {0}, [&](int64_t v) { run({.padding = v}); });
+    sweep(op, "left", {0}, [&](int64_t v) { run({.padding = Sides1d{.left = v}}); });
+    sweep(op, "right", {0}, [&](int64_t v) { run({.padding = Sides1d{.right = v}}); });
+    sweep(op, "output_padding", {0}, [&](int64_t v) { run({.output_padding = v}); });
+    sweep(op, "dilation", {}, [&](int64_t v) { run({.dilation = v}); });
+    sweep(op, "dilation and output_padding", {},
+          [&](int64_t v) { run({.output_padding = v - 1, .dilation = v}); });
+    sweep(op, "groups", {}, [&](int64_t v) { run({.groups = v}); });
+    // The largest that are taken give what they should.
+    constexpr int64_t largest = int64_t{1} << 28;
+    const Tensor one = Tensor::ones({1, 2, 1}, float32, device);
+    const Tensor y = conv_transpose1d(
+        one, w, Tensor(), {.padding = Sides1d{.right = largest - 1}, .dilation = largest});
+    EXPECT_EQ(y.to_vector<float>(), (std::vector<float>{2, 0, 2, 0}));
+  }
+}
+
 TEST(ExtremeOptions, OfPools) {
   for (const Device device : devices()) {
     const Tensor x = Tensor::ones({1, 2, 4, 4}, float32, device);

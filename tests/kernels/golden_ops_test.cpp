@@ -49,6 +49,14 @@ Operand optional_operand(const Operands& in, size_t index) {
   return index < in.size() ? in[index] : Operand(Tensor());
 }
 
+ConvTranspose1dOptions conv_transpose1d_options(const Json& o) {
+  return {.stride = o.at("stride"),
+          .padding = padding_1d(o),
+          .output_padding = o.at("output_padding"),
+          .dilation = o.at("dilation"),
+          .groups = o.at("groups")};
+}
+
 MaxPool2dOptions max_pool_options(const Json& o) {
   return {.kernel_size = pair(o, "kernel_size"),
           .stride = pair(o, "stride"),
@@ -148,6 +156,25 @@ const std::map<std::string, Run>& runs() {
                         .dilation = pair(o, "dilation"),
                         .groups = o.at("groups")});
        }},
+      {"conv_transpose1d",
+       [](auto& in, auto& o) {
+         return conv_transpose1d(in[0], in[1], optional_operand(in, 2),
+                                 conv_transpose1d_options(o));
+       }},
+      {"weight_normed_conv_transpose1d",
+       [](auto& in, auto& o) {
+         return conv_transpose1d(in[0], weight_norm(in[1], in[2]), in[3],
+                                 {.stride = o.at("stride"), .groups = o.at("groups")});
+       }},
+      {"conv_transpose2d",
+       [](auto& in, auto& o) {
+         return conv_transpose2d(in[0], in[1], optional_operand(in, 2),
+                                 {.stride = pair(o, "stride"),
+                                  .padding = pair(o, "padding"),
+                                  .output_padding = pair(o, "output_padding"),
+                                  .dilation = pair(o, "dilation"),
+                                  .groups = o.at("groups")});
+       }},
       {"max_pool2d", [](auto& in, auto& o) { return max_pool2d(in[0], max_pool_options(o)); }},
       {"relu_max_pool2d",
        [](auto& in, auto& o) { return relu_max_pool2d(in[0], max_pool_options(o)); }},
@@ -216,10 +243,12 @@ void check_case(const Json& golden, MemoryFormat format, Device device) {
   }
 }
 
-// Those of the pointwise ops, of those that move data, of sequences, and of all others.
+// Those of the pointwise ops, of those that move data, of sequences, of transposed convolutions,
+// and of all others.
 std::vector<Json> all_cases() {
   std::vector<Json> cases;
-  for (const char* file : {"ops.json", "pointwise.json", "moving.json", "sequences.json"}) {
+  for (const char* file :
+       {"ops.json", "pointwise.json", "moving.json", "sequences.json", "windows.json"}) {
     Json golden = load_golden(file);
     for (Json& entry : golden["cases"]) {
       cases.push_back(std::move(entry));

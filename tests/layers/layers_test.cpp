@@ -11,12 +11,16 @@
 #include "layers/channel_dropout.h"
 #include "layers/conv1d.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose1d.h"
+#include "layers/conv_transpose2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/linear.h"
 #include "layers/max_pool2d.h"
 #include "layers/relu.h"
 #include "layers/sequential.h"
+#include "layers/state_dict.h"
+#include "layers/weight_norm.h"
 #include "tests/core/expect_throws.h"
 
 namespace warptape {
@@ -127,6 +131,89 @@ TEST(Layers, Conv1dRefusesBadOptions) {
                  "[Conv1d] stride: got (0,), wanted 1 or more");
   expect_refused({.in_channels = 1, .out_channels = 1, .kernel_size = 3, .padding = -1},
                  "[Conv1d] padding: got (-1,), wanted 0 or more");
+}
+
+TEST(Layers, ConvTransposeIsTheOp) {
+  ConvTranspose1d line({.in_channels = 4,
+                        .out_channels = 6,
+                        .kernel_size = 3,
+                        .stride = 3,
+                        .padding = Sides1d{.left = 1},
+                        .output_padding = 2,
+                        .dilation = 2,
+                        .groups = 2});
+  EXPECT_EQ(line.weight.shape(), Shape({4, 3, 3}));
+  EXPECT_EQ(line.bias.value().shape(), Shape({6}));
+  expect_same(line(sequences()), conv_transpose1d(sequences(), line.weight.value(), line.bias,
+                                                  {.stride = 3,
+                                                   .padding = Sides1d{.left = 1},
+                                                   .output_padding = 2,
+                                                   .dilation = 2,
+                                                   .groups = 2}));
+  ConvTranspose2d plane({.in_channels = 4,
+                         .out_channels = 6,
+                         .kernel_size = {3, 2},
+                         .stride = {2, 3},
+                         .padding = {1, 2},
+                         .output_padding = {1, 2},
+                         .dilation = {1, 2},
+                         .groups = 2,
+                         .bias = false});
+  EXPECT_FALSE(plane.bias.defined());
+  EXPECT_EQ(plane.weight.shape(), Shape({4, 3, 3, 2}));
+  expect_same(plane(images()), conv_transpose2d(images(), plane.weight.value(), Tensor(),
+                                                {.stride = {2, 3},
+                                                 .padding = {1, 2},
+                                                 .output_padding = {1, 2},
+                                                 .dilation = {1, 2},
+                                                 .groups = 2}));
+}
+
+// PyTorch's bound is made of the second dimension and the taps: 1 / sqrt(2 * 5).
+TEST(Layers, ConvTransposeStartsAsPyTorchs) {
+  ConvTranspose1d layer({.in_channels = 64, .out_channels = 4, .kernel_size = 5, .groups = 2});
+  const double bound = 1 / std::sqrt(2.0 * 5);
+  double largest = 0;
+  for (const float value : layer.weight.value().to_vector<float>()) {
+    largest = std::max(largest, std::abs(static_cast<double>(value)));
+  }
+  EXPECT_LE(largest, bound);
+  EXPECT_GT(largest, 0.9 * bound);
+}
+
+// As PyTorch's weight_norm without a dim: a norm per input channel.
+TEST(Layers, ConvTransposeTakesWeightNorm) {
+  ConvTranspose1d line({.in_channels = 4, .out_channels = 6, .kernel_size = 3, .stride = 2});
+  const Tensor wanted = line(sequences());
+  weight_norm(line);
+  const StateDict state = state_dict(line);
+  EXPECT_EQ(state.at(0).first, "weight_g");
+  EXPECT_EQ(state.at(0).second.shape(), Shape({4, 1, 1}));
+  EXPECT_EQ(state.at(1).first, "weight_v");
+  EXPECT_EQ(state.at(1).second.shape(), Shape({4, 6, 3}));
+  const Values found = line(sequences()).to_vector<float>();
+  const Values values = wanted.to_vector<float>();
+  for (size_t i = 0; i < values.size(); ++i) {
+    EXPECT_NEAR(found[i], values[i], 1e-5);
+  }
+  ConvTranspose2d plane({.in_channels = 4, .out_channels = 2, .kernel_size = 2, .groups = 2});
+  weight_norm(plane);
+  EXPECT_EQ(state_dict(plane).at(0).second.shape(), Shape({4, 1, 1, 1}));
+  EXPECT_EQ(plane(images()).shape(), Shape({2, 2, 8, 7}));
+}
+
+TEST(Layers, ConvTransposeRefusesBadOptions) {
+  const auto expect_refused = [](const ConvTranspose1d::Options& options, const std::string& why) {
+    expect_throws<ValueError>([&] { ConvTranspose1d layer(options); }, {why, "layers_test.cpp"});
+  };
+  expect_refused({.in_channels = 1, .kernel_size = 3}, "[ConvTranspose1d] out_channels: got 0");
+  expect_refused({.in_channels = 3, .out_channels = 2, .kernel_size = 1, .groups = 2},
+                 "[ConvTranspose1d] groups: got 2, wanted a divisor of 3 input and 2 output");
+  expect_refused({.in_channels = 1, .out_channels = 1, .kernel_size = 3, .output_padding = 1},
+                 "[ConvTranspose1d] output_padding: got (1,), wanted 0 or more, and less than");
+  expect_refused(
+      {.in_channels = 1, .out_channels = 1, .kernel_size = 3, .padding = Padding1d::same()},
+      "[ConvTranspose1d] padding: got same, wanted numbers");
 }
 
 // In training as the op with the thread's generator; else nothing.

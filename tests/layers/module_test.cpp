@@ -6,6 +6,8 @@
 #include "layers/avg_pool2d.h"
 #include "layers/conv1d.h"
 #include "layers/conv2d.h"
+#include "layers/conv_transpose1d.h"
+#include "layers/conv_transpose2d.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/linear.h"
@@ -188,6 +190,19 @@ TEST(ModulePrint, SettingsOfEveryLayerAsPyTorch) {
       printed(Conv1d(
           {.in_channels = 1, .out_channels = 1, .kernel_size = 2, .padding = Padding1d::causal()})),
       "Conv1d(1, 1, kernel_size=(2,), stride=(1,), padding=causal)");
+  EXPECT_EQ(printed(ConvTranspose1d({.in_channels = 2, .out_channels = 5, .kernel_size = 7})),
+            "ConvTranspose1d(2, 5, kernel_size=(7,), stride=(1,))");
+  EXPECT_EQ(printed(ConvTranspose2d({.in_channels = 4,
+                                     .out_channels = 6,
+                                     .kernel_size = {3, 5},
+                                     .stride = 2,
+                                     .padding = {1, 2},
+                                     .output_padding = {0, 1},
+                                     .dilation = 3,
+                                     .groups = 2,
+                                     .bias = false})),
+            "ConvTranspose2d(4, 6, kernel_size=(3, 5), stride=(2, 2), padding=(1, 2), "
+            "dilation=(3, 3), output_padding=(0, 1), groups=2, bias=False)");
   EXPECT_EQ(printed(Conv2d({.in_channels = 4,
                             .out_channels = 6,
                             .kernel_size = {3, 5},

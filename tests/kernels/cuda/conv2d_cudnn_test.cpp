@@ -74,7 +74,7 @@ struct Passes {
         dweight(Tensor::empty_like(weight)) {
     conv2d_forward_cpu(x, weight, bias, g, y);
     conv2d_forward_cpu(x, weight, {}, g, y_without_bias);
-    conv2d_data_grad_cpu(dy, weight, g, dx);
+    conv2d_data_grad_cpu(dy, weight, {}, g, dx);
     conv2d_weight_grad_cpu(dy, x, g, dweight);
   }
 };

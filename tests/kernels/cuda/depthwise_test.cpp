@@ -71,8 +71,8 @@ void check_depthwise(const ConvCase& test) {
   DeviceArray<T> dx(size_x);
   DeviceArray<T> wanted_dx(size_x);
   on_cuda::depthwise_data_grad(
-      stream, on_cuda::plan_depthwise_data_grad<T>(g, dy.data(), by_tap.data(), dx.data()), g,
-      dy.data(), by_tap.data(), dx.data());
+      stream, on_cuda::plan_depthwise_data_grad<T>(g, dy.data(), by_tap.data(), nullptr, dx.data()),
+      g, dy.data(), by_tap.data(), nullptr, dx.data());
   on_cuda::naive_conv_data_grad(stream, n, dy.data(), filters.data(), wanted_dx.data());
   EXPECT_EQ(dx.values(), wanted_dx.values());
 

@@ -75,7 +75,7 @@ LayerPlans conv_plans(const ConvCase& layer) {
   Tensor weight = image_of(g.filter_shape());
   Tensor y = image_of(g.y_shape());
   return {plans_of([&] { conv2d_forward_cuda(x, weight, Tensor(), g, y); }),
-          plans_of([&] { conv2d_data_grad_cuda(y, weight, g, x); }),
+          plans_of([&] { conv2d_data_grad_cuda(y, weight, Tensor(), g, x); }),
           plans_of([&] { conv2d_parameter_grads_cuda(y, x, g, &weight, nullptr); })};
 }
 
