@@ -8,6 +8,7 @@
 #include "core/tape.h"
 #include "core/widened.h"
 #include "kernels/conv2d/conv2d_kernels.h"
+#include "kernels/geometry/give_viewed.h"
 #include "kernels/pool/poolable.h"
 
 namespace warptape {
@@ -23,13 +24,6 @@ void parameter_grads_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& 
   if (dbias != nullptr) {
     conv2d_bias_grad_cpu(dy, *dbias);
   }
-}
-
-// Gives up the only handle on a gradient, so that the tape takes it over instead of copying.
-void give(Backward& context, int input, Tensor& gradient, const Shape& shape) {
-  Tensor shaped = gradient.view(shape);
-  gradient = Tensor();
-  context.give(input, std::move(shaped));
 }
 
 // x and weight as the kernels read them; geometry: planar.
@@ -50,7 +44,7 @@ void parameter_grads(Backward& context, const Tensor& dy, const Tensor& x, const
       geometry.op, dy.device(), [&] { parameter_grads_cpu(dy, x, geometry, to_dweight, to_dbias); },
       [&] { conv2d_parameter_grads_cuda(dy, x, geometry, to_dweight, to_dbias); });
   if (to_dweight != nullptr) {
-    give(context, 1, dweight, weight_shape);
+    give_viewed(context, 1, dweight, weight_shape);
   }
 }
 
@@ -65,7 +59,7 @@ void backward(Backward& context, const Tensor& x, const Tensor& weight,
     on_device(
         geometry.op, dy.device(), [&] { conv2d_data_grad_cpu(dy, weight, Tensor(), planar, dx); },
         [&] { conv2d_data_grad_cuda(dy, weight, Tensor(), planar, dx); });
-    give(context, 0, dx, geometry.x_shape());
+    give_viewed(context, 0, dx, geometry.x_shape());
   }
 }
 
@@ -155,7 +149,7 @@ void transposed_backward(Backward& context, const Tensor& x, const Tensor& weigh
     on_device(
         geometry.op, dy.device(), [&] { conv2d_weight_grad_cpu(x, dy, planar, dweight); },
         [&] { conv2d_parameter_grads_cuda(x, dy, planar, &dweight, nullptr); });
-    give(context, 1, dweight, geometry.filter_shape());
+    give_viewed(context, 1, dweight, geometry.filter_shape());
   }
   if (context.needs(2)) {
     Tensor dbias = context.overwrite(2, dtype);
@@ -168,7 +162,7 @@ void transposed_backward(Backward& context, const Tensor& x, const Tensor& weigh
     on_device(
         geometry.op, dy.device(), [&] { conv2d_forward_cpu(dy, weight, Tensor(), planar, dx); },
         [&] { conv2d_forward_cuda(dy, weight, Tensor(), planar, dx); });
-    give(context, 0, dx, geometry.y_shape());
+    give_viewed(context, 0, dx, geometry.y_shape());
   }
 }
 

@@ -19,11 +19,11 @@ struct ConvTranspose1dOptions {
 // The transpose of conv1d, as torch.nn.functional.conv_transpose1d: each element of x adds its
 // multiple of the filters to `dilation (k - 1) + 1` elements of the result, `stride` further for
 // the next. x: (N, C, L), weight: (C, O / groups, k), bias: (O) or left out; floating, one dtype
-// and device. Returns (N, O, L') in channels-last, with L' = (L - 1) stride + dilation (k - 1) + 1
-// - left - right + output_padding, where left and right are the padding's. Without padding on the
-// left an element of the result sees no x behind it. Differentiable. It is conv1d's gradient by x,
-// and its gradients are conv1d and conv1d's gradient by the weight, on the same kernels and
-// libraries.
+// and device. Returns (N, O, L') in channels-last, where L' = (L - 1) stride + dilation (k - 1) + 1
+// and output_padding, less the padding's left and right. Without padding on the left an element of
+// the result sees no x behind it.
+// Differentiable. It is conv1d's gradient by x, and its gradients are conv1d and conv1d's gradient
+// by the weight, on the same kernels and libraries.
 Tensor conv_transpose1d(const Operand& x, const Operand& weight, const Operand& bias = Tensor(),
                         ConvTranspose1dOptions options = {});
 

@@ -22,10 +22,10 @@ struct ConvTranspose2dOptions {
 
 // The transpose of conv2d, as torch.nn.functional.conv_transpose2d. x: (N, C, H, W), weight: (C, O
 // / groups, kH, kW), bias: (O) or left out; floating, one dtype and device. Returns (N, O, H', W')
-// in channels-last, with H' = (H - 1) stride + dilation (kH - 1) + 1 - top - bottom +
-// output_padding, where top and bottom are the padding's. Differentiable. It is conv2d's gradient
-// by x, and its gradients are conv2d and conv2d's gradient by the weight, on the same kernels and
-// libraries.
+// in channels-last, where H' = (H - 1) stride + dilation (kH - 1) + 1 and output_padding, less the
+// padding's top and bottom.
+// Differentiable. It is conv2d's gradient by x, and its gradients are conv2d and conv2d's gradient
+// by the weight, on the same kernels and libraries.
 Tensor conv_transpose2d(const Operand& x, const Operand& weight, const Operand& bias = Tensor(),
                         ConvTranspose2dOptions options = {});
 

@@ -5,6 +5,8 @@
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
+#include "kernels/geometry/give_viewed.h"
+#include "kernels/max_pool2d/max_pool.h"
 #include "kernels/max_pool2d/max_pool2d_kernels.h"
 #include "kernels/pointwise/unary.h"
 #include "kernels/pool/poolable.h"
@@ -17,7 +19,7 @@ DType pool_index_dtype(const PoolGeometry& geometry) {
 
 namespace {
 
-constexpr const char* name = "max_pool2d";
+constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
 
 Tensor pooled(const Operand& x, const PoolGeometry& geometry, bool with_relu, MemoryFormat format);
 
@@ -32,35 +34,32 @@ class PoolWork final : public Deferred {
         keeps_indices_(keeps_indices) {}
 
   Tensor compute() override {
-    const profile::Range range(name);
-    constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
-    Tensor y = Tensor::empty(shape(), x_.dtype(), x_.device(), format_);
+    const profile::Range range(geometry_.op);
+    const Shape image = pooled_image(geometry_);
+    Tensor y = Tensor::empty(image, x_.dtype(), x_.device(), format_);
     Tensor indices;
     if (keeps_indices_) {
-      indices = Tensor::empty(shape(), pool_index_dtype(geometry_), x_.device(), channels_last);
+      indices = Tensor::empty(image, pool_index_dtype(geometry_), x_.device(), channels_last);
     }
     const auto given = Deferred::of<PoolableWork>(x_);
     const bool with_it = given != nullptr && format_ == channels_last &&
                          given->compute_pooled(geometry_, with_relu_, y, indices);
     if (!with_it) {
-      const Tensor pixels = primitives::relayout(x_.tensor(), channels_last);
+      const Tensor pixels =
+          primitives::relayout(x_.tensor().detach().view(pool_image(geometry_)), channels_last);
       on_device(
-          name, x_.device(),
+          geometry_.op, x_.device(),
           [&] { max_pool2d_forward_cpu(pixels, geometry_, with_relu_, y, indices); },
           [&] { max_pool2d_forward_cuda(pixels, geometry_, with_relu_, y, indices); });
     }
     if (keeps_indices_) {
       *kept = Saved(indices);
     }
-    return y;
+    return y.view(pooled_shape(geometry_));
   }
 
   Tensor in_format(MemoryFormat format) override {
     return pooled(x_, geometry_, with_relu_, format);
-  }
-
-  Shape shape() const {
-    return {geometry_.batch, geometry_.channels, geometry_.out_height, geometry_.out_width};
   }
 
   const std::shared_ptr<Saved> kept = std::make_shared<Saved>();  // the indices
@@ -77,21 +76,21 @@ void backward(Backward& context, const PoolGeometry& geometry, const Tensor& ind
   if (!context.needs(0)) {
     return;
   }
-  const Tensor& dy = context.grad();
-  Tensor dx = Tensor::empty({geometry.batch, geometry.channels, geometry.height, geometry.width},
-                            dy.dtype(), dy.device(), MemoryFormat::ChannelsLast);
+  const Tensor dy = context.grad().view(pooled_image(geometry));
+  Tensor dx = Tensor::empty(pool_image(geometry), dy.dtype(), dy.device(), channels_last);
   on_device(
-      name, dy.device(), [&] { max_pool2d_backward_cpu(dy, indices, geometry, dx); },
+      geometry.op, dy.device(), [&] { max_pool2d_backward_cpu(dy, indices, geometry, dx); },
       [&] { max_pool2d_backward_cuda(dy, indices, geometry, dx); });
-  context.give(0, std::move(dx));
+  give_viewed(context, 0, dx, pool_shape(geometry));
 }
 
 Tensor pooled(const Operand& x, const PoolGeometry& geometry, bool with_relu, MemoryFormat format) {
   Tape* const tape = Tape::recording({&x});
   const auto work = std::make_shared<PoolWork>(x, geometry, with_relu, format, tape != nullptr);
-  return Deferred::result(work, {work->shape(), x.dtype(), x.device(), format}, [&](Tensor& y) {
+  const Deferred::Promise promise{pooled_shape(geometry), x.dtype(), x.device(), format};
+  return Deferred::result(work, promise, [&](Tensor& y) {
     if (tape != nullptr) {
-      tape->record(name, {&x}, {&y}, [indices = work->kept, geometry](Backward& context) {
+      tape->record(geometry.op, {&x}, {&y}, [indices = work->kept, geometry](Backward& context) {
         backward(context, geometry, indices->get());
       });
     }
@@ -100,17 +99,20 @@ Tensor pooled(const Operand& x, const PoolGeometry& geometry, bool with_relu, Me
 
 }  // namespace
 
-Tensor max_pool2d(const Operand& x, MaxPool2dOptions options) {
-  const PoolGeometry geometry =
-      make_pool_geometry(name, x, options.kernel_size, options.stride, options.padding,
-                         options.dilation, options.ceil_mode);
-  constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
+Tensor max_pool(const Operand& x, const PoolGeometry& geometry, Activation activation) {
   const auto is_relu = [](const UnaryWork& work) { return work.is_relu(); };
   if (const auto relu = Deferred::take<UnaryWork>(x, is_relu)) {
     return pooled(relu->x, geometry, true, channels_last);
   }
   Deferred::take<PoolableWork>(x, [](const PoolableWork&) { return true; });
-  return pooled(x, geometry, options.activation == Activation::ReLU, channels_last);
+  return pooled(x, geometry, activation == Activation::ReLU, channels_last);
+}
+
+Tensor max_pool2d(const Operand& x, MaxPool2dOptions options) {
+  return max_pool(x,
+                  make_pool_geometry("max_pool2d", x, options.kernel_size, options.stride,
+                                     options.padding, options.dilation, options.ceil_mode),
+                  options.activation);
 }
 
 }  // namespace warptape

@@ -50,6 +50,8 @@ struct PoolGeometry {
   int64_t batch, channels, height, width;
   int64_t out_height, out_width;
   Pair kernel, stride, padding, dilation;
+  const char* op = "pool";  // that asked, for messages
+  int rank = 2;             // 1: sequences, which are images of one line
 
   PoolAxis vertical() const {
     return axis(height, out_height, kernel.height, stride.height, padding.height, dilation.height);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/windows.json: PyTorch's values and gradients of transposed convolutions.
+"""Writes tests/golden/windows.json: PyTorch's values and gradients of transposed convolutions and
+of pooling along sequences.
 
 The format is that of ops.json (generate_ops.py), and so is what the committed
 file was written with. To write it again, from the repository root:
@@ -76,11 +77,41 @@ def conv_transpose2d_cases():
          output_padding=(1, 2), dilation=(2, 1), groups=2)
 
 
+def pool1d_cases():
+    def case(op, name, function, shape, **options):
+        # Distinct numbers, so that no maximum is a tie.
+        x = torch.randperm(torch.Size(shape).numel()).reshape(shape).to(torch.float64) / 8 - 2
+        add(op, name, function, [x], **options)
+
+    def max_case(name, shape, kernel_size, stride, padding=0, dilation=1, ceil_mode=False):
+        case("max_pool1d", name, F.max_pool1d, shape, kernel_size=kernel_size, stride=stride,
+             padding=padding, dilation=dilation, ceil_mode=ceil_mode)
+
+    max_case("two", (2, 3, 7), 2, 2)
+    max_case("all_at_once", (2, 2, 11), 3, 2, padding=1, dilation=2, ceil_mode=True)
+
+    def avg_case(name, shape, kernel_size, stride, padding=0, ceil_mode=False,
+                 count_include_pad=True):
+        case("avg_pool1d", name, F.avg_pool1d, shape, kernel_size=kernel_size, stride=stride,
+             padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad)
+
+    avg_case("two", (2, 3, 7), 2, 2)
+    avg_case("ceil_mode", (2, 2, 8), 3, 2, padding=1, ceil_mode=True)
+    avg_case("padding_not_counted", (1, 2, 8), 3, 2, padding=1, ceil_mode=True,
+             count_include_pad=False)
+
+    for name, shape, output_size in (
+            ("whole", (2, 3, 5), 1), ("equal", (2, 3, 6), 3), ("unequal", (2, 3, 7), 3),
+            ("unequal_shared", (1, 2, 11), 8), ("more_than_x", (2, 2, 3), 7)):
+        case("adaptive_avg_pool1d", name, F.adaptive_avg_pool1d, shape, output_size=output_size)
+
+
 def main():
     torch.manual_seed(29)
     torch.set_num_threads(1)
     conv_transpose1d_cases()
     conv_transpose2d_cases()
+    pool1d_cases()
     write(OUTPUT, cases)
 
 

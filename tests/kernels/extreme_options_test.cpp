@@ -100,7 +100,9 @@ TEST(ExtremeOptions, OfTransposedConvolutions) {
     const Tensor x = Tensor::ones({1, 2, 4}, float32, device);
     const Tensor w = Tensor::ones({2, 2, 2}, float32, device);
     const char* op = "conv_transpose1d";
-    const auto run = [&](ConvTranspose1dOptions options) { conv_transpose1d(x, w, Tensor(), options); };
+    const auto run = [&](ConvTranspose1dOptions options) {
+      conv_transpose1d(x, w, Tensor(), options);
+    };
     sweep(op, "stride", {}, [&](int64_t v) { run({.stride = v}); });
     sweep(op, "padding", {0}, [&](int64_t v) { run({.padding = v}); });
     sweep(op, "left", {0}, [&](int64_t v) { run({.padding = Sides1d{.left = v}}); });

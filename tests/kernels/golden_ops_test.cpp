@@ -179,6 +179,24 @@ const std::map<std::string, Run>& runs() {
       {"relu_max_pool2d",
        [](auto& in, auto& o) { return relu_max_pool2d(in[0], max_pool_options(o)); }},
       {"avg_pool2d",
+      {"max_pool1d",
+       [](auto& in, auto& o) {
+         return max_pool1d(in[0], {.kernel_size = o.at("kernel_size"),
+                                   .stride = o.at("stride"),
+                                   .padding = o.at("padding"),
+                                   .dilation = o.at("dilation"),
+                                   .ceil_mode = o.at("ceil_mode")});
+       }},
+      {"avg_pool1d",
+       [](auto& in, auto& o) {
+         return avg_pool1d(in[0], {.kernel_size = o.at("kernel_size"),
+                                   .stride = o.at("stride"),
+                                   .padding = o.at("padding"),
+                                   .ceil_mode = o.at("ceil_mode"),
+                                   .count_include_pad = o.at("count_include_pad")});
+       }},
+      {"adaptive_avg_pool1d",
+       [](auto& in, auto& o) { return adaptive_avg_pool1d(in[0], o.at("output_size")); }},
        [](auto& in, auto& o) {
          return avg_pool2d(in[0], {.kernel_size = pair(o, "kernel_size"),
                                    .stride = pair(o, "stride"),
@@ -243,8 +261,8 @@ void check_case(const Json& golden, MemoryFormat format, Device device) {
   }
 }
 
-// Those of the pointwise ops, of those that move data, of sequences, of transposed convolutions,
-// and of all others.
+// Those of the pointwise ops, of those that move data, of sequences, of windows over them, and of
+// all others.
 std::vector<Json> all_cases() {
   std::vector<Json> cases;
   for (const char* file :

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "kernels/ops.h"
+#include "layers/avg_pool1d.h"
 #include "layers/avg_pool2d.h"
 #include "layers/conv1d.h"
 #include "layers/conv2d.h"
@@ -12,6 +13,7 @@
 #include "layers/flatten.h"
 #include "layers/linear.h"
 #include "layers/max_pool2d.h"
+#include "layers/max_pool1d.h"
 #include "layers/relu.h"
 #include "layers/sequential.h"
 #include "layers/state_dict.h"

@@ -1,0 +1,15 @@
+#pragma once
+#include "core/device/gpu.h"
+#include "kernels/adaptive_avg_pool1d/adaptive_windows.h"
+
+namespace warptape::on_cuda {
+
+template <class T>
+void adaptive_avg_pool1d_forward(gpu::StreamHandle stream, const AdaptiveWindows& windows,
+                                 int64_t batch, int64_t channels, const T* x, T* y);
+
+template <class T>
+void adaptive_avg_pool1d_backward(gpu::StreamHandle stream, const AdaptiveWindows& windows,
+                                  int64_t batch, int64_t channels, const T* dy, T* dx);
+
+}  // namespace warptape::on_cuda
