@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes tests/golden/moving.json: PyTorch's values and gradients of the ops that move data: slice,
-concat, stack, permute, pad, gather, where.
+concat, stack, permute, pad, gather, where, embedding.
 
 The format is that of ops.json (generate_ops.py), and so is what the committed
 file was written with. To write it again, from the repository root:
@@ -71,12 +71,20 @@ def other_cases():
         [torch.tensor([0, 1, 2, 255]).to(torch.uint8), randn(4), randn(4)])
 
 
+def embedding_cases():
+    for index, weight, padding_idx in [((), (3, 2), None), ((7,), (3, 2), None),
+                                       ((2, 5), (4, 3), 1), ((2, 2, 3), (3, 4), -1)]:
+        add("embedding", f"{index}_{weight}_{padding_idx}", F.embedding,
+            [torch.randint(weight[0], index), randn(*weight)], padding_idx=padding_idx)
+
+
 def main():
     torch.manual_seed(22)
     torch.set_num_threads(1)
     slice_cases()
     joining_cases()
     other_cases()
+    embedding_cases()
     write(OUTPUT, cases)
 
 

@@ -121,6 +121,25 @@ TEST(ExtremeOptions, OfTransposedConvolutions) {
   }
 }
 
+TEST(ExtremeOptions, OfPoolsOfSequences) {
+  for (const Device device : devices()) {
+    const Tensor x = Tensor::ones({1, 2, 4}, float32, device);
+    const auto of_max = [&](MaxPool1dOptions options) { max_pool1d(x, options); };
+    sweep("max_pool1d", "kernel", {}, [&](int64_t v) { of_max({.kernel_size = v}); });
+    sweep("max_pool1d", "stride", {0}, [&](int64_t v) { of_max({.stride = v}); });
+    sweep("max_pool1d", "padding", {0}, [&](int64_t v) { of_max({.padding = v}); });
+    sweep("max_pool1d", "dilation", {}, [&](int64_t v) { of_max({.dilation = v}); });
+    const auto of_mean = [&](AvgPool1dOptions options) { avg_pool1d(x, options); };
+    sweep("avg_pool1d", "kernel", {}, [&](int64_t v) { of_mean({.kernel_size = v}); });
+    sweep("avg_pool1d", "stride", {0}, [&](int64_t v) { of_mean({.stride = v}); });
+    sweep("adaptive_avg_pool1d", "output_size", {}, [&](int64_t v) { adaptive_avg_pool1d(x, v); });
+    sweep("embedding", "padding_idx", {0, -1}, [&](int64_t v) {
+      embedding(Tensor::zeros({2}, int64, device), Tensor::ones({3, 2}, float32, device),
+                {.padding_idx = v});
+    });
+  }
+}
+
 TEST(ExtremeOptions, OfPools) {
   for (const Device device : devices()) {
     const Tensor x = Tensor::ones({1, 2, 4, 4}, float32, device);

@@ -120,6 +120,10 @@ const std::map<std::string, Run>& runs() {
        [](auto& in, auto& o) {
          return pad(in[0], o.at("pad").template get<std::vector<int64_t>>(), o.at("value"));
        }},
+      {"embedding",
+       [](auto& in, auto& o) {
+         return embedding(in[0], in[1], {.padding_idx = optional_number(o, "padding_idx")});
+       }},
       {"gather", [](auto& in, auto& o) { return gather(in[0], o.at("dim"), in[1]); }},
       {"sum", [](auto& in, auto& o) { return sum(in[0], dims(o), o.at("keepdim")); }},
       {"mean", [](auto& in, auto& o) { return mean(in[0], dims(o), o.at("keepdim")); }},
@@ -175,10 +179,6 @@ const std::map<std::string, Run>& runs() {
                                   .dilation = pair(o, "dilation"),
                                   .groups = o.at("groups")});
        }},
-      {"max_pool2d", [](auto& in, auto& o) { return max_pool2d(in[0], max_pool_options(o)); }},
-      {"relu_max_pool2d",
-       [](auto& in, auto& o) { return relu_max_pool2d(in[0], max_pool_options(o)); }},
-      {"avg_pool2d",
       {"max_pool1d",
        [](auto& in, auto& o) {
          return max_pool1d(in[0], {.kernel_size = o.at("kernel_size"),
@@ -197,6 +197,10 @@ const std::map<std::string, Run>& runs() {
        }},
       {"adaptive_avg_pool1d",
        [](auto& in, auto& o) { return adaptive_avg_pool1d(in[0], o.at("output_size")); }},
+      {"max_pool2d", [](auto& in, auto& o) { return max_pool2d(in[0], max_pool_options(o)); }},
+      {"relu_max_pool2d",
+       [](auto& in, auto& o) { return relu_max_pool2d(in[0], max_pool_options(o)); }},
+      {"avg_pool2d",
        [](auto& in, auto& o) {
          return avg_pool2d(in[0], {.kernel_size = pair(o, "kernel_size"),
                                    .stride = pair(o, "stride"),

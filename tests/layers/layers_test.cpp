@@ -15,10 +15,11 @@
 #include "layers/conv_transpose1d.h"
 #include "layers/conv_transpose2d.h"
 #include "layers/dropout.h"
+#include "layers/embedding.h"
 #include "layers/flatten.h"
 #include "layers/linear.h"
-#include "layers/max_pool2d.h"
 #include "layers/max_pool1d.h"
+#include "layers/max_pool2d.h"
 #include "layers/relu.h"
 #include "layers/sequential.h"
 #include "layers/state_dict.h"
@@ -216,6 +217,71 @@ TEST(Layers, ConvTransposeRefusesBadOptions) {
   expect_refused(
       {.in_channels = 1, .out_channels = 1, .kernel_size = 3, .padding = Padding1d::same()},
       "[ConvTranspose1d] padding: got same, wanted numbers");
+}
+
+TEST(Layers, PoolsOfSequencesAreTheOps) {
+  const MaxPool1dOptions of_max{.kernel_size = 3, .stride = 2, .padding = 1};
+  expect_same(MaxPool1d(of_max)(sequences()), max_pool1d(sequences(), of_max));
+  const AvgPool1dOptions of_mean{
+      .kernel_size = 3, .stride = 2, .padding = 1, .count_include_pad = false};
+  expect_same(AvgPool1d(of_mean)(sequences()), avg_pool1d(sequences(), of_mean));
+  expect_same(AdaptiveAvgPool1d(4)(sequences()), adaptive_avg_pool1d(sequences(), 4));
+}
+
+TEST(Layers, EmbeddingIsTheOp) {
+  manual_seed(3);
+  Embedding layer({.num_embeddings = 40, .embedding_dim = 50, .padding_idx = -2});
+  EXPECT_EQ(layer.options().padding_idx, 38);
+  const Tensor index = tensor<int64_t>({0, 38, 7, 39, 38, 7}, {2, 3});
+  const Tensor y = layer(index);
+  expect_same(y, embedding(index, layer.weight.value()));
+  EXPECT_EQ(y.shape(), Shape({2, 3, 50}));
+  Tape tape;
+  tape.backward(sum(layer(index)));
+  // 1 in each row that is there, 2 in the one that is twice, nothing in the padding's.
+  const Tensor gradient = named_parameters(layer).at(0).parameter->grad();
+  EXPECT_EQ(sum(gradient).to_vector<float>(), Values{50 * 4});
+}
+
+// N(0, 1), but for the padding's row of zeros.
+TEST(Layers, EmbeddingStartsAsPyTorchs) {
+  manual_seed(3);
+  Embedding layer({.num_embeddings = 40, .embedding_dim = 50, .padding_idx = 5});
+  const Values weight = layer.weight.value().to_vector<float>();
+  double squares = 0;
+  double total = 0;
+  for (size_t i = 0; i < weight.size(); ++i) {
+    if (i / 50 == 5) {
+      EXPECT_EQ(weight[i], 0);
+    }
+    total += static_cast<double>(weight[i]);
+    squares += static_cast<double>(weight[i]) * static_cast<double>(weight[i]);
+  }
+  // Of 1950 numbers the mean strays by 1 / 44, that of the squares by 1 / 31: four times these.
+  EXPECT_NEAR(total / 1950, 0, 0.09);
+  EXPECT_NEAR(squares / 1950, 1, 0.13);
+}
+
+TEST(Layers, EmbeddingTakesWeightNorm) {
+  Embedding layer(5, 4);
+  const Tensor index = tensor<int64_t>({4, 0, 3}, {3});
+  const Values wanted = layer(index).to_vector<float>();
+  weight_norm(layer);
+  EXPECT_EQ(state_dict(layer).at(0).second.shape(), Shape({5, 1}));
+  const Values found = layer(index).to_vector<float>();
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_NEAR(found[i], wanted[i], 1e-6);
+  }
+}
+
+TEST(Layers, EmbeddingRefusesBadOptions) {
+  const auto expect_refused = [](const Embedding::Options& options, const std::string& why) {
+    expect_throws<ValueError>([&] { Embedding layer(options); }, {why, "layers_test.cpp"});
+  };
+  expect_refused({.embedding_dim = 3}, "[Embedding] num_embeddings: got 0, wanted 1 or more");
+  expect_refused({.num_embeddings = 3}, "[Embedding] embedding_dim: got 0, wanted 1 or more");
+  expect_refused({.num_embeddings = 3, .embedding_dim = 1, .padding_idx = 3},
+                 "[Embedding] padding_idx: got 3, wanted -3 to 2");
 }
 
 // In training as the op with the thread's generator; else nothing.

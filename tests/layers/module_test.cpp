@@ -10,10 +10,11 @@
 #include "layers/conv_transpose1d.h"
 #include "layers/conv_transpose2d.h"
 #include "layers/dropout.h"
+#include "layers/embedding.h"
 #include "layers/flatten.h"
 #include "layers/linear.h"
-#include "layers/max_pool2d.h"
 #include "layers/max_pool1d.h"
+#include "layers/max_pool2d.h"
 #include "layers/relu.h"
 #include "layers/sequential.h"
 #include "layers/state_dict.h"
@@ -205,6 +206,14 @@ TEST(ModulePrint, SettingsOfEveryLayerAsPyTorch) {
                                      .bias = false})),
             "ConvTranspose2d(4, 6, kernel_size=(3, 5), stride=(2, 2), padding=(1, 2), "
             "dilation=(3, 3), output_padding=(0, 1), groups=2, bias=False)");
+  EXPECT_EQ(printed(MaxPool1d({.kernel_size = 2, .stride = 3, .padding = 1})),
+            "MaxPool1d(kernel_size=2, stride=3, padding=1, dilation=1, ceil_mode=False)");
+  EXPECT_EQ(printed(AvgPool1d({.kernel_size = 3})),
+            "AvgPool1d(kernel_size=(3,), stride=(3,), padding=(0,))");
+  EXPECT_EQ(printed(AdaptiveAvgPool1d(4)), "AdaptiveAvgPool1d(output_size=4)");
+  EXPECT_EQ(printed(Embedding(10, 3)), "Embedding(10, 3)");
+  EXPECT_EQ(printed(Embedding({.num_embeddings = 10, .embedding_dim = 3, .padding_idx = -1})),
+            "Embedding(10, 3, padding_idx=9)");
   EXPECT_EQ(printed(Conv2d({.in_channels = 4,
                             .out_channels = 6,
                             .kernel_size = {3, 5},
