@@ -1,0 +1,267 @@
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
+#include "core/parallel.h"
+#include "kernels/streaming/activated.h"
+#include "kernels/streaming/stages.h"
+
+namespace warptape::streaming {
+namespace {
+
+template <class T>
+const StepFunctions<T>& functions_of(const StepLevel& level) {
+  if constexpr (std::is_same_v<T, float>) {
+    return level.of_float;
+  } else {
+    return level.of_double;
+  }
+}
+
+// The first rows lie behind the last once more.
+template <class T>
+void repeat_row(const Ring& ring, T* first_row, int64_t row) {
+  if (row < ring_margin) {
+    std::copy_n(first_row + row * ring.stride, ring.stride,
+                first_row + (row + ring.rows) * ring.stride);
+  }
+}
+
+// Steps of one stream.
+template <class T>
+class StreamPass {
+ public:
+  StreamPass(const Stages& stages, const Pass& pass, T* memory, T* scratch)
+      : stages_(stages),
+        pass_(pass),
+        memory_(memory),
+        result_(scratch),
+        shortcut_(scratch + stages.chunk * stages.row_elements) {}
+
+  // Steps done, ..., done + steps - 1 of the pass; count: steps before the first of these.
+  void run(const T* x, T* y, int64_t count, int64_t done, int64_t steps) {
+    count_ = count;
+    end_ =
+        pass_.ended == not_ended ? std::numeric_limits<int64_t>::max() : count - pass_.ended - done;
+    take(x, done, steps);
+    for (const Stage& stage : stages_.list) {
+      compute(stage, steps);
+      blank(stage, steps);
+      if (stage.out.rows == 0) {
+        give(stage, y, done, steps);
+      } else {
+        append(stage, steps);
+      }
+    }
+  }
+
+  void settle(const T* x) {
+    count_ = 0;
+    for (int64_t c = 0; c < stages_.input.channels; ++c) {
+      result_[c] = x[c * pass_.x_strides.channel];
+    }
+    fill(stages_.input);
+    for (const Stage& stage : stages_.list) {
+      if (stage.out.rows != 0) {
+        compute(stage, 1);
+        fill(stage.out);
+      }
+    }
+  }
+
+ private:
+  T* first_row(const Ring& ring) const { return memory_ + ring.offset; }
+  T* result(int64_t i) const { return result_ + i * stages_.row_elements; }
+
+  void take(const T* x, int64_t done, int64_t steps) const {
+    const Ring& ring = stages_.input;
+    for (int64_t i = 0; i < steps; ++i) {
+      const int64_t row = ring.row_of(count_ + i);
+      T* to = first_row(ring) + row * ring.stride;
+      for (int64_t c = 0; c < ring.channels; ++c) {
+        to[c] = x == nullptr ? T(0)
+                             : x[c * pass_.x_strides.channel + (done + i) * pass_.x_strides.step];
+      }
+      repeat_row(ring, first_row(ring), row);
+    }
+  }
+
+  void convolve(const Filters& filters, const Ring& ring, int64_t lag, int64_t steps,
+                T* out) const {
+    const StepFunctions<T>& functions = functions_of<T>(*filters.level);
+    const int64_t outputs = filters.out_channels / filters.groups;
+    const int64_t channels = filters.in_channels / filters.groups;
+    const T* weights = filters.weights.template data<T>();
+    const T* bias = filters.bias.template data<T>();
+    StepConvolution<T> job{.in = first_row(ring),
+                           .rows = ring.rows,
+                           .stride = ring.stride,
+                           .newest = ring.row_of(count_ - lag),
+                           .dilation = filters.dilation,
+                           .taps = filters.taps,
+                           .channels = channels,
+                           .weights = nullptr,
+                           .bias = nullptr,
+                           .out = nullptr,
+                           .out_stride = stages_.row_elements,
+                           .steps = steps};
+    // In their order: zeros behind a group's outputs are overwritten by the next one's.
+    for (int64_t group = 0; group < filters.groups; ++group, job.in += channels) {
+      for (int64_t begin = 0; begin < outputs; begin += 2 * functions.lanes) {
+        const int vectors = outputs - begin > functions.lanes ? 2 : 1;
+        job.weights = weights;
+        job.bias = bias;
+        job.out = out + group * outputs + begin;
+        functions.convolve[vectors](job);
+        weights += filters.taps * channels * vectors * functions.lanes;
+        bias += vectors * functions.lanes;
+      }
+    }
+  }
+
+  void compute(const Stage& stage, int64_t steps) const {
+    if (stage.filters.taps != 0) {
+      convolve(stage.filters, stage.in, 0, steps, result_);
+      activate(stage, stage.first, steps);
+    } else {
+      std::fill_n(result_, steps * stages_.row_elements, T(0));
+    }
+    if (stage.residual.rows != 0) {
+      if (stage.shortcut.taps != 0) {
+        convolve(stage.shortcut, stage.residual, stage.lag, steps, shortcut_);
+      }
+      add_residual(stage, steps);
+    }
+    activate(stage, stage.last, steps);
+  }
+
+  void add_residual(const Stage& stage, int64_t steps) const {
+    for (int64_t i = 0; i < steps; ++i) {
+      const Ring& ring = stage.residual;
+      const T* from = stage.shortcut.taps != 0
+                          ? shortcut_ + i * stages_.row_elements
+                          : first_row(ring) + ring.row_of(count_ + i - stage.lag) * ring.stride;
+      T* to = result(i);
+      for (int64_t c = 0; c < stage.channels; ++c) {
+        to[c] += from[c];
+      }
+    }
+  }
+
+  void activate(const Stage& stage, Activation by, int64_t steps) const {
+    if (by == Activation::None) {
+      return;
+    }
+    for (int64_t i = 0; i < steps; ++i) {
+      T* row = result(i);
+      if (by == Activation::ReLU) {  // a loop of its own, which the compiler makes vectors of
+        for (int64_t c = 0; c < stage.channels; ++c) {
+          row[c] = activated(Activation::ReLU, 0, row[c]);
+        }
+      } else if (by == Activation::Gated) {
+        for (int64_t c = 0; c < stage.channels; ++c) {
+          row[c] = gated(row[c], row[c + stage.channels]);
+        }
+      } else {
+        for (int64_t c = 0; c < stage.channels; ++c) {
+          row[c] = activated(by, stage.negative_slope, row[c]);
+        }
+      }
+    }
+  }
+
+  // Rows of times outside of the sequence are what its padding is.
+  void blank(const Stage& stage, int64_t steps) const {
+    if (stage.delay == 0 && pass_.ended == not_ended) {
+      return;
+    }
+    for (int64_t i = 0; i < steps; ++i) {
+      const int64_t time = count_ + i - stage.delay;
+      if (time < 0 || time >= end_) {
+        std::fill_n(result(i), stage.channels, T(0));
+      }
+    }
+  }
+
+  void append(const Stage& stage, int64_t steps) const {
+    for (int64_t i = 0; i < steps; ++i) {
+      const int64_t row = stage.out.row_of(count_ + i);
+      std::copy_n(result(i), stage.channels, first_row(stage.out) + row * stage.out.stride);
+      repeat_row(stage.out, first_row(stage.out), row);
+    }
+  }
+
+  void give(const Stage& stage, T* y, int64_t done, int64_t steps) const {
+    for (int64_t i = 0; i < steps; ++i) {
+      T* to = y + (done + i) * pass_.y_strides.step;
+      for (int64_t c = 0; c < stage.channels; ++c) {
+        to[c * pass_.y_strides.channel] = result(i)[c];
+      }
+    }
+  }
+
+  void fill(const Ring& ring) const {
+    for (int64_t row = 0; row < ring.rows; ++row) {
+      std::copy_n(result_, ring.channels, first_row(ring) + row * ring.stride);
+      repeat_row(ring, first_row(ring), row);
+    }
+  }
+
+  const Stages& stages_;
+  const Pass& pass_;
+  T* memory_;
+  T* result_;
+  T* shortcut_;
+  int64_t count_ = 0;  // steps before the first of these
+  int64_t end_ = 0;    // the first time behind the sequence
+};
+
+// Multiplications of a step.
+int64_t work_of(const Stages& stages) {
+  int64_t work = 1;
+  for (const Stage& stage : stages.list) {
+    work += stage.filters.weights.defined() ? stage.filters.weights.numel() : 0;
+  }
+  return work;
+}
+
+template <class T>
+void run(const Stages& stages, Tensor& memory, Tensor& counts, Tensor& scratch, const Pass& pass) {
+  const int64_t streams = counts.numel();
+  const int64_t work = work_of(stages) * (pass.settle ? 1 : pass.steps);
+  const T* x = static_cast<const T*>(pass.x);
+  T* y = static_cast<T*>(pass.y);
+  T* own_memory = memory.mutable_data<T>();
+  T* own_scratch = scratch.mutable_data<T>();
+  int64_t* count = counts.mutable_data<int64_t>();
+  // Chunks of nearly equal size.
+  const int64_t chunks = (pass.steps + stages.chunk - 1) / stages.chunk;
+  parallel_for(streams, default_grain / (work / 16 + 1) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      StreamPass<T> stream(stages, pass, own_memory + b * stages.elements,
+                           own_scratch + b * stages.scratch_elements());
+      const T* own_x = x == nullptr ? nullptr : x + b * pass.x_strides.stream;
+      if (pass.settle) {
+        stream.settle(own_x);
+        count[b] = stages.delay;
+        continue;
+      }
+      for (int64_t i = 0; i < chunks; ++i) {
+        const int64_t done = i * pass.steps / chunks;
+        const int64_t steps = (i + 1) * pass.steps / chunks - done;
+        stream.run(own_x, y + b * pass.y_strides.stream, count[b], done, steps);
+        count[b] += steps;
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void run_stages_cpu(const Stages& stages, Tensor& memory, Tensor& counts, Tensor& scratch,
+                    const Pass& pass) {
+  memory.dtype() == float64 ? run<double>(stages, memory, counts, scratch, pass)
+                            : run<float>(stages, memory, counts, scratch, pass);
+}
+
+}  // namespace warptape::streaming

@@ -1,0 +1,72 @@
+#include "kernels/streaming/stage_cuda.h"
+#include "kernels/streaming/stages.h"
+
+namespace warptape::streaming {
+namespace {
+
+template <class T>
+on_cuda::StreamFilters<T> as_kernel_argument(const Filters& filters) {
+  if (filters.taps == 0) {
+    return {};
+  }
+  return {.weights = filters.weights.data<T>(),
+          .bias = filters.bias.data<T>(),
+          .taps = filters.taps,
+          .dilation = filters.dilation,
+          .in_channels = filters.in_channels / filters.groups,
+          .out_channels = filters.out_channels,
+          .group_outputs = filters.out_channels / filters.groups};
+}
+
+template <class T>
+void run(const Stages& stages, Tensor& memory, Tensor& counts, const Pass& pass) {
+  const gpu::StreamHandle stream = gpu::current_stream();
+  const int64_t streams = counts.numel();
+  T* own_memory = memory.mutable_data<T>();
+  int64_t* own_counts = counts.mutable_data<int64_t>();
+  on_cuda::stream_input<T>(stream, streams,
+                           {.memory = own_memory,
+                            .elements = stages.elements,
+                            .counts = own_counts,
+                            .steps = pass.settle ? stages.input.rows : pass.steps,
+                            .ring = stages.input,
+                            .x = static_cast<const T*>(pass.x),
+                            .x_strides = pass.x_strides});
+  for (const Stage& stage : stages.list) {
+    const bool is_last = stage.out.rows == 0;
+    if (is_last && pass.settle) {
+      continue;
+    }
+    on_cuda::stream_stage<T>(stream, streams,
+                             {.memory = own_memory,
+                              .elements = stages.elements,
+                              .counts = own_counts,
+                              .steps = pass.settle ? stage.out.rows : pass.steps,
+                              .ended = pass.ended,
+                              .settle = pass.settle,
+                              .in = stage.in,
+                              .filters = as_kernel_argument<T>(stage.filters),
+                              .first = stage.first,
+                              .residual = stage.residual,
+                              .lag = stage.lag,
+                              .shortcut = as_kernel_argument<T>(stage.shortcut),
+                              .last = stage.last,
+                              .negative_slope = stage.negative_slope,
+                              .channels = stage.channels,
+                              .delay = stage.delay,
+                              .out = stage.out,
+                              .y = is_last ? static_cast<T*>(pass.y) : nullptr,
+                              .y_strides = pass.y_strides});
+  }
+  on_cuda::stream_counts(stream, streams, own_counts, pass.settle ? stages.delay : pass.steps,
+                         !pass.settle);
+}
+
+}  // namespace
+
+void run_stages_cuda(const Stages& stages, Tensor& memory, Tensor& counts, const Pass& pass) {
+  memory.dtype() == float64 ? run<double>(stages, memory, counts, pass)
+                            : run<float>(stages, memory, counts, pass);
+}
+
+}  // namespace warptape::streaming
