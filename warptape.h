@@ -33,6 +33,7 @@
 #include "layers/state_dict.h"
 #include "layers/temporal_block.h"
 #include "layers/weight_norm.h"
+#include "models/sequence_stream.h"
 #include "models/simple_cnn.h"
 #include "models/tcn.h"
 #include "training/csv.h"

@@ -1,0 +1,349 @@
+#include "models/sequence_stream.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+
+#include "core/check.h"
+#include "core/device/on_device.h"
+#include "core/primitives.h"
+#include "models/stream_stages.h"
+
+namespace warptape {
+namespace {
+
+using streaming::Pass;
+using streaming::Ring;
+using streaming::Stage;
+using streaming::StepStrides;
+
+constexpr int64_t most_streams = 65535;  // blocks of a launch in its second dimension
+constexpr int64_t most_steps = 4096;
+
+// The input's ring and those behind each stage but the last.
+std::vector<Ring> rings_of(const streaming::Stages& stages) {
+  std::vector<Ring> rings{stages.input};
+  for (const Stage& stage : stages.list) {
+    if (stage.out.rows != 0) {
+      rings.push_back(stage.out);
+    }
+  }
+  return rings;
+}
+
+// Whether the memory of streams is laid out alike.
+bool are_alike(const StreamStages& a, const StreamStages& b) {
+  return a.dtype == b.dtype && a.device == b.device && a.stages.delay == b.stages.delay &&
+         a.stages.scratch_elements() == b.stages.scratch_elements() &&
+         std::equal(a.stages.list.begin(), a.stages.list.end(), b.stages.list.begin(),
+                    b.stages.list.end(), [](const Stage& one, const Stage& other) {
+                      return one.in == other.in && one.out == other.out;
+                    });
+}
+
+std::string key_of(size_t ring) {
+  return "history." + std::to_string(ring);
+}
+
+}  // namespace
+
+StreamState::StreamState(const StreamState& other) : of_(other.of_) {
+  if (of_ != nullptr) {
+    memory_ = other.memory_.detach().clone();
+    counts_ = other.counts_.detach().clone();
+    scratch_ = other.scratch_.defined() ? Tensor::empty_like(other.scratch_) : Tensor();
+  }
+}
+
+StreamState& StreamState::operator=(const StreamState& other) {
+  if (this == &other) {
+    return *this;
+  }
+  if (of_ == nullptr || other.of_ == nullptr || !are_alike(*of_, *other.of_) ||
+      counts_.shape() != other.counts_.shape()) {
+    return *this = StreamState(other);
+  }
+  of_ = other.of_;
+  primitives::copy(other.memory_, memory_);
+  primitives::copy(other.counts_, counts_);
+  return *this;
+}
+
+SequenceStream::SequenceStream(Module& model, Options options, const Site& site)
+    : options_(options) {
+  check<ValueError>(options.batch >= 1 && options.batch <= most_streams, site,
+                    "[stream] batch: got {}, wanted 1 to {}", options.batch, most_streams);
+  check<ValueError>(options.block >= 1 && options.block <= most_steps, site,
+                    "[stream] block: got {}, wanted 1 to {}", options.block, most_steps);
+  stages_ = std::make_shared<StreamStages>(stream_stages(model, options.block, site));
+}
+
+int64_t SequenceStream::in_channels() const {
+  return stages_->in_channels;
+}
+int64_t SequenceStream::out_channels() const {
+  return stages_->out_channels;
+}
+int64_t SequenceStream::delay() const {
+  return stages_->stages.delay;
+}
+DType SequenceStream::dtype() const {
+  return stages_->dtype;
+}
+Device SequenceStream::device() const {
+  return stages_->device;
+}
+Shape SequenceStream::output_shape(int64_t steps) const {
+  return stages_->steps_first ? Shape{options_.batch, steps, out_channels()}
+                              : Shape{options_.batch, out_channels(), steps};
+}
+
+StreamState SequenceStream::zeros() const {
+  StreamState state;
+  const streaming::Stages& stages = stages_->stages;
+  state.memory_ = Tensor::zeros({options_.batch, stages.elements}, dtype(), device());
+  state.counts_ = Tensor::zeros({options_.batch}, int64, device());
+  if (device().type == DeviceType::CPU) {
+    state.scratch_ = Tensor::empty({options_.batch, stages.scratch_elements()}, dtype());
+  }
+  state.of_ = stages_;
+  return state;
+}
+
+StreamState SequenceStream::steady(const Tensor& x, const Site& site) const {
+  check_steady(x, site);
+  StreamState state = zeros();
+  settle(state, x, site);
+  return state;
+}
+
+void SequenceStream::reset(StreamState& state, const Site& site) const {
+  check_state(state, site);
+  primitives::fill(state.memory_, 0);
+  primitives::fill(state.counts_, 0);
+}
+
+void SequenceStream::reset(StreamState& state, int64_t stream, const Site& site) const {
+  check_state(state, site);
+  check<ValueError>(stream >= 0 && stream < options_.batch, site,
+                    "[stream] stream: got {}, wanted 0 to {}", stream, options_.batch - 1);
+  Tensor memory = state.memory_.slice(stream, stream + 1);
+  Tensor count = state.counts_.slice(stream, stream + 1);
+  primitives::fill(memory, 0);
+  primitives::fill(count, 0);
+}
+
+void SequenceStream::settle(StreamState& state, const Tensor& x, const Site& site) const {
+  check_state(state, site);
+  check_steady(x, site);
+  run(state, {.x = x.raw_data(),
+              .x_strides = {.stream = x.stride(0), .channel = x.stride(1)},
+              .settle = true});
+}
+
+void SequenceStream::step(StreamState& state, const Tensor& x, Tensor& y, const Site& site) const {
+  check_state(state, site);
+  check<ShapeError>(x.defined() && x.rank() == 3, site,
+                    "[stream] x: got {}, wanted ({}, {}, steps)",
+                    x.defined() ? x.shape().to_string() : "none", options_.batch, in_channels());
+  const int64_t steps = x.size(2);
+  check_tensor("x", x, {options_.batch, in_channels(), steps}, site);
+  check_steps(steps, site);
+  check_tensor("y", y, output_shape(steps), site);
+  check<ValueError>(!y.shares_storage_with(x), site,
+                    "[stream] y: got the storage of x, wanted one of its own");
+  const int channel = stages_->steps_first ? 2 : 1;
+  run(state, {.x = x.raw_data(),
+              .x_strides = {x.stride(0), x.stride(1), x.stride(2)},
+              .y = y.mutable_raw_data(),
+              .y_strides = {y.stride(0), y.stride(channel), y.stride(3 - channel)},
+              .steps = steps});
+}
+
+Tensor SequenceStream::step(StreamState& state, const Tensor& x, const Site& site) const {
+  Tensor y =
+      Tensor::empty(output_shape(x.defined() && x.rank() == 3 ? x.size(2) : 0), dtype(), device());
+  step(state, x, y, site);
+  y.cut_from(x, "SequenceStream::step");
+  return y;
+}
+
+template <class T>
+void SequenceStream::step_spans(StreamState& state, std::span<const T> x, std::span<T> y,
+                                const Site& site) const {
+  check_state(state, site);
+  check<DTypeError>(dtype() == dtype_of<T>(), site, "[stream] x: got {}, wanted {}",
+                    to_string(dtype_of<T>()), to_string(dtype()));
+  check<DeviceError>(device() == cpu, site,
+                     "[stream] x: got plain memory, wanted a tensor on {}, where the model is",
+                     to_string(device()));
+  const auto elements = static_cast<int64_t>(x.size());
+  const int64_t row = options_.batch * in_channels();
+  const int64_t steps = elements / row;
+  check<ShapeError>(elements % row == 0, site,
+                    "[stream] x: got {} elements, wanted a multiple of {}, ({}, {}, steps)",
+                    elements, row, options_.batch, in_channels());
+  check_steps(steps, site);
+  const Shape wanted = output_shape(steps);
+  check<ShapeError>(static_cast<int64_t>(y.size()) == wanted.numel(), site,
+                    "[stream] y: got {} elements, wanted {} of {}", y.size(), wanted.numel(),
+                    wanted);
+  const std::less<const T*> before;
+  check<ValueError>(
+      !before(y.data(), x.data() + x.size()) || !before(x.data(), y.data() + y.size()), site,
+      "[stream] y: got the memory of x, wanted some of its own");
+  const int64_t outputs = out_channels();
+  run(state,
+      {.x = x.data(),
+       .x_strides = {.stream = in_channels() * steps, .channel = steps, .step = 1},
+       .y = y.data(),
+       .y_strides = stages_->steps_first
+                        ? StepStrides{.stream = outputs * steps, .channel = 1, .step = outputs}
+                        : StepStrides{.stream = outputs * steps, .channel = steps, .step = 1},
+       .steps = steps});
+}
+
+void SequenceStream::step(StreamState& state, std::span<const float> x, std::span<float> y,
+                          const Site& site) const {
+  step_spans<float>(state, x, y, site);
+}
+void SequenceStream::step(StreamState& state, std::span<const double> x, std::span<double> y,
+                          const Site& site) const {
+  step_spans<double>(state, x, y, site);
+}
+
+void SequenceStream::finish(StreamState& state, Tensor& y, const Site& site) const {
+  check_state(state, site);
+  check_tensor("y", y, output_shape(delay()), site);
+  const int channel = stages_->steps_first ? 2 : 1;
+  const StepStrides strides{y.stride(0), y.stride(channel), y.stride(3 - channel)};
+  auto* bytes = static_cast<std::byte*>(y.mutable_raw_data());
+  for (int64_t done = 0; done < delay(); done += options_.block) {
+    run(state, {.y = bytes + done * strides.step * size_of(dtype()),
+                .y_strides = strides,
+                .steps = std::min(options_.block, delay() - done),
+                .ended = done});
+  }
+  reset(state, site);
+}
+
+Tensor SequenceStream::finish(StreamState& state, const Site& site) const {
+  Tensor y = Tensor::empty(output_shape(delay()), dtype(), device());
+  finish(state, y, site);
+  return y;
+}
+
+void SequenceStream::run(StreamState& state, const Pass& pass) const {
+  const streaming::Stages& stages = stages_->stages;
+  on_device(
+      "stream", device(),
+      [&] {
+        streaming::run_stages_cpu(stages, state.memory_, state.counts_, state.scratch_, pass);
+      },
+      [&] { streaming::run_stages_cuda(stages, state.memory_, state.counts_, pass); });
+}
+
+void SequenceStream::check_state(const StreamState& state, const Site& site) const {
+  check<ValueError>(state.of_ != nullptr, site,
+                    "[stream] state: got one of no stream, wanted one that zeros() made");
+  check<ValueError>(are_alike(*state.of_, *stages_) && state.counts_.numel() == options_.batch,
+                    site,
+                    "[stream] state: got one of another model, device, batch or block, wanted one "
+                    "that this stream made");
+}
+
+void SequenceStream::check_tensor(const char* name, const Tensor& tensor, const Shape& wanted,
+                                  const Site& site) const {
+  check<ShapeError>(tensor.defined() && tensor.shape() == wanted, site,
+                    "[stream] {}: got {}, wanted {}", name,
+                    tensor.defined() ? tensor.shape().to_string() : "none", wanted);
+  check<DTypeError>(tensor.dtype() == dtype(), site, "[stream] {}: got {}, wanted {}", name,
+                    to_string(tensor.dtype()), to_string(dtype()));
+  check<DeviceError>(tensor.device() == device(), site, "[stream] {}: got {}, wanted {}", name,
+                     to_string(tensor.device()), to_string(device()));
+}
+
+void SequenceStream::check_steady(const Tensor& x, const Site& site) const {
+  check_tensor("x", x, {options_.batch, in_channels()}, site);
+}
+
+void SequenceStream::check_steps(int64_t steps, const Site& site) const {
+  check<ShapeError>(steps >= 1 && steps <= options_.block, site,
+                    "[stream] steps: got {}, wanted 1 to {}, the block", steps, options_.block);
+}
+
+StateDict SequenceStream::state_dict(const StreamState& state, const Site& site) const {
+  check_state(state, site);
+  StateDict dict;
+  const std::vector<int64_t> counts = state.counts_.to_vector<int64_t>();
+  dict.emplace_back("steps", tensor(counts, {options_.batch}));
+  const Tensor memory = state.memory_.detach().to(cpu);
+  const std::vector<Ring> rings = rings_of(stages_->stages);
+  for (size_t number = 0; number < rings.size(); ++number) {
+    const Ring& ring = rings[number];
+    Tensor history = Tensor::empty({options_.batch, ring.channels, ring.history}, dtype());
+    const auto fill = [&]<class T>(T) {
+      T* to = history.mutable_data<T>();
+      for (int64_t b = 0; b < options_.batch; ++b) {
+        const T* first = memory.data<T>() + b * stages_->stages.elements + ring.offset;
+        for (int64_t c = 0; c < ring.channels; ++c) {
+          for (int64_t i = 0; i < ring.history; ++i) {
+            const int64_t step = counts[static_cast<size_t>(b)] - ring.history + i;
+            *to++ = first[ring.row_of(step) * ring.stride + c];
+          }
+        }
+      }
+    };
+    dtype() == float64 ? fill(double()) : fill(float());
+    dict.emplace_back(key_of(number), history);
+  }
+  return dict;
+}
+
+void SequenceStream::load_state_dict(StreamState& state, const StateDict& dict,
+                                     const Site& site) const {
+  check_state(state, site);
+  const auto find = [&](const std::string& key, const Shape& shape, DType type) {
+    for (const auto& [name, found] : dict) {
+      if (name == key) {
+        check<ValueError>(found.shape() == shape && found.dtype() == type, site,
+                          "[stream] {}: got {} of {}, wanted {} of {}", key, found.shape(),
+                          to_string(found.dtype()), shape, to_string(type));
+        return found.detach().to(cpu).to(MemoryFormat::RowMajor);
+      }
+    }
+    throw ValueError(fmt::format("[stream] {}: got none among {} tensors, wanted {} of {}{}", key,
+                                 dict.size(), shape, to_string(type), at(site)));
+  };
+  const std::vector<int64_t> counts = find("steps", {options_.batch}, int64).to_vector<int64_t>();
+  check<ValueError>(std::all_of(counts.begin(), counts.end(), [](int64_t n) { return n >= 0; }),
+                    site, "[stream] steps: got less than 0, wanted numbers of steps");
+  const std::vector<Ring> rings = rings_of(stages_->stages);
+  Tensor memory = Tensor::zeros(state.memory_.shape(), dtype());
+  for (size_t number = 0; number < rings.size(); ++number) {
+    const Ring& ring = rings[number];
+    const Tensor history =
+        find(key_of(number), {options_.batch, ring.channels, ring.history}, dtype());
+    const auto put = [&]<class T>(T) {
+      const T* from = history.data<T>();
+      T* const to = memory.mutable_data<T>();
+      for (int64_t b = 0; b < options_.batch; ++b) {
+        T* first = to + b * stages_->stages.elements + ring.offset;
+        for (int64_t c = 0; c < ring.channels; ++c) {
+          for (int64_t i = 0; i < ring.history; ++i, ++from) {
+            const int64_t row = ring.row_of(counts[static_cast<size_t>(b)] - ring.history + i);
+            first[row * ring.stride + c] = *from;
+            if (row < streaming::ring_margin) {
+              first[(row + ring.rows) * ring.stride + c] = *from;
+            }
+          }
+        }
+      }
+    };
+    dtype() == float64 ? put(double()) : put(float());
+  }
+  primitives::copy(memory.to(device()), state.memory_);
+  primitives::copy(tensor(counts, {options_.batch}).to(device()), state.counts_);
+}
+
+}  // namespace warptape
