@@ -218,6 +218,7 @@ void add_bench_command(CLI::App& program) {
   step->footer("Example:\n  warptape bench step simple_cnn --batch-size 128 --threads 1 --profile");
   step->callback([options] { bench_step(*options); });
   add_bench_kernels_command(*bench);
+  add_bench_stream_command(*bench);
 }
 
 }  // namespace warptape::tools

@@ -57,6 +57,23 @@ TEST(BenchCommand, PrintsAProfile) {
   EXPECT_NE(out.find(" %  step\n"), std::string::npos) << out;
 }
 
+TEST(BenchCommand, MeasuresAStream) {
+  const Arguments stream = {"bench", "stream",  "--channels", "3,3",       "--calls",
+                            "5",     "--block", "2",          "--threads", "1"};
+  const std::string out = expect_runs(stream).out;
+  for (const char* part : {"TCN of 2 blocks, kernel size 7", "2 steps a call", "channels 3,3",
+                           "steps/s of every stream", "median", "of 5 (99 % below"}) {
+    EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
+  }
+  const auto json = nlohmann::json::parse(expect_runs(stream + Arguments{"--json"}).out);
+  EXPECT_EQ(json.at("block"), 2);
+  EXPECT_GT(json.at("median_us"), 0);
+  EXPECT_GE(json.at("max_us"), json.at("percentile_99_us"));
+  // The total time is that of the calls.
+  EXPECT_GE(json.at("steps_per_second").get<double>() * json.at("max_us").get<double>() * 1.001,
+            2e6);
+}
+
 TEST(BenchCommand, TimesKernelsOnAGpuOnly) {
   if (!is_available(DeviceType::CUDA)) {
     expect_fails({"bench", "kernels"}, {"[bench kernels]", "got cpu", "--device cuda"});
