@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(stream_threads)
   const int64_t o = own % stage.channels;
   T* memory = stage.memory + blockIdx.y * stage.elements;
   const int64_t count = stage.counts[blockIdx.y];
-  const int64_t step = count + (stage.settle ? 0 : number);  // all rows are the first
+  const int64_t step = count + number;
   T value = T(0);
   if (stage.filters.taps != 0) {
     value = filtered<T>(stage.filters, memory, stage.in, step, o);
@@ -67,7 +67,7 @@ __global__ void __launch_bounds__(stream_threads)
                  : memory[place_of(stage.residual, step - stage.lag) + o];
   }
   value = streaming::activated(stage.last, stage.negative_slope, value);
-  if (!stage.settle) {
+  if (stage.has_times) {
     // Rows of times outside of the sequence are what its padding is.
     const int64_t time = step - stage.delay;
     const bool is_over = stage.ended != streaming::not_ended && time >= count - stage.ended;
@@ -77,7 +77,7 @@ __global__ void __launch_bounds__(stream_threads)
     stage.y[blockIdx.y * stage.y_strides.stream + o * stage.y_strides.channel +
             number * stage.y_strides.step] = value;
   } else {
-    memory[place_of(stage.out, count + number) + o] = value;
+    memory[place_of(stage.out, step) + o] = value;
   }
 }
 

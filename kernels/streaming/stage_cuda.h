@@ -23,7 +23,7 @@ struct StreamStage {
   const int64_t* counts = nullptr;  // (streams) steps before these
   int64_t steps = 0;
   int64_t ended = streaming::not_ended;
-  bool settle = false;  // `steps` rows that are all the first
+  bool has_times = true;  // false: the rows are those of any time
   streaming::Ring in;
   StreamFilters<T> filters;
   streaming::Activation first = streaming::Activation::None;

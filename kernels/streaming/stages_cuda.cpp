@@ -43,7 +43,7 @@ void run(const Stages& stages, Tensor& memory, Tensor& counts, const Pass& pass)
                               .counts = own_counts,
                               .steps = pass.settle ? stage.out.rows : pass.steps,
                               .ended = pass.ended,
-                              .settle = pass.settle,
+                              .has_times = !pass.settle,
                               .in = stage.in,
                               .filters = as_kernel_argument<T>(stage.filters),
                               .first = stage.first,
