@@ -4,8 +4,8 @@
     tools/make_reference.py            # writes the page
     tools/make_reference.py --check    # says whether the page is what this would write
 
-Ops are those of kernels/CMakeLists.txt and of kernels/pointwise/table.h, layers' headers those that warptape.h
-includes. Of a header it takes each declaration of its namespace with the comment above it. What directly follows
+Ops are those of kernels/CMakeLists.txt and of the tables of kernels/pointwise and kernels/losses, layers' headers
+those that warptape.h includes. Of a header it takes each declaration of its namespace with the comment above it. What directly follows
 without a comment of its own belongs to the declaration before. Of a layer's class it takes options and constructors.
 """
 import dataclasses
@@ -251,6 +251,21 @@ def pointwise() -> list[str]:
     return result
 
 
+def losses() -> list[str]:
+    path = "kernels/losses/losses.h"
+    text = (ROOT / "kernels/losses/functors.h").read_text()
+    table = (ROOT / "kernels/losses/table.h").read_text()
+    functors = {item.name: item for item in items(text.split("\n"))[1]}
+    about = prose(items((ROOT / path).read_text().split("\n"))[0])
+    named = header(path)[1][4 + len(about):]
+    result = ["### Losses", "", f"[{path}](../../{path})", "", *about, ""]
+    for name, functor in re.findall(r"X\((\w+), (\w+)\)", table.split("// X(function, functor)")[1]):
+        item = functors[functor]
+        result.append(f"- `{name}`{' with `' + options(item.body)[2:] + '`' if options(item.body) else ''}: "
+                      + " ".join(prose(item.comment)))
+    return result + named
+
+
 MEMBER = re.compile(r"  (?:double|bool|int64_t) (\w+)(?: = ([^;]+))?;(?:  // (.*))?$")
 
 
@@ -279,12 +294,13 @@ def page() -> str:
              "What the headers of ops and layers promise. An `Operand` is made of a `Tensor`, a `Parameter` or a `Buffer`",
              "where one is passed. Floating is float32, float64 and bfloat16. The last arguments of some functions, by which",
              "errors name the caller's line, are left out here.", ""]
-    for room, first, headers in (("Ops", pointwise(), [f"kernels/{op}/{op}.h" for op in ops]),
+    tables = [("Element by element", pointwise()), ("Losses", losses())]
+    for room, first, headers in (("Ops", tables, [f"kernels/{op}/{op}.h" for op in ops]),
                                  ("Types of options", [], options_of_many),
                                  ("Layers and modules", [], layers)):
-        parts = [header(path) for path in headers]
-        titles = ["Element by element"] * bool(first) + [title for title, _ in parts]
-        lines += [f"## {room}", "", ", ".join(f"[{title}](#{anchor(title, lines)})" for title in titles), "", *first, ""]
+        parts = [*first, *map(header, headers)]
+        titles = [title for title, _ in parts]
+        lines += [f"## {room}", "", ", ".join(f"[{title}](#{anchor(title, lines)})" for title in titles), ""]
         for _, part in parts:
             lines += [*part, ""]
     text = "\n".join(line.rstrip() for line in lines)

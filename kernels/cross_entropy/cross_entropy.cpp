@@ -1,77 +1,93 @@
 #include "kernels/cross_entropy/cross_entropy.h"
 
-#include <limits>
-
 #include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"
-#include "core/tape.h"
 #include "kernels/cross_entropy/cross_entropy_kernels.h"
+#include "kernels/log_softmax/log_softmax.h"
+#include "kernels/mean/mean.h"
+#include "kernels/nll_loss/nll_loss.h"
+#include "kernels/where/where.h"
 
 namespace warptape {
 namespace {
 
-void check_arguments(const Operand& logits, const Tensor& labels,
-                     const CrossEntropyOptions& options) {
-  check_floating("cross_entropy", logits);
-  const Site& site = logits.site();
-  check<ShapeError>(logits.rank() >= 2, site,
-                    "[cross_entropy] logits: got shape {}, wanted (N, C) or (N, C, d1, ...)",
-                    logits.shape());
-  check<ShapeError>(logits.shape()[1] <= std::numeric_limits<int>::max(), site,
-                    "[cross_entropy] logits: got {} classes, wanted at most {}", logits.shape()[1],
-                    std::numeric_limits<int>::max());
-  Shape wanted{logits.shape()[0]};
-  for (int d = 2; d < logits.rank(); ++d) {
-    wanted.append(logits.shape()[d]);
+// The loss of each row: log-softmax first, and what labels ignore is left out behind it.
+Tensor loss_of_each(const Operand& logits, const Tensor& labels,
+                    const CrossEntropyOptions& options) {
+  const Tensor log_probabilities = log_softmax(logits, 1);
+  const Tensor own = nll_loss(log_probabilities, labels,
+                              {.reduction = Reduction::None, .ignore_index = options.ignore_index});
+  const double smoothing = options.label_smoothing;
+  if (smoothing == 0) {
+    return own;
   }
-  check<ShapeError>(labels.defined() && labels.shape() == wanted, site,
-                    "[cross_entropy] labels: got shape {}, wanted {} for logits {}", labels.shape(),
-                    wanted, logits.shape());
-  check<DTypeError>(labels.dtype() == int64, site, "[cross_entropy] labels: got {}, wanted int64",
-                    to_string(labels.dtype()));
-  check<DeviceError>(labels.device() == logits.device(), site,
-                     "[cross_entropy] devices: got {} and {}, wanted one device",
-                     to_string(logits.device()), to_string(labels.device()));
-  check<ValueError>(options.label_smoothing >= 0 && options.label_smoothing <= 1, site,
-                    "[cross_entropy] label_smoothing: got {}, wanted 0 to 1",
-                    options.label_smoothing);
+  const auto ignored = static_cast<double>(options.ignore_index);
+  const Tensor spread = where(eq(labels, ignored), 0, neg(mean(log_probabilities, {1})));
+  return add(mul(own, 1 - smoothing), mul(spread, smoothing));
 }
 
-void run_on_cpu(const Operand& logits, const Tensor& labels, const CrossEntropyOptions& options,
-                Tensor& loss, Tape* tape) {
-  Tensor log_sums = Tensor::empty(labels.shape(), float64);
-  const CrossEntropyResult result =
-      cross_entropy_forward_cpu(logits.tensor(), labels, options, log_sums, loss);
-  check<ValueError>(result.bad_row < 0, logits.site(),
-                    "[cross_entropy] label {}: got {}, wanted 0 to {} or ignore_index {}",
-                    result.bad_row, result.bad_label, logits.shape()[1] - 1, options.ignore_index);
-  if (tape == nullptr) {
-    return;
-  }
-  tape->record(
-      "cross_entropy", {&logits}, {&loss},
-      [saved_logits = Saved(logits.tensor()), saved_labels = Saved(labels),
-       saved_log_sums = Saved(log_sums), options, counted = result.counted](Backward& context) {
-        if (context.needs(0)) {
-          cross_entropy_backward_cpu(context.grad(), saved_logits.get(), saved_labels.get(),
-                                     saved_log_sums.get(), options, counted, context.into(0));
-        }
-      });
+void record(Tape& tape, const Operand& logits, const Tensor& rows,
+            const CrossEntropyOptions& options, const CrossEntropyState& state, Tensor& loss) {
+  const bool has_gradient = state.gradient.defined();
+  tape.record("cross_entropy", {&logits}, {&loss},
+              [has_gradient, options, counted = state.labels.counted,
+               saved = Saved(has_gradient ? state.gradient : logits.tensor()),
+               saved_rows = has_gradient ? Saved() : Saved(rows),
+               log_sums = state.log_sums](Backward& context) mutable {
+                if (!context.needs(0)) {
+                  return;
+                }
+                if (has_gradient && context.grad_is_one()) {
+                  context.give(0, context.keeps() ? saved.get() : saved.release());
+                  return;
+                }
+                const Tensor& dy = context.grad();
+                const Tensor& of_forward = saved.get();
+                const GradientTarget to = context.into(0);
+                on_device(
+                    "cross_entropy", dy.device(),
+                    [&] {
+                      cross_entropy_backward_cpu(dy, of_forward, saved_rows.get(), log_sums,
+                                                 options, counted, to);
+                    },
+                    [&] { cross_entropy_backward_cuda(dy, of_forward, to); });
+              });
 }
 
 }  // namespace
 
 Tensor cross_entropy(const Operand& logits, const Tensor& labels, CrossEntropyOptions options) {
-  check_arguments(logits, labels, options);
+  check_labels("cross_entropy", "logits", logits, labels);
+  check<ValueError>(options.label_smoothing >= 0 && options.label_smoothing <= 1, logits.site(),
+                    "[cross_entropy] label_smoothing: got {}, wanted 0 to 1",
+                    options.label_smoothing);
   const profile::Range range("cross_entropy");
+  if (options.reduction == Reduction::None) {
+    return loss_of_each(logits, labels, options);
+  }
   const Tensor rows = primitives::relayout(labels, MemoryFormat::RowMajor);
   Tensor loss = Tensor::empty({}, logits.dtype(), logits.device());
   Tape* tape = Tape::recording({&logits});
+  CrossEntropyState state;
   on_device(
-      "cross_entropy", logits.device(), [&] { run_on_cpu(logits, rows, options, loss, tape); },
-      [&] { cross_entropy_cuda(logits, rows, options, loss, tape); });
+      "cross_entropy", logits.device(),
+      [&] {
+        state.log_sums = Tensor::empty(rows.shape(), float64);
+        state.labels = cross_entropy_forward_cpu(logits.tensor(), rows, options, state, loss);
+        check_counted("cross_entropy", state.labels, logits.shape()[1], options.ignore_index,
+                      logits.site());
+      },
+      [&] {
+        if (tape != nullptr) {
+          state.gradient = Tensor::empty_like(logits.tensor());
+        }
+        cross_entropy_forward_cuda(logits.tensor(), rows, options, state, loss);
+      });
+  if (tape != nullptr) {
+    record(*tape, logits, rows, options, state, loss);
+  }
   return loss;
 }
 

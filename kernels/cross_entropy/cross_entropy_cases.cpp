@@ -15,6 +15,7 @@ Tensor reference(const Tensor& logits, const Tensor& labels, const CrossEntropyO
   const std::vector<int64_t> label = labels.to_vector<int64_t>();
   const int64_t classes = logits.shape()[1];
   const int64_t inner = labels.numel() / std::max<int64_t>(logits.shape()[0], 1);
+  Plain each(labels.shape());
   double total = 0;
   double counted = 0;
   for (int64_t row = 0; row < labels.numel(); ++row) {
@@ -30,9 +31,13 @@ Tensor reference(const Tensor& logits, const Tensor& labels, const CrossEntropyO
       const double target =
           options.label_smoothing / static_cast<double>(classes) +
           (c == label[static_cast<size_t>(row)] ? 1 - options.label_smoothing : 0);
-      total -= target * (x[static_cast<size_t>(start + c * inner)] - std::log(sum));
+      each[row] -= target * (x[static_cast<size_t>(start + c * inner)] - std::log(sum));
     }
+    total += each[row];
     ++counted;
+  }
+  if (options.reduction == Reduction::None) {
+    return each.tensor();
   }
   return tensor<double>({options.reduction == Reduction::Mean ? total / counted : total}, {});
 }
@@ -86,6 +91,11 @@ void cross_entropy_cases(CaseTable& table) {
   add("sequence_of_packs", {2, 5, 8}, {2, 8}, {});
   add("pixels_channels_last", {2, 5, 3, 4}, {2, 3, 4}, {.label_smoothing = 0.2},
       MemoryFormat::ChannelsLast);
+  add("each", {7, 5}, {7}, {.reduction = Reduction::None, .ignore_index = 3});
+  table.cases.back().bfloat16_roundings = 4;  // log-softmax, its loss
+  add("each_of_a_sequence", {3, 5, 7}, {3, 7},
+      {.reduction = Reduction::None, .ignore_index = 1, .label_smoothing = 0.2});
+  table.cases.back().bfloat16_roundings = 10;  // and of the smoothing three ops, and a sum
   const auto labels = [](std::vector<int64_t> values) {
     const auto count = static_cast<int64_t>(values.size());
     return Tensor::from_vector(values, {count});

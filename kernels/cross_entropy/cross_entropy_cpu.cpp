@@ -39,25 +39,19 @@ void for_each_row(const Tensor& logits, const Tensor& labels, const Body& body) 
 
 }  // namespace
 
-CrossEntropyResult cross_entropy_forward_cpu(const Tensor& logits, const Tensor& labels,
-                                             const CrossEntropyOptions& options, Tensor& log_sums,
-                                             Tensor& loss) {
-  CrossEntropyResult result;
+CountedLabels cross_entropy_forward_cpu(const Tensor& logits, const Tensor& labels,
+                                        const CrossEntropyOptions& options,
+                                        CrossEntropyState& state, Tensor& loss) {
   const int64_t classes = logits.shape()[1];
   const int64_t stride = logits.strides()[1];
   const int64_t* label = labels.data<int64_t>();
-  for (int64_t row = 0; row < labels.numel(); ++row) {
-    const bool ignored = label[row] == options.ignore_index;
-    if (!ignored && (label[row] < 0 || label[row] >= classes)) {
-      result.bad_row = row;
-      result.bad_label = label[row];
-      return result;
-    }
-    result.counted += ignored ? 0 : 1;
+  const CountedLabels result = count_labels(labels, classes, options.ignore_index);
+  if (result.bad_row >= 0) {
+    return result;
   }
   dispatch_floating(logits.dtype(), [&]<class T>() {
     const T* x = logits.data<T>();
-    double* log_sum = log_sums.mutable_data<double>();
+    double* log_sum = state.log_sums.mutable_data<double>();
     std::vector<double> losses(static_cast<size_t>(labels.numel()), 0.0);
     for_each_row(logits, labels, [&](int64_t start, int64_t row) {
       double largest = -std::numeric_limits<double>::infinity();

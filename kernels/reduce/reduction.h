@@ -2,7 +2,7 @@
 
 namespace warptape {
 
-// What a loss does with its elements.
-enum class Reduction { Mean, Sum };
+// What a loss does with its elements; None leaves them as they are.
+enum class Reduction { Mean, Sum, None };
 
 }  // namespace warptape

@@ -66,7 +66,8 @@ MaxPool2dOptions max_pool_options(const Json& o) {
 }
 
 Reduction reduction(const Json& o) {
-  return o.at("reduction") == "mean" ? Reduction::Mean : Reduction::Sum;
+  const std::string name = o.at("reduction");
+  return name == "mean" ? Reduction::Mean : name == "sum" ? Reduction::Sum : Reduction::None;
 }
 
 std::vector<int> dims(const Json& o) {
@@ -94,6 +95,28 @@ Functor from_json(const Json& named) {
   return functor;
 }
 
+// The same for a loss, which is also reduced and may have a mask.
+template <class Functor>
+Functor loss_from_json(const Json& named) {
+  Json own = named;
+  own.erase("reduction");
+  own.erase("masked");
+  Functor functor = from_json<Functor>(own);
+  functor.reduction = reduction(named);
+  return functor;
+}
+
+Operand mask_of(const Operands& in, const Json& o) {
+  return o.contains("masked") ? in.back() : Operand(Tensor());
+}
+
+Tensor bce_with_logits(const Operands& in, const Json& o) {
+  const auto options = loss_from_json<losses::BceWithLogits>(o);
+  const bool has_weight = in.size() > (o.contains("masked") ? 3 : 2);
+  return has_weight ? bce_with_logits_loss(in[0], in[1], in[2], options, mask_of(in, o))
+                    : bce_with_logits_loss(in[0], in[1], options, mask_of(in, o));
+}
+
 const std::map<std::string, Run>& runs() {
   static const std::map<std::string, Run> table = {
 #define WARPTAPE_RUN(name, Functor, default_options, fill) \
@@ -107,7 +130,29 @@ const std::map<std::string, Run>& runs() {
 #define WARPTAPE_RUN(name, Functor) {#name, [](auto& in, auto&) { return name(in[0], in[1]); }},
               WARPTAPE_COMPARISONS(WARPTAPE_RUN)
 #undef WARPTAPE_RUN
-                  {"where", [](auto& in, auto&) { return where(in[0], in[1], in[2]); }},
+#define WARPTAPE_RUN(name, Functor)                                                 \
+  {#name, [](auto& in, auto& o) {                                                   \
+     return name(in[0], in[1], loss_from_json<losses::Functor>(o), mask_of(in, o)); \
+   }},
+                  WARPTAPE_LOSSES_OF_TWO(WARPTAPE_RUN)
+#undef WARPTAPE_RUN
+                      {"bce_with_logits_loss", bce_with_logits},
+      {"gaussian_nll_loss",
+       [](auto& in, auto& o) {
+         return gaussian_nll_loss(in[0], in[1], in[2], loss_from_json<losses::GaussianNll>(o),
+                                  mask_of(in, o));
+       }},
+      {"quantile_loss",
+       [](auto& in, auto& o) {
+         return quantile_loss(in[0], in[1], o.at("quantiles").template get<std::vector<double>>(),
+                              reduction(o), mask_of(in, o));
+       }},
+      {"nll_loss",
+       [](auto& in, auto& o) {
+         return nll_loss(in[0], in[1].tensor(),
+                         {.reduction = reduction(o), .ignore_index = o.at("ignore_index")});
+       }},
+      {"where", [](auto& in, auto&) { return where(in[0], in[1], in[2]); }},
       {"slice",
        [](auto& in, auto& o) {
          return slice(in[0], o.at("dim"), optional_number(o, "start"), optional_number(o, "end"),
@@ -225,7 +270,6 @@ const std::map<std::string, Run>& runs() {
                                .ignore_index = o.at("ignore_index"),
                                .label_smoothing = o.at("label_smoothing")});
        }},
-      {"mse_loss", [](auto& in, auto& o) { return mse_loss(in[0], in[1], reduction(o)); }},
       {"weight_norm", [](auto& in, auto&) { return weight_norm(in[0], in[1]); }},
   };
   return table;
@@ -265,12 +309,12 @@ void check_case(const Json& golden, MemoryFormat format, Device device) {
   }
 }
 
-// Those of the pointwise ops, of those that move data, of sequences, of windows over them, and of
-// all others.
+// Those of the pointwise ops, of those that move data, of sequences, of windows over them, of losses,
+// and of all others.
 std::vector<Json> all_cases() {
   std::vector<Json> cases;
-  for (const char* file :
-       {"ops.json", "pointwise.json", "moving.json", "sequences.json", "windows.json"}) {
+  for (const char* file : {"ops.json", "pointwise.json", "moving.json", "sequences.json",
+                           "windows.json", "losses.json"}) {
     Json golden = load_golden(file);
     for (Json& entry : golden["cases"]) {
       cases.push_back(std::move(entry));

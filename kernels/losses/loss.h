@@ -1,0 +1,174 @@
+#pragma once
+// Losses, element by element: loss_op<Functor>(name, functor, input, target, third, mask) is the
+// whole op of a functor (functors.h). loss_cpu.cpp instantiates LossCpu<Functor> for all of
+// table.h, a .cu file LossCuda<Functor, T> (loss.cuh) for each.
+
+#include <functional>
+#include <type_traits>
+
+#include "core/device/on_device.h"
+#include "core/tape.h"
+#include "kernels/losses/functors.h"
+#include "kernels/losses/loss_cuda.h"
+
+namespace warptape {
+
+// Operands of a loss; third and mask may be undefined. The loop goes over the elements of the input
+// as it lies in memory.
+struct LossTensors {
+  Tensor input;
+  Tensor target;
+  Tensor third;
+  Tensor mask;
+  losses::LossLoop loop;
+};
+
+// How the elements become one; the loss is divided by `divisor`, or, if `counted` is defined, by
+// the number of elements that the mask keeps, which is written there.
+struct LossReduction {
+  bool each = false;  // they do not
+  double divisor = 1;
+  Tensor counted{};  // float64, one element
+};
+
+// Gradients by the input, the target and the third tensor, laid as the input. Undefined: unwanted.
+// Two may be one buffer.
+struct LossTargets {
+  Tensor buffers[3];
+  WriteMode modes[3] = {};
+};
+
+// The kernels on the CPU. False if an element was refused.
+template <class Functor>
+struct LossCpu {
+  static bool forward(const Functor& functor, const LossTensors& in, LossReduction& reduction,
+                      Tensor& y);
+  static void backward(const Functor& functor, const LossTensors& in, const Tensor& dy,
+                       const LossReduction& reduction, LossTargets& to);
+};
+
+// What a loss is, whatever the device.
+struct LossKernels {
+  const char* name;
+  Reduction reduction;
+  losses::Third third;
+  losses::BadOption bad_option;
+  const char* refusal;  // the error of an element that is refused, or nullptr
+  std::function<bool(const LossTensors& in, LossReduction& reduction, Tensor& y)> forward;
+  std::function<void(const LossTensors& in, const Tensor& dy, const LossReduction& reduction,
+                     LossTargets& to)>
+      backward;
+};
+
+// Checks, allocates, runs and records.
+Tensor loss_op(const LossKernels& kernels, const Operand& input, const Operand& target,
+               const Operand& third, const Operand& mask);
+
+// The code of the report "[name] refusal"; 0 where nothing is refused.
+int refusal_code(const char* name, const char* refusal);
+
+// Memory for what LossCuda::sum needs besides: partial sums of so many blocks.
+struct LossWorkspace {
+  explicit LossWorkspace(int64_t blocks, Device device);
+  template <class T>
+  LossSums<T> sums(Tensor& loss, const Tensor& counted);
+
+ private:
+  bool several_;
+  Tensor arrivals_;
+  Tensor partials_;
+};
+
+template <class T>
+LossSums<T> LossWorkspace::sums(Tensor& loss, const Tensor& counted) {
+  Tensor count = counted;
+  return {loss.mutable_data<T>(), count.defined() ? count.mutable_data<double>() : nullptr,
+          partials_.mutable_data<double>(),
+          several_ ? reinterpret_cast<unsigned long long*>(arrivals_.mutable_data<int64_t>())
+                   : nullptr};
+}
+
+template <class T>
+LossInputs<T> loss_inputs(const LossTensors& in) {
+  return {in.input.data<T>(), in.target.data<T>(),
+          in.third.defined() ? in.third.data<T>() : nullptr,
+          in.mask.defined() ? in.mask.data<uint8_t>() : nullptr};
+}
+
+template <class Functor>
+constexpr const char* refusal_of() {
+  if constexpr (requires { Functor::refusal; }) {
+    return Functor::refusal;
+  } else {
+    return nullptr;
+  }
+}
+
+template <class Functor>
+bool loss_forward(const char* name, const Functor& functor, const LossTensors& in,
+                  LossReduction& reduction, Tensor& y) {
+  bool accepted = true;
+  on_device(
+      name, y.device(), [&] { accepted = LossCpu<Functor>::forward(functor, in, reduction, y); },
+      [&] {
+        dispatch_floating(y.dtype(), [&]<class T>() {
+          using Cuda = LossCuda<Functor, T>;
+          const gpu::StreamHandle stream = gpu::current_stream();
+          const int code = refusal_code(name, refusal_of<Functor>());
+          if (reduction.each) {
+            if (y.numel() > 0) {
+              Cuda::each(name, stream, functor, in.loop, loss_inputs<T>(in), y.mutable_data<T>(),
+                         gpu::report_word(), code);
+            }
+            return;
+          }
+          LossWorkspace workspace(Cuda::blocks(in.input.numel()), y.device());
+          Cuda::sum(name, stream, functor, in.loop, loss_inputs<T>(in), reduction.divisor,
+                    workspace.sums<T>(y, reduction.counted), gpu::report_word(), code);
+        });
+      });
+  return accepted;
+}
+
+template <class Functor>
+void loss_backward(const char* name, const Functor& functor, const LossTensors& in,
+                   const Tensor& dy, const LossReduction& reduction, LossTargets& to) {
+  on_device(
+      name, dy.device(), [&] { LossCpu<Functor>::backward(functor, in, dy, reduction, to); },
+      [&] {
+        dispatch_floating(dy.dtype(), [&]<class T>() {
+          LossGradients<T> gradients{};
+          for (int i = 0; i < 3; ++i) {
+            if (to.buffers[i].defined()) {
+              gradients.data[i] = to.buffers[i].mutable_data<T>();
+              gradients.add[i] = to.modes[i] == WriteMode::Accumulate;
+            }
+          }
+          const LossDivisor divisor{reduction.divisor, reduction.counted.defined()
+                                                           ? reduction.counted.data<double>()
+                                                           : nullptr};
+          LossCuda<Functor, T>::backward(name, gpu::current_stream(), functor, in.loop,
+                                         loss_inputs<T>(in), dy.data<T>(), reduction.each, divisor,
+                                         gradients);
+        });
+      });
+}
+
+template <class Functor>
+Tensor loss_op(const char* name, const Functor& functor, const Operand& input,
+               const Operand& target, const Operand& third, const Operand& mask) {
+  losses::BadOption bad;
+  if constexpr (requires { functor.bad_option(); }) {
+    bad = functor.bad_option();
+  }
+  return loss_op(
+      {name, functor.reduction, Functor::third, bad, refusal_of<Functor>(),
+       [name, functor](const LossTensors& in, LossReduction& reduction, Tensor& y) {
+         return loss_forward(name, functor, in, reduction, y);
+       },
+       [name, functor](const LossTensors& in, const Tensor& dy, const LossReduction& reduction,
+                       LossTargets& to) { loss_backward(name, functor, in, dy, reduction, to); }},
+      input, target, third, mask);
+}
+
+}  // namespace warptape
