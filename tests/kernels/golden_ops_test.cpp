@@ -170,6 +170,17 @@ const std::map<std::string, Run>& runs() {
          return embedding(in[0], in[1], {.padding_idx = optional_number(o, "padding_idx")});
        }},
       {"gather", [](auto& in, auto& o) { return gather(in[0], o.at("dim"), in[1]); }},
+      {"layer_norm",
+       [](auto& in, auto& o) {
+         const Shape shape(o.at("normalized_shape").template get<std::vector<int64_t>>());
+         return layer_norm(in[0], shape, optional_operand(in, 1), optional_operand(in, 2),
+                           o.at("eps"));
+       }},
+      {"group_norm",
+       [](auto& in, auto& o) {
+         return group_norm(in[0], o.at("num_groups"), optional_operand(in, 1),
+                           optional_operand(in, 2), o.at("eps"));
+       }},
       {"sum", [](auto& in, auto& o) { return sum(in[0], dims(o), o.at("keepdim")); }},
       {"mean", [](auto& in, auto& o) { return mean(in[0], dims(o), o.at("keepdim")); }},
       {"max", [](auto& in, auto& o) { return max(in[0], dims(o), o.at("keepdim")); }},
@@ -314,7 +325,7 @@ void check_case(const Json& golden, MemoryFormat format, Device device) {
 std::vector<Json> all_cases() {
   std::vector<Json> cases;
   for (const char* file : {"ops.json", "pointwise.json", "moving.json", "sequences.json",
-                           "windows.json", "losses.json"}) {
+                           "windows.json", "losses.json", "norms.json"}) {
     Json golden = load_golden(file);
     for (Json& entry : golden["cases"]) {
       cases.push_back(std::move(entry));

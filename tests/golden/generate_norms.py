@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/norms.json: PyTorch's values and gradients of normalisations.
+
+The format is that of ops.json (generate_ops.py), and so is what the committed
+file was written with. To write it again, from the repository root:
+
+    python3 tests/golden/generate_norms.py
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from generate_ops import add, cases, randn, write
+
+OUTPUT = Path(__file__).with_name("norms.json")
+
+
+def parameters(count, *shape):
+    """A weight, and a bias where there are two."""
+    return [randn(*shape) for _ in range(count)]
+
+
+def layer_norm_cases():
+    def layer_norm(x, weight=None, bias=None, *, normalized_shape, eps):
+        return F.layer_norm(x, normalized_shape, weight, bias, eps)
+
+    def case(name, shape, normalized_shape, count=2, eps=1e-5):
+        add("layer_norm", name, layer_norm, [randn(*shape)] + parameters(count, *normalized_shape),
+            normalized_shape=list(normalized_shape), eps=eps)
+
+    case("rows", (4, 9), (9,))
+    case("plain", (3, 5), (5,), count=0)
+    case("no_bias", (3, 8), (8,), count=1)
+    case("sequences", (2, 3, 7), (7,), eps=0.1)
+    case("images", (2, 3, 4, 2), (3, 4, 2))
+    case("planes", (2, 3, 4, 2), (4, 2))
+
+
+def group_norm_cases():
+    def group_norm(x, weight=None, bias=None, *, num_groups, eps):
+        return F.group_norm(x, num_groups, weight, bias, eps)
+
+    def case(name, shape, num_groups, count=2, eps=1e-5):
+        add("group_norm", name, group_norm, [randn(*shape)] + parameters(count, shape[1]),
+            num_groups=num_groups, eps=eps)
+
+    case("vectors", (3, 6), 2)
+    case("sequences", (2, 4, 5), 2, eps=0.1)
+    case("images", (2, 6, 3, 2), 3)
+    case("instances", (2, 3, 5), 3, count=0)
+    case("one_group", (2, 4, 2, 3), 1, count=1)
+
+
+def main():
+    torch.manual_seed(29)
+    torch.set_num_threads(1)
+    layer_norm_cases()
+    group_norm_cases()
+    write(OUTPUT, cases)
+
+
+if __name__ == "__main__":
+    main()
