@@ -89,13 +89,14 @@ class FileActions {
   posix_spawn_file_actions_t actions_{};
 };
 
-// Standard input is empty; where the two others go is in `out` and `err`.
+// Where the two other standard streams go is in `out` and `err`.
 pid_t spawn(const Arguments& arguments, const std::string& folder, const std::string& out,
-            const std::string& err, const std::vector<int>& closed = {}) {
+            const std::string& err, const std::vector<int>& closed = {},
+            const std::string& in = "/dev/null") {
   std::vector<std::string> words = Arguments{WARPTAPE_PROGRAM} + arguments;
   std::vector<std::string> environment = make_environment(arguments);
   FileActions actions;
-  actions.open(0, "/dev/null");
+  actions.open(0, in);
   actions.open(1, out);
   actions.open(2, err);
   for (const int descriptor : closed) {
@@ -201,10 +202,11 @@ void expect_parts(const std::string& message, const std::vector<std::string>& pa
 }  // namespace
 
 RunningProgram::RunningProgram(const Arguments& arguments, const std::string& folder,
-                               const std::vector<int>& closed)
+                               const std::vector<int>& closed, const std::string& input)
     : arguments_(arguments),
       streams_(std::make_unique<TemporaryFolder>()),
-      child_(spawn(arguments, folder, streams_->path("out"), streams_->path("err"), closed)) {}
+      child_(spawn(arguments, folder, streams_->path("out"), streams_->path("err"), closed,
+                   streams_->write("in", input))) {}
 
 RunningProgram::~RunningProgram() {
   if (child_ != 0) {
@@ -238,6 +240,10 @@ std::string RunningProgram::errors() const {
 
 CommandResult run_program(const Arguments& arguments, const std::string& folder) {
   return RunningProgram(arguments, folder).wait();
+}
+
+CommandResult run_with_input(const Arguments& arguments, const std::string& input) {
+  return RunningProgram(arguments, "", {}, input).wait();
 }
 
 CommandResult run_on_terminal(const Arguments& arguments, unsigned short columns,

@@ -24,13 +24,15 @@ struct CommandResult {
 // Runs the program in `folder` (the test's own where empty) for at most 60 seconds. A signal, the
 // time limit and a sanitizer's report are test failures.
 CommandResult run_program(const Arguments& arguments, const std::string& folder = "");
+// The same with this text as standard input, which is empty else.
+CommandResult run_with_input(const Arguments& arguments, const std::string& input);
 
 // The program while it runs. The destructor kills what has not been waited for.
 class RunningProgram {
  public:
   // Descriptors in `closed` are closed for it.
   explicit RunningProgram(const Arguments& arguments, const std::string& folder = "",
-                          const std::vector<int>& closed = {});
+                          const std::vector<int>& closed = {}, const std::string& input = "");
   ~RunningProgram();
   RunningProgram(const RunningProgram&) = delete;
   RunningProgram& operator=(const RunningProgram&) = delete;

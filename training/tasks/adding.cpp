@@ -4,7 +4,7 @@
 #include "core/check.h"
 #include "core/primitives.h"
 #include "core/random.h"
-#include "kernels/mse_loss/mse_loss.h"
+#include "kernels/losses/losses.h"
 #include "training/permutation.h"
 #include "training/tasks/sequences.h"
 
