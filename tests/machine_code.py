@@ -48,6 +48,8 @@ REQUIRED = [
     (r"\breduce::(rows|columns)_kernel<(?!1,)\d+,", [LOADS]),
     (r"\brows::staged_kernel<", [LOADS, STORES]),
     (r"\brows::(team|columns)_kernel<(?!1,)\d+,", [LOADS, STORES]),
+    (r"\bnormalize::(column|run)_sums<(?!1,)\d+,", [LOADS]),
+    (r"\bnormalize::apply_to_(columns|runs)<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bdropout_(channels_last_)?kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\btranspose::kernel<[\w ]+, (?!1>)\d+>", [LOADS, STORES]),
     (r"\bmatrix::fma_kernel<.*, [24]>", [LOADS, STORES]),
@@ -66,6 +68,11 @@ ARITHMETIC_KERNELS = [
     (r"\bimage_batch_kernel<", 80),  # in double; 24 warps
     # A pack of bfloat16 is 8 elements, which are floats (in sums doubles) in registers: 16 or 24 warps.
     (r"\brows::columns_kernel<8,.*bfloat16>", 128),
+    # Pairs of sums in double, and numbers of each column.
+    (r"\bnormalize::(column|run)_sums<", 128),
+    (r"\bnormalize::apply_to_columns<8,", 128),
+    (r"\bnormalize::apply_to_\w+<2,.*NormalizeGradient<double>", 80),
+    (r"\brows::columns_kernel<[24],.*\bLayerNorm", 80),
     (r"\breduce::columns_kernel<8,.*\bArgmax\b", 128),
     (r"\breduce::columns_kernel<8,", 80),
     (r"\bpool::avg_forward<8,", 128),

@@ -64,7 +64,7 @@ struct CrossEntropy {
   }
 
   // A label out of range is reported, and its row counts nowhere.
-  __device__ void begin(int64_t row, bool leads, Row& own) const {
+  __device__ void begin(int64_t row, int64_t, bool leads, Row& own) const {
     const int64_t label = labels[row];
     if (label == settings.ignore_index) {
       return;

@@ -17,13 +17,13 @@ struct LayerNormForward : rows::NothingPerBlock {
   static constexpr int inputs = 1;
   struct Row {
     Sums state;
-    double shift;
+    C shift;
     int64_t row;
     Centre<C> centre;
     C inv_std;
   };
 
-  rows::Extents extents;
+  double inv_length;
   const T* x;
   const C* weight;
   const C* bias;
@@ -39,22 +39,20 @@ struct LayerNormForward : rows::NothingPerBlock {
   }
   static __device__ Sums identity() { return {}; }
   static __device__ Sums combine(const Sums& a, const Sums& b) { return a + b; }
-  __device__ void begin(int64_t row, bool, Row& own) const {
-    const int64_t o = extents.inner == 1 ? row : row / extents.inner;
-    const int64_t first = o * extents.length * extents.inner + (row - o * extents.inner);
+  __device__ void begin(int64_t row, int64_t first, bool, Row& own) const {
     own.row = row;
-    own.shift = static_cast<double>(static_cast<C>(x[first]));
+    own.shift = x[first];
   }
   template <class Items>
   __device__ void add(Row& own, const Block&, const Items& items) const {
     items([&](int64_t, const C(&values)[1]) {
-      normalize::add_moment(own.state, values[0], own.shift);
+      normalize::add_moment(own.state, values[0], static_cast<double>(own.shift));
     });
   }
   __device__ void complete(Row& own, const Block&, bool leads) const {
-    const auto count = static_cast<double>(extents.length);
     const Statistics of_row =
-        normalize::Moments(own.shift, own.state, count).statistics(count, eps);
+        normalize::Moments(static_cast<double>(own.shift), own.state, inv_length)
+            .statistics(inv_length, eps);
     own.centre = Centre<C>(of_row.mean);
     own.inv_std = static_cast<C>(of_row.inv_std);
     if (leads) {
@@ -81,7 +79,7 @@ struct LayerNormGradient : rows::NothingPerBlock {
     C mean_product;
   };
 
-  double count;
+  double inv_length;
   const Statistics* statistics;
   const C* weight;
 
@@ -92,7 +90,7 @@ struct LayerNormGradient : rows::NothingPerBlock {
   }
   static __device__ Sums identity() { return {}; }
   static __device__ Sums combine(const Sums& a, const Sums& b) { return a + b; }
-  __device__ void begin(int64_t row, bool, Row& own) const {
+  __device__ void begin(int64_t row, int64_t, bool, Row& own) const {
     const Statistics of_row = statistics[row];
     own.centre = Centre<C>(of_row.mean);
     own.inv_std = static_cast<C>(of_row.inv_std);
@@ -106,8 +104,8 @@ struct LayerNormGradient : rows::NothingPerBlock {
     });
   }
   __device__ void complete(Row& own, const Block&, bool) const {
-    own.mean_dy = static_cast<C>(own.state.first / count);
-    own.mean_product = static_cast<C>(own.state.second / count);
+    own.mean_dy = static_cast<C>(own.state.first * inv_length);
+    own.mean_product = static_cast<C>(own.state.second * inv_length);
   }
   __device__ C value(const Row& own, const Block&, int64_t index, const C (&values)[2]) const {
     return normalize::normalized_gradient(values[0] * normalize::weight_at(weight, index),
@@ -123,7 +121,7 @@ void layer_norm_forward(gpu::StreamHandle stream, const rows::Plan& plan, const 
                         const Compute<T>* weight, const Compute<T>* bias, double eps, T* y,
                         Statistics* statistics, void* states) {
   LayerNormForward<T> op;
-  op.extents = plan.extents;
+  op.inv_length = 1 / static_cast<double>(plan.extents.length);
   op.x = x;
   op.weight = weight;
   op.bias = bias;
@@ -138,7 +136,7 @@ void layer_norm_backward(gpu::StreamHandle stream, const rows::Plan& plan, const
                          const Statistics* statistics, const Compute<T>* weight, bool add, T* dx,
                          void* states) {
   LayerNormGradient<T> op;
-  op.count = static_cast<double>(plan.extents.length);
+  op.inv_length = 1 / static_cast<double>(plan.extents.length);
   op.statistics = statistics;
   op.weight = weight;
   rows::run("layer_norm_backward", stream, plan, op, rows::Inputs<T, 2>{{dy, x}}, dx, add,

@@ -23,7 +23,7 @@ __device__ void write_pack(const Op& op, const typename Op::Row* rows, int row_s
 }
 
 template <int E, class Op, class T, int N>
-__global__ void __launch_bounds__(block_threads, E == 8 ? 2 : 4)
+__global__ void __launch_bounds__(block_threads, resident<E, N>)
     apply_to_columns(const SetsPlan __grid_constant__ plan, const Op op, const Inputs<T, N> in,
                      T* out, bool add) {
   const Sets& sets = plan.sets;
@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(block_threads, E == 8 ? 2 : 4)
     const int64_t begin = blockIdx.y * plan.chunk_length;
     const int64_t rest = sets.along - begin;
     const int64_t end = begin + (rest < plan.chunk_length ? rest : plan.chunk_length);
-#pragma unroll 4
+#pragma unroll(N == 1 ? 4 : 2)
     for (int64_t a = begin + own_row; a < end; a += height) {
       simt::Pack<T, E> packs[N];
 #pragma unroll
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(block_threads, E == 8 ? 2 : 4)
 }
 
 template <int E, class Op, class T, int N>
-__global__ void __launch_bounds__(block_threads, 4)
+__global__ void __launch_bounds__(block_threads, resident<E, N>)
     apply_to_runs(const SetsPlan __grid_constant__ plan, const Op op, const Inputs<T, N> in, T* out,
                   bool add) {
   const Sets& sets = plan.sets;
@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(block_threads, 4)
     const int64_t rest = sets.size() / E - begin;
     const int64_t end = begin + (rest < plan.chunk_length ? rest : plan.chunk_length);
     RunWalk walk(sets, E, begin + lane, lanes);
-#pragma unroll 4
+#pragma unroll(N == 1 ? 4 : 2)
     for (int64_t i = begin + lane; i < end; i += lanes) {
       const int64_t at = start + walk.a * sets.width() + walk.b * E;
       walk.step();

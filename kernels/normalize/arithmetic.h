@@ -46,14 +46,14 @@ struct Moments {
   double mean;
   double squares;  // the sum of (x - mean)^2
 
-  WARPTAPE_HOST_DEVICE Moments(double shift, const Sums& sums, double count) {
-    const double offset = sums.first / count;
+  WARPTAPE_HOST_DEVICE Moments(double shift, const Sums& sums, double inv_count) {
+    const double offset = sums.first * inv_count;
     const double rest = sums.second - sums.first * offset;
     mean = shift + offset;
     squares = rest < 0 ? 0 : rest;
   }
-  WARPTAPE_HOST_DEVICE Statistics statistics(double count, double eps) const {
-    return {mean, 1 / std::sqrt(squares / count + eps)};
+  WARPTAPE_HOST_DEVICE Statistics statistics(double inv_count, double eps) const {
+    return {mean, 1 / std::sqrt(squares * inv_count + eps)};
   }
 };
 
@@ -114,8 +114,9 @@ struct KeepStatistics {
   Running<P> running;
 
   WARPTAPE_HOST_DEVICE void operator()(int64_t set, int64_t, double shift, const Sums& sums) const {
-    const Moments moments(shift, sums, count);
-    statistics[set] = moments.statistics(count, eps);
+    const double inv_count = 1 / count;
+    const Moments moments(shift, sums, inv_count);
+    statistics[set] = moments.statistics(inv_count, eps);
     if (running.mean != nullptr) {
       running.update(set, moments, count);
     }
@@ -145,33 +146,9 @@ struct StatisticsIndex {
   WARPTAPE_HOST_DEVICE bool varies() const { return along != 0 || run != 0; }  // within a set
 };
 
-// Statistics that were kept, or batch_norm's running ones.
-template <class P>
-struct StatisticsSource {
-  const Statistics* kept = nullptr;
-  const P* running_mean = nullptr;
-  const P* running_variance = nullptr;
-  double eps = 0;
-  StatisticsIndex index{};
-
-  WARPTAPE_HOST_DEVICE Statistics at(int64_t o, int64_t a, int64_t j, int64_t b) const {
-    const int64_t i = index.at(o, a, j, b);
-    if (kept != nullptr) {
-      return kept[i];
-    }
-    return {static_cast<double>(running_mean[i]),
-            1 / std::sqrt(static_cast<double>(running_variance[i]) + eps)};
-  }
-  template <class Visit>
-  void for_each_pointer(Visit&& visit) const {
-    visit(kept);
-    visit(running_mean);
-    visit(running_variance);
-  }
-};
-
-// Of dy and x: the sums of dy and of dy times the normalised x.
-template <class T>
+// Of dy and x: the sums of dy and of dy times the normalised x. Varies: the statistics do, within a
+// set.
+template <class T, bool Varies>
 struct GradientSummand {
   using Element = T;
   using C = Compute<T>;
@@ -181,13 +158,14 @@ struct GradientSummand {
     C inv_std;
   };
 
-  StatisticsSource<C> source;
+  const Statistics* statistics;
+  StatisticsIndex index;
 
-  WARPTAPE_HOST_DEVICE bool varies() const { return source.index.varies(); }
+  static constexpr bool varies() { return Varies; }
   WARPTAPE_HOST_DEVICE Around around(const Sets&, int64_t o, int64_t a, int64_t j,
                                      int64_t b) const {
-    const Statistics statistics = source.at(o, a, j, b);
-    return {Centre<C>(statistics.mean), static_cast<C>(statistics.inv_std)};
+    const Statistics own = statistics[index.at(o, a, j, b)];
+    return {Centre<C>(own.mean), static_cast<C>(own.inv_std)};
   }
   WARPTAPE_HOST_DEVICE void add(Sums& sums, const C (&values)[2], const Around& around) const {
     const C normalised = around.centre.of(values[1]) * around.inv_std;
@@ -196,7 +174,7 @@ struct GradientSummand {
   }
   template <class Visit>
   void for_each_pointer(Visit&& visit) const {
-    source.for_each_pointer(visit);
+    visit(statistics);
   }
 };
 
@@ -241,6 +219,31 @@ struct KeepGradients {
 
 // ---- element by element -----------------------------------------------------------------------
 
+// Statistics that were kept, or batch_norm's running ones.
+template <class P>
+struct StatisticsSource {
+  const Statistics* kept = nullptr;
+  const P* running_mean = nullptr;
+  const P* running_variance = nullptr;
+  double eps = 0;
+  StatisticsIndex index{};
+
+  WARPTAPE_HOST_DEVICE Statistics at(int64_t o, int64_t j) const {
+    const int64_t i = index.at(o, 0, j, 0);
+    return kept != nullptr ? kept[i] : of_running(i);
+  }
+  WARPTAPE_HOST_DEVICE Statistics of_running(int64_t i) const {
+    return {static_cast<double>(running_mean[i]),
+            1 / std::sqrt(static_cast<double>(running_variance[i]) + eps)};
+  }
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    visit(kept);
+    visit(running_mean);
+    visit(running_variance);
+  }
+};
+
 template <class P>
 WARPTAPE_HOST_DEVICE P weight_at(const P* weight, int64_t i) {
   return weight == nullptr ? P(1) : weight[i];
@@ -270,7 +273,7 @@ struct Normalize {
   int64_t* batches = nullptr;  // counted up, once
 
   WARPTAPE_HOST_DEVICE Row row(int64_t o, int64_t j) const {
-    const Statistics statistics = source.at(o, 0, j, 0);
+    const Statistics statistics = source.at(o, j);
     const C w = weight_at(weight, j);
     return {scales_only ? Centre<C>() : Centre<C>(statistics.mean),
             static_cast<C>(statistics.inv_std * static_cast<double>(w)), bias_at(bias, j)};
@@ -313,14 +316,16 @@ struct NormalizeGradient {
     C mean_product;
   };
 
-  StatisticsSource<C> source;
+  const Statistics* statistics;
   const Sums* means;  // where the statistics are
+  StatisticsIndex index;
   const C* weight = nullptr;
 
   WARPTAPE_HOST_DEVICE Row row(int64_t o, int64_t j) const {
-    const Statistics statistics = source.at(o, 0, j, 0);
-    const Sums mean = means[source.index.at(o, 0, j, 0)];
-    return {Centre<C>(statistics.mean), static_cast<C>(statistics.inv_std), weight_at(weight, j),
+    const int64_t i = index.at(o, 0, j, 0);
+    const Statistics own = statistics[i];
+    const Sums mean = means[i];
+    return {Centre<C>(own.mean), static_cast<C>(own.inv_std), weight_at(weight, j),
             static_cast<C>(mean.first), static_cast<C>(mean.second)};
   }
   WARPTAPE_HOST_DEVICE C value(const Row& row, const C (&values)[2]) const {
@@ -330,7 +335,7 @@ struct NormalizeGradient {
   WARPTAPE_HOST_DEVICE void finish() const {}
   template <class Visit>
   void for_each_pointer(Visit&& visit) const {
-    source.for_each_pointer(visit);
+    visit(statistics);
     visit(means);
     visit(weight);
   }

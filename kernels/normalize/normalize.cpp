@@ -20,15 +20,37 @@ void keep_statistics(const char* name, const Tensor& x, const Sets& sets, double
   });
 }
 
-void sum_gradients(const char* name, const Tensor& dy, const Tensor& x, const Sets& sets,
-                   const SourceTensors& source, const WantedGradients& wanted) {
+namespace {
+
+// The running statistics as pairs, which the sums read.
+Tensor kept_running(const char* name, const Tensor& x, const Sets& sets,
+                    const SourceTensors& source) {
+  Tensor kept = empty_pairs(sets.sets, x.device());
+  auto* pairs = mutable_pairs<Statistics>(kept);
   dispatch_floating(x.dtype(), [&]<class T>() {
-    const auto keep = keeper<T>(wanted, static_cast<double>(sets.size()));
     const auto from = source.source<Compute<T>>();
     on_device(
+        name, x.device(), [&] { NormalizeCpu<T>::keep_running(from, sets.sets, pairs); },
+        [&] { keep_running_cuda<T>(name, from, sets.sets, pairs); });
+  });
+  return kept;
+}
+
+}  // namespace
+
+void sum_gradients(const char* name, const Tensor& dy, const Tensor& x, const Sets& sets,
+                   const SourceTensors& source, const WantedGradients& wanted) {
+  const Tensor kept = source.kept.defined() ? source.kept : kept_running(name, x, sets, source);
+  dispatch_floating(x.dtype(), [&]<class T>() {
+    const auto keep = keeper<T>(wanted, static_cast<double>(sets.size()));
+    const auto* statistics = SourceTensors::pairs<Statistics>(kept);
+    on_device(
         name, x.device(),
-        [&] { NormalizeCpu<T>::gradients(sets, dy.data<T>(), x.data<T>(), from, keep); },
-        [&] { gradients_cuda<T>(name, dy, x, sets, from, keep); });
+        [&] {
+          NormalizeCpu<T>::gradients(sets, dy.data<T>(), x.data<T>(), statistics, source.index,
+                                     keep);
+        },
+        [&] { gradients_cuda<T>(name, dy, x, sets, statistics, source.index, keep); });
   });
 }
 
@@ -76,8 +98,9 @@ void apply_gradient(const char* name, const Tensor& dy, const Tensor& x, const S
                     const GradientTarget& dx) {
   dispatch_floating(x.dtype(), [&]<class T>() {
     using P = Compute<T>;
-    const NormalizeGradient<T> op{.source = source.source<P>(),
+    const NormalizeGradient<T> op{.statistics = SourceTensors::pairs<Statistics>(source.kept),
                                   .means = SourceTensors::pairs<Sums>(means),
+                                  .index = source.index,
                                   .weight = data_or_null<P>(weight)};
     Tensor to = dx.buffer;
     const bool add = dx.mode == WriteMode::Accumulate;

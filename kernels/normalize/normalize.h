@@ -117,8 +117,9 @@ struct NormalizeCpu {
   using C = Compute<T>;
 
   static void statistics(const Sets& sets, const T* x, const KeepStatistics<C>& keep);
-  static void gradients(const Sets& sets, const T* dy, const T* x,
-                        const StatisticsSource<C>& source, const KeepGradients<C>& keep);
+  static void keep_running(const StatisticsSource<C>& source, int64_t count, Statistics* kept);
+  static void gradients(const Sets& sets, const T* dy, const T* x, const Statistics* statistics,
+                        const StatisticsIndex& index, const KeepGradients<C>& keep);
   static void apply(const Sets& sets, const Normalize<T>& op, const T* x, T* y, bool add);
   static void apply_gradient(const Sets& sets, const NormalizeGradient<T>& op, const T* dy,
                              const T* x, T* dx, bool add);

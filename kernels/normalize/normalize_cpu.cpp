@@ -186,9 +186,23 @@ void NormalizeCpu<T>::statistics(const Sets& sets, const T* x, const KeepStatist
 }
 
 template <class T>
+void NormalizeCpu<T>::keep_running(const StatisticsSource<C>& source, int64_t count,
+                                   Statistics* kept) {
+  for (int64_t i = 0; i < count; ++i) {
+    kept[i] = source.of_running(i);
+  }
+}
+
+template <class T>
 void NormalizeCpu<T>::gradients(const Sets& sets, const T* dy, const T* x,
-                                const StatisticsSource<C>& source, const KeepGradients<C>& keep) {
-  sum_sets(sets, GradientSummand<T>{source}, std::array<const T*, 2>{dy, x}, keep);
+                                const Statistics* statistics, const StatisticsIndex& index,
+                                const KeepGradients<C>& keep) {
+  const std::array<const T*, 2> in = {dy, x};
+  if (index.varies()) {
+    sum_sets(sets, GradientSummand<T, true>{statistics, index}, in, keep);
+  } else {
+    sum_sets(sets, GradientSummand<T, false>{statistics, index}, in, keep);
+  }
 }
 
 template <class T>

@@ -47,14 +47,20 @@ void statistics_cuda(const char* name, const Tensor& x, const Sets& sets,
 }
 
 template <class T>
+void keep_running_cuda(const char* name, const StatisticsSource<Compute<T>>& source, int64_t count,
+                       Statistics* kept) {
+  NormalizeCuda<T>::keep_running(name, gpu::current_stream(), source, count, kept);
+}
+
+template <class T>
 void gradients_cuda(const char* name, const Tensor& dy, const Tensor& x, const Sets& sets,
-                    const StatisticsSource<Compute<T>>& source,
+                    const Statistics* statistics, const StatisticsIndex& index,
                     const KeepGradients<Compute<T>>& keep) {
   const T* px = x.data<T>();
   const SetsPlan plan = make_sets_plan<T>(sets, are_aligned({&dy, &x}));
   const Scratch scratch(plan, px, x.device());
-  NormalizeCuda<T>::gradients(name, gpu::current_stream(), plan, dy.data<T>(), px, source, keep,
-                              scratch.sums, scratch.arrivals);
+  NormalizeCuda<T>::gradients(name, gpu::current_stream(), plan, dy.data<T>(), px, statistics,
+                              index, keep, scratch.sums, scratch.arrivals);
 }
 
 template <class T>
@@ -73,15 +79,17 @@ void apply_gradient_cuda(const char* name, const Tensor& dy, const Tensor& x, co
                                    dx.mutable_data<T>(), add);
 }
 
-#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                   \
-  template void statistics_cuda<T>(const char*, const Tensor&, const Sets&,                    \
-                                   const KeepStatistics<Compute<T>>&);                         \
-  template void gradients_cuda<T>(const char*, const Tensor&, const Tensor&, const Sets&,      \
-                                  const StatisticsSource<Compute<T>>&,                         \
-                                  const KeepGradients<Compute<T>>&);                           \
-  template void apply_cuda<T>(const char*, const Tensor&, const Sets&, const Normalize<T>&,    \
-                              Tensor&, bool);                                                  \
-  template void apply_gradient_cuda<T>(const char*, const Tensor&, const Tensor&, const Sets&, \
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                    \
+  template void statistics_cuda<T>(const char*, const Tensor&, const Sets&,                     \
+                                   const KeepStatistics<Compute<T>>&);                          \
+  template void keep_running_cuda<T>(const char*, const StatisticsSource<Compute<T>>&, int64_t, \
+                                     Statistics*);                                              \
+  template void gradients_cuda<T>(const char*, const Tensor&, const Tensor&, const Sets&,       \
+                                  const Statistics*, const StatisticsIndex&,                    \
+                                  const KeepGradients<Compute<T>>&);                            \
+  template void apply_cuda<T>(const char*, const Tensor&, const Sets&, const Normalize<T>&,     \
+                              Tensor&, bool);                                                   \
+  template void apply_gradient_cuda<T>(const char*, const Tensor&, const Tensor&, const Sets&,  \
                                        const NormalizeGradient<T>&, Tensor&, bool);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE

@@ -12,9 +12,12 @@ struct NormalizeCuda {
   static void statistics(const char* name, gpu::StreamHandle stream, const SetsPlan& plan,
                          const T* x, const KeepStatistics<C>& keep, Sums* partials,
                          unsigned long long* arrivals);
+  static void keep_running(const char* name, gpu::StreamHandle stream,
+                           const StatisticsSource<C>& source, int64_t count, Statistics* kept);
   static void gradients(const char* name, gpu::StreamHandle stream, const SetsPlan& plan,
-                        const T* dy, const T* x, const StatisticsSource<C>& source,
-                        const KeepGradients<C>& keep, Sums* partials, unsigned long long* arrivals);
+                        const T* dy, const T* x, const Statistics* statistics,
+                        const StatisticsIndex& index, const KeepGradients<C>& keep, Sums* partials,
+                        unsigned long long* arrivals);
   static void apply(const char* name, gpu::StreamHandle stream, const SetsPlan& plan,
                     const Normalize<T>& op, const T* x, T* y, bool add);
   static void apply_gradient(const char* name, gpu::StreamHandle stream, const SetsPlan& plan,

@@ -10,8 +10,11 @@ template <class T>
 void statistics_cuda(const char* name, const Tensor& x, const Sets& sets,
                      const KeepStatistics<Compute<T>>& keep);
 template <class T>
+void keep_running_cuda(const char* name, const StatisticsSource<Compute<T>>& source, int64_t count,
+                       Statistics* kept);
+template <class T>
 void gradients_cuda(const char* name, const Tensor& dy, const Tensor& x, const Sets& sets,
-                    const StatisticsSource<Compute<T>>& source,
+                    const Statistics* statistics, const StatisticsIndex& index,
                     const KeepGradients<Compute<T>>& keep);
 template <class T>
 void apply_cuda(const char* name, const Tensor& x, const Sets& sets, const Normalize<T>& op,

@@ -45,8 +45,12 @@ __device__ inline bool is_last_chunk(const SetsPlan& plan, const Partials& parti
 }
 
 // Loads that precede their use.
-template <class Summand>
-inline constexpr int batch = Summand::inputs == 1 ? 4 : 2;
+template <int E, class Summand>
+inline constexpr int batch = (Summand::inputs == 1 ? 4 : 2) / (E == 8 ? 2 : 1);
+
+// Blocks of an SM, so few that what a thread keeps stays in registers.
+template <int E, int Inputs>
+inline constexpr int resident = E == 8 || Inputs > 1 ? 2 : 3;
 
 template <int E, class T, int N>
 __device__ void values_of(const simt::Pack<T, E> (&packs)[N], int e, Compute<T> (&values)[N]) {
@@ -60,13 +64,13 @@ __device__ void values_of(const simt::Pack<T, E> (&packs)[N], int e, Compute<T> 
 template <int E, class Summand, class T, int N>
 __device__ void add_columns(const SetsPlan& plan, const Summand& summand, const Inputs<T, N>& in,
                             int64_t o, int64_t column, int row, int height, Sums (&own)[E]) {
-  constexpr int B = batch<Summand>;
+  constexpr int B = batch<E, Summand>;
   const Sets& sets = plan.sets;
   const int64_t begin = blockIdx.y * plan.chunk_length;
   const int64_t rest = sets.along - begin;
-  const int64_t end = begin + (rest < plan.chunk_length ? rest : plan.chunk_length);
+  const auto count = static_cast<int>(rest < plan.chunk_length ? rest : plan.chunk_length);
   const int64_t width = sets.width();
-  const int64_t start = o * sets.along * width + column;
+  const int64_t start = (o * sets.along + begin) * width + column;
   typename Summand::Around around[E];
   const auto look_around = [&](int64_t a) {
 #pragma unroll
@@ -75,24 +79,27 @@ __device__ void add_columns(const SetsPlan& plan, const Summand& summand, const 
       around[e] = summand.around(sets, o, a, j, column + e - j * sets.run);
     }
   };
-  look_around(begin);
+  if constexpr (!Summand::varies()) {
+    look_around(begin);
+  }
 #pragma unroll 1
-  for (int64_t first = begin + row; first < end; first += int64_t{B} * height) {
+  for (int first = row; first < count; first += B * height) {
     simt::Pack<T, E> packs[B][N];
 #pragma unroll
     for (int k = 0; k < B; ++k) {
-      if (first + k * height < end) {
+      if (first + k * height < count) {
 #pragma unroll
         for (int n = 0; n < N; ++n) {
-          packs[k][n] = simt::load_pack<E>(in.data[n] + start + (first + k * height) * width);
+          packs[k][n] =
+              simt::load_pack<E>(in.data[n] + start + int64_t{first + k * height} * width);
         }
       }
     }
 #pragma unroll
     for (int k = 0; k < B; ++k) {
-      if (first + k * height < end) {
-        if (summand.varies()) {
-          look_around(first + k * height);
+      if (first + k * height < count) {
+        if constexpr (Summand::varies()) {
+          look_around(begin + first + k * height);
         }
 #pragma unroll
         for (int e = 0; e < E; ++e) {
@@ -105,15 +112,8 @@ __device__ void add_columns(const SetsPlan& plan, const Summand& summand, const 
   }
 }
 
-// Blocks of an SM: with pairs of sums for 8 elements of bfloat16, so few that they stay in
-// registers.
-template <int E>
-inline constexpr int blocks_of_columns = E == 8   ? 2
-                                         : E == 4 ? 3
-                                                  : 4;
-
 template <int E, class Summand, class T, int N, class Keep>
-__global__ void __launch_bounds__(block_threads, blocks_of_columns<E>)
+__global__ void __launch_bounds__(block_threads, resident<E, N>)
     column_sums(const SetsPlan __grid_constant__ plan, const Summand summand, const Inputs<T, N> in,
                 const Keep keep, const Partials partials) {
   // Neighbouring threads read neighbouring columns of different packs without bank conflicts.
@@ -220,10 +220,10 @@ struct RunWalk {
 };
 
 template <int E, class Summand, class T, int N, class Keep>
-__global__ void __launch_bounds__(block_threads, 4)
+__global__ void __launch_bounds__(block_threads, resident<E, N>)
     run_sums(const SetsPlan __grid_constant__ plan, const Summand summand, const Inputs<T, N> in,
              const Keep keep, const Partials partials) {
-  constexpr int B = batch<Summand>;
+  constexpr int B = batch<E, Summand>;
   const Sets& sets = plan.sets;
   const int lanes = plan.lanes;
   const int lane = static_cast<int>(threadIdx.x) % lanes;
@@ -264,7 +264,7 @@ __global__ void __launch_bounds__(block_threads, 4)
         if (first + k * lanes < end) {
 #pragma unroll
           for (int e = 0; e < E; ++e) {
-            if (summand.varies()) {
+            if constexpr (Summand::varies()) {
               around = summand.around(sets, o, a[k], j, b[k] + e);
             }
             Compute<T> values[N];

@@ -306,7 +306,7 @@ struct OddRows : rows::NothingPerBlock {
   }
   static __device__ State identity() { return Op::identity(); }
   static __device__ State combine(const State& a, const State& b) { return Op::combine(a, b); }
-  __device__ void begin(int64_t row, bool, Row& own) const { own.row = row; }
+  __device__ void begin(int64_t row, int64_t, bool, Row& own) const { own.row = row; }
   template <class Items>
   __device__ void add(Row& own, const Block&, const Items& items) const {
     items([&](int64_t index, const Compute<In>(&values)[1]) {

@@ -100,7 +100,7 @@ __device__ void do_columns(const Plan& plan, const Op& op, const Inputs<T, Op::i
   if (owns) {
 #pragma unroll
     for (int e = 0; e < E; ++e) {
-      op.begin(first_row + e, leads, own[e]);
+      op.begin(first_row + e, start + e, leads, own[e]);
     }
   }
   if (owns && chunks.part == Part::Values) {
@@ -165,9 +165,15 @@ __device__ void do_columns(const Plan& plan, const Op& op, const Inputs<T, Op::i
   }
 }
 
-// 8 elements of bfloat16 take as many registers once they are floats.
+// Blocks of an SM: 8 elements of bfloat16 take as many registers once they are floats, and so does
+// what an Op keeps of a column.
+template <int E, class Op>
+inline constexpr int blocks_of_columns = E == 8                          ? 2
+                                         : sizeof(typename Op::Row) > 32 ? 3
+                                                                         : 4;
+
 template <int E, class Op, class T>
-__global__ void __launch_bounds__(detail::block_threads, E == 8 ? 2 : 4)
+__global__ void __launch_bounds__(detail::block_threads, blocks_of_columns<E, Op>)
     columns_kernel(const Plan __grid_constant__ plan, const Op op, const Inputs<T, Op::inputs> in,
                    T* out, bool add, const Chunks<Op> chunks) {
   typename Op::Block block = op.prepare();

@@ -9,7 +9,8 @@
 //   Row: what it keeps of its part of a row; has a member `state` of a type State
 //   Block prepare() const: all threads of the block call it together
 //   static State identity(): the state of no elements
-//   void begin(int64_t row, bool leads, Row&) const: one thread of those on the row leads
+//   void begin(int64_t row, int64_t first, bool leads, Row&) const: of a row whose first element is
+//       element `first` in memory; one thread of those on the row leads
 //   void add(Row&, Block&, items) const: items(visit) calls visit(index, values) for the thread's
 //   static State combine(State a, State b): of both; commutative
 //   void complete(Row&, Block&, bool leads) const: the row's state is in all its threads
@@ -36,7 +37,7 @@ struct NothingPerBlock : elementwise::NoPointers {
   __device__ Block prepare() const { return {}; }
   __device__ void finish(const Block&, Part) const {}
   template <class Row>
-  __device__ void begin(int64_t, bool, Row&) const {}
+  __device__ void begin(int64_t, int64_t, bool, Row&) const {}
 };
 
 template <class Op>

@@ -50,7 +50,7 @@ __device__ void do_staged(const Plan& plan, const Op& op, const Inputs<T, Op::in
       };
       typename Op::Row own;
       own.state = Op::identity();
-      op.begin(first + r, lane == 0, own);
+      op.begin(first + r, (first + r) * length, lane == 0, own);
       op.add(own, block, [&](const auto& visit) {
         each([&](int i, const Pack(&packs)[N]) {
           Compute<T> values[N];

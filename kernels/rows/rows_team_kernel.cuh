@@ -96,7 +96,7 @@ __device__ void do_team(const Plan& plan, const Op& op, const Inputs<T, Op::inpu
   own.state = Op::identity();
   const bool leads = lane == 0 && blockIdx.y == 0 && chunks.part != Part::States;
   if (owns) {
-    op.begin(row, leads, own);
+    op.begin(row, row * length, leads, own);
   }
   if (owns && chunks.part == Part::Values) {
     for (int64_t c = lane; c < plan.chunks; c += lanes) {
