@@ -117,6 +117,31 @@ Tensor bce_with_logits(const Operands& in, const Json& o) {
                     : bce_with_logits_loss(in[0], in[1], options, mask_of(in, o));
 }
 
+// The running statistics before one call, and what has to have become of them.
+Tensor batch_normalised(const Operands& in, const Json& o) {
+  const Device device = in[0].device();
+  const Shape channels{in[0].size(1)};
+  RunningStatistics running;
+  if (o.contains("mean")) {
+    running.mean = tensor(o.at("mean").get<std::vector<double>>(), channels, device);
+    running.variance = tensor(o.at("variance").get<std::vector<double>>(), channels, device);
+    running.batches = tensor<int64_t>({o.at("batches").get<int64_t>()}, {}, device);
+  }
+  BatchNormOptions options{.training = o.at("training"), .eps = o.at("eps")};
+  options.momentum = o.at("momentum").is_null()
+                         ? std::nullopt
+                         : std::optional<double>(o.at("momentum").get<double>());
+  Tensor y = batch_norm(in[0], running, optional_operand(in, 1), optional_operand(in, 2), options);
+  if (o.contains("mean")) {
+    const auto after = [&](const char* key) { return o.at(key).get<std::vector<double>>(); };
+    expect_near(running.mean.to_vector<double>(), after("mean_after"), 1e-14, "the running mean");
+    expect_near(running.variance.to_vector<double>(), after("variance_after"), 1e-14,
+                "the running variance");
+    EXPECT_EQ(running.batches.item(), o.at("batches_after").get<double>());
+  }
+  return y;
+}
+
 const std::map<std::string, Run>& runs() {
   static const std::map<std::string, Run> table = {
 #define WARPTAPE_RUN(name, Functor, default_options, fill) \
@@ -170,6 +195,7 @@ const std::map<std::string, Run>& runs() {
          return embedding(in[0], in[1], {.padding_idx = optional_number(o, "padding_idx")});
        }},
       {"gather", [](auto& in, auto& o) { return gather(in[0], o.at("dim"), in[1]); }},
+      {"batch_norm", batch_normalised},
       {"layer_norm",
        [](auto& in, auto& o) {
          const Shape shape(o.at("normalized_shape").template get<std::vector<int64_t>>());

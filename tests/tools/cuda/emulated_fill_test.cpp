@@ -55,8 +55,9 @@ TEST_F(KernelsFillAGpu, InTensorsOfAllProportions) {
   const std::vector<Shape> matrices = {{4, 1 << 20},  {64, 1 << 16}, {1 << 12, 1 << 10},
                                        {1 << 16, 64}, {1 << 20, 4},  {300000, 17},
                                        {17, 300001},  {3, 1400001},  {1400001, 3}};
-  for (const char* name : {"sum", "max", "argmax", "softmax", "log_softmax", "softmax_dim0",
-                           "cross_entropy", "weight_norm", "grad_norm", "add", "dropout"}) {
+  for (const char* name :
+       {"sum", "max", "argmax", "softmax", "log_softmax", "softmax_dim0", "cross_entropy",
+        "weight_norm", "grad_norm", "add", "dropout", "layer_norm", "group_norm", "batch_norm"}) {
     for (const Shape& shape : matrices) {
       EXPECT_GE(count_of_full(tools::find_measured_case(name), shape, float32), 1) << name;
     }
