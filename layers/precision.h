@@ -5,12 +5,13 @@
 
 namespace warptape {
 
-// bfloat16: every Weight below `module` reaches its op rounded to it, and activations are bfloat16
-// from the first such layer on. Parameters, their gradients, what an optimizer keeps, norms and
-// sums stay float32 (or float64), and so do checkpoints. The model's output is bfloat16: a loss
-// wants output.to(float32). Layers without weights compute in the dtype of their input. float32: as
-// it was. ValueError for any other dtype; DTypeError, and nothing is changed, if a weight is not
-// float32. A deep copy has its original's precision; loading and assigning change none.
+// bfloat16: every Weight below `module` that a product reads reaches its op rounded to it, and
+// activations are bfloat16 from the first such layer on. Parameters, their gradients, what an
+// optimizer keeps, norms and sums stay float32 (or float64), and so do checkpoints. The model's
+// output is bfloat16: a loss wants output.to(float32). Layers without products, norms among them,
+// compute in the dtype of their input, with their parameters as they are. float32: as it was.
+// ValueError for any other dtype; DTypeError, and nothing is changed, if a weight is not float32. A
+// deep copy has its original's precision; loading and assigning change none.
 void set_precision(Module& module, DType dtype, const Site& site = Site::here());
 
 // The same by the name that commands have for it: "float32" or "bf16". ValueError for another.

@@ -33,6 +33,7 @@ Weight::Weight(const Weight& other)
       plain_(other.plain_),
       by_(other.by_ ? other.by_->clone() : nullptr),
       shape_(other.shape_),
+      in_products_(other.in_products_),
       in_bfloat16_(other.in_bfloat16_) {}
 
 Weight& Weight::operator=(const Weight& other) {
@@ -42,6 +43,7 @@ Weight& Weight::operator=(const Weight& other) {
   if (!by_ && !other.by_) {
     plain_ = other.plain_;
     shape_ = other.shape_;
+    in_products_ = other.in_products_;
     in_bfloat16_ = in_bfloat16_ && plain_.defined() && plain_.value().dtype() == float32;
     return *this;
   }

@@ -37,8 +37,13 @@ class Reparametrization {
 
 class Weight : public Member<MemberKind::Weight> {
  public:
+  // Whether a product reads it. What else reads a weight, such as a norm, takes it as it is in
+  // mixed precision, too.
+  enum class InProducts { Yes, No };
+
   Weight() = default;
-  explicit Weight(const Tensor& value) : plain_(value), shape_(value.shape()) {}
+  explicit Weight(const Tensor& value, InProducts in_products = InProducts::Yes)
+      : plain_(value), shape_(value.shape()), in_products_(in_products) {}
   Weight(const Weight& other);
   // Copies other's elements into the parameters that this one has, through to what it is computed
   // from, where other is plain or computed in another way. Where they do not fit (another shape or
@@ -53,8 +58,10 @@ class Weight : public Member<MemberKind::Weight> {
   // The layer's input in that dtype (a recorded cast, where a float32 input meets bfloat16).
   Operand input(const Operand& x) const;
   // bfloat16: the op gets the weight rounded to it; its parameters and their gradients stay
-  // float32. float32: it gets the weight as it is.
-  void compute_in(DType dtype) { in_bfloat16_ = dtype == bfloat16; }
+  // float32. float32: it gets the weight as it is, and so does what is no product.
+  void compute_in(DType dtype) {
+    in_bfloat16_ = dtype == bfloat16 && in_products_ == InProducts::Yes;
+  }
   bool computes_in_bfloat16() const { return in_bfloat16_; }
   // ValueError for another dtype, DTypeError for a weight whose parameters are not float32.
   void check_computes_in(DType dtype, const Site& site);
@@ -80,6 +87,7 @@ class Weight : public Member<MemberKind::Weight> {
   Parameter plain_;
   std::unique_ptr<Reparametrization> by_;
   Shape shape_;
+  InProducts in_products_ = InProducts::Yes;
   bool in_bfloat16_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include "core/random.h"
 #include "core/tape.h"
 #include "kernels/ops.h"
+#include "layers/batch_norm.h"
 #include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/linear.h"
@@ -58,7 +59,8 @@ struct Warming : Module {
 class SmallRun {
  public:
   SmallRun(const Choice& optimizer, Device device, const std::string& precision = "float32")
-      : model_(Flatten(), Linear(4, 8), Warming(), ReLU(), Dropout(0.5), Linear(8, 3)) {
+      : model_(Flatten(), Linear(4, 8), Warming(), ReLU(), BatchNorm1d(8), Dropout(0.5),
+               Linear(8, 3)) {
     weight_norm(dynamic_cast<Linear&>(model_[1]));
     model_.to(device);
     set_precision(model_, precision);
