@@ -29,6 +29,15 @@ namespace warptape::losses {
 // Either way 1 repeats.
 enum class Third { None, Leading, Trailing, Levels };
 
+// Whether there is a third tensor; whether some of its elements are out of range.
+template <class Functor>
+inline constexpr bool has_third =
+    Functor::third == Third::Leading || Functor::third == Third::Trailing;
+template <class Functor>
+inline constexpr bool refuses = requires {
+  Functor::refusal;
+};
+
 struct BadOption {
   const char* name = nullptr;  // none is bad
   double value = 0;
@@ -49,7 +58,7 @@ struct Mse {
   }
   template <class T>
   WARPTAPE_HOST_DEVICE T by_target(T x, T target, T) const {
-    return T(2) * (target - x);
+    return -by_input(x, target, T(1));
   }
 };
 
@@ -67,7 +76,7 @@ struct L1 {
   }
   template <class T>
   WARPTAPE_HOST_DEVICE T by_target(T x, T target, T) const {
-    return by_input(target, x, T(1));
+    return -by_input(x, target, T(1));
   }
 };
 
@@ -198,13 +207,12 @@ struct GaussianNll {
   }
   template <class T>
   WARPTAPE_HOST_DEVICE T by_target(T x, T target, T var) const {
-    return (target - x) / clamped(var);
+    return -by_input(x, target, var);
   }
   template <class T>
   WARPTAPE_HOST_DEVICE T by_third(T x, T target, T var) const {
-    const T v = clamped(var);
-    const T d = x - target;
-    return T(0.5) * (T(1) - d * d / v) / v;
+    const T ratio = by_input(x, target, var);
+    return T(0.5) * (T(1) / clamped(var) - ratio * ratio);
   }
 
  private:

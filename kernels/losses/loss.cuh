@@ -37,76 +37,55 @@ struct LossElement {
   C third;
 };
 
-// visit(E as a constant, place) for packs of the input and for the elements that no pack covers.
+// visit(place) for packs of the input.
 template <int E, class Visit>
 __device__ void for_each_pack(const LossPlaces& places, const Visit& visit) {
-  const elementwise::FlatRange& range = places.range;
-  if (blockIdx.x == 0 && threadIdx.x < range.ends) {
-    visit(std::integral_constant<int, 1>(), range.end_element(threadIdx.x));
-  }
   const int64_t step = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < range.packs; i += step) {
-    visit(std::integral_constant<int, E>(), range.head + i * E);
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < places.packs; i += step) {
+    visit(i * E);
   }
 }
 
-// E elements of an operand beside those of the input that begin at `at`.
-template <int E, class T>
-__device__ simt::Pack<T, E> load_beside(const LossPlaces& places, int operand, const T* data,
-                                        int64_t at) {
-  if (places.lies[operand] == Lies::Along) {
-    return mixed::load<E>(data + at, false);
-  }
-  if (places.lies[operand] != Lies::Anyhow) {
-    return mixed::load<E>(data + places.offset(operand, at),
-                          places.lies[operand] == Lies::Repeated);
-  }
-  simt::Pack<T, E> result;
-#pragma unroll
-  for (int e = 0; e < E; ++e) {
-    result[e] = data[places.offset(operand, at + e)];
-  }
-  return result;
-}
-
-// visit(e, element) for the E elements at `at`.
+// visit(e, element) for the E elements at `place`.
 template <int E, class Functor, class T, class Visit>
 __device__ void for_each_element(const LossSettings<Functor>& settings, const LossInputs<T>& in,
-                                 int64_t at, const Visit& visit) {
+                                 int64_t place, const Visit& visit) {
   using C = Compute<T>;
   const LossPlaces& places = settings.places;
-  const auto x = simt::load_pack<E>(in.input + at);
-  const auto target = load_beside<E>(places, target_operand, in.target, at);
+  int64_t at[operands_beside];
+  places.find(place, at);
+  const auto x = simt::load_pack<E>(in.input + place);
+  const auto target =
+      mixed::load<E>(in.target + at[target_operand], places.repeated[target_operand]);
   auto mask = simt::repeat_pack<E>(uint8_t{1});
   if (in.mask != nullptr) {
-    mask = load_beside<E>(places, mask_operand, in.mask, at);
+    mask = mixed::load<E>(in.mask + at[mask_operand], places.repeated[mask_operand]);
   }
   auto third = simt::repeat_pack<E>(static_cast<T>(1.0f));
-  if constexpr (Functor::third == Third::Leading || Functor::third == Third::Trailing) {
+  if constexpr (has_third<Functor>) {
     if (in.third != nullptr) {
-      third = load_beside<E>(places, third_operand, in.third, at);
+      third = mixed::load<E>(in.third + at[third_operand], places.repeated[third_operand]);
     }
   }
 #pragma unroll
   for (int e = 0; e < E; ++e) {
     C own = third[e];
     if constexpr (Functor::third == Third::Levels) {
-      own = static_cast<C>(settings.functor.levels[places.offset(third_operand, at + e)]);
+      const int64_t level = at[third_operand] + (places.repeated[third_operand] ? 0 : e);
+      own = static_cast<C>(settings.functor.levels[level]);
     }
     visit(e, LossElement<C>{mask[e] != 0, x[e], target[e], own});
   }
 }
 
-// The loss of an element that is kept.
+// Whether an element that is kept is out of range.
 template <class Functor, class C>
-__device__ C value_of(const Functor& functor, const LossElement<C>& element,
-                      const Reporter& reporter) {
-  if constexpr (requires { functor.refuses(element.third); }) {
-    if (functor.refuses(element.third)) {
-      report_fault(reporter.report, reporter.code, 0, 0);
-    }
+__device__ bool is_refused(const Functor& functor, const LossElement<C>& element) {
+  if constexpr (refuses<Functor>) {
+    return element.kept && functor.refuses(element.third);
+  } else {
+    return false;
   }
-  return functor.value(element.x, element.target, element.third);
 }
 
 template <int E, class Functor, class T>
@@ -115,14 +94,20 @@ __global__ void __launch_bounds__(elementwise::block_threads)
                double divisor, const LossSums<T> sums, const Reporter reporter) {
   double sum = 0;
   int64_t count = 0;
-  for_each_pack<E>(settings.places, [&](auto size, int64_t at) {
-    for_each_element<size>(settings, in, at, [&](int, const LossElement<Compute<T>>& element) {
+  bool refused = false;
+  for_each_pack<E>(settings.places, [&](int64_t place) {
+    for_each_element<E>(settings, in, place, [&](int, const LossElement<Compute<T>>& element) {
       if (element.kept) {
-        sum += static_cast<double>(value_of(settings.functor, element, reporter));
+        sum +=
+            static_cast<double>(settings.functor.value(element.x, element.target, element.third));
         ++count;
       }
+      refused = refused || is_refused(settings.functor, element);
     });
   });
+  if (refused) {
+    report_fault(reporter.report, reporter.code, 0, 0);
+  }
   finish_sums(sum, count, divisor, sums);
 }
 
@@ -130,14 +115,20 @@ template <int E, class Functor, class T>
 __global__ void __launch_bounds__(elementwise::block_threads)
     each_kernel(const LossSettings<Functor> __grid_constant__ settings, const LossInputs<T> in,
                 T* y, const Reporter reporter) {
-  for_each_pack<E>(settings.places, [&](auto size, int64_t at) {
-    simt::Pack<T, size> result;
-    for_each_element<size>(settings, in, at, [&](int e, const LossElement<Compute<T>>& element) {
-      result[e] = static_cast<T>(element.kept ? value_of(settings.functor, element, reporter)
-                                              : Compute<T>(0));
+  bool refused = false;
+  for_each_pack<E>(settings.places, [&](int64_t place) {
+    simt::Pack<T, E> result;
+    for_each_element<E>(settings, in, place, [&](int e, const LossElement<Compute<T>>& element) {
+      result[e] = static_cast<T>(
+          element.kept ? settings.functor.value(element.x, element.target, element.third)
+                       : Compute<T>(0));
+      refused = refused || is_refused(settings.functor, element);
     });
-    simt::store_pack<size>(y + at, result);
+    simt::store_pack<E>(y + place, result);
   });
+  if (refused) {
+    report_fault(reporter.report, reporter.code, 0, 0);
+  }
 }
 
 // Several gradients may be added up in one buffer: each is stored before the next is loaded.
@@ -161,61 +152,54 @@ __global__ void __launch_bounds__(elementwise::block_threads)
   using C = Compute<T>;
   const double by = divisor.counted != nullptr ? *divisor.counted : divisor.value;
   const C common = each ? C(1) : static_cast<C>(static_cast<double>(static_cast<C>(*dy)) / by);
-  for_each_pack<E>(settings.places, [&](auto size, int64_t at) {
-    auto factors = simt::repeat_pack<size>(common);
+  for_each_pack<E>(settings.places, [&](int64_t place) {
+    auto factors = simt::repeat_pack<E>(common);
     if (each) {
-      factors = simt::cast_pack<C>(simt::load_pack<size>(dy + at));
+      factors = simt::cast_pack<C>(simt::load_pack<E>(dy + place));
     }
-    simt::Pack<C, size> gradients[3];
-    for_each_element<size>(settings, in, at, [&](int e, const LossElement<C>& element) {
-      const auto& [kept, x, target, third] = element;
+    simt::Pack<C, E> gradients[3];
+    for_each_element<E>(settings, in, place, [&](int e, const LossElement<C>& element) {
+      const bool kept = element.kept;
+      const C x = element.x;
+      const C target = element.target;
+      const C third = element.third;
       const Functor& functor = settings.functor;
       gradients[0][e] = kept ? factors[e] * functor.by_input(x, target, third) : C(0);
       gradients[1][e] = kept ? factors[e] * functor.by_target(x, target, third) : C(0);
-      if constexpr (requires { functor.by_third(x, target, third); }) {
+      if constexpr (has_third<Functor>) {
         gradients[2][e] = kept ? factors[e] * functor.by_third(x, target, third) : C(0);
       }
     });
-    constexpr int operands =
-        Functor::third == Third::Leading || Functor::third == Third::Trailing ? 3 : 2;
 #pragma unroll
-    for (int i = 0; i < operands; ++i) {
+    for (int i = 0; i < (has_third<Functor> ? 3 : 2); ++i) {
       if (to.data[i] != nullptr) {
-        write_gradient<size, T>(to.data[i] + at, to.add[i], gradients[i]);
+        write_gradient<E, T>(to.data[i] + place, to.add[i], gradients[i]);
       }
     }
   });
 }
 
-// run(E as a constant, settings): packs where all that lies as the input does, `along`, is aligned
-// at the same elements.
+// run(E as a constant, settings): packs where they serve all operands. along: what else lies as the
+// input does, or null.
 template <class Functor, class T, class Run>
 void with_settings(const Functor& functor, const LossLoop& loop, const LossInputs<T>& in,
                    std::initializer_list<const T*> along, const Run& run) {
   constexpr int E = simt::pack_size<T>;
-  const auto fits = [&](const T* pointer) {
-    return pointer == nullptr ||
-           elementwise::misalignment(pointer) == elementwise::misalignment(in.input);
+  const auto is_aligned = [](const auto* pointer) {
+    return reinterpret_cast<uintptr_t>(pointer) % (E * sizeof(*pointer)) == 0;
   };
-  const elementwise::FlatRange range = elementwise::flat_range(in.input, loop.numel());
-  const auto is_aligned = [](const auto* pointer, int64_t element) {
-    return reinterpret_cast<uintptr_t>(pointer + element) % (E * sizeof(*pointer)) == 0;
+  const auto serves = [&](Beside operand, bool present, bool aligned) {
+    return !present || lies_of(loop, operand, E, aligned) != Lies::Anyhow;
   };
-  bool together = std::all_of(along.begin(), along.end(), fits) &&
-                  (!lies_along(loop, target_operand) || fits(in.target)) &&
-                  (!lies_along(loop, third_operand) || fits(in.third));
-  if (in.mask != nullptr && lies_along(loop, mask_operand)) {
-    together = together && is_aligned(in.mask, range.head);
-  }
-  const bool aligned[] = {is_aligned(in.target, 0), is_aligned(in.third, 0),
-                          is_aligned(in.mask, 0)};
-  if (together) {
-    run(std::integral_constant<int, E>(),
-        LossSettings<Functor>{{}, functor, loss_places(loop, range, E, aligned)});
+  const bool has_levels = Functor::third == Third::Levels;
+  if (loop.numel() % E == 0 && is_aligned(in.input) &&
+      std::all_of(along.begin(), along.end(), is_aligned) &&
+      serves(target_operand, true, is_aligned(in.target)) &&
+      serves(third_operand, has_levels || in.third != nullptr, is_aligned(in.third)) &&
+      serves(mask_operand, in.mask != nullptr, is_aligned(in.mask))) {
+    run(std::integral_constant<int, E>(), LossSettings<Functor>{{}, functor, loss_places(loop, E)});
   } else {
-    const elementwise::FlatRange one_by_one{{}, 0, loop.numel(), 0, loop.numel()};
-    run(std::integral_constant<int, 1>(),
-        LossSettings<Functor>{{}, functor, loss_places(loop, one_by_one, 1, aligned)});
+    run(std::integral_constant<int, 1>(), LossSettings<Functor>{{}, functor, loss_places(loop, 1)});
   }
 }
 

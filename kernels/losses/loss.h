@@ -97,7 +97,7 @@ LossInputs<T> loss_inputs(const LossTensors& in) {
 
 template <class Functor>
 constexpr const char* refusal_of() {
-  if constexpr (requires { Functor::refusal; }) {
+  if constexpr (losses::refuses<Functor>) {
     return Functor::refusal;
   } else {
     return nullptr;

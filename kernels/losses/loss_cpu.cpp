@@ -31,7 +31,7 @@ void for_each_element(const Functor& functor, const LossTensors& in, int64_t beg
       C own = 1;
       if constexpr (Functor::third == Third::Levels) {
         own = static_cast<C>(functor.levels[beside]);
-      } else if constexpr (Functor::third != Third::None) {
+      } else if constexpr (losses::has_third<Functor>) {
         own = third != nullptr ? static_cast<C>(third[beside]) : C(1);
       }
       visit(place, mask == nullptr || mask[at[3] + i * step[3]] != 0, static_cast<C>(input[place]),
@@ -42,7 +42,7 @@ void for_each_element(const Functor& functor, const LossTensors& in, int64_t beg
 
 template <class Functor, class C>
 bool is_refused(const Functor& functor, C third) {
-  if constexpr (requires { functor.refuses(third); }) {
+  if constexpr (losses::refuses<Functor>) {
     return functor.refuses(third);
   } else {
     return false;
@@ -129,7 +129,7 @@ void LossCpu<Functor>::backward(const Functor& functor, const LossTensors& in, c
             if (buffers[1] != nullptr) {
               write(1, place, kept ? factor * functor.by_target(x, target, third) : C(0));
             }
-            if constexpr (requires { functor.by_third(x, target, third); }) {
+            if constexpr (losses::has_third<Functor>) {
               if (buffers[2] != nullptr) {
                 write(2, place, kept ? factor * functor.by_third(x, target, third) : C(0));
               }

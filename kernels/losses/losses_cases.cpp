@@ -379,7 +379,7 @@ void quantile_loss_cases(CaseTable& table) {
   add_with(three, {.name = "mean", .shape = {7, 5, 3}});
   add_with(three, {.name = "one_forecast", .shape = {3}});
   add_with(four, {.name = "sum_of_packs", .shape = {9, 4}, .reduction = Reduction::Sum});
-  add_with({0.25}, {.name = "one_level", .shape = {33, 1}});
+  add_with({0.25}, {.name = "one_level", .shape = {32, 1}});
   add_with(three, {.name = "masked_steps", .shape = {5, 6, 3}, .mask = {Shape{5, 6}}});
   add_with(four, {.name = "each_masked",
                   .shape = {3, 4, 4},
