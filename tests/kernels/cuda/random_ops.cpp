@@ -261,17 +261,54 @@ RandomOp draw_rows(Draw& draw) {
   return op;
 }
 
-RandomOp draw_loss(Draw& draw) {
-  const Reduction reduction = draw.one_in(2) ? Reduction::Mean : Reduction::Sum;
-  const char* name = reduction == Reduction::Mean ? "mean" : "sum";
-  RandomOp op;
-  if (draw.one_in(3)) {
-    const Shape shape = draw.shape();
-    op.inputs = {draw.values(shape), draw.values(shape)};
-    op.text = fmt::format("mse_loss, {}", name);
-    op.run = [=](In in, Constants) { return mse_loss(in[0], in[1], reduction); };
-    return op;
+// A mask beside a tensor: some of the first dimensions, some of them 1.
+Tensor draw_mask(Draw& draw, const Shape& beside) {
+  Shape shape;
+  for (int64_t d = 0, rank = draw.between(0, beside.rank()); d < rank; ++d) {
+    shape.append(draw.one_in(3) ? 1 : beside[static_cast<int>(d)]);
   }
+  std::vector<uint8_t> kept(static_cast<size_t>(shape.numel()));
+  for (uint8_t& element : kept) {
+    element = draw.one_in(3) ? 0 : 1;
+  }
+  return Tensor::from_vector(kept, shape);
+}
+
+// Of one element after the other.
+RandomOp draw_elementwise_loss(Draw& draw, Reduction reduction) {
+  const Shape shape = draw.shape();
+  const int kind = static_cast<int>(draw.between(0, 5));
+  RandomOp op;
+  op.inputs = {draw.values(shape), draw.values(shape)};
+  if (kind == 4) {
+    op.inputs.push_back(draw.positive(shape));
+  } else if (kind == 5) {
+    Shape row{shape[shape.rank() - 1]};
+    op.inputs.push_back(draw.positive(row));
+  }
+  op.constants = {draw.one_in(2) ? draw_mask(draw, shape) : Tensor::ones({}, uint8)};
+  constexpr const char* names[] = {"mse_loss",       "l1_loss",           "huber_loss",
+                                   "smooth_l1_loss", "gaussian_nll_loss", "bce_with_logits_loss"};
+  op.text = fmt::format("{}, {}, mask {}", names[kind], static_cast<int>(reduction),
+                        op.constants[0].shape().to_string());
+  op.run = [=](In in, Constants constants) {
+    const Operand mask = constants[0];
+    return kind == 0   ? mse_loss(in[0], in[1], {.reduction = reduction}, mask)
+           : kind == 1 ? l1_loss(in[0], in[1], {.reduction = reduction}, mask)
+           : kind == 2 ? huber_loss(in[0], in[1], {.reduction = reduction, .delta = 0.5}, mask)
+           : kind == 3 ? smooth_l1_loss(in[0], in[1], {.reduction = reduction}, mask)
+           : kind == 4 ? gaussian_nll_loss(in[0], in[1], in[2], {.reduction = reduction}, mask)
+                       : bce_with_logits_loss(in[0], in[1], in[2], {.reduction = reduction}, mask);
+  };
+  return op;
+}
+
+RandomOp draw_loss(Draw& draw) {
+  const Reduction reduction = draw.any_of({Reduction::Mean, Reduction::Sum, Reduction::None});
+  if (draw.one_in(2)) {
+    return draw_elementwise_loss(draw, reduction);
+  }
+  RandomOp op;
   const Shape shape = draw.shape(static_cast<int>(draw.between(2, 4)));
   Shape labels{shape[0]};
   for (int dim = 2; dim < shape.rank(); ++dim) {
@@ -282,10 +319,13 @@ RandomOp draw_loss(Draw& draw) {
                                     draw.one_in(2) ? 0.1 : 0.0};
   op.inputs = {draw.values(shape)};
   op.constants = {draw.whole_numbers(labels, classes)};
-  op.text = fmt::format("cross_entropy, {}, ignore_index {}, label_smoothing {}", name,
+  const bool of_logits = draw.one_in(2);
+  op.text = fmt::format("{}, {}, ignore_index {}, label_smoothing {}",
+                        of_logits ? "cross_entropy" : "nll_loss", static_cast<int>(reduction),
                         options.ignore_index, options.label_smoothing);
-  op.run = [options](In in, Constants constants) {
-    return cross_entropy(in[0], constants[0], options);
+  op.run = [options, of_logits](In in, Constants constants) {
+    return of_logits ? cross_entropy(in[0], constants[0], options)
+                     : nll_loss(in[0], constants[0], {options.reduction, options.ignore_index});
   };
   return op;
 }
