@@ -44,6 +44,8 @@ REQUIRED = [
     # The first number is the elements of an access; with 1 they are the kernels for odd shapes.
     (r"\belementwise::kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bmixed::kernel<(?!1,)\d+,", [LOADS]),
+    (r"\blosses::sum_kernel<(?!1,)\d+,", [LOADS]),
+    (r"\blosses::(each|gradient)_kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bplace_kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\breduce::(rows|columns)_kernel<(?!1,)\d+,", [LOADS]),
     (r"\brows::staged_kernel<", [LOADS, STORES]),
