@@ -15,4 +15,12 @@ std::string MaxPool1d::settings() const {
                      options_.padding, options_.dilation, options_.ceil_mode ? "True" : "False");
 }
 
+Tensor AdaptiveMaxPool1d::forward(const Operand& x) {
+  return adaptive_max_pool1d(x, output_size_);
+}
+
+std::string AdaptiveMaxPool1d::settings() const {
+  return fmt::format("output_size={}", output_size_);
+}
+
 }  // namespace warptape

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"
@@ -10,6 +9,7 @@
 #include "kernels/adaptive_avg_pool1d/adaptive_avg_pool1d_kernels.h"
 #include "kernels/avg_pool2d/avg_pool.h"
 #include "kernels/mean/mean.h"
+#include "kernels/pool/adaptive_geometry.h"
 
 namespace warptape {
 namespace {
@@ -47,26 +47,15 @@ Tensor of_unequal_windows(const Operand& x, const AdaptiveWindows& windows) {
 }  // namespace
 
 Tensor adaptive_avg_pool1d(const Operand& x, int64_t output_size) {
-  check_floating(name, x);
-  check_rank(name, x, 3, "(N, C, L)");
-  check<ValueError>(output_size >= 1, x.site(), "[{}] output_size: got {}, wanted 1 or more", name,
-                    output_size);
-  const int64_t length = x.size(2);
-  check<ShapeError>(length >= 1, x.site(), "[{}] input length: got 0, wanted 1 or more", name);
-  for (const int64_t number : {output_size, length}) {
-    check<ValueError>(number <= PoolGeometry::largest, x.site(),
-                      "[{}] output_size and sequence: got {}, wanted at most {}", name, number,
-                      PoolGeometry::largest);
-  }
+  const AdaptiveWindows windows = adaptive_windows(name, x, output_size);
   if (output_size == 1) {
     return mean(x, {2}, true);
   }
-  if (length % output_size == 0) {
-    const int64_t window = length / output_size;
+  if (windows.are_equal()) {
+    const int64_t window = windows.size / output_size;
     return avg_pool(x, make_pool_geometry_1d(name, x, window, window, 0, 1, false), true);
   }
-  check_countable(name, "output", {x.size(0), x.size(1), output_size}, x.dtype(), x.site());
-  return of_unequal_windows(x, {length, output_size});
+  return of_unequal_windows(x, windows);
 }
 
 }  // namespace warptape

@@ -26,7 +26,7 @@ struct OfGradient {
 // A thread owns a pack of E channels at one place of `to`, and sums what that place's window covers
 // of `from`.
 template <int E, class T, class Share>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(threads, 4)
     weighted_sums_kernel(const AdaptiveWindows __grid_constant__ covered, int64_t batch,
                          int64_t channels, const Share share, const T* from, T* to) {
   const int64_t own = int64_t{blockIdx.x} * threads + threadIdx.x;

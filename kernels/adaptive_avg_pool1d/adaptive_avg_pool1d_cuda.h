@@ -1,6 +1,6 @@
 #pragma once
 #include "core/device/gpu.h"
-#include "kernels/adaptive_avg_pool1d/adaptive_windows.h"
+#include "kernels/pool/adaptive_windows.h"
 
 namespace warptape::on_cuda {
 

@@ -2,7 +2,7 @@
 // x (N, C, L), y (N, C, L') and their gradients are channels-last; y and dx are overwritten.
 
 #include "core/tensor.h"
-#include "kernels/adaptive_avg_pool1d/adaptive_windows.h"
+#include "kernels/pool/adaptive_windows.h"
 
 namespace warptape {
 

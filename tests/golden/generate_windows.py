@@ -104,6 +104,9 @@ def pool1d_cases():
             ("whole", (2, 3, 5), 1), ("equal", (2, 3, 6), 3), ("unequal", (2, 3, 7), 3),
             ("unequal_shared", (1, 2, 11), 8), ("more_than_x", (2, 2, 3), 7)):
         case("adaptive_avg_pool1d", name, F.adaptive_avg_pool1d, shape, output_size=output_size)
+    for name, shape, output_size in (
+            ("equal", (2, 2, 6), 3), ("unequal", (2, 3, 7), 3), ("more_than_x", (2, 2, 3), 7)):
+        case("adaptive_max_pool1d", name, F.adaptive_max_pool1d, shape, output_size=output_size)
 
 
 def main():

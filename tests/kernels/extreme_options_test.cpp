@@ -133,6 +133,7 @@ TEST(ExtremeOptions, OfPoolsOfSequences) {
     sweep("avg_pool1d", "kernel", {}, [&](int64_t v) { of_mean({.kernel_size = v}); });
     sweep("avg_pool1d", "stride", {0}, [&](int64_t v) { of_mean({.stride = v}); });
     sweep("adaptive_avg_pool1d", "output_size", {}, [&](int64_t v) { adaptive_avg_pool1d(x, v); });
+    sweep("adaptive_max_pool1d", "output_size", {}, [&](int64_t v) { adaptive_max_pool1d(x, v); });
     sweep("embedding", "padding_idx", {0, -1}, [&](int64_t v) {
       embedding(Tensor::zeros({2}, int64, device), Tensor::ones({3, 2}, float32, device),
                 {.padding_idx = v});

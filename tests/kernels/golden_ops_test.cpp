@@ -279,6 +279,8 @@ const std::map<std::string, Run>& runs() {
        }},
       {"adaptive_avg_pool1d",
        [](auto& in, auto& o) { return adaptive_avg_pool1d(in[0], o.at("output_size")); }},
+      {"adaptive_max_pool1d",
+       [](auto& in, auto& o) { return adaptive_max_pool1d(in[0], o.at("output_size")); }},
       {"max_pool2d", [](auto& in, auto& o) { return max_pool2d(in[0], max_pool_options(o)); }},
       {"relu_max_pool2d",
        [](auto& in, auto& o) { return relu_max_pool2d(in[0], max_pool_options(o)); }},

@@ -226,6 +226,7 @@ TEST(Layers, PoolsOfSequencesAreTheOps) {
       .kernel_size = 3, .stride = 2, .padding = 1, .count_include_pad = false};
   expect_same(AvgPool1d(of_mean)(sequences()), avg_pool1d(sequences(), of_mean));
   expect_same(AdaptiveAvgPool1d(4)(sequences()), adaptive_avg_pool1d(sequences(), 4));
+  expect_same(AdaptiveMaxPool1d(4)(sequences()), adaptive_max_pool1d(sequences(), 4));
 }
 
 TEST(Layers, EmbeddingIsTheOp) {

@@ -211,6 +211,7 @@ TEST(ModulePrint, SettingsOfEveryLayerAsPyTorch) {
   EXPECT_EQ(printed(AvgPool1d({.kernel_size = 3})),
             "AvgPool1d(kernel_size=(3,), stride=(3,), padding=(0,))");
   EXPECT_EQ(printed(AdaptiveAvgPool1d(4)), "AdaptiveAvgPool1d(output_size=4)");
+  EXPECT_EQ(printed(AdaptiveMaxPool1d(4)), "AdaptiveMaxPool1d(output_size=4)");
   EXPECT_EQ(printed(Embedding(10, 3)), "Embedding(10, 3)");
   EXPECT_EQ(printed(Embedding({.num_embeddings = 10, .embedding_dim = 3, .padding_idx = -1})),
             "Embedding(10, 3, padding_idx=9)");

@@ -19,6 +19,7 @@ struct AdaptiveWindows {
   WARPTAPE_HOST_DEVICE double share(int64_t window) const {
     return 1 / static_cast<double>(end(window) - begin(window));
   }
+  bool are_equal() const { return size % windows == 0; }  // and lie side by side
   WARPTAPE_HOST_DEVICE AdaptiveWindows inverse() const { return {windows, size}; }
 
   template <class Visit>
