@@ -40,6 +40,8 @@ __global__ void __launch_bounds__(threads, 4)
   const T* const line = from + place / covered.windows * covered.size * channels + channel;
   double sums[E] = {};
   const int64_t end = covered.end(i);
+  // Unrolled, the divisions of the shares would take more registers than 32 warps have.
+#pragma unroll 1
   for (int64_t j = covered.begin(i); j < end; ++j) {
     const auto values = simt::load_pack<E>(line + j * channels);
     const double weight = share(i, j);
