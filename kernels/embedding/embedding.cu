@@ -90,41 +90,31 @@ __global__ void __launch_bounds__(threads)
   }
 }
 
-// A thread owns a pack of columns of the row that begins in a piece and goes on behind it.
-template <int E, class T>
+// A thread owns a column of the row that begins in a piece and goes on behind it.
+template <class T>
 __global__ void __launch_bounds__(threads)
     long_rows_kernel(const EmbeddingRows __grid_constant__ rows, const SortedRows sorted,
                      double* partials, T* dweight) {
   const int64_t own = int64_t{blockIdx.x} * threads + threadIdx.x;
-  const int64_t packs = rows.columns / E;
-  const int64_t piece = own / packs;
+  const int64_t piece = own / rows.columns;
   const int64_t first = piece * rows.piece;
   const int64_t behind = first + rows.piece;
   if (behind >= rows.count) {
     return;
   }
-  const int64_t column = own % packs * E;
+  const int64_t column = own % rows.columns;
   const int row = sorted.targets[behind - 1];
   const bool fills_piece = sorted.targets[first] == row;
   if (row == rows.rows || sorted.targets[behind] != row ||
       (fills_piece && first > 0 && sorted.targets[first - 1] == row)) {
     return;
   }
-  double total[E];
-  const double* const begin = partial(partials, rows, !fills_piece, piece, column);
-#pragma unroll
-  for (int e = 0; e < E; ++e) {
-    total[e] = begin[e];
-  }
+  double total = *partial(partials, rows, !fills_piece, piece, column);
   for (int64_t next = piece + 1; next < rows.pieces() && sorted.targets[next * rows.piece] == row;
        ++next) {
-    const double* const part = partial(partials, rows, false, next, column);
-#pragma unroll
-    for (int e = 0; e < E; ++e) {
-      total[e] += part[e];
-    }
+    total += *partial(partials, rows, false, next, column);
   }
-  store_total<E>(total, dweight + row * rows.columns + column);
+  dweight[row * rows.columns + column] = static_cast<T>(total);
 }
 
 LaunchConfig config_of(const char* name, gpu::StreamHandle stream, int64_t packs) {
@@ -141,9 +131,10 @@ void backward(gpu::StreamHandle stream, const EmbeddingRows& rows, const SortedR
   launch(pieces_kernel<E, T>, config_of("embedding_backward", stream, rows.count * packs), rows,
          sorted, dy, partials, dweight);
   if (rows.count > rows.piece) {
-    launch(long_rows_kernel<E, Compute<T>>,
-           config_of("embedding_long_rows", stream, rows.pieces() * packs), rows, sorted, partials,
-           dweight);
+    // What is left is little, a column a thread, or a GPU would be half empty.
+    launch(long_rows_kernel<Compute<T>>,
+           config_of("embedding_long_rows", stream, rows.pieces() * rows.columns), rows, sorted,
+           partials, dweight);
   }
 }
 
