@@ -82,15 +82,17 @@ if [[ $gpu != off ]]; then
   refused "component cuda: the installation" "${found[@]}" -DWARPTAPE_COMPONENTS=cuda
 fi
 
-# From source. Without a build type it stays so.
+# From source. Without a build type it stays so. The folder lies as deep as those of the presets: where
+# paths are seen from there (ccache), files of ours have been compiled before.
+release="$folder-release"
 fetched=(-DWARPTAPE_SOURCE="$root" -DWARPTAPE_TESTING=ON)
 rm -rf "$folder/plain"
 configure "$folder/plain" "${fetched[@]}" | tee "$folder/configure.log"
 grep -q 'nothing is optimised' "$folder/configure.log" || fail "no word of the missing build type"
 grep -q '^CMAKE_BUILD_TYPE:[A-Z]*=$' "$folder/plain/CMakeCache.txt" || fail "the build type of the project was set"
 check_flags "$folder/plain"
-configure "$folder/release" "${fetched[@]}" -DCMAKE_BUILD_TYPE=Release
-cmake --build "$folder/release"
-if find "$folder/release" -name warptape -type f | grep .; then fail "the program was built, unasked"; fi
-run_project "$folder/release"
+configure "$release" "${fetched[@]}" -DCMAKE_BUILD_TYPE=Release
+cmake --build "$release"
+if find "$release" -name warptape -type f | grep .; then fail "the program was built, unasked"; fi
+run_project "$release"
 echo "consumer: passed"
