@@ -60,13 +60,18 @@ function(warptape_add_engine name)
   endif()
 endfunction()
 
-# For the memory profile, ptxas reports on these .cu files.
+# For the memory profile, ptxas reports on these .cu files: half of that preset's build.
+set(WARPTAPE_PTXAS_REPORTS all CACHE STRING
+    "Under simt-profile: ptxas reports on these .cu files, by name without folder and ending; or on all")
 function(warptape_profiled_sources)
   if(NOT WARPTAPE_SIMT_PROFILE)
     return()
   endif()
   foreach(file ${ARGN})
     get_filename_component(name ${file} NAME_WE)
+    if(NOT WARPTAPE_PTXAS_REPORTS STREQUAL "all" AND NOT name IN_LIST WARPTAPE_PTXAS_REPORTS)
+      continue()
+    endif()
     warptape_ptxas_report(${name} ${file})
   endforeach()
 endfunction()
