@@ -348,8 +348,8 @@ void check_case(const Json& golden, MemoryFormat format, Device device) {
   }
 }
 
-// Those of the pointwise ops, of those that move data, of sequences, of windows over them, of losses,
-// and of all others.
+// Those of the pointwise ops, of those that move data, of sequences, of windows over them, of
+// losses, and of all others.
 std::vector<Json> all_cases() {
   std::vector<Json> cases;
   for (const char* file : {"ops.json", "pointwise.json", "moving.json", "sequences.json",

@@ -184,7 +184,8 @@ TEST(Recipes, RefuseOptionsThatDoNotApply) {
       },
       {"[schedule] min_lr: got -1, wanted a number of 0 or more"});
   refuses({"lion"}, constant, {"[optimizer] got \"lion\", wanted sgd, adam, adamw or rmsprop"});
-  refuses(adam, {"linear"}, {"[schedule] got \"linear\", wanted constant, step, cosine or one_cycle"});
+  refuses(adam, {"linear"},
+          {"[schedule] got \"linear\", wanted constant, step, cosine or one_cycle"});
 }
 
 TEST(Recipes, ThatAreNoneAreRefused) {
@@ -233,7 +234,8 @@ TEST(Recipes, ThatAreNoneAreRefused) {
       {"dtype", "float16", "dtype: got \"float16\", wanted float32 or float64"},
       {"precision", "fp8", "precision: got \"fp8\", wanted float32 or bf16"},
       {"optimizer", "lion", "optimizer: got \"lion\", wanted sgd, adam, adamw or rmsprop"},
-      {"schedule", "s\x1b", "schedule: got \"s\\u001b\", wanted constant, step, cosine or one_cycle"},
+      {"schedule", "s\x1b",
+       "schedule: got \"s\\u001b\", wanted constant, step, cosine or one_cycle"},
       {"gpu_libraries", "maybe", "gpu_libraries: got \"maybe\", wanted auto, on or off"},
       {"shuffle", 1, "shuffle: got 1, wanted true or false"},
       {"beta2", 1, "beta2: got 1, wanted a number from 0 to below 1"},
