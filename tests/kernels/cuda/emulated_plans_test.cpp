@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/primitives.h"
+#include "core/tape.h"
 #include "emulator/device/dry_run.h"
 #include "kernels/ops.h"
 #include "kernels/pool/pool.cuh"
@@ -43,6 +44,32 @@ TEST_F(LaunchPlans, ElementwiseTakesPacks) {
   EXPECT_EQ(blocks(floats({n}), floats({n}, 1)), n / 4 / 256);
   // A row repeated: packs along it.
   EXPECT_EQ(blocks(floats({1024, 1024}), floats({1024})), n / 4 / 16 / 256);
+}
+
+TEST_F(LaunchPlans, EmbeddingsTakePacks) {
+  DryRun dry;
+  const Tensor index = Tensor::zeros({64}, int64, cuda);
+  // The blocks of a kernel whose thread owns a pack of 4, or an element.
+  const auto blocks = [&](int64_t columns, int64_t offset, const char* kernel) {
+    Tensor weight = floats({10, columns}, offset);
+    Tape tape;
+    tape.watch(weight);
+    dry.take_launches();
+    const Tensor y = embedding(index, weight);
+    tape.backward(y, floats({64, columns}, offset));
+    for (const DryLaunch& launch : dry.take_launches()) {
+      if (launch.name == kernel) {
+        return launch.blocks();
+      }
+    }
+    ADD_FAILURE() << "there is no launch " << kernel;
+    return int64_t{0};
+  };
+  for (const char* kernel : {"embedding", "embedding_backward"}) {
+    EXPECT_EQ(blocks(64, 0, kernel), 64 * 64 / 4 / 256) << kernel;
+    EXPECT_EQ(blocks(66, 0, kernel), (64 * 66 + 255) / 256) << kernel << ", no whole packs";
+  }
+  EXPECT_EQ(blocks(64, 1, "embedding"), 64 * 64 / 256) << "off alignment";
 }
 
 TEST_F(LaunchPlans, RelayoutTakesTilesOfPacks) {
