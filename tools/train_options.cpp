@@ -119,12 +119,13 @@ void add_options(CLI::App& command, TrainOptions& o) {
                       "ends with the same bits as one that never stopped")
           ->check(not_empty());
   add_machine_options(command, o.machine);
-  command
-      .add_option("--data-on-device", o.data_on_device,
-                  "With --device cuda: keep the pixels there (on), bring them batch by batch "
-                  "(off), or keep them if they take a quarter of its memory at most (auto)")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "on", "off"}));
+  o.of_images.push_back(
+      command
+          .add_option("--data-on-device", o.data_on_device,
+                      "With --device cuda: keep the pixels there (on), bring them batch by batch "
+                      "(off), or keep them if they take a quarter of its memory at most (auto)")
+          ->capture_default_str()
+          ->check(CLI::IsMember({"auto", "on", "off"})));
   command.footer(
       "Writes config.json, metrics.csv (a row per epoch), steps.csv (a row per step),\n"
       "last.safetensors and best.safetensors (best test accuracy, or validation accuracy), and\n"

@@ -144,6 +144,8 @@ TEST(SequenceCommands, RefuseWhatDoesNotApply) {
   const TemporaryFolder folder;
   expect_fails(adding_run(folder, {"--image-size", "8"}),
                {"[train] --image-size: got --task adding, wanted images"});
+  expect_fails(adding_run(folder, {"--data-on-device", "on"}),
+               {"[train] --data-on-device: got --task adding, wanted images"});
   expect_fails(adding_run(folder, {"--data", "x"}),
                {"[train] --data: got --task adding, which makes its own"});
   expect_fails(adding_run(folder, {"--permute", "3"}),
