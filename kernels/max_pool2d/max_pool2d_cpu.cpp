@@ -6,10 +6,10 @@
 #include <limits>
 #include <vector>
 
+#include "core/clones.h"
 #include "core/parallel.h"
 #include "core/primitives.h"
 #include "core/widened.h"
-#include "kernels/max_pool2d/clones.h"
 #include "kernels/max_pool2d/max_pool2d_kernels.h"
 
 namespace warptape {
