@@ -35,9 +35,13 @@ void fill_by_index(Tensor& tensor, const Make& make) {
         "random", tensor.device(),
         [&] {
           parallel_for(n, 1024, [&](int64_t begin, int64_t end) {
+            PhiloxBlock words{};
             for (int64_t i = begin; i < end; ++i) {
               const auto index = static_cast<uint64_t>(i);
-              to[i] = values(values.stream.block(index / 4), index % 4);
+              if (i == begin || index % 4 == 0) {
+                words = values.stream.block(index / 4);
+              }
+              to[i] = values(words, index % 4);
             }
           });
         },

@@ -1,27 +1,93 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "core/parallel.h"
-#include "core/strided.h"
+#include "core/primitives.h"
+#include "core/random_words.h"
 #include "kernels/dropout/dropout_kernels.h"
 
 namespace warptape {
+namespace {
+
+template <class T>
+struct Dropped {
+  const T* from;
+  T* to;
+  Compute<T> scale;
+  uint32_t least;  // the least word of an element that is kept
+  bool accumulate;
+
+  // Elements at, at + step, ...
+  void operator()(int64_t at, int64_t step, const uint32_t* words, int64_t count) const {
+    if (accumulate) {
+      apply<true>(at, step, words, count);
+    } else {
+      apply<false>(at, step, words, count);
+    }
+  }
+
+ private:
+  template <bool Accumulate>
+  void apply(int64_t at, int64_t step, const uint32_t* words, int64_t count) const {
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t j = at + i * step;
+      // A product with 0 would make NaN of what is not finite.
+      const Compute<T> value = words[i] >= least ? from[j] * scale : Compute<T>(0);
+      to[j] = written(Accumulate, to[j], value);
+    }
+  }
+};
+
+// Logical elements [begin, end) of a row-major tensor.
+template <class T>
+void drop_row(const Dropped<T>& drop, const RandomStream& stream, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; i += RandomWords::most) {
+    const int64_t count = std::min(RandomWords::most, end - i);
+    const RandomWords words(stream, i, count);
+    drop(i, 1, words.data(), count);
+  }
+}
+
+}  // namespace
 
 void dropout_cpu(const Tensor& x, double p, const RandomStream& stream, GradientTarget to) {
-  // Memory offset of x and logical index, side by side.
-  const auto loop = make_strided_loop<2>(
-      x.shape(), x.memory_format(), {x.strides(), strides_of(x.shape(), MemoryFormat::RowMajor)});
+  const double least = std::ceil(p * 0x1p32);  // of the words with word / 2^32 >= p
+  if (least > std::numeric_limits<uint32_t>::max()) {
+    if (to.mode == WriteMode::Overwrite) {
+      primitives::fill(to.buffer, 0);
+    }
+    return;
+  }
   dispatch_floating(x.dtype(), [&]<class T>() {
-    const T* from = x.data<T>();
-    T* out = to.buffer.mutable_data<T>();
-    const auto scale = static_cast<Compute<T>>(p < 1 ? 1 / (1 - p) : 0);
-    const bool accumulate = to.mode == WriteMode::Accumulate;
-    parallel_for(loop.numel(), 1024, [&](int64_t begin, int64_t end) {
-      loop.for_each_run(begin, end, [&](const auto& at, int64_t n, const auto& step) {
-        for (int64_t i = 0; i < n; ++i) {
-          const int64_t offset = at[0] + i * step[0];
-          const bool keep = stream.uniform(static_cast<uint64_t>(at[1] + i * step[1])) >= p;
-          out[offset] = written(accumulate, out[offset], keep ? from[offset] * scale : 0);
-        }
-      });
-    });
+    const Dropped<T> drop{.from = x.data<T>(),
+                          .to = to.buffer.mutable_data<T>(),
+                          .scale = static_cast<Compute<T>>(1 / (1 - p)),
+                          .least = static_cast<uint32_t>(least),
+                          .accumulate = to.mode == WriteMode::Accumulate};
+    if (x.memory_format() == MemoryFormat::RowMajor) {
+      parallel_for(x.numel(), 4096,
+                   [&](int64_t begin, int64_t end) { drop_row(drop, stream, begin, end); });
+      return;
+    }
+    // Words follow the logical order: those of some pixels of one channel after the other, so that
+    // the pixels stay in a cache until they have all of their channels.
+    constexpr int64_t most_pixels = 64;
+    const int64_t channels = x.size(1);
+    const int64_t pixels = x.numel() / std::max<int64_t>(1, x.size(0) * channels);
+    const int64_t parts = (pixels + most_pixels - 1) / most_pixels;
+    parallel_for(
+        x.size(0) * parts, 4096 / (most_pixels * channels) + 1, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) {
+            const int64_t image = i / parts;
+            const int64_t first = i % parts * most_pixels;
+            const int64_t count = std::min(most_pixels, pixels - first);
+            for (int64_t c = 0; c < channels; ++c) {
+              const RandomWords words(stream, (image * channels + c) * pixels + first, count);
+              drop((image * pixels + first) * channels + c, channels, words.data(), count);
+            }
+          }
+        });
   });
 }
 

@@ -9,6 +9,7 @@
 #include "core/parallel.h"
 #include "core/primitives.h"
 #include "core/random_values.h"
+#include "core/random_words.h"
 #include "tests/kernels/devices.h"
 
 namespace warptape {
@@ -55,6 +56,26 @@ TEST(Philox, KnownAnswerOfOnes) {
   constexpr uint64_t ones = ~uint64_t{0};
   EXPECT_EQ(philox(ones, ones, ones),
             (PhiloxBlock{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+}
+
+// Every level of instructions, whole vectors and what is left, and a counter that needs its upper
+// half.
+TEST(Philox, WordsInARowAreThoseOfTheirBlocks) {
+  const RandomStream stream{.seed = 0x123456789ABCDEF0, .stream = 0xFEDCBA9876543210};
+  for (int level = 0; level <= static_cast<int>(best_random_instructions()); ++level) {
+    for (const uint64_t first : {uint64_t{0}, uint64_t{0xFFFFFFF3}}) {
+      for (const int64_t blocks : {0, 1, 7, 8, 15, 16, 17, 45}) {
+        std::vector<uint32_t> words(static_cast<size_t>(4 * blocks + 1), 77);
+        random_words(static_cast<RandomInstructions>(level), stream, first, blocks, words.data());
+        for (int64_t i = 0; i < 4 * blocks; ++i) {
+          ASSERT_EQ(words[static_cast<size_t>(i)],
+                    stream.word(4 * first + static_cast<uint64_t>(i)))
+              << "level " << level << ", word " << i << " of " << 4 * blocks;
+        }
+        EXPECT_EQ(words.back(), 77U) << "what lies behind";
+      }
+    }
+  }
 }
 
 TEST(Philox, KnownAnswerOfTheDigitsOfPi) {

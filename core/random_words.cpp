@@ -1,0 +1,156 @@
+#include "core/random_words.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+// What an intrinsic leaves undefined on purpose; g++ 12 warns of it, seen in its own header.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+namespace warptape {
+namespace {
+
+void one_by_one(const RandomStream& stream, uint64_t first_block, int64_t blocks, uint32_t* to) {
+  for (int64_t i = 0; i < blocks; ++i) {
+    for (uint32_t word : stream.block(first_block + static_cast<uint64_t>(i))) {
+      *to++ = word;
+    }
+  }
+}
+
+#if defined(__x86_64__)
+
+// The rounds of philox.h for one block in each lane of 64 bits. Only the lower half of a lane
+// counts: products read no more, and what they leave in the upper halves goes nowhere.
+constexpr int64_t factor0 = 0xD2511F53;
+constexpr int64_t factor1 = 0xCD9E8D57;
+constexpr uint32_t weyl0 = 0x9E3779B9;
+constexpr uint32_t weyl1 = 0xBB67AE85;
+constexpr uint64_t low_half = 0xFFFFFFFF;
+using Lanes4 = uint64_t __attribute__((vector_size(32)));
+using Lanes8 = uint64_t __attribute__((vector_size(64)));
+constexpr int vectors = 2;  // so that a product need not wait for the one before
+
+__attribute__((target("avx512f"))) void by_avx512(const RandomStream& stream, uint64_t first_block,
+                                                  int64_t groups, uint32_t* to) {
+  const Lanes8 lanes = {0, 1, 2, 3, 4, 5, 6, 7};
+  const __m512i first_pairs = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+  const __m512i last_pairs = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+  for (int64_t group = 0; group < groups; ++group) {
+    Lanes8 c0[vectors];
+    Lanes8 c1[vectors];
+    Lanes8 c2[vectors];
+    Lanes8 c3[vectors];
+    for (int i = 0; i < vectors; ++i) {
+      c0[i] = first_block + static_cast<uint64_t>(group * vectors + i) * 8 + lanes;
+      c1[i] = c0[i] >> 32;
+      c2[i] = stream.stream + Lanes8{};
+      c3[i] = c2[i] >> 32;
+    }
+    uint32_t key0 = static_cast<uint32_t>(stream.seed);
+    auto key1 = static_cast<uint32_t>(stream.seed >> 32);
+    for (int round = 0; round < 10; ++round) {
+      for (int i = 0; i < vectors; ++i) {
+        const auto product0 =
+            Lanes8(_mm512_mul_epu32(_mm512_set1_epi64(factor0), reinterpret_cast<__m512i>(c0[i])));
+        const auto product1 =
+            Lanes8(_mm512_mul_epu32(_mm512_set1_epi64(factor1), reinterpret_cast<__m512i>(c2[i])));
+        c0[i] = (product1 >> 32) ^ c1[i] ^ key0;
+        c2[i] = (product0 >> 32) ^ c3[i] ^ key1;
+        c1[i] = product1;
+        c3[i] = product0;
+      }
+      key0 += weyl0;
+      key1 += weyl1;
+    }
+    for (int i = 0; i < vectors; ++i, to += 32) {
+      const auto words01 = reinterpret_cast<__m512i>((c0[i] & low_half) | (c1[i] << 32));
+      const auto words23 = reinterpret_cast<__m512i>((c2[i] & low_half) | (c3[i] << 32));
+      _mm512_storeu_si512(to, _mm512_permutex2var_epi64(words01, first_pairs, words23));
+      _mm512_storeu_si512(to + 16, _mm512_permutex2var_epi64(words01, last_pairs, words23));
+    }
+  }
+}
+
+__attribute__((target("avx2"))) void by_avx2(const RandomStream& stream, uint64_t first_block,
+                                             int64_t groups, uint32_t* to) {
+  const Lanes4 lanes = {0, 1, 2, 3};
+  for (int64_t group = 0; group < groups; ++group) {
+    Lanes4 c0[vectors];
+    Lanes4 c1[vectors];
+    Lanes4 c2[vectors];
+    Lanes4 c3[vectors];
+    for (int i = 0; i < vectors; ++i) {
+      c0[i] = first_block + static_cast<uint64_t>(group * vectors + i) * 4 + lanes;
+      c1[i] = c0[i] >> 32;
+      c2[i] = stream.stream + Lanes4{};
+      c3[i] = c2[i] >> 32;
+    }
+    auto key0 = static_cast<uint32_t>(stream.seed);
+    auto key1 = static_cast<uint32_t>(stream.seed >> 32);
+    for (int round = 0; round < 10; ++round) {
+      for (int i = 0; i < vectors; ++i) {
+        const auto product0 =
+            Lanes4(_mm256_mul_epu32(_mm256_set1_epi64x(factor0), reinterpret_cast<__m256i>(c0[i])));
+        const auto product1 =
+            Lanes4(_mm256_mul_epu32(_mm256_set1_epi64x(factor1), reinterpret_cast<__m256i>(c2[i])));
+        c0[i] = (product1 >> 32) ^ c1[i] ^ key0;
+        c2[i] = (product0 >> 32) ^ c3[i] ^ key1;
+        c1[i] = product1;
+        c3[i] = product0;
+      }
+      key0 += weyl0;
+      key1 += weyl1;
+    }
+    for (int i = 0; i < vectors; ++i, to += 16) {
+      const auto words01 = reinterpret_cast<__m256i>((c0[i] & low_half) | (c1[i] << 32));
+      const auto words23 = reinterpret_cast<__m256i>((c2[i] & low_half) | (c3[i] << 32));
+      const __m256i even = _mm256_unpacklo_epi64(words01, words23);  // blocks 0 and 2
+      const __m256i odd = _mm256_unpackhi_epi64(words01, words23);   // blocks 1 and 3
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                          _mm256_permute2x128_si256(even, odd, 0x20));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 8),
+                          _mm256_permute2x128_si256(even, odd, 0x31));
+    }
+  }
+}
+
+#endif
+
+}  // namespace
+
+RandomInstructions best_random_instructions() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f")) {
+    return RandomInstructions::Avx512;
+  }
+  if (__builtin_cpu_supports("avx2")) {
+    return RandomInstructions::Avx2;
+  }
+#endif
+  return RandomInstructions::Baseline;
+}
+
+void random_words(RandomInstructions by, const RandomStream& stream, uint64_t first_block,
+                  int64_t blocks, uint32_t* to) {
+  int64_t done = 0;
+#if defined(__x86_64__)
+  if (by == RandomInstructions::Avx512) {
+    const int64_t groups = blocks / (vectors * 8);
+    by_avx512(stream, first_block, groups, to);
+    done = groups * vectors * 8;
+  } else if (by == RandomInstructions::Avx2) {
+    const int64_t groups = blocks / (vectors * 4);
+    by_avx2(stream, first_block, groups, to);
+    done = groups * vectors * 4;
+  }
+#endif
+  one_by_one(stream, first_block + static_cast<uint64_t>(done), blocks - done, to + 4 * done);
+}
+
+void random_words(const RandomStream& stream, uint64_t first_block, int64_t blocks, uint32_t* to) {
+  static const RandomInstructions best = best_random_instructions();
+  random_words(best, stream, first_block, blocks, to);
+}
+
+}  // namespace warptape
