@@ -16,10 +16,9 @@
 #include "kernels/vendor/choice.h"
 #include "kernels/vendor/onednn.h"
 #include "layers/precision.h"
-#include "models/image_models.h"
+#include "tools/bench_cases.h"
 #include "tools/commands.h"
 #include "tools/numbers.h"
-#include "training/optimizers.h"
 #include "training/scalar_reader.h"
 #include "training/train_step.h"
 
@@ -33,7 +32,7 @@ namespace {
 struct BenchOptions {
   std::string model;
   std::string precision = "float32";
-  int64_t batch_size = 128;
+  int64_t batch_size = 0;  // 0: the case's own
   int64_t warmup = 3;
   int64_t steps = 15;
   bool json = false;
@@ -67,7 +66,8 @@ double peak_rss_mib() {
 // Milliseconds from the end of one training step to the end of the next, as they follow each other
 // in training, by the training loop's own step: the host queues one, then waits for the one before,
 // whose loss and gradient norm it reads.
-std::vector<double> time_steps(const BenchOptions& options, Device device, Profile& profile) {
+std::vector<double> time_steps(const BenchOptions& options, const StepCase& step_case,
+                               int64_t batch_size, Device device, Profile& profile) {
 #ifdef WARPTAPE_SIMT
   std::optional<gpu::emulated::DryRun> dry;  // before all tensors: it outlives them
   if (options.no_kernels) {
@@ -75,20 +75,13 @@ std::vector<double> time_steps(const BenchOptions& options, Device device, Profi
   }
 #endif
   manual_seed(0);
-  const auto made = find_image_model(options.model).make({});
-  Module& model = *made;
+  StepParts parts = step_case.make(batch_size);
+  Module& model = *parts.model;
   model.to(device);
   set_precision(model, options.precision);
   const ParameterStates states = parameters(model);
-  SGD optimizer(states, {.lr = 0.01, .momentum = 0.9});
-  const Tensor images = randn({options.batch_size, 3, 32, 32})
-                            .to(MemoryFormat::ChannelsLast)  // as a loader makes them
-                            .to(device);
-  std::vector<int64_t> classes(static_cast<size_t>(options.batch_size));
-  for (size_t i = 0; i < classes.size(); ++i) {
-    classes[i] = static_cast<int64_t>(i % 10);
-  }
-  const Batch batch{images, tensor(classes, {options.batch_size}, device)};
+  const std::unique_ptr<Optimizer> optimizer = parts.make_optimizer(states);
+  const Batch batch{parts.batch.input.to(device), parts.batch.target.to(device)};
   const auto losses = ScalarReader::make(device);
   using Clock = std::chrono::steady_clock;
   std::vector<Clock::time_point> ends;
@@ -103,7 +96,7 @@ std::vector<double> time_steps(const BenchOptions& options, Device device, Profi
       profile::start();
       start_serving_log();
     }
-    const QueuedStep queued = train_step(model, optimizer, states, batch, cross_entropy_loss());
+    const QueuedStep queued = train_step(model, *optimizer, states, batch, parts.loss);
     losses->push({queued.loss, queued.gradient_norm});
     wait_for_all_but(losses->worth_waiting());
   }
@@ -125,9 +118,11 @@ int bench_step(const BenchOptions& options) {
                     "[bench] --tf32: got --precision {}, wanted float32", options.precision);
   const Device device = apply(options.machine);
   Profile profile;
-  const std::vector<double> times = time_steps(options, device, profile);
+  const StepCase step_case = step_cases().find(options.model);
+  const int64_t batch_size = options.batch_size == 0 ? step_case.batch_size : options.batch_size;
+  const std::vector<double> times = time_steps(options, step_case, batch_size, device, profile);
   const double median = times[times.size() / 2];
-  const double rate = 1000 * static_cast<double>(options.batch_size) / median;
+  const double rate = 1000 * static_cast<double>(batch_size) / median;
   const double live_peak = static_cast<double>(memory_stats(device).peak_bytes) / (1 << 20);
   const auto steps = static_cast<double>(options.steps);
   const std::string precision = options.precision != "float32" ? options.precision
@@ -135,7 +130,7 @@ int bench_step(const BenchOptions& options) {
                                                                : product_precision();
   if (options.json) {
     nlohmann::ordered_json json{{"model", options.model},
-                                {"batch_size", options.batch_size},
+                                {"batch_size", batch_size},
                                 {"precision", precision},
                                 {"device", to_string(device)},
                                 {"device_name", describe_device(device)},
@@ -168,8 +163,8 @@ int bench_step(const BenchOptions& options) {
     fmt::print("{}", to_text(json));
     return 0;
   }
-  fmt::print("{} training step, batch {}x3x32x32, {}, SGD with momentum, on {}\n", options.model,
-             options.batch_size, precision, describe_device(device));
+  fmt::print("{} training step, batch {}, {}, {}, on {}\n", options.model, batch_size,
+             step_case.description, precision, describe_device(device));
   fmt::print("  median {:.2f} ms of {} steps (min {:.2f}, max {:.2f})\n", median, options.steps,
              times.front(), times.back());
   fmt::print("  {:.0f} samples/s; peak memory {:.0f} MiB, of it tensors {:.0f} MiB\n", rate,
@@ -196,11 +191,19 @@ int bench_step(const BenchOptions& options) {
 void add_bench_command(CLI::App& program) {
   CLI::App* bench = program.add_subcommand("bench", "Measure");
   bench->require_subcommand(1);
-  CLI::App* step = bench->add_subcommand("step", "Time whole training steps on random images");
+  CLI::App* step = bench->add_subcommand("step", "Time whole training steps on random numbers");
   auto options = std::make_shared<BenchOptions>();
   const auto up_to_a_million = whole_number(1, 1 << 20);
-  add_model_option(*step, options->model, image_model_names())->required();
-  add_number_with_default(*step, "--batch-size", options->batch_size, up_to_a_million);
+  std::vector<std::string> names;
+  std::string described = "  Models:\n";
+  const Registry<StepCase> cases = step_cases();
+  for (const StepCase& known : cases.all()) {
+    names.push_back(known.name);
+    described +=
+        fmt::format("    {:<12} {}; batch {}\n", known.name, known.description, known.batch_size);
+  }
+  add_model_option(*step, options->model, names)->required();
+  add_number(*step, "--batch-size", options->batch_size, up_to_a_million, "Default: the model's");
   add_number_with_default(*step, "--steps", options->steps, up_to_a_million, "Timed steps");
   add_number_with_default(*step, "--warmup", options->warmup, up_to_a_million, "Steps before them");
   step->add_flag("--json", options->json, "Print a JSON object");
@@ -215,7 +218,8 @@ void add_bench_command(CLI::App& program) {
 #endif
   add_precision_option(*step, options->precision);
   add_machine_options(*step, options->machine);
-  step->footer("Example:\n  warptape bench step simple_cnn --batch-size 128 --threads 1 --profile");
+  step->footer(described +
+               "Example:\n  warptape bench step simple_cnn --batch-size 128 --threads 1 --profile");
   step->callback([options] { bench_step(*options); });
   add_bench_kernels_command(*bench);
   add_bench_stream_command(*bench);

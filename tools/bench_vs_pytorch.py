@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Times a SimpleCNN training step in Warptape and in PyTorch, side by side.
+"""Times a training step in Warptape and in PyTorch, side by side.
 
-One step is: zero gradients, forward, cross entropy, backward and SGD with
-momentum, in float32, with a batch of 3x32x32 images held in memory; Warptape's
-is its training loop's own and also takes the norm of all gradients. All
+One step is: zero gradients, forward, loss, backward and an update, in float32,
+with a batch held in memory; Warptape's is its training loop's own and also takes
+the norm of all gradients. --model is one of those of `warptape bench step`:
+simple_cnn (3x32x32 images, SGD with momentum), or a temporal convolutional
+network (Adam), in PyTorch as locuslab/TCN writes it: padded on both sides, what
+is too much cut off. All
 implementations run one after the other in fresh processes, several rounds over,
 those that compile after all rounds of the others; every process warms up for 3
 steps and times 15. The table shows the median over the rounds of each process's
@@ -40,7 +43,17 @@ from pathlib import Path
 
 WARMUP_STEPS = {"cpu": 3, "cuda": 20}
 TIMED_STEPS = {"cpu": 15, "cuda": 60}
+# Of simple_cnn; the others have one batch size for both.
 BATCH_SIZE = {"cpu": 128, "cuda": 512}
+# As tools/bench_cases.cpp has them.
+SEQUENCES = {
+    "tcn_adding": dict(input_channels=2, blocks=8, channels=30, kernel_size=7, dropout=0.0,
+                       length=600, batch_size=32, classes=None),
+    "tcn_pixels": dict(input_channels=1, blocks=8, channels=25, kernel_size=7, dropout=0.05,
+                       length=784, batch_size=64, classes=10),
+    "tcn_c64": dict(input_channels=64, blocks=4, channels=64, kernel_size=3, dropout=0.2,
+                    length=1024, batch_size=16, classes=10),
+}
 THREADS = {"cpu": [1, 2], "cuda": [1]}
 IMPLEMENTATIONS = {
     "cpu": {
@@ -93,6 +106,82 @@ def time_on_cuda(step, steps):
     return [1000 * (end - begin) for begin, end in zip([start] + ends, ends)]
 
 
+def weight_norm_of(arguments):
+    """Hooks, as of the older one, are not what torch.compile is best at."""
+    from torch import nn
+
+    return (nn.utils.weight_norm if arguments.device == "cpu" else
+            nn.utils.parametrizations.weight_norm)
+
+
+def image_parts(arguments):
+    """Model, batch, target, loss and optimizer of simple_cnn."""
+    import torch
+    from torch import nn
+
+    device = arguments.device
+    weight_norm = weight_norm_of(arguments)
+    model = nn.Sequential(
+        weight_norm(nn.Conv2d(3, 64, 3, padding=1)), nn.ReLU(), nn.MaxPool2d(2),
+        weight_norm(nn.Conv2d(64, 128, 3, padding=1)), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(128 * 8 * 8, 256), nn.ReLU(), nn.Linear(256, 10)).to(device)
+    x = torch.randn(arguments.batch_size, 3, 32, 32, device=device)
+    labels = torch.randint(0, 10, (arguments.batch_size,), device=device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9,
+                                fused=device == "cuda")
+    return model, x, labels, nn.functional.cross_entropy, optimizer
+
+
+def sequence_parts(arguments):
+    """The same of a temporal convolutional network."""
+    import torch
+    from torch import nn
+
+    of = SEQUENCES[arguments.model]
+    weight_norm = weight_norm_of(arguments)
+
+    class Block(nn.Module):
+        def __init__(self, inputs, outputs, kernel_size, dilation, dropout):
+            super().__init__()
+            self.cut = (kernel_size - 1) * dilation
+            options = dict(padding=self.cut, dilation=dilation)
+            self.conv1 = weight_norm(nn.Conv1d(inputs, outputs, kernel_size, **options))
+            self.conv2 = weight_norm(nn.Conv1d(outputs, outputs, kernel_size, **options))
+            self.downsample = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else None
+            self.dropout = nn.Dropout(dropout)
+
+        def causal(self, conv, x):
+            y = conv(x)[:, :, :-self.cut].contiguous()
+            return self.dropout(torch.relu(y))
+
+        def forward(self, x):
+            y = self.causal(self.conv2, self.causal(self.conv1, x))
+            return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            sizes = [of["input_channels"]] + [of["channels"]] * of["blocks"]
+            self.network = nn.Sequential(*[
+                Block(inputs, outputs, of["kernel_size"], 2**i, of["dropout"])
+                for i, (inputs, outputs) in enumerate(zip(sizes, sizes[1:]))])
+            self.linear = nn.Linear(of["channels"], of["classes"] or 1)
+
+        def forward(self, x):
+            return self.linear(self.network(x)[:, :, -1])
+
+    device, batch_size, classes = arguments.device, arguments.batch_size, of["classes"]
+    model = Network().to(device)
+    x = torch.randn(batch_size, of["input_channels"], of["length"], device=device)
+    if classes is None:
+        target, loss_of = torch.randn(batch_size, 1, device=device), nn.functional.mse_loss
+    else:
+        target = torch.randint(0, classes, (batch_size,), device=device)
+        loss_of = nn.functional.cross_entropy
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.002, fused=device == "cuda")
+    return model, x, target, loss_of, optimizer
+
+
 def run_pytorch(mode, arguments):
     """Times PyTorch in this process and returns what `warptape bench --json` prints."""
     import torch
@@ -107,23 +196,14 @@ def run_pytorch(mode, arguments):
     torch.backends.cudnn.allow_tf32 = arguments.tf32
     torch.backends.cuda.matmul.allow_tf32 = arguments.tf32
     torch.backends.cudnn.benchmark = True
-    # Hooks, as of the older one, are not what torch.compile is best at.
-    weight_norm = (nn.utils.weight_norm if device == "cpu" else
-                   nn.utils.parametrizations.weight_norm)
-    model = nn.Sequential(
-        weight_norm(nn.Conv2d(3, 64, 3, padding=1)), nn.ReLU(), nn.MaxPool2d(2),
-        weight_norm(nn.Conv2d(64, 128, 3, padding=1)), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(128 * 8 * 8, 256), nn.ReLU(), nn.Linear(256, 10)).to(device)
-    x = torch.randn(batch_size, 3, 32, 32, device=device)
-    labels = torch.randint(0, 10, (batch_size,), device=device)
+    make = image_parts if arguments.model == "simple_cnn" else sequence_parts
+    model, x, target, loss_of, optimizer = make(arguments)
     if mode == "channels_last":
         model = model.to(memory_format=torch.channels_last)
         x = x.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9,
-                                fused=device == "cuda")
 
     def loss_of_batch():
-        return nn.functional.cross_entropy(model(x), labels)
+        return loss_of(model(x), target)
 
     if mode in COMPILE_MODES:
         loss_of_batch = torch.compile(loss_of_batch, mode=COMPILE_MODES[mode])
@@ -156,12 +236,13 @@ def run_pytorch(mode, arguments):
 def run_process(implementation, arguments, threads):
     """Runs one implementation in a fresh process and returns its JSON output, or throws."""
     if implementation.startswith("warptape"):
-        command = [str(arguments.warptape), "bench", "step", "simple_cnn", "--json",
+        command = [str(arguments.warptape), "bench", "step", arguments.model, "--json",
                    "--warmup", str(WARMUP_STEPS[arguments.device])]
         if implementation == "warptape_own":
             command += ["--gpu-libraries", "off"]
     else:
         command = [sys.executable, __file__, "--child", implementation]
+        command += ["--model", arguments.model]
     command += ["--device", arguments.device, "--batch-size", str(arguments.batch_size),
                 "--threads", str(threads), "--steps", str(arguments.steps)]
     if arguments.tf32:
@@ -253,7 +334,7 @@ def summarize(outputs, arguments):
 
 def format_table(results, markdown):
     rows = [["implementation", "threads", "step, ms", "min to max, ms", "time / Warptape",
-             "images / s", "peak memory, MiB"]]
+             "samples / s", "peak memory, MiB"]]
     for r in results:
         medians = r["round_medians_ms"]
         digits = 1 if r["median_ms"] >= 10 else 3
@@ -294,9 +375,12 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--warptape", type=Path, metavar="PROGRAM",
                         help="the warptape program, for example build/cpu/warptape")
+    parser.add_argument("--model", choices=["simple_cnn", *SEQUENCES], default="simple_cnn",
+                        help="of `warptape bench step` (default simple_cnn)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch-size", type=positive, metavar="N",
-                        help="images per step (default 128, on cuda 512)")
+                        help="rows per step (default: simple_cnn 128, on cuda 512; tcn_adding 32, "
+                             "tcn_pixels 64, tcn_c64 16)")
     parser.add_argument("--steps", type=positive, metavar="N",
                         help="timed steps per process (default 15, on cuda 60)")
     parser.add_argument("--tf32", action="store_true", help="on cuda, let products use TF32")
@@ -313,7 +397,12 @@ def main():
     parser.add_argument("--child", choices=["eager", "channels_last", *COMPILE_MODES],
                         help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    arguments.batch_size = arguments.batch_size or BATCH_SIZE[arguments.device]
+    default = (BATCH_SIZE[arguments.device] if arguments.model == "simple_cnn" else
+               SEQUENCES[arguments.model]["batch_size"])
+    arguments.batch_size = arguments.batch_size or default
+    if arguments.model != "simple_cnn":  # sequences have no such format in PyTorch
+        for implementations in IMPLEMENTATIONS.values():
+            implementations.pop("channels_last")
     arguments.steps = arguments.steps or TIMED_STEPS[arguments.device]
     arguments.threads = arguments.threads or THREADS[arguments.device]
 
@@ -339,6 +428,7 @@ def main():
         "versions": [warptape_version(arguments.warptape),
                      "PyTorch " + importlib.metadata.version("torch"),
                      "Python " + platform.python_version()],
+        "model": arguments.model,
         "batch_size": arguments.batch_size,
         "rounds": arguments.rounds,
         "precision": precision,
@@ -355,7 +445,7 @@ def main():
             part.replace(arguments.json)
 
     results, not_run = measure(arguments, save)
-    print(f"SimpleCNN training step, batch size {arguments.batch_size}, {precision}, "
+    print(f"{arguments.model} training step, batch size {arguments.batch_size}, {precision}, "
           f"median of {arguments.rounds} rounds\n")
     print(format_table(results, arguments.markdown))
     for name, reason in not_run.items():

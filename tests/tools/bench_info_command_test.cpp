@@ -19,8 +19,8 @@ const Arguments quick_step = {"bench", "step",     "simple_cnn", "--batch-size",
 
 TEST(BenchCommand, MeasuresAStep) {
   const std::string out = expect_runs(quick_step).out;
-  for (const char* part :
-       {"batch 2x3x32x32", "1 thread\n", "median", "of 3 steps", "samples/s", "peak memory"}) {
+  for (const char* part : {"batch 2, images 3x32x32, SGD", "1 thread\n", "median", "of 3 steps",
+                           "samples/s", "peak memory"}) {
     EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
   }
   EXPECT_EQ(out.find("conv2d"), std::string::npos) << out;
@@ -49,6 +49,15 @@ TEST(BenchCommand, PrintsJson) {
   EXPECT_EQ(json.at("profile").at("step").at("calls"), 3);
   EXPECT_GT(self_ms, json.at("min_ms").get<double>() * 0.5);
   EXPECT_LT(self_ms, json.at("max_ms").get<double>() * 1.5);
+}
+
+TEST(BenchCommand, MeasuresAStepOfSequences) {
+  const std::string out = expect_runs({"bench", "step", "tcn_c64", "--batch-size", "1", "--steps",
+                                       "1", "--warmup", "0", "--threads", "1", "--profile"})
+                              .out;
+  for (const char* part : {"tcn_c64 training step, batch 1, TCN 4x64", "median", "conv1d"}) {
+    EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
+  }
 }
 
 TEST(BenchCommand, PrintsAProfile) {

@@ -259,7 +259,9 @@ TEST_F(CudaCommands, BenchSaysTf32WhereLibrariesServe) {
     const Arguments quick = {"bench", "step",     "simple_cnn", "--batch-size", "1", "--steps",
                              "1",     "--warmup", "1"};
     const std::string out = expect_runs(quick + step).out;
-    EXPECT_NE(out.find(", batch 1x3x32x32, " + precision + ", SGD"), std::string::npos) << out;
+    EXPECT_NE(out.find(", batch 1, images 3x32x32, SGD with momentum, " + precision),
+              std::string::npos)
+        << out;
     const auto json = nlohmann::json::parse(expect_runs(quick + step + Arguments{"--json"}).out);
     EXPECT_EQ(json.at("precision"), precision);
     EXPECT_EQ(json.at("gpu_libraries"), on ? "on" : "off");
