@@ -23,28 +23,28 @@ struct Accumulation {
   int64_t end;
 };
 
-// Partial sums over time for a block of output channels o and one input channel:
-//   sums[o][k][lane] += dy[o][t] x[t + shift + k * step], lane = t modulo lanes
+// Partial sums over time for a block of output channels o and some input channels c:
+//   sums[k][o][c][lane] += dy[o][t] x[c][t + shift + k * step]
+// over the t whose element lies in the line, dealt out to the lanes.
 struct Correlation {
   const float* dy;  // (block, length)
   int64_t length;
-  const float* x;    // one line with `before` zeros in front of it, and zeros behind it as far as
-                     // any tap of a whole vector reads
-  int64_t x_length;  // without those
-  int64_t before;
+  const float* x;  // (inputs, x_length)
+  int64_t x_length;
   int64_t taps;
   int64_t shift;
   int64_t step;
-  float* sums;  // (block, taps, lanes)
+  float* sums;  // (taps, block, inputs, lanes)
 };
 
 struct Level {
   int64_t lanes;
   int64_t largest_block;        // of accumulate
-  int64_t largest_correlation;  // block
+  int64_t largest_correlation;  // block of output channels,
+  int64_t largest_inputs;       // and of input channels beside it
   // By size of the block, from 1 on.
   void (*accumulate[9])(const Accumulation&);
-  void (*correlate[7])(const Correlation&);
+  void (*correlate[7][5])(const Correlation&);
 };
 
 namespace baseline {

@@ -35,17 +35,13 @@ std::atomic<const Level*>& level_in_use() {
   return level;
 }
 
-// So that vectors of a line begin where a cache line does.
-struct alignas(64) Cacheline {
-  float floats[16] = {};
-};
-
 // Blocks of nearly equal size, none above the largest.
 struct Blocks {
   Blocks(int64_t channels, int64_t largest)
       : channels(channels), count((channels + largest - 1) / largest) {}
   int64_t begin(int64_t block) const { return channels * block / count; }
   int64_t size(int64_t block) const { return begin(block + 1) - begin(block); }
+  int64_t largest() const { return (channels + count - 1) / count; }
 
   int64_t channels;
   int64_t count;
@@ -163,70 +159,47 @@ void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry&
 void lines_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor& dweight) {
   const Level& level = *level_in_use();
   const WindowAxis& axis = g.axes[0];
-  const Blocks blocks(g.out_channels, level.largest_correlation);
+  const Blocks outputs(g.out_channels, level.largest_correlation);
+  const Blocks inputs(g.in_channels, level.largest_inputs);
   const float* px = x.data<float>();
   const float* pdy = dy.data<float>();
   float* to = dweight.mutable_data<float>();
-  // Taps first, ..., last - 1 meet an element of x; the others' gradients are 0.
-  int64_t first = 0;
-  while (first < axis.kernel && axis.element(axis.out - 1, first) < 0) {
-    ++first;
-  }
-  int64_t last = axis.kernel;
-  while (last > first && axis.element(0, last - 1) >= axis.size) {
-    --last;
-  }
-  const int64_t taps = last - first;
-  if (taps < axis.kernel) {
-    std::fill_n(to, dweight.numel(), 0.0F);
-    if (taps == 0) {
-      return;
-    }
-  }
-  // Zeros on both sides of a line, as far as the vectors of these taps read: less than the outputs
-  // and a vector are long.
-  const int64_t before = std::max<int64_t>(0, -axis.element(0, first));
-  const int64_t reach = axis.element(axis.out - 1, last - 1) + level.lanes;
-  const int64_t padded = before + std::max(axis.size, reach);
-  const int64_t work = g.batch * axis.out * taps * level.largest_correlation;
-  parallel_for(g.in_channels * blocks.count, default_grain / (work / 16 + 1) + 1,
-               [&](int64_t begin, int64_t end) {
-                 std::vector<Cacheline> room(static_cast<size_t>((padded + 15) / 16));
-                 float* const line = room.front().floats;
-                 std::vector<float> sums;
-                 for (int64_t i = begin; i < end; ++i) {
-                   // One block's gradients, of all sequences, serve many input channels while a
-                   // cache has them.
-                   const int64_t block = i / g.in_channels;
-                   const int64_t c = i % g.in_channels;
-                   const int64_t begin_o = blocks.begin(block);
-                   sums.assign(static_cast<size_t>(blocks.size(block) * taps * level.lanes), 0.0F);
-                   for (int64_t n = 0; n < g.batch; ++n) {
-                     std::copy_n(px + (n * g.in_channels + c) * axis.size, axis.size,
-                                 line + before);
-                     level.correlate[blocks.size(block)](
-                         {.dy = pdy + (n * g.out_channels + begin_o) * axis.out,
-                          .length = axis.out,
-                          .x = line,
-                          .x_length = axis.size,
-                          .before = before,
-                          .taps = taps,
-                          .shift = axis.element(0, first),
-                          .step = axis.dilation,
-                          .sums = sums.data()});
-                   }
-                   const float* lanes = sums.data();
-                   for (int64_t o = begin_o; o < begin_o + blocks.size(block); ++o) {
-                     for (int64_t k = first; k < last; ++k, lanes += level.lanes) {
-                       double sum = 0;
-                       for (int64_t lane = 0; lane < level.lanes; ++lane) {
-                         sum += lanes[lane];
-                       }
-                       to[(o * g.in_channels + c) * axis.kernel + k] = static_cast<float>(sum);
-                     }
-                   }
-                 }
-               });
+  const int64_t work = g.batch * axis.out * axis.kernel * outputs.largest() * inputs.largest();
+  parallel_for(
+      outputs.count * inputs.count, default_grain / (work / 16 + 1) + 1,
+      [&](int64_t begin, int64_t end) {
+        std::vector<float> room(
+            static_cast<size_t>(axis.kernel * outputs.largest() * inputs.largest() * level.lanes));
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t o = outputs.begin(i / inputs.count);
+          const int64_t c = inputs.begin(i % inputs.count);
+          const int64_t block = outputs.size(i / inputs.count);
+          const int64_t beside = inputs.size(i % inputs.count);
+          std::fill(room.begin(), room.end(), 0.0F);
+          for (int64_t n = 0; n < g.batch; ++n) {
+            level.correlate[block][beside]({.dy = pdy + (n * g.out_channels + o) * axis.out,
+                                            .length = axis.out,
+                                            .x = px + (n * g.in_channels + c) * axis.size,
+                                            .x_length = axis.size,
+                                            .taps = axis.kernel,
+                                            .shift = axis.element(0, 0),
+                                            .step = axis.dilation,
+                                            .sums = room.data()});
+          }
+          const float* lanes = room.data();
+          for (int64_t k = 0; k < axis.kernel; ++k) {
+            for (int64_t a = o; a < o + block; ++a) {
+              for (int64_t b = c; b < c + beside; ++b, lanes += level.lanes) {
+                double sum = 0;
+                for (int64_t lane = 0; lane < level.lanes; ++lane) {
+                  sum += lanes[lane];
+                }
+                to[(a * g.in_channels + b) * axis.kernel + k] = static_cast<float>(sum);
+              }
+            }
+          }
+        }
+      });
 }
 
 void lines_bias_grad(const Tensor& dy, Tensor& dbias) {

@@ -12,8 +12,8 @@ namespace warptape {
 // Whether they are the ones to take. geometry: of rank 1, as asked.
 bool lines_serve(DType dtype, const ConvGeometry& geometry);
 
-// All outputs are overwritten. Results do not depend on the number of threads. In the gradient of
-// the filters a dy or x that is not finite may meet zeros and give NaN.
+// All outputs are overwritten. Results do not depend on the number of
+// threads.
 void lines_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
                    Tensor& y);
 void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx);

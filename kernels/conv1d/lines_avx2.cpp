@@ -15,7 +15,7 @@ using Vector = __m256;
 constexpr int64_t lanes = 8;
 constexpr int64_t largest_block = 6;
 constexpr int64_t largest_correlation = 4;
-constexpr int64_t most_taps = 3;
+constexpr int64_t largest_inputs = 3;
 
 inline Vector load(const float* from) {
   return _mm256_loadu_ps(from);
@@ -32,9 +32,19 @@ inline Vector zero() {
 inline Vector fused(Vector a, Vector b, Vector c) {
   return _mm256_fmadd_ps(a, b, c);
 }
-inline Vector chosen(const int32_t* mask, Vector yes, Vector no) {
-  const __m256 bits = _mm256_loadu_ps(reinterpret_cast<const float*>(mask));
-  return _mm256_blendv_ps(no, yes, bits);
+
+using Part = __m256i;  // all bits of a lane
+inline Part part(int64_t first, int64_t last) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i before = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(first)), lane);
+  const __m256i inside = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(last)), lane);
+  return _mm256_andnot_si256(before, inside);
+}
+inline Vector load_part(Part part, const float* from) {
+  return _mm256_maskload_ps(from, part);
+}
+inline Vector chosen(Part part, Vector yes, Vector no) {
+  return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(part));
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ using Vector = __m512;
 constexpr int64_t lanes = 16;
 constexpr int64_t largest_block = 8;
 constexpr int64_t largest_correlation = 6;
-constexpr int64_t most_taps = 4;
+constexpr int64_t largest_inputs = 4;
 
 inline Vector load(const float* from) {
   return _mm512_loadu_ps(from);
@@ -32,9 +32,16 @@ inline Vector zero() {
 inline Vector fused(Vector a, Vector b, Vector c) {
   return _mm512_fmadd_ps(a, b, c);
 }
-inline Vector chosen(const int32_t* mask, Vector yes, Vector no) {
-  const __m512i bits = _mm512_loadu_si512(mask);
-  return _mm512_mask_blend_ps(_mm512_test_epi32_mask(bits, bits), no, yes);
+
+using Part = __mmask16;
+inline Part part(int64_t first, int64_t last) {
+  return static_cast<Part>((1U << last) - (1U << first));
+}
+inline Vector load_part(Part part, const float* from) {
+  return _mm512_maskz_loadu_ps(part, from);
+}
+inline Vector chosen(Part part, Vector yes, Vector no) {
+  return _mm512_mask_blend_ps(part, no, yes);
 }
 
 }  // namespace

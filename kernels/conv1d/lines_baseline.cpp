@@ -15,7 +15,7 @@ using Vector = __m128;
 constexpr int64_t lanes = 4;
 constexpr int64_t largest_block = 4;
 constexpr int64_t largest_correlation = 3;
-constexpr int64_t most_taps = 3;
+constexpr int64_t largest_inputs = 3;
 
 inline Vector load(const float* from) {
   return _mm_loadu_ps(from);
@@ -32,9 +32,30 @@ inline Vector zero() {
 inline Vector fused(Vector a, Vector b, Vector c) {
   return _mm_add_ps(_mm_mul_ps(a, b), c);
 }
-inline Vector chosen(const int32_t* mask, Vector yes, Vector no) {
-  const __m128 bits = _mm_loadu_ps(reinterpret_cast<const float*>(mask));
-  return _mm_or_ps(_mm_and_ps(bits, yes), _mm_andnot_ps(bits, no));
+
+struct Part {
+  int64_t first;
+  int64_t last;
+};
+inline Part part(int64_t first, int64_t last) {
+  return {first, last};
+}
+inline Vector load_part(Part part, const float* from) {
+  float values[lanes] = {};
+  for (int64_t lane = part.first; lane < part.last; ++lane) {
+    values[lane] = from[lane];
+  }
+  return load(values);
+}
+inline Vector chosen(Part part, Vector yes, Vector no) {
+  float values[lanes];
+  float others[lanes];
+  store(values, no);
+  store(others, yes);
+  for (int64_t lane = part.first; lane < part.last; ++lane) {
+    values[lane] = others[lane];
+  }
+  return load(values);
 }
 
 }  // namespace
