@@ -27,6 +27,14 @@ Tensor Deferred::followed_by(const char*) {
   return {};
 }
 
+Tensor Deferred::dropped(double, const RandomStream&) {
+  return {};
+}
+
+Tensor Deferred::plus(const Operand&) {
+  return {};
+}
+
 Tensor Deferred::in_format(MemoryFormat) {
   return {};
 }

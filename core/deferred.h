@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "core/operand.h"
+#include "core/philox.h"
 
 namespace warptape {
 
@@ -38,6 +39,10 @@ class Deferred {
   // The same op, called anew with another one behind it ("relu"), or with its result in another
   // memory format. Undefined: it has no such form.
   virtual Tensor followed_by(const char* op);
+  // With dropout() by this stream behind it, and with a sum with `other`, of the same shape, dtype
+  // and device.
+  virtual Tensor dropped(double p, const RandomStream& stream);
+  virtual Tensor plus(const Operand& other);
   virtual Tensor in_format(MemoryFormat format);
 
   // Whether the op behind may hold the result as it is, not computed, for the one behind that: ReLU
@@ -61,7 +66,7 @@ class Deferred {
     Storage::take_waiting();
     return work;
   }
-  // What `change` makes of the work of x, as take() would give it: followed_by or in_format.
+  // What `change` makes of the work of x, as take() would give it: followed_by and its like.
   // Undefined, and x waits as before, where there is no such work or form.
   template <class Change>
   static Tensor changed(const Operand& x, const Change& change) {

@@ -1,7 +1,11 @@
 #include "kernels/conv1d/conv1d.h"
 
+#include <cmath>
+#include <memory>
+#include <string_view>
 #include <utility>
 
+#include "core/deferred.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
@@ -13,9 +17,35 @@ namespace {
 
 constexpr MemoryFormat row_major = MemoryFormat::RowMajor;
 
-void backward_along_lines(Backward& context, const Tensor& x, const Tensor& weight,
-                          const ConvGeometry& geometry) {
-  const Tensor& dy = context.grad();
+// What a call along lines keeps for its backward: all of it constants.
+struct Kept {
+  Saved x;
+  Saved weight;
+  Saved y;      // where a ReLU's gradient is told by it
+  Saved signs;  // where it is not
+};
+
+void backward_along_lines(Backward& context, const Kept& kept, const ConvGeometry& geometry,
+                          const LineEpilogue& epilogue) {
+  Tensor dy = context.take_grad();
+  Tensor sum;  // the residual's gradient where it is not dy
+  if (!epilogue.is_empty()) {
+    if (!dy.is_sole_owner()) {
+      Tensor own = Tensor::empty_like(dy);
+      primitives::copy(dy, own);
+      dy = std::move(own);
+    }
+    Tensor to = dy;
+    if (epilogue.has_two_gradients()) {
+      sum = std::move(dy);
+      to = Tensor::empty_like(sum);
+    }
+    Tensor& from = sum.defined() ? sum : dy;
+    line_epilogue_backward(epilogue, kept.y.get(), kept.signs.get(), from, to);
+    dy = std::move(to);
+  }
+  const Tensor& x = kept.x.get();
+  const Tensor& weight = kept.weight.get();
   if (context.needs(1)) {
     Tensor dweight = Tensor::empty(weight.shape(), weight.dtype());
     lines_weight_grad(dy, x, geometry, dweight);
@@ -30,23 +60,108 @@ void backward_along_lines(Backward& context, const Tensor& x, const Tensor& weig
     lines_data_grad(dy, weight, geometry, dx);
     context.give(0, std::move(dx));
   }
+  if (epilogue.adds && context.needs(3)) {
+    context.give(3, sum.defined() ? std::move(sum) : std::move(dy));
+  }
 }
 
-Tensor along_lines(const Operand& x, const Operand& weight, const Operand& bias,
-                   const ConvGeometry& geometry) {
-  const profile::Range range("conv1d");
-  const Tensor lines = primitives::relayout(x.tensor(), row_major);
-  const Tensor filters = primitives::relayout(weight.tensor(), row_major);
-  Tensor y = Tensor::empty(geometry.y_shape(), x.dtype());
-  lines_forward(lines, filters, bias.tensor(), geometry, y);
-  if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
-    tape->record(
-        "conv1d", {&x, &weight, &bias}, {&y},
-        [saved_x = Saved(lines), saved_weight = Saved(filters), geometry](Backward& context) {
-          backward_along_lines(context, saved_x.get(), saved_weight.get(), geometry);
-        });
+struct LineOperands {
+  Operand x;
+  Operand weight;
+  Operand bias;
+  Operand residual = Tensor();
+};
+
+Tensor along_lines(const LineOperands& in, const ConvGeometry& geometry,
+                   const LineEpilogue& epilogue);
+
+class LinesWork final : public Deferred {
+ public:
+  LinesWork(const LineOperands& in, const ConvGeometry& geometry, const LineEpilogue& epilogue)
+      : lines(primitives::relayout(in.x.tensor(), row_major)),
+        filters(primitives::relayout(in.weight.tensor(), row_major)),
+        in_(in),
+        geometry_(geometry),
+        epilogue_(epilogue) {}
+
+  Tensor compute() override {
+    const profile::Range range("conv1d");
+    Tensor y = Tensor::empty(geometry_.y_shape(), lines.dtype());
+    Tensor signs;
+    if (epilogue_.keeps_signs() && is_recorded) {
+      signs = Tensor::empty(y.shape(), uint8);
+    }
+    const LineEpilogueLoops loops(epilogue_, epilogue_.adds ? in_.residual.data<float>() : nullptr,
+                                  signs.defined() ? signs.mutable_data<uint8_t>() : nullptr);
+    lines_forward(lines, filters, in_.bias.tensor(), geometry_,
+                  epilogue_.is_empty() ? nullptr : &loops, y);
+    kept->signs = Saved(signs);
+    return y;
   }
-  return y;
+  void computed(const Tensor& y) override {
+    if (is_recorded && (epilogue_.relu || epilogue_.relu_after)) {
+      kept->y = Saved(y);
+    }
+  }
+
+  Tensor followed_by(const char* op) override {
+    const bool has_one =
+        epilogue_.adds ? epilogue_.relu_after : epilogue_.relu || epilogue_.dropout > 0;
+    if (op != std::string_view("relu") || has_one) {
+      return {};
+    }
+    LineEpilogue longer = epilogue_;
+    (epilogue_.adds ? longer.relu_after : longer.relu) = true;
+    return along_lines(in_, geometry_, longer);
+  }
+  Tensor dropped(double p, const RandomStream& stream) override {
+    const bool drops_all = std::ceil(p * 0x1p32) >= 0x1p32;
+    if (drops_all || epilogue_.dropout > 0 || epilogue_.adds) {
+      return {};
+    }
+    LineEpilogue longer = epilogue_;
+    longer.dropout = p;
+    longer.stream = stream;
+    return along_lines(in_, geometry_, longer);
+  }
+  Tensor plus(const Operand& other) override {
+    if (epilogue_.adds || other.memory_format() != row_major) {
+      return {};
+    }
+    LineEpilogue longer = epilogue_;
+    longer.adds = true;
+    LineOperands more = in_;
+    more.residual = other;
+    return along_lines(more, geometry_, longer);
+  }
+
+  const Tensor lines;
+  const Tensor filters;
+  bool is_recorded = false;
+  const std::shared_ptr<Kept> kept = std::make_shared<Kept>();
+
+ private:
+  const LineOperands in_;
+  const ConvGeometry geometry_;
+  const LineEpilogue epilogue_;
+};
+
+Tensor along_lines(const LineOperands& in, const ConvGeometry& geometry,
+                   const LineEpilogue& epilogue) {
+  const auto work = std::make_shared<LinesWork>(in, geometry, epilogue);
+  Tape* const tape = Tape::recording({&in.x, &in.weight, &in.bias, &in.residual});
+  work->is_recorded = tape != nullptr;
+  return Deferred::result(
+      work, {geometry.y_shape(), in.x.dtype(), in.x.device(), row_major}, [&](Tensor& y) {
+        if (tape != nullptr) {
+          work->kept->x = Saved(work->lines);
+          work->kept->weight = Saved(work->filters);
+          tape->record("conv1d", {&in.x, &in.weight, &in.bias, &in.residual}, {&y},
+                       [kept = work->kept, geometry, epilogue](Backward& context) {
+                         backward_along_lines(context, *kept, geometry, epilogue);
+                       });
+        }
+      });
 }
 
 }  // namespace
@@ -55,7 +170,7 @@ Tensor conv1d(const Operand& x, const Operand& weight, const Operand& bias, Conv
   const ConvGeometry geometry =
       conv_geometry("conv1d", x, weight, bias, options.axes(), options.groups);
   return x.device().type == DeviceType::CPU && lines_serve(x.dtype(), geometry)
-             ? along_lines(x, weight, bias, geometry)
+             ? along_lines({x, weight, bias}, geometry, {})
              : convolve(x, weight, bias, geometry);
 }
 

@@ -69,8 +69,8 @@ std::vector<float> packed(const float* weights, const Blocks& blocks, int64_t ch
 // out (batch, blocks.channels, out_length) of in (batch, channels, in_length), as an Accumulation.
 void accumulate(const Level& level, const Blocks& blocks, int64_t batch, const float* in,
                 int64_t channels, int64_t in_length, const std::vector<float>& weights,
-                int64_t taps, int64_t shift, int64_t step, const float* bias, float* out,
-                int64_t out_length) {
+                int64_t taps, int64_t shift, int64_t step, const float* bias,
+                const LineEpilogueLoops* epilogue, float* out, int64_t out_length) {
   // Parts of a sequence, so that one sequence occupies all threads, too; in whole tiles.
   const int64_t part = 16 * 3 * level.lanes;
   const int64_t parts = std::max<int64_t>(1, (out_length + part / 2) / part);
@@ -96,6 +96,10 @@ void accumulate(const Level& level, const Blocks& blocks, int64_t batch, const f
                        .begin = number * part,
                        .end = number + 1 == parts ? out_length : (number + 1) * part};
                    level.accumulate[blocks.size(block)](job);
+                   for (int64_t a = 0; epilogue != nullptr && a < blocks.size(block); ++a) {
+                     const int64_t line = (n * blocks.channels + first + a) * out_length;
+                     epilogue->apply(out, line + job.begin, job.end - job.begin);
+                   }
                  }
                });
 }
@@ -130,7 +134,7 @@ bool lines_serve(DType dtype, const ConvGeometry& geometry) {
 }
 
 void lines_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
-                   Tensor& y) {
+                   const LineEpilogueLoops* epilogue, Tensor& y) {
   const Level& level = *level_in_use();
   const WindowAxis& axis = g.axes[0];
   const Blocks blocks(g.out_channels, level.largest_block);
@@ -140,7 +144,7 @@ void lines_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, co
   accumulate(level, blocks, g.batch, x.data<float>(), g.in_channels, axis.size,
              packed(weight.data<float>(), blocks, g.in_channels, axis.kernel, at), axis.kernel,
              -axis.padding_before, axis.dilation, bias.defined() ? bias.data<float>() : nullptr,
-             y.mutable_data<float>(), axis.out);
+             epilogue, y.mutable_data<float>(), axis.out);
 }
 
 void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx) {
@@ -153,7 +157,8 @@ void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry&
   // Tap k of output t met element t - padding + k * dilation.
   accumulate(level, blocks, g.batch, dy.data<float>(), g.out_channels, axis.out,
              packed(weight.data<float>(), blocks, g.out_channels, axis.kernel, at), axis.kernel,
-             axis.padding_before, -axis.dilation, nullptr, dx.mutable_data<float>(), axis.size);
+             axis.padding_before, -axis.dilation, nullptr, nullptr, dx.mutable_data<float>(),
+             axis.size);
 }
 
 void lines_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor& dweight) {

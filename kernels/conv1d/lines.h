@@ -5,6 +5,7 @@
 // here by far for the few channels that such models have.
 
 #include "core/tensor.h"
+#include "kernels/conv1d/line_epilogue.h"
 #include "kernels/geometry/conv_geometry.h"
 
 namespace warptape {
@@ -12,10 +13,10 @@ namespace warptape {
 // Whether they are the ones to take. geometry: of rank 1, as asked.
 bool lines_serve(DType dtype, const ConvGeometry& geometry);
 
-// All outputs are overwritten. Results do not depend on the number of
+// epilogue: may be null. All outputs are overwritten. Results do not depend on the number of
 // threads.
 void lines_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
-                   Tensor& y);
+                   const LineEpilogueLoops* epilogue, Tensor& y);
 void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx);
 void lines_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor& dweight);
 void lines_bias_grad(const Tensor& dy, Tensor& dbias);

@@ -1,6 +1,7 @@
 #include "kernels/dropout/dropout.h"
 
 #include "core/check.h"
+#include "core/deferred.h"
 #include "core/device/on_device.h"
 #include "core/profile.h"
 #include "kernels/dropout/dropout_kernels.h"
@@ -18,8 +19,12 @@ Tensor dropout(const Operand& x, double p, bool training, Generator& generator) 
     // A parameter comes out as a recorded tensor of the tape, with its gradient.
     return reshape(x, {x.shape().begin(), x.shape().end()});
   }
-  const profile::Range range("dropout");
   const RandomStream stream = generator.next_stream();
+  const auto as_epilogue = [&](Deferred& work) { return work.dropped(p, stream); };
+  if (Tensor y = Deferred::changed(x, as_epilogue); y.defined()) {
+    return y;
+  }
+  const profile::Range range("dropout");
   Tensor y = Tensor::empty_like(x.tensor());
   const GradientTarget to{y, WriteMode::Overwrite};
   on_device(

@@ -1,0 +1,161 @@
+// Convolutions along lines with the ops behind them in the same pass, against those ops one by one:
+// the same bits, forward and backward.
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <optional>
+
+#include "core/deferred.h"
+#include "core/profile.h"
+#include "core/random.h"
+#include "core/tape.h"
+#include "kernels/conv1d/conv1d.h"
+#include "kernels/dropout/dropout.h"
+#include "kernels/pointwise/pointwise.h"
+
+namespace warptape {
+namespace {
+
+struct Inputs {
+  Tensor x;
+  Tensor weight;
+  Tensor bias;
+  Tensor residual;
+  Generator generator;  // of the dropout
+
+  Tensor conv() const {
+    return conv1d(x, weight, bias, {.padding = Padding1d::causal(), .dilation = 2});
+  }
+};
+
+using Ops = std::function<Tensor(Inputs&)>;
+
+struct Results {
+  std::vector<Tensor> tensors;  // y, dx, dweight, dbias, dresidual
+  std::vector<std::string> ran;
+};
+
+Results results_of(const Ops& ops, int64_t length, bool together, bool trains = true) {
+  Generator generator(3);
+  Inputs in{randn({2, 3, length}, float32, generator), randn({5, 3, 3}, float32, generator),
+            randn({5}, float32, generator), randn({2, 5, length}, float32, generator),
+            Generator(11)};
+  std::optional<Tape> tape;
+  if (trains) {
+    tape.emplace();
+    for (Tensor* tensor : {&in.x, &in.weight, &in.bias, &in.residual}) {
+      tape->watch(*tensor);
+    }
+  }
+  profile::start();
+  Results results;
+  {
+    std::optional<DeferralScope> scope;
+    if (together) {
+      scope.emplace();
+    }
+    results.tensors.push_back(ops(in));
+  }
+  if (trains) {
+    tape->backward(results.tensors[0], randn({2, 5, length}, float32, generator));
+    for (const Tensor& tensor : {in.x, in.weight, in.bias, in.residual}) {
+      results.tensors.push_back(tape->gradient(tensor));
+    }
+  }
+  for (const profile::Total& total : profile::summarize(profile::stop())) {
+    results.ran.push_back(total.name);
+  }
+  return results;
+}
+
+void expect_same_bits(const Results& a, const Results& b) {
+  ASSERT_EQ(a.tensors.size(), b.tensors.size());
+  for (size_t i = 0; i < a.tensors.size(); ++i) {
+    ASSERT_EQ(a.tensors[i].defined(), b.tensors[i].defined()) << i;
+    if (a.tensors[i].defined()) {
+      EXPECT_EQ(a.tensors[i].to_vector<float>(), b.tensors[i].to_vector<float>()) << i;
+    }
+  }
+}
+
+// Lengths whose lines begin within a block of random words, and fill more than one round of them.
+void expect_one_pass(const Ops& ops) {
+  for (const int64_t length : {int64_t{37}, int64_t{2303}}) {
+    const Results apart = results_of(ops, length, false);
+    const Results together = results_of(ops, length, true);
+    expect_same_bits(apart, together);
+    EXPECT_GT(apart.ran.size(), 2U);
+    for (const std::string& name : together.ran) {
+      EXPECT_TRUE(name == "conv1d" || name == "conv1d backward") << name << " ran on its own";
+    }
+    expect_same_bits(results_of(ops, length, false, false), results_of(ops, length, true, false));
+  }
+}
+
+TEST(LineEpilogue, ReLU) {
+  expect_one_pass([](Inputs& in) { return relu(in.conv()); });
+}
+
+TEST(LineEpilogue, Dropout) {
+  expect_one_pass([](Inputs& in) { return dropout(in.conv(), 0.3, true, in.generator); });
+}
+
+TEST(LineEpilogue, ReLUAndDropout) {
+  expect_one_pass([](Inputs& in) { return dropout(relu(in.conv()), 0.3, true, in.generator); });
+}
+
+TEST(LineEpilogue, Residual) {
+  expect_one_pass([](Inputs& in) { return add(in.conv(), in.residual); });
+}
+
+TEST(LineEpilogue, ResidualInFront) {
+  expect_one_pass([](Inputs& in) { return relu(add(in.residual, in.conv())); });
+}
+
+TEST(LineEpilogue, ResidualBehindAReLU) {
+  expect_one_pass([](Inputs& in) { return add(relu(in.conv()), in.residual); });
+}
+
+TEST(LineEpilogue, ResidualBehindADropout) {
+  expect_one_pass([](Inputs& in) {
+    return relu(add(dropout(in.conv(), 0.3, true, in.generator), in.residual));
+  });
+}
+
+TEST(LineEpilogue, WholeResidualStep) {
+  expect_one_pass([](Inputs& in) {
+    return relu(add(dropout(relu(in.conv()), 0.3, true, in.generator), in.residual));
+  });
+}
+
+// What is not part of the pass follows it, with the same result.
+TEST(LineEpilogue, EndsWhereItMust) {
+  const Ops all[] = {
+      [](Inputs& in) { return relu(dropout(in.conv(), 0.3, true, in.generator)); },
+      [](Inputs& in) { return relu(relu(in.conv())); },
+      [](Inputs& in) { return dropout(in.conv(), 1, true, in.generator); },
+      [](Inputs& in) { return tanh(relu(in.conv())); },
+      [](Inputs& in) { return add(add(in.conv(), in.residual), in.residual); },
+      [](Inputs& in) { return dropout(add(in.conv(), in.residual), 0.3, true, in.generator); },
+      [](Inputs& in) { return add(in.conv(), in.residual.to(MemoryFormat::ChannelsLast)); },
+      [](Inputs& in) {
+        return add(in.conv(), in.bias.view({5, 1}));
+      },
+  };
+  for (const Ops& ops : all) {
+    expect_same_bits(results_of(ops, 37, false), results_of(ops, 37, true));
+  }
+}
+
+// A result with another holder has elements of its own.
+TEST(LineEpilogue, LeavesWhatIsHeldAlone) {
+  const auto sum_of_both = [](Inputs& in) {
+    const Tensor y = in.conv();
+    return add(relu(y), y);
+  };
+  expect_same_bits(results_of(sum_of_both, 37, false), results_of(sum_of_both, 37, true));
+}
+
+}  // namespace
+}  // namespace warptape
