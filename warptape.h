@@ -45,6 +45,7 @@
 #include "training/image_loader.h"
 #include "training/npy.h"
 #include "training/optimizers.h"
+#include "training/parameter_average.h"
 #include "training/progress.h"
 #include "training/run.h"
 #include "training/run_folder.h"

@@ -18,6 +18,9 @@ NumberRule<double> positive() {
 NumberRule<double> finite() {
   return {"a finite number", [](double) { return true; }};
 }
+NumberRule<double> below_one() {
+  return {rules::below_one.wanted, rules::below_one.accepts};
+}
 NumberRule<double> fraction() {
   return {"a number above 0 and below 1", [](double v) { return v > 0 && v < 1; }};
 }
@@ -90,6 +93,10 @@ void add_training_options(CLI::App& command, TrainOptions& o) {
                           "Steps of linear warm-up from lr / 10, at most those of the run");
   add_number(command, "--clip-norm", o.recipe.clip_norm, positive(),
              "Clip the norm of all gradients to this [off]");
+  add_number(
+      command, "--ema-decay", o.recipe.ema_decay, below_one(),
+      "Keep an exponential moving average of the parameters (0.999, say), which is then what "
+      "is evaluated and what last.safetensors and best.safetensors hold [off]");
 }
 
 }  // namespace

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
-#include <map>
 #include <utility>
 #include <vector>
 
@@ -18,38 +16,8 @@
 namespace warptape {
 namespace {
 
-// "conv1.weight of shape (8, 3, 3, 3)"; "a parameter of shape ..." where no module has listed it.
-std::string describe(const ParameterState& parameter) {
-  return fmt::format("{} of shape {}", parameter.name.empty() ? "a parameter" : parameter.name,
-                     parameter.value.shape());
-}
-
-void check_each_once(const char* who, const ParameterStates& parameters) {
-  std::vector<std::pair<const ParameterState*, size_t>> places;
-  places.reserve(parameters.size());
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    check<ValueError>(parameters[i] != nullptr && parameters[i]->value.defined(),
-                      "[{}] parameter {} (counted from 0): got an undefined one", who, i);
-    places.emplace_back(parameters[i].get(), i);
-  }
-  std::sort(places.begin(), places.end());
-  const auto first = std::adjacent_find(places.begin(), places.end(),
-                                        [](auto& a, auto& b) { return a.first == b.first; });
-  if (first != places.end()) {
-    throw ValueError(fmt::format("[{}] got {} twice, as parameters {} and {} (counted from 0)", who,
-                                 describe(*first->first), first->second, std::next(first)->second));
-  }
-}
-
-void check_parameters(const char* who, const ParameterStates& parameters) {
-  check<ValueError>(!parameters.empty(),
-                    "[{}] got no parameters: does the module list its members in fields()?", who);
-  check_each_once(who, parameters);
-  for (const auto& parameter : parameters) {
-    check<DTypeError>(is_floating(parameter->value.dtype()), "[{}] {}: got {}, wanted {}", who,
-                      describe(*parameter), to_string(parameter->value.dtype()),
-                      floating_dtype_names);
-  }
+void check_trainable(const char* who, const ParameterStates& parameters) {
+  check_parameters(who, parameters);
   const bool any = std::any_of(parameters.begin(), parameters.end(),
                                [](const auto& parameter) { return parameter->requires_grad; });
   check<ValueError>(
@@ -75,23 +43,15 @@ Optimizer::Optimizer(const char* name, std::vector<GroupOf> groups) : name_(name
   for (const GroupOf& group : groups) {
     check_rate(group.learning_rate);
   }
-  check_parameters(name, all);
-  add_entries(std::move(groups));
+  check_trainable(name, all);
+  add_entries(std::move(groups), state_keys(all));
 }
 
-void Optimizer::add_entries(std::vector<GroupOf> groups) {
-  std::map<std::string, int> uses;
-  for (const GroupOf& group : groups) {
-    for (const auto& parameter : group.parameters) {
-      ++uses[parameter->name];
-    }
-  }
+void Optimizer::add_entries(std::vector<GroupOf> groups, const std::vector<std::string>& keys) {
   for (GroupOf& group : groups) {
     for (auto& parameter : group.parameters) {
-      const bool has_own_name = !parameter->name.empty() && uses[parameter->name] == 1;
-      std::string key = has_own_name ? parameter->name : std::to_string(entries_.size());
       ++parameter->optimizers;
-      entries_.push_back({std::move(parameter), groups_.size(), std::move(key), {}});
+      entries_.push_back({std::move(parameter), groups_.size(), keys[entries_.size()], {}});
     }
     groups_.push_back({group.learning_rate, std::move(group.options)});
   }

@@ -12,13 +12,11 @@
 #include <string_view>
 #include <vector>
 
-#include "core/parameter.h"
 #include "kernels/optimizer/optimizer_step.h"
 #include "layers/state_dict.h"
+#include "training/parameter_states.h"
 
 namespace warptape {
-
-using ParameterStates = std::vector<std::shared_ptr<ParameterState>>;
 
 struct StepOptions {
   // Let there be parameters with a gradient that no optimizer holds.
@@ -118,7 +116,7 @@ class Optimizer {
   };
   struct Reader;  // of a state that is loaded
 
-  void add_entries(std::vector<GroupOf> groups);
+  void add_entries(std::vector<GroupOf> groups, const std::vector<std::string>& keys);
   void check_rate(double learning_rate) const;
   void check_groups(const std::vector<GroupState>& groups) const;
   void check_all_held() const;

@@ -63,6 +63,7 @@ void fields(Visit& visit, AnyRecipe& r) {
   visit("max_steps", r.max_steps, rules::one_or_more);
   visit("patience", r.patience, rules::one_or_more);
   visit("clip_norm", r.clip_norm, rules::above_zero);
+  visit("ema_decay", r.ema_decay, rules::below_one);
   visit("optimizer", r.optimizer, optimizers());
   visit("schedule", r.schedule, schedules());
   visit("warmup_steps", r.warmup_steps, rules::not_negative);

@@ -39,10 +39,11 @@ struct Recipe {
   std::optional<int64_t> max_steps;
   std::optional<int64_t> patience;  // epochs in a row without a better one, which end the run
   std::optional<double> clip_norm;
-  Choice optimizer = {"adam"};     // of optimizers()
-  Choice schedule = {"constant"};  // of schedules()
-  int64_t warmup_steps = 0;        // before the schedule, from a tenth of the learning rate
-  int64_t checkpoint_every = 500;  // steps
+  std::optional<double> ema_decay;  // of an average of the parameters, which is evaluated and kept
+  Choice optimizer = {"adam"};      // of optimizers()
+  Choice schedule = {"constant"};   // of schedules()
+  int64_t warmup_steps = 0;         // before the schedule, from a tenth of the learning rate
+  int64_t checkpoint_every = 500;   // steps
 
   std::string device = "cpu";  // "cpu" or "cuda:0"
   // Of a GPU, and none on the CPU:

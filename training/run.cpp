@@ -30,6 +30,10 @@ TrainingRun::TrainingRun(Recipe recipe) : recipe_(std::move(recipe)) {
     set_precision(model(), bfloat16);
   }
   optimizer_ = make_optimizer(recipe_.optimizer, parameters(model()));
+  if (recipe_.ema_decay) {
+    average_ = std::make_unique<ParameterAverage>(
+        parameters(model()), ParameterAverage::Options{.decay = *recipe_.ema_decay});
+  }
 }
 
 std::string TrainingRun::name() const {
@@ -60,6 +64,7 @@ TrainingOptions TrainingRun::training_options() const {
           .epochs = recipe_.epochs,
           .max_steps = recipe_.max_steps,
           .clip_norm = recipe_.clip_norm,
+          .average = average_.get(),
           .schedule = make_schedule(recipe_, steps_per_epoch()),
           .checkpoint_every = recipe_.checkpoint_every,
           .patience = recipe_.patience};
@@ -78,8 +83,15 @@ void TrainingRun::restore(const RunState& state) {
                     "[train] the checkpoint is at step {}, batch {} of epoch {}, which a run of {} "
                     "batches per epoch does not have",
                     at.step, at.batches, at.epoch, steps_per_epoch());
+  check<ValueError>(
+      average_ == nullptr || at.step == 0 || !state.average.empty(),
+      "[train] the checkpoint at step {} has no average of the parameters, which this recipe wants",
+      at.step);
   load_state_dict(model(), state.model);
   optimizer_->load_state_dict(state.optimizer);
+  if (average_ != nullptr) {
+    average_->load_state_dict(state.average);
+  }
   default_generator().restore(state.seed, state.streams);
   position_ = state.position;
 }
@@ -94,7 +106,8 @@ RunState TrainingRun::state(const TrainingPosition& position) {
           .seed = default_generator().seed(),
           .streams = default_generator().streams(),
           .model = state_dict(model()),
-          .optimizer = optimizer_->state_dict()};
+          .optimizer = optimizer_->state_dict(),
+          .average = average_ != nullptr ? average_->state_dict() : StateDict()};
 }
 
 EpochMetrics TrainingRun::train(RunFolder& folder, const TrainingCallbacks& callbacks) {

@@ -55,6 +55,7 @@ class TrainingRun {
   Device device_ = cpu;
   TaskParts parts_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<ParameterAverage> average_;  // null: none
   TrainingPosition position_;
 };
 

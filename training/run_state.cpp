@@ -14,6 +14,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* metadata_key = "warptape_run";
 constexpr std::string_view model_prefix = "model.";
 constexpr std::string_view optimizer_prefix = "optimizer.";
+constexpr std::string_view average_prefix = "average.";
 constexpr std::string_view best_prefix = "best.";  // weights of the best epoch
 constexpr int format = 2;
 
@@ -100,6 +101,9 @@ void save_run_state(const std::string& path, const RunState& state) {
   for (const auto& [key, tensor] : state.optimizer) {
     tensors.emplace_back(std::string(optimizer_prefix) + key, tensor);
   }
+  for (const auto& [key, tensor] : state.average) {
+    tensors.emplace_back(std::string(average_prefix) + key, tensor);
+  }
   for (const auto& [key, tensor] : state.position.best_weights) {
     tensors.emplace_back(std::string(best_prefix) + key, tensor);
   }
@@ -138,6 +142,8 @@ RunState load_run_state(const std::string& path) {
       state.model.emplace_back(key.substr(model_prefix.size()), tensor);
     } else if (key.starts_with(optimizer_prefix)) {
       state.optimizer.emplace_back(key.substr(optimizer_prefix.size()), tensor);
+    } else if (key.starts_with(average_prefix)) {
+      state.average.emplace_back(key.substr(average_prefix.size()), tensor);
     } else if (key.starts_with(best_prefix)) {
       state.position.best_weights.emplace_back(key.substr(best_prefix.size()), tensor);
     } else {

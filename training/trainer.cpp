@@ -100,10 +100,10 @@ class Run {
         data_(data),
         options_(options),
         callbacks_(callbacks),
+        position_(from),
         states_(checked_parameters()),
         reports_(states_[0]->value.device(), callbacks),
-        rates_(optimizer, options.schedule, length_of_run(options, data.batches_per_epoch())),
-        position_(from) {
+        rates_(optimizer, options.schedule, length_of_run(options, data.batches_per_epoch())) {
     reports_.begin_with(from.loss_sum);
     if (from.step > 0) {  // an epoch of which only the evaluation is left tells it
       rates_.set(from.step - 1);
@@ -149,7 +149,23 @@ class Run {
     at_least_one("max_steps", options_.max_steps);
     at_least_one("checkpoint_every", options_.checkpoint_every);
     at_least_one("patience", options_.patience);
+    if (options_.average != nullptr) {
+      check_average(states);
+    }
     return states;
+  }
+
+  void check_average(const ParameterStates& states) const {
+    for (const auto& state : states) {
+      check<ValueError>(!state->requires_grad || options_.average->holds(*state),
+                        "[train] average: got one without {}; was the model copied, replaced or "
+                        "weight-normalised after its average was made?",
+                        describe(*state));
+    }
+    check<ValueError>(position_.step == 0 || options_.average->has_begun(),
+                      "[train] average: got none for the position at step {}, wanted that which it "
+                      "had when on_checkpoint gave the position",
+                      position_.step);
   }
 
   // The optimizer's state that is saved has the rates that the schedule starts from.
@@ -174,6 +190,10 @@ class Run {
     metrics.rows_per_second = static_cast<double>(position_.rows) / metrics.seconds;
     metrics.is_cut_short =
         was_asked_to_stop && !has_all_steps() && position_.batches < data_.batches_per_epoch();
+    std::optional<AverageScope> with_averages;
+    if (options_.average != nullptr) {
+      with_averages.emplace(*options_.average);
+    }
     if (options_.test != nullptr) {
       metrics.test = evaluate(model_, *options_.test, options_.loss, options_.metric);
     }
@@ -190,6 +210,7 @@ class Run {
     if (is_kept && options_.restore_best) {
       next.best_weights = copy_of_weights(model_);
     }
+    with_averages.reset();
     if (metrics.is_cut_short) {  // the checkpoint of it has been given
       position_.best = next.best;
       position_.best_weights = std::move(next.best_weights);
@@ -222,6 +243,9 @@ class Run {
       rates_.set(position_.step);
       const QueuedStep queued =
           train_step(model_, optimizer_, states_, *batch, options_.loss, options_.clip_norm);
+      if (options_.average != nullptr) {
+        options_.average->update();
+      }
       ++position_.step;
       reports_.add({.epoch = position_.epoch,
                     .step = position_.step,
@@ -247,10 +271,10 @@ class Run {
   Loader& data_;
   const TrainingOptions& options_;
   const TrainingCallbacks& callbacks_;
+  TrainingPosition position_;
   ParameterStates states_;
   StepReports reports_;
   RateScope rates_;
-  TrainingPosition position_;
 };
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "training/evaluate.h"
 #include "training/loader.h"
 #include "training/optimizer.h"
+#include "training/parameter_average.h"
 #include "training/schedule.h"
 #include "training/train_step.h"
 
@@ -27,6 +28,9 @@ struct TrainingOptions {
   int64_t epochs = 15;
   std::optional<int64_t> max_steps = {};  // stop after so many steps in all
   std::optional<double> clip_norm = {};
+  // Updated after every step. Evaluations, on_epoch and best_weights see the model with the
+  // averages; steps, on_checkpoint and who called train() with its own parameters.
+  ParameterAverage* average = nullptr;
   // Starts from the rates of the optimizer's groups, each from its own, which they have again
   // afterwards and while on_checkpoint runs; without one the rates stay as they are.
   Schedule schedule = {};
@@ -84,8 +88,8 @@ struct TrainingCallbacks {
   std::function<void(const StepMetrics&)> on_step = [](const StepMetrics&) {};
   std::function<void(const EpochMetrics&)> on_epoch = [](const EpochMetrics&) {};
   // Every checkpoint_every steps, when should_stop says so, and at the end. All steps before have
-  // been reported. A run from there on, with the model, the optimizer and the default generator as
-  // they are now, does the same steps as one that was never stopped.
+  // been reported. A run from there on, with the model, the optimizer, the average and the default
+  // generator as they are now, does the same steps as one that was never stopped.
   std::function<void(const TrainingPosition&)> on_checkpoint = [](const TrainingPosition&) {};
   // Asked after every step. docs/dependencies.md says how a signal may set what it asks.
   std::function<bool()> should_stop = [] { return false; };

@@ -56,6 +56,7 @@ void optimizer_cases(CaseTable& table) {
   adam.weight_decay = 0.01;
   adam.decoupled = true;
   table.measured.push_back(step_case("adamw", adam, 2));
+  table.measured.push_back(step_case("average", AverageConstants{.decay = 0.999}, 0));
   table.measured.push_back({"grad_norm", "of one parameter", {512, 1024}, grad_norm});
 }
 

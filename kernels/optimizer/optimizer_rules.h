@@ -12,12 +12,14 @@
 
 #include "core/simt/host_device.h"
 #include "kernels/optimizer/adam_rule.h"
+#include "kernels/optimizer/average_rule.h"
 #include "kernels/optimizer/rmsprop_rule.h"
 #include "kernels/optimizer/sgd_rule.h"
 
 // Every rule, by the constants that it is made from: X(constants, argument).
 #define WARPTAPE_OPTIMIZER_RULES(X, argument) \
   X(AdamConstants, argument)                  \
+  X(AverageConstants, argument)               \
   X(RmsPropConstants, argument)               \
   X(SgdConstants, argument)
 

@@ -10,6 +10,7 @@ PyTorch 2.15.0. To write it again, from the repository root:
 "optimizers": five parameters after each of ten steps with given gradients.
 "schedules": the learning rate used at optimizer steps 0 to 14.
 "clip_grad_norm": the total norm and the clipped gradients.
+"averages": exponential moving averages of three parameters over eight updates.
 "simple_cnn": six steps of SGD on a small SimpleCNN whose weights and images
 come from a formula (see hashed below) that the C++ test repeats.
 """
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.optim import lr_scheduler
+from torch.optim import lr_scheduler, swa_utils
 
 OUTPUT = Path(__file__).with_name("training.json")
 STEPS = 10
@@ -190,6 +191,30 @@ def clip_cases():
     return result
 
 
+def average_case(decay):
+    """Of parameters that are given before every update."""
+    model = nn.Linear(2, 1, dtype=torch.float64)
+    average = swa_utils.AveragedModel(
+        model, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(decay))
+    parameters = []
+    values = []
+    for update in range(8):
+        weight = hashed(2, 37777 * update)
+        bias = 100 * hashed(1, 37777 * update + 9)
+        with torch.no_grad():
+            model.weight.copy_(weight.reshape(1, 2))
+            model.bias.copy_(bias)
+        average.update_parameters(model)
+        parameters.append(weight.tolist() + bias.tolist())
+        values.append(torch.cat([p.detach().flatten() for p in average.parameters()]).tolist())
+    return {"decay": decay, "parameters": parameters, "values": values,
+            "n_averaged": average.n_averaged.item()}
+
+
+def average_cases():
+    return [average_case(decay) for decay in (0.0, 0.3, 0.5, 0.9, 0.999)]
+
+
 def hashed(count, key):
     """Element i is h / 2^32 - 0.5 with h = (i * 2654435761 + key * 40503 + 12345) mod 2^32."""
     h = [(i * 2654435761 + key * 40503 + 12345) % 2**32 for i in range(count)]
@@ -290,6 +315,7 @@ def main():
         '"optimizers": ' + write_list(optimizer_cases()),
         '"schedules": ' + write_list(schedule_cases()),
         '"clip_grad_norm": ' + write_list(clip_cases()),
+        '"averages": ' + write_list(average_cases()),
         '"bilinear": ' + write_list(bilinear_cases()),
         '"simple_cnn": ' + json.dumps(simple_cnn(), allow_nan=False),
     ])

@@ -31,8 +31,9 @@ std::vector<Numeric> numeric_options() {
         "--step-epochs", "--patience", "--seed", "--threads"}) {
     options.push_back({train, option, true});
   }
-  for (const char* option : {"--mean", "--std", "--validation", "--lr", "--momentum",
-                             "--weight-decay", "--gamma", "--min-lr", "--clip-norm"}) {
+  for (const char* option :
+       {"--mean", "--std", "--validation", "--lr", "--momentum", "--weight-decay", "--gamma",
+        "--min-lr", "--clip-norm", "--ema-decay"}) {
     options.push_back({train, option, false});
   }
   options.push_back({predict, "--threads", true});

@@ -156,7 +156,8 @@ CommandResult stop_after(RunningProgram& program, const TemporaryFolder& folder,
 TEST(ResumeCommand, GoesOnAfterSigtermAndFromAnywhere) {
   const TemporaryFolder folder;
   write_tiny_idx(folder);
-  const Arguments many = {"--epochs", "400", "--optimizer", "adamw", "--weight-decay", "0.1"};
+  const Arguments many = {"--epochs",       "400", "--optimizer", "adamw",
+                          "--weight-decay", "0.1", "--ema-decay", "0.9"};
   expect_runs(run_arguments(folder, "mlp", "whole", many));
   {
     RunningProgram program(run_arguments(folder, "mlp", "run", many));

@@ -115,6 +115,7 @@ TEST(TrainCommand, DescribesTheRunInConfigJson) {
                                  {"validation", 0.25},
                                  {"shuffle", true},
                                  {"clip_norm", nullptr},
+                                 {"ema_decay", nullptr},
                                  {"init", nullptr}};
   for (const auto& [key, value] : wanted.items()) {
     EXPECT_EQ(run.config.value(key, nlohmann::json("absent")), value) << key;

@@ -58,13 +58,18 @@ struct Warming : Module {
 // A run of three epochs: its model, optimizer and data, and what it reported.
 class SmallRun {
  public:
-  SmallRun(const Choice& optimizer, Device device, const std::string& precision = "float32")
+  SmallRun(const Choice& optimizer, Device device, const std::string& precision = "float32",
+           std::optional<double> ema_decay = {})
       : model_(Flatten(), Linear(4, 8), Warming(), ReLU(), BatchNorm1d(8), Dropout(0.5),
                Linear(8, 3)) {
     weight_norm(dynamic_cast<Linear&>(model_[1]));
     model_.to(device);
     set_precision(model_, precision);
     optimizer_ = make_optimizer(optimizer, parameters(model_));
+    if (ema_decay) {
+      average_ = std::make_unique<ParameterAverage>(parameters(model_),
+                                                    ParameterAverage::Options{.decay = *ema_decay});
+    }
     std::vector<int64_t> numbers(count);
     std::iota(numbers.begin(), numbers.end(), int64_t{0});
     const ImageTransform transform{.image_size = 2};
@@ -77,8 +82,11 @@ class SmallRun {
 
   // Trains from there on; writes every checkpoint to PATH/STEP if there is a path.
   void train(const TrainingPosition& from = {}, const std::string& path = {}) {
-    TrainingOptions options{
-        .epochs = 3, .clip_norm = 0.5, .schedule = cosine_annealing_lr(), .checkpoint_every = 1};
+    TrainingOptions options{.epochs = 3,
+                            .clip_norm = 0.5,
+                            .average = average_.get(),
+                            .schedule = cosine_annealing_lr(),
+                            .checkpoint_every = 1};
     TrainingCallbacks callbacks;
     callbacks.on_step = [&](const StepMetrics& step) { steps.push_back(step); };
     callbacks.on_epoch = [&](const EpochMetrics& epoch) { epochs.push_back(epoch); };
@@ -100,12 +108,16 @@ class SmallRun {
             .seed = default_generator().seed(),
             .streams = default_generator().streams(),
             .model = state_dict(model_),
-            .optimizer = optimizer_->state_dict()};
+            .optimizer = optimizer_->state_dict(),
+            .average = average_ != nullptr ? average_->state_dict() : StateDict()};
   }
 
   void restore(const RunState& state) {
     load_state_dict(model_, state.model);
     optimizer_->load_state_dict(state.optimizer);
+    if (average_ != nullptr) {
+      average_->load_state_dict(state.average);
+    }
     default_generator().restore(state.seed, state.streams);
   }
 
@@ -116,6 +128,7 @@ class SmallRun {
  private:
   Sequential model_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<ParameterAverage> average_;
   std::unique_ptr<ImageLoader> train_;
   std::unique_ptr<ImageLoader> test_;
 };
@@ -158,6 +171,7 @@ void expect_same_end(SmallRun& resumed, SmallRun& whole, const TrainingPosition&
   EXPECT_EQ(a.seed, b.seed);
   expect_same_bits(a.model, b.model);
   expect_same_bits(a.optimizer, b.optimizer);
+  expect_same_bits(a.average, b.average);
 }
 
 TEST(Resume, AtEveryStepTheRunEndsWithTheSameBits) {
@@ -169,16 +183,20 @@ TEST(Resume, AtEveryStepTheRunEndsWithTheSameBits) {
           {"adamw", {{"lr", 0.01}, {"weight_decay", 0.1}}},
           {"rmsprop", {{"momentum", 0.9}, {"centered", true}}}}) {
       const std::string precision = optimizer.name == "adamw" ? "bf16" : "float32";
+      std::optional<double> ema_decay;
+      if (optimizer.name.starts_with("adam")) {
+        ema_decay = 0.8;
+      }
       SCOPED_TRACE(to_string(device) + " " + optimizer.name + " " + precision);
       const TemporaryFolder folder;
       manual_seed(7);
-      SmallRun whole(optimizer, device, precision);
+      SmallRun whole(optimizer, device, precision, ema_decay);
       whole.train({}, folder.path());
       const uint64_t streams = default_generator().streams();
       for (int64_t step = 1; step <= steps_of_run; ++step) {
         SCOPED_TRACE(step);
         manual_seed(100 + static_cast<uint64_t>(step));
-        SmallRun resumed(optimizer, device, precision);
+        SmallRun resumed(optimizer, device, precision, ema_decay);
         const RunState state = load_run_state(SmallRun::checkpoint(folder.path(), step));
         ASSERT_EQ(state.position.step, step);
         resumed.restore(state);

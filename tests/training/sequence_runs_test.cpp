@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "core/primitives.h"
@@ -191,6 +192,42 @@ TEST(SequenceRuns, GoOnWithTheSameRandomNumbers) {
   deeper.model.options["dilation_base"] = int64_t{3};
   TrainingRun another(deeper);
   expect_throws<ValueError>([&] { another.restore(state); }, {"dilation_base differ"});
+}
+
+// last.safetensors has the averages, checkpoint.safetensors the parameters too.
+TEST(SequenceRuns, KeepTheAveragesOfTheParameters) {
+  const TemporaryFolder folder;
+  Recipe recipe =
+      small_recipe("adding", {{"length", 6}, {"train_sequences", 20}, {"test_sequences", 4}});
+  recipe.ema_decay = 0.9;
+  TrainingRun run(recipe);
+  RunFolder at(folder.path("run"), to_json(run.recipe(), run.facts()), run.columns());
+  EpochMetrics last;
+  run.train(at, {.on_epoch = [&](const EpochMetrics& epoch) { last = epoch; }});
+  const RunState state = load_run_state(folder.path("run/checkpoint.safetensors"));
+  std::map<std::string, std::vector<double>> averages;
+  for (const auto& [key, tensor] : state.average) {
+    if (key != "n_averaged") {
+      averages.emplace(key.substr(std::string("module.").size()), tensor.to_vector<double>());
+    }
+  }
+  const NamedTensors kept = load_safetensors(folder.path("run/last.safetensors"));
+  ASSERT_EQ(kept.tensors.size(), averages.size());
+  for (const auto& [key, tensor] : kept.tensors) {
+    EXPECT_EQ(tensor.to_vector<double>(), averages.at(key)) << key;
+  }
+  ASSERT_EQ(state.model.size(), averages.size());
+  for (const auto& [key, tensor] : state.model) {
+    EXPECT_NE(tensor.to_vector<double>(), averages.at(key)) << key;
+  }
+  load_state_dict(run.model(), kept.tensors);
+  EXPECT_EQ(evaluate(run.model(), *run.parts().test, run.parts().loss).loss, last.test->loss);
+  RunState without = state;
+  without.average.clear();
+  TrainingRun resumed(recipe);
+  resumed.restore(state);
+  expect_throws<ValueError>([&] { resumed.restore(without); },
+                            {"[train] the checkpoint", "average"});
 }
 
 TEST(SequenceRuns, WarnOfAShortReceptiveField) {

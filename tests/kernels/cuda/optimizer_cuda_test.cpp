@@ -10,6 +10,7 @@
 #include "core/random.h"
 #include "tests/core/device/gpu_test.h"
 #include "training/optimizers.h"
+#include "training/parameter_average.h"
 
 namespace warptape {
 namespace {
@@ -133,6 +134,26 @@ TEST_F(OptimizerCuda, AModelTakesOneLaunchPerDtype) {
     const uint64_t before = gpu::launches;
     optimizer->step();
     EXPECT_EQ(gpu::launches - before, 2u);
+  }
+}
+
+TEST_F(OptimizerCuda, AveragesEqualTheCpusInOneLaunchPerDtype) {
+  Twins twins = some_parameters();
+  ParameterAverage host(Twins::states(twins.host), {.decay = 0.9});
+  ParameterAverage device(Twins::states(twins.device), {.decay = 0.9});
+  for (int update = 0; update < 3; ++update) {
+    for (size_t i = 0; i < twins.host.size(); ++i) {
+      const Tensor value = randn(twins.host[i].value().shape(), twins.host[i].value().dtype());
+      twins.host[i].assign(value);
+      twins.device[i].assign(value);
+    }
+    host.update();
+    const uint64_t before = gpu::launches;
+    device.update();
+    EXPECT_EQ(gpu::launches - before, update == 0 ? 5u : 2u) << "its state is filled at first";
+    const AverageScope host_scope(host);
+    const AverageScope device_scope(device);
+    expect_same(twins);
   }
 }
 
