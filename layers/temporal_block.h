@@ -4,8 +4,10 @@
 #include <optional>
 #include <string>
 
+#include "layers/batch_norm.h"
+#include "layers/conditioned.h"
 #include "layers/conv1d.h"
-#include "layers/module.h"
+#include "layers/layer_norm.h"
 
 namespace warptape {
 
@@ -17,13 +19,28 @@ std::string to_string(BlockActivation activation);  // "relu", as --activation t
 // ValueError lists the names.
 BlockActivation block_activation(const std::string& name, const Site& site = Site::here());
 
+// x as what follows a convolution makes of it. ValueError for a Gated of an odd number of channels.
+Tensor activated(const Operand& x, BlockActivation by, double negative_slope = 0.01);
+
+// What is normalised behind each convolution of a block, in front of its activation.
+//   Batch: each channel, as BatchNorm1d does it. It takes statistics of whole sequences in
+//          training, where outputs therefore see later steps; in eval() they do not.
+//   Layer: the channels of each step, as LayerNorm does it, so that causal blocks stay causal.
+enum class BlockNorm { None, Batch, Layer };
+
+std::string to_string(BlockNorm norm);  // "batch", as --norm takes it
+BlockNorm block_norm(const std::string& name, const Site& site = Site::here());  // ValueError
+
 // x (N, in_channels, L) -> (N, out_channels, L):
-//   y = dropout(activation(conv1(x))), y = dropout(activation(conv2(y))),
-//   output_activation(y + residual), the residual x, or a 1x1 convolution of it where channels
-//   differ
+//   y = dropout(activation(norm1(conv1(x)) + condition(c))), y =
+//   dropout(activation(norm2(conv2(y)))) output_activation(y + residual), the residual x, or a 1x1
+//   convolution of it where channels differ
 // The 1x1 convolution is never weight-normalised. Outputs see nothing after them (causal), or as
-// much after as before (centred).
-class TemporalBlock : public Module {
+// much after as before (centred). With condition_channels a call is block(x, c), where c is
+// (N, condition_channels) or (N, condition_channels, L); condition is a 1x1 convolution without a
+// bias, whose sum reaches both halves of a gated activation. With skip_channels outputs() gives
+// skip(y) besides, a 1x1 convolution of what is added to the residual.
+class TemporalBlock : public ConditionedModule {
  public:
   struct Options {
     int64_t in_channels = 0;
@@ -41,6 +58,9 @@ class TemporalBlock : public Module {
     double negative_slope = 0.01;                               // of LeakyReLU
     std::string residual_name = "downsample";                   // of the 1x1 convolution, in keys
     double residual_std = 0;  // its weight begins as N(0, residual_std^2); 0: as Conv1d's
+    BlockNorm norm = BlockNorm::None;
+    int64_t condition_channels = 0;  // 0: a block takes no condition
+    int64_t skip_channels = 0;       // 0: a block has no output besides
     DType dtype = float32;
   };
 
@@ -55,7 +75,15 @@ class TemporalBlock : public Module {
 
   explicit TemporalBlock(Options options, const Site& site = Site::here());  // ValueError
   void fields(Visitor& visit) override;
-  Tensor forward(const Operand& x) override;
+  // ValueError or ShapeError unless the condition is there, and as wanted, just where options ask
+  // for one.
+  Tensor forward_with(const Operand& x, const Operand& condition) override;
+  // A call of the block that gives both of its outputs; no skip where it has none.
+  struct Outputs {
+    Tensor y;
+    Tensor skip;
+  };
+  Outputs outputs(const Operand& x, const Operand& condition);
   std::string type_name() const override { return "TemporalBlock"; }
   std::string settings() const override;
   const Options& options() const { return options_; }
@@ -67,9 +95,17 @@ class TemporalBlock : public Module {
   Conv1d conv1;
   Conv1d conv2;
   std::optional<Conv1d> residual;
+  std::optional<BatchNorm1d> batch_norm1;  // "norm1" and "norm2" in keys, as are the next two
+  std::optional<BatchNorm1d> batch_norm2;
+  std::optional<LayerNorm> layer_norm1;
+  std::optional<LayerNorm> layer_norm2;
+  std::optional<Conv1d> condition;
+  std::optional<Conv1d> skip;
 
  private:
-  Tensor activate(const Tensor& x, BlockActivation by) const;
+  void make_norms(const Site& site);
+  void check_condition(const Operand& x, const Operand& given) const;
+  Outputs compute(const Operand& x, const Operand& given);
   Tensor drop(const Tensor& x) const;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "kernels/pointwise/pointwise.h"
 #include "kernels/reshape/reshape.h"
 #include "kernels/slice/slice.h"
 #include "kernels/transpose/transpose.h"
@@ -50,7 +51,12 @@ std::vector<DilatedKernel> dilated_kernels(const TemporalConvNet::Options& optio
 }
 
 TemporalConvNet::TemporalConvNet(const Options& options, const Site& site)
-    : kernels_(dilated_kernels(options, site)), causal_(options.block.causal) {
+    : kernels_(dilated_kernels(options, site)),
+      causal_(options.block.causal),
+      skip_activation_(options.skip_activation) {
+  check<ValueError>(skip_activation_ != BlockActivation::Gated, site,
+                    "[TCN] skip_activation: got gated, wanted one that keeps the number of "
+                    "channels");
   const size_t blocks = options.channels.size();
   for (size_t i = 0; i < blocks; ++i) {
     TemporalBlock::Options block = options.block;
@@ -68,6 +74,29 @@ std::string TemporalConvNet::settings() const {
          (causal_ ? "" : fmt::format(", look_ahead={}", look_ahead()));
 }
 
+Tensor TemporalConvNet::forward_with(const Operand& x, const Operand& condition) {
+  const auto first = dynamic_cast<const TemporalBlock*>(&network[0]);
+  const bool has_skips = first != nullptr && first->options().skip_channels > 0;
+  if (!has_skips && !condition.defined()) {
+    return network(x);
+  }
+  Tensor y = x;
+  Tensor sum;
+  for (size_t i = 0; i < network.size(); ++i) {
+    auto* block = dynamic_cast<TemporalBlock*>(&network[i]);
+    if (block == nullptr) {  // a layer that was appended to the network
+      y = network[i](y);
+      continue;
+    }
+    const TemporalBlock::Outputs outputs = block->outputs(y, condition);
+    y = outputs.y;
+    if (has_skips) {
+      sum = sum.defined() ? add(sum, outputs.skip) : outputs.skip;
+    }
+  }
+  return has_skips ? activated(sum, skip_activation_) : y;
+}
+
 int64_t TemporalConvNet::receptive_field() const {
   return warptape::receptive_field(kernels_);
 }
@@ -78,7 +107,7 @@ int64_t TemporalConvNet::look_ahead() const {
 
 TCN::TCN(const Options& options, const Site& site)
     : tcn(checked(options, site).net, site),
-      linear({.in_features = options.net.channels.back(),
+      linear({.in_features = options.net.output_channels(),
               .out_features = options.output_size,
               .dtype = options.net.block.dtype},
              site),
@@ -86,11 +115,11 @@ TCN::TCN(const Options& options, const Site& site)
   init::normal(linear.weight, 0, 0.01);
 }
 
-Tensor TCN::forward(const Operand& x) {
+Tensor TCN::forward_with(const Operand& x, const Operand& condition) {
   check_rank("TCN", x, 3, "(N, C, L)");
   check<ShapeError>(x.size(2) >= 1, x.site(), "[TCN] length: got 0 in shape {}, wanted 1 or more",
                     x.shape());
-  const Tensor y = tcn(x);
+  const Tensor y = tcn(x, condition);
   if (head_ == Head::EveryStep) {
     return linear(transpose(y, 1, 2));
   }
@@ -115,21 +144,48 @@ namespace {
 
 constexpr const char* network = "tcn.network.";
 
-// What the filters of a block's two convolutions tell.
+// What a block's tensors tell.
 struct BlockTold {
   int64_t in_channels;
   int64_t hidden_channels;
   int64_t out_channels;
   int64_t kernel_size;
   bool gated;
+  BlockNorm norm;
+  int64_t condition_channels;
+  int64_t skip_channels;
+
+  // Those that all blocks of a net have in common.
+  bool is_like(const TemporalBlock::Options& other) const {
+    return (hidden_channels == out_channels ? 0 : hidden_channels) == other.hidden_channels &&
+           gated == (other.activation == BlockActivation::Gated) && norm == other.norm &&
+           condition_channels == other.condition_channels && skip_channels == other.skip_channels;
+  }
 };
 
-BlockTold told_by(const std::string& block, const Tensor& filters1, const Tensor& filters2) {
+BlockNorm norm_told(const StateDict& state, const std::string& block) {
+  if (has_key(state, block + ".norm1.running_mean")) {
+    return BlockNorm::Batch;
+  }
+  return has_key(state, block + ".norm1.weight") ? BlockNorm::Layer : BlockNorm::None;
+}
+
+// Of the size of a 1x1 convolution's weight, or 0 where there is none.
+int64_t size_told(const StateDict& state, const std::string& layer, int dim) {
+  const Tensor* weight = find_weight(state, layer, 3);
+  return weight == nullptr ? 0 : weight->size(dim);
+}
+
+BlockTold told_by(const StateDict& state, const std::string& block, const Tensor& filters1,
+                  const Tensor& filters2) {
   BlockTold told{.in_channels = filters1.size(1),
                  .hidden_channels = filters2.size(1),
                  .out_channels = filters2.size(0),
                  .kernel_size = filters1.size(2),
-                 .gated = false};
+                 .gated = false,
+                 .norm = norm_told(state, block),
+                 .condition_channels = size_told(state, block + ".condition", 1),
+                 .skip_channels = size_told(state, block + ".skip", 0)};
   told.gated = filters1.size(0) == 2 * told.hidden_channels;
   check<ValueError>(
       told.gated || filters1.size(0) == told.hidden_channels,
@@ -174,17 +230,20 @@ TCN::Options tcn_options_for(const StateDict& checkpoint, TCN::Head head) {
   for (int64_t i = 0; i < blocks; ++i) {
     const std::string block = network + std::to_string(i);
     const Tensor& filters = wanted_weight(state, block + ".conv1", 3);
-    const BlockTold told = told_by(block, filters, wanted_weight(state, block + ".conv2", 3));
-    const int64_t hidden = told.hidden_channels == told.out_channels ? 0 : told.hidden_channels;
+    const BlockTold told =
+        told_by(state, block, filters, wanted_weight(state, block + ".conv2", 3));
     if (i == 0) {
       net.input_channels = told.in_channels;
       net.block.dtype = filters.dtype() == float64 ? float64 : float32;
       net.block.weight_norm = !has_key(state, block + ".conv1.weight");
-      net.block.hidden_channels = hidden;
+      net.block.hidden_channels =
+          told.hidden_channels == told.out_channels ? 0 : told.hidden_channels;
       net.block.activation = told.gated ? BlockActivation::Gated : BlockActivation::ReLU;
+      net.block.norm = told.norm;
+      net.block.condition_channels = told.condition_channels;
+      net.block.skip_channels = told.skip_channels;
     }
-    check<ValueError>(hidden == net.block.hidden_channels &&
-                          told.gated == (net.block.activation == BlockActivation::Gated),
+    check<ValueError>(told.is_like(net.block),
                       "[TCN] checkpoint: {} is built in another way than {}0", block, network);
     if (find_weight(state, block + ".conv3", 3) != nullptr) {
       net.block.residual_name = "conv3";

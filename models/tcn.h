@@ -10,7 +10,11 @@
 namespace warptape {
 
 // The stack of temporal blocks: (N, input_channels, L) -> (N, channels of the last block, L).
-class TemporalConvNet : public Module {
+// With block.skip_channels its output is skip_activation(the sum of all blocks' skips),
+// (N, skip_channels, L), as in WaveNet (van den Oord et al. 2016). With block.condition_channels
+// every block takes the condition: net(x, c), c (N, condition_channels), or
+// (N, condition_channels, L).
+class TemporalConvNet : public ConditionedModule {
  public:
   struct Options {
     int64_t input_channels = 1;
@@ -23,13 +27,21 @@ class TemporalConvNet : public Module {
     // locuslab/TCN, 1x1 convolutions begin as N(0, 0.01).
     TemporalBlock::Options block{.residual_std = 0.01};
     bool last_is_linear = false;  // whether nothing follows conv2 of the last block, as in Darts
+    BlockActivation skip_activation = BlockActivation::ReLU;  // of the sum; not Gated
+
+    int64_t output_channels() const {
+      return block.skip_channels > 0 || channels.empty() ? block.skip_channels : channels.back();
+    }
   };
 
   explicit TemporalConvNet(const Options& options, const Site& site = Site::here());  // ValueError
   void fields(Visitor& visit) override { visit("network", network); }
-  Tensor forward(const Operand& x) override { return network(x); }
+  // Where there are skips or conditions, the blocks are called one by one, and hooks of `network`
+  // are not.
+  Tensor forward_with(const Operand& x, const Operand& condition) override;
   std::string type_name() const override { return "TemporalConvNet"; }
   std::string settings() const override;  // "receptive_field=3061"
+  BlockActivation skip_activation() const { return skip_activation_; }
 
   // Elements of the sequence that an output depends on, and how many of them lie after its own.
   int64_t receptive_field() const;
@@ -40,6 +52,7 @@ class TemporalConvNet : public Module {
  private:
   std::vector<DilatedKernel> kernels_;
   bool causal_;
+  BlockActivation skip_activation_;
 };
 
 // Its convolutions, two for each block. ValueError for lists that do not fit.
@@ -48,9 +61,9 @@ std::vector<DilatedKernel> dilated_kernels(const TemporalConvNet::Options& optio
 
 // A temporal convolutional network with a linear head, as locuslab/TCN has it for its tasks, keys
 // included (tcn.network.0.conv1.weight_g, tcn.network.0.downsample.weight, linear.weight).
-// Takes sequences (N, input_channels, L). Returns of the last step (N, output_size), or of every
-// step (N, L, output_size).
-class TCN : public Module {
+// Takes sequences (N, input_channels, L), and a condition besides where its blocks do. Returns of
+// the last step (N, output_size), or of every step (N, L, output_size).
+class TCN : public ConditionedModule {
  public:
   enum class Head { LastStep, EveryStep };
   struct Options {
@@ -61,7 +74,7 @@ class TCN : public Module {
 
   explicit TCN(const Options& options, const Site& site = Site::here());  // ValueError
   void fields(Visitor& visit) override { visit("tcn", tcn)("linear", linear); }
-  Tensor forward(const Operand& x) override;
+  Tensor forward_with(const Operand& x, const Operand& condition) override;
   std::string type_name() const override { return "TCN"; }
   int64_t receptive_field() const { return tcn.receptive_field(); }
 
@@ -73,8 +86,8 @@ class TCN : public Module {
 };
 
 // What a checkpoint of the TCN above tells by its keys and shapes: channels, kernel sizes, output
-// size, weight norm, dtype, whether blocks are gated, and the name of the 1x1 convolution ("conv3"
-// or else "downsample"). In no shape are dilations (1, 2, 4, ...),
+// size, weight norm, dtype, whether blocks are gated, norms, skips and conditions, and the name of
+// the 1x1 convolution ("conv3" or else "downsample"). In no shape are dilations (1, 2, 4, ...),
 // activations (relu), and whether the last block has the second one (as if it had). The duplicate
 // keys net.N that locuslab's modules save are left out. ValueError names what is missing.
 TCN::Options tcn_options_for(const StateDict& state, TCN::Head head = TCN::Head::LastStep);

@@ -20,6 +20,8 @@ struct TcnChoice {
   std::string block = "bai";
   std::string activation = "relu";
   bool centred = false;
+  std::string norm = "none";
+  int64_t skip_channels = 0;
 };
 
 constexpr Rule<std::string> block_name{
@@ -29,6 +31,10 @@ constexpr Rule<std::string> activation_name{
       return v == "none" || v == "relu" || v == "tanh" || v == "leaky_relu" || v == "gelu" ||
              v == "gated";
     }};
+
+constexpr Rule<std::string> norm_name{"none, batch or layer", [](const std::string& v) {
+                                        return v == "none" || v == "batch" || v == "layer";
+                                      }};
 
 OptionList<TcnChoice> list_of_options() {
   return OptionList<TcnChoice>()("channels", &TcnChoice::channels, rules::counts,
@@ -47,7 +53,12 @@ OptionList<TcnChoice> list_of_options() {
       "activation", &TcnChoice::activation, activation_name,
       "behind a convolution: none, relu, tanh, leaky_relu, gelu or gated")(
       "centred", &TcnChoice::centred, rules::flag,
-      "outputs see as much after them as before, not only what came before");
+      "outputs see as much after them as before, not only what came before")(
+      "norm", &TcnChoice::norm, norm_name,
+      "behind each convolution of a block: none, batch, or layer (over the channels of a step)")(
+      "skip_channels", &TcnChoice::skip_channels, rules::not_negative,
+      "channels of the blocks' skips, whose sum is the output in place of the last block's; 0: "
+      "none");
 }
 
 TCN::Options tcn_options(const TcnChoice& choice) {
@@ -65,6 +76,8 @@ TCN::Options tcn_options(const TcnChoice& choice) {
   net.block.channel_dropout = choice.channel_dropout;
   net.block.activation = block_activation(choice.activation);
   net.block.causal = !choice.centred;
+  net.block.norm = block_norm(choice.norm);
+  net.block.skip_channels = choice.skip_channels;
   if (choice.block == "darts") {
     net.block.output_activation = BlockActivation::None;
     net.block.residual_name = "conv3";
@@ -92,6 +105,11 @@ void take_from(const StateDict& checkpoint, SequenceModelOptions& general, Optio
                     "[TCN] checkpoint: got blocks with {} channels between their convolutions, "
                     "wanted as many as they give out",
                     net.block.hidden_channels);
+  check<ValueError>(
+      net.block.condition_channels == 0,
+      "[TCN] checkpoint: got blocks that take a condition of {} channels, wanted ones "
+      "without, as the commands give them none",
+      net.block.condition_channels);
   general.input_channels = net.input_channels;
   general.output_size = told.output_size;
   general.weight_norm = net.block.weight_norm;
@@ -104,6 +122,8 @@ void take_from(const StateDict& checkpoint, SequenceModelOptions& general, Optio
   if (is_gated || own["activation"] == OptionValue(to_string(BlockActivation::Gated))) {
     own["activation"] = to_string(net.block.activation);
   }
+  own["norm"] = to_string(net.block.norm);
+  own["skip_channels"] = net.block.skip_channels;
   if (net.block.residual_name == "conv3") {
     own["block"] = std::string("darts");
   }

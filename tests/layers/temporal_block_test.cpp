@@ -33,6 +33,9 @@ TemporalBlock::Options options_of(const Json& golden) {
       .activation = block_activation(o.value("activation", "relu")),
       .activate_second = o.value("activate_second", true),
       .output_activation = block_activation(o.value("output_activation", "relu")),
+      .norm = block_norm(o.value("norm", "none")),
+      .condition_channels = o.value("condition_channels", 0),
+      .skip_channels = o.value("skip_channels", 0),
       .dtype = float64};
   options.residual_name = o.value("residual_name", options.residual_name);
   return options;
@@ -50,16 +53,32 @@ void check_block(const Json& golden, Device device) {
   TemporalBlock block(options_of(golden));
   load_state_dict(block, state_of(golden.at("state")));
   block.to(device);
+  const auto there = [&](const char* key) { return golden_tensor(golden.at(key)).to(device); };
+  const auto expect_golden = [&](const Tensor& got, const char* key) {
+    const Tensor wanted = golden_tensor(golden.at(key));
+    ASSERT_EQ(got.shape(), wanted.shape()) << key;
+    expect_near(got.to_vector<double>(), wanted.to_vector<double>(), 1e-12, key);
+  };
   Tape tape;
-  Tensor x = golden_tensor(golden.at("x")).to(device);
+  Tensor x = there("x");
   tape.watch(x);
-  const Tensor y = block(x);
-  const Tensor wanted = golden_tensor(golden.at("y"));
-  ASSERT_EQ(y.shape(), wanted.shape());
-  expect_near(y.to_vector<double>(), wanted.to_vector<double>(), 1e-12, "y");
-  tape.backward(y, golden_tensor(golden.at("grad_y")).to(device));
-  expect_near(tape.gradient(x).to_vector<double>(),
-              golden_tensor(golden.at("grad_x")).to_vector<double>(), 1e-12, "gradient of x");
+  Tensor condition = golden.contains("condition") ? there("condition") : Tensor();
+  if (condition.defined()) {
+    tape.watch(condition);
+  }
+  const TemporalBlock::Outputs outputs = block.outputs(x, condition);
+  expect_golden(outputs.y, "y");
+  Tensor loss = sum(outputs.y * there("grad_y"));
+  ASSERT_EQ(outputs.skip.defined(), golden.contains("skip"));
+  if (outputs.skip.defined()) {
+    expect_golden(outputs.skip, "skip");
+    loss = loss + sum(outputs.skip * there("grad_skip"));
+  }
+  tape.backward(loss);
+  expect_golden(tape.gradient(x), "grad_x");
+  if (condition.defined()) {
+    expect_golden(tape.gradient(condition), "grad_condition");
+  }
   const Json& gradients = golden.at("grads");
   const std::vector<NamedParameter> named = named_parameters(block);
   EXPECT_EQ(named.size(), gradients.size());
@@ -68,11 +87,15 @@ void check_block(const Json& golden, Device device) {
                 golden_tensor(gradients.at(parameter.name)).to_vector<double>(), 1e-12,
                 "gradient of " + parameter.name);
   }
+  if (golden.contains("y_in_eval")) {
+    block.eval();
+    expect_golden(condition.defined() ? block(x, condition) : block(x), "y_in_eval");
+  }
 }
 
 TEST(TemporalBlocks, ArePyTorchs) {
   const Json golden = load_golden("tcn.json");
-  ASSERT_GT(golden.at("blocks").size(), 10u);
+  ASSERT_GT(golden.at("blocks").size(), 18u);
   for (const Json& block : golden.at("blocks")) {
     for (Device device : available_devices()) {
       SCOPED_TRACE(block.at("name").get<std::string>() + " on " + to_string(device));
@@ -116,6 +139,95 @@ TEST(TemporalBlocks, OfDartsHavePlainWeightsAndNoActivationAtTheirEnd) {
   EXPECT_TRUE(TemporalBlock(TemporalBlock::darts(2, 3, 3, 3, 4, false)).options().activate_second);
 }
 
+TEST(TemporalBlocks, HaveTheKeysOfTheirOptions) {
+  TemporalBlock::Options options = TemporalBlock::darts(2, 3, 3, 2, 1, false);
+  options.activation = BlockActivation::Gated;
+  options.norm = BlockNorm::Batch;
+  options.condition_channels = 5;
+  options.skip_channels = 7;
+  TemporalBlock batch(options);
+  const std::string norm1 =
+      "norm1.weight (6,)\n"
+      "norm1.bias (6,)\n";
+  EXPECT_EQ(keys_of(batch),
+            "conv1.weight (6, 2, 2)\n"
+            "conv1.bias (6,)\n" +
+                norm1 +
+                "norm1.running_mean (6,)\n"
+                "norm1.running_var (6,)\n"
+                "norm1.num_batches_tracked ()\n"
+                "conv2.weight (6, 3, 2)\n"
+                "conv2.bias (6,)\n"
+                "norm2.weight (6,)\n"
+                "norm2.bias (6,)\n"
+                "norm2.running_mean (6,)\n"
+                "norm2.running_var (6,)\n"
+                "norm2.num_batches_tracked ()\n"
+                "conv3.weight (3, 2, 1)\n"
+                "conv3.bias (3,)\n"
+                "condition.weight (6, 5, 1)\n"
+                "skip.weight (7, 3, 1)\n"
+                "skip.bias (7,)\n");
+  options.norm = BlockNorm::Layer;
+  TemporalBlock layer(options);
+  EXPECT_NE(keys_of(layer).find(norm1 + "conv2"), std::string::npos);
+}
+
+// Not with later steps, either: the statistics are those of a step.
+TEST(TemporalBlocks, OfLayerNormStayCausal) {
+  TemporalBlock::Options options = TemporalBlock::bai(2, 3, 2, 1);
+  options.norm = BlockNorm::Layer;
+  options.dropout = 0;
+  TemporalBlock block(options);
+  const Tensor x = randn({1, 2, 8});
+  const Tensor all = block(x);
+  const Tensor some = block(slice(x, 2, 0, 5));
+  expect_near(some.to(float64).to_vector<double>(),
+              slice(all, 2, 0, 5).to(float64).to_vector<double>(), 1e-6, "first steps");
+}
+
+TEST(TemporalBlocks, CallTheirHooksWithConditions) {
+  TemporalBlock::Options options = TemporalBlock::bai(2, 2, 2, 1);
+  options.condition_channels = 3;
+  options.dropout = 0;
+  TemporalBlock block(options);
+  const Tensor x = randn({1, 2, 4});
+  const Tensor zeros = Tensor::zeros({1, 3});
+  const std::vector<float> wanted = block(x, zeros).to_vector<float>();
+  block.register_forward_pre_hook([&](Module&, std::vector<Operand>& inputs) {
+    EXPECT_EQ(inputs.size(), 2u);
+    inputs[1] = zeros;
+  });
+  block.register_forward_hook(
+      [](Module&, const std::vector<Operand>&, Tensor& output) { output = output * 2.0; });
+  std::vector<float> half = (block(x, Tensor::ones({1, 3})) * 0.5).to_vector<float>();
+  EXPECT_EQ(half, wanted);
+  half = (block.outputs(x, Tensor::ones({1, 3})).y * 0.5).to_vector<float>();
+  EXPECT_EQ(half, wanted);
+}
+
+TEST(TemporalBlocks, SayWhichConditionTheyWant) {
+  TemporalBlock::Options options = TemporalBlock::bai(2, 2, 2, 1);
+  TemporalBlock plain(options);
+  options.condition_channels = 3;
+  TemporalBlock block(options);
+  const Tensor x = Tensor::zeros({4, 2, 5});
+  expect_throws<ValueError>(
+      [&] {
+        plain(x, Tensor::zeros({4, 3}));
+      },
+      {"[TemporalBlock] condition: got one, wanted none", "block_test.cpp"});
+  expect_throws<ValueError>(
+      [&] { block(x); },
+      {"[TemporalBlock] condition: got none, wanted (N, 3) or (N, 3, L)", "block_test.cpp"});
+  for (const Shape& shape :
+       {Shape{4, 2}, Shape{1, 3}, Shape{4, 3, 1}, Shape{4, 3, 6}, Shape{3}, Shape{4, 3, 5, 1}}) {
+    expect_throws<ShapeError>(
+        [&] { block(x, Tensor::zeros(shape)); },
+        {"[TemporalBlock] condition: got " + shape.to_string() + ", wanted (4, 3) or (4, 3, 5)"});
+  }
+}
+
 // Whole channels, the same in all steps of a sequence.
 TEST(TemporalBlocks, DropElementsOrChannels) {
   TemporalBlock::Options options = TemporalBlock::bai(4, 4, 2, 1);
@@ -150,8 +262,11 @@ TEST(TemporalBlocks, DropElementsOrChannels) {
 
 // Whose residual is x itself, or a convolution of it.
 TEST(TemporalBlocks, ComputeInBfloat16) {
-  for (int64_t inputs : {4, 3}) {
-    TemporalBlock block(TemporalBlock::bai(inputs, 4, 3, 2));
+  for (auto [inputs, norm] : {std::pair(4, BlockNorm::None), std::pair(3, BlockNorm::None),
+                              std::pair(3, BlockNorm::Batch), std::pair(3, BlockNorm::Layer)}) {
+    TemporalBlock::Options options = TemporalBlock::bai(inputs, 4, 3, 2);
+    options.norm = norm;
+    TemporalBlock block(options);
     block.eval();
     const Tensor x = randn({2, inputs, 9});
     const std::vector<float> wanted = block(x).to_vector<float>();
@@ -216,13 +331,24 @@ TEST(TemporalBlocks, RefuseBadOptions) {
                  "[TemporalBlock] hidden_channels: got 4611686018427387904");
   expect_refused({.in_channels = 1, .out_channels = 1, .residual_std = -1},
                  "[TemporalBlock] residual_std: got -1, wanted 0 or more");
-  for (const char* name : {"", "conv1", "a.b"}) {
+  expect_refused({.in_channels = 1, .out_channels = 1, .condition_channels = -1},
+                 "[TemporalBlock] condition_channels: got -1, wanted 0 (none) to");
+  expect_refused({.in_channels = 1, .out_channels = 1, .skip_channels = -2},
+                 "[TemporalBlock] skip_channels: got -2, wanted 0 (none) to");
+  for (const char* name : {"", "conv1", "a.b", "norm2", "skip", "condition"}) {
     expect_refused({.in_channels = 1, .out_channels = 2, .residual_name = name},
                    "[TemporalBlock] residual_name: got \"" + std::string(name) + "\"");
   }
   expect_throws<ValueError>([] { block_activation("swish"); },
                             {"got \"swish\", wanted one of none, relu, tanh, leaky_relu, gelu, "
                              "gated"});
+  expect_throws<ValueError>([] { block_norm("group"); },
+                            {"[norm] got \"group\", wanted one of none, batch, layer"});
+  expect_throws<ValueError>(
+      [] {
+        activated(Tensor::zeros({1, 3, 2}), BlockActivation::Gated);
+      },
+      {"[gated] channels: got 3 in shape (1, 3, 2), wanted an even number"});
 }
 
 // A copy trains on its own.
