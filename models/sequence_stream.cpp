@@ -20,13 +20,16 @@ using streaming::StepStrides;
 constexpr int64_t most_streams = 65535;  // blocks of a launch in its second dimension
 constexpr int64_t most_steps = 4096;
 
-// The input's ring and those behind each stage but the last.
+// The input's ring, those behind each stage but the last, and the condition's.
 std::vector<Ring> rings_of(const streaming::Stages& stages) {
   std::vector<Ring> rings{stages.input};
   for (const Stage& stage : stages.list) {
     if (stage.out.rows != 0) {
       rings.push_back(stage.out);
     }
+  }
+  if (stages.condition.rows != 0) {
+    rings.push_back(stages.condition);
   }
   return rings;
 }
@@ -35,6 +38,7 @@ std::vector<Ring> rings_of(const streaming::Stages& stages) {
 bool are_alike(const StreamStages& a, const StreamStages& b) {
   return a.dtype == b.dtype && a.device == b.device && a.stages.delay == b.stages.delay &&
          a.stages.scratch_elements() == b.stages.scratch_elements() &&
+         a.stages.condition == b.stages.condition &&
          std::equal(a.stages.list.begin(), a.stages.list.end(), b.stages.list.begin(),
                     b.stages.list.end(), [](const Stage& one, const Stage& other) {
                       return one.in == other.in && one.out == other.out;
@@ -83,6 +87,9 @@ int64_t SequenceStream::in_channels() const {
 }
 int64_t SequenceStream::out_channels() const {
   return stages_->out_channels;
+}
+int64_t SequenceStream::condition_channels() const {
+  return stages_->condition_channels;
 }
 int64_t SequenceStream::delay() const {
   return stages_->stages.delay;
@@ -134,14 +141,40 @@ void SequenceStream::reset(StreamState& state, int64_t stream, const Site& site)
 }
 
 void SequenceStream::settle(StreamState& state, const Tensor& x, const Site& site) const {
+  settle_either(state, x, Tensor(), site);
+}
+
+void SequenceStream::settle_with(StreamState& state, const Tensor& x, const Tensor& condition,
+                                 const Site& site) const {
+  settle_either(state, x, condition, site);
+}
+
+void SequenceStream::settle_either(StreamState& state, const Tensor& x, const Tensor& condition,
+                                   const Site& site) const {
   check_state(state, site);
   check_steady(x, site);
-  run(state, {.x = x.raw_data(),
-              .x_strides = {.stream = x.stride(0), .channel = x.stride(1)},
-              .settle = true});
+  check_condition(condition, 0, site);
+  Pass pass{.x = x.raw_data(),
+            .x_strides = {.stream = x.stride(0), .channel = x.stride(1)},
+            .settle = true};
+  if (condition.defined()) {
+    pass.condition = condition.raw_data();
+    pass.condition_strides = {.stream = condition.stride(0), .channel = condition.stride(1)};
+  }
+  run(state, pass);
 }
 
 void SequenceStream::step(StreamState& state, const Tensor& x, Tensor& y, const Site& site) const {
+  step_either(state, x, Tensor(), y, site);
+}
+
+void SequenceStream::step_with(StreamState& state, const Tensor& x, const Tensor& condition,
+                               Tensor& y, const Site& site) const {
+  step_either(state, x, condition, y, site);
+}
+
+void SequenceStream::step_either(StreamState& state, const Tensor& x, const Tensor& condition,
+                                 Tensor& y, const Site& site) const {
   check_state(state, site);
   check<ShapeError>(x.defined() && x.rank() == 3, site,
                     "[stream] x: got {}, wanted ({}, {}, steps)",
@@ -149,15 +182,24 @@ void SequenceStream::step(StreamState& state, const Tensor& x, Tensor& y, const 
   const int64_t steps = x.size(2);
   check_tensor("x", x, {options_.batch, in_channels(), steps}, site);
   check_steps(steps, site);
+  check_condition(condition, steps, site);
   check_tensor("y", y, output_shape(steps), site);
-  check<ValueError>(!y.shares_storage_with(x), site,
-                    "[stream] y: got the storage of x, wanted one of its own");
+  check<ValueError>(
+      !y.shares_storage_with(x) && !(condition.defined() && y.shares_storage_with(condition)), site,
+      "[stream] y: got the storage of {}, wanted one of its own",
+      y.shares_storage_with(x) ? "x" : "condition");
   const int channel = stages_->steps_first ? 2 : 1;
-  run(state, {.x = x.raw_data(),
-              .x_strides = {x.stride(0), x.stride(1), x.stride(2)},
-              .y = y.mutable_raw_data(),
-              .y_strides = {y.stride(0), y.stride(channel), y.stride(3 - channel)},
-              .steps = steps});
+  Pass pass{.x = x.raw_data(),
+            .x_strides = {x.stride(0), x.stride(1), x.stride(2)},
+            .y = y.mutable_raw_data(),
+            .y_strides = {y.stride(0), y.stride(channel), y.stride(3 - channel)},
+            .steps = steps};
+  if (condition.defined()) {
+    const int64_t step = condition.rank() == 3 ? condition.stride(2) : 0;
+    pass.condition = condition.raw_data();
+    pass.condition_strides = {condition.stride(0), condition.stride(1), step};
+  }
+  run(state, pass);
 }
 
 Tensor SequenceStream::step(StreamState& state, const Tensor& x, const Site& site) const {
@@ -168,10 +210,20 @@ Tensor SequenceStream::step(StreamState& state, const Tensor& x, const Site& sit
   return y;
 }
 
+Tensor SequenceStream::step_with(StreamState& state, const Tensor& x, const Tensor& condition,
+                                 const Site& site) const {
+  Tensor y =
+      Tensor::empty(output_shape(x.defined() && x.rank() == 3 ? x.size(2) : 0), dtype(), device());
+  step_with(state, x, condition, y, site);
+  y.cut_from(x, "SequenceStream::step_with");
+  return y;
+}
+
 template <class T>
 void SequenceStream::step_spans(StreamState& state, std::span<const T> x, std::span<T> y,
                                 const Site& site) const {
   check_state(state, site);
+  check_condition(Tensor(), 0, site);
   check<DTypeError>(dtype() == dtype_of<T>(), site, "[stream] x: got {}, wanted {}",
                     to_string(dtype_of<T>()), to_string(dtype()));
   check<DeviceError>(device() == cpu, site,
@@ -265,6 +317,23 @@ void SequenceStream::check_tensor(const char* name, const Tensor& tensor, const 
 
 void SequenceStream::check_steady(const Tensor& x, const Site& site) const {
   check_tensor("x", x, {options_.batch, in_channels()}, site);
+}
+
+void SequenceStream::check_condition(const Tensor& condition, int64_t steps,
+                                     const Site& site) const {
+  const int64_t channels = condition_channels();
+  if (channels == 0) {
+    check<ValueError>(!condition.defined(), site,
+                      "[stream] condition: got one, wanted none: the model takes none");
+    return;
+  }
+  check<ValueError>(condition.defined(), site,
+                    "[stream] condition: got none, wanted ({}, {}) by a function _with it",
+                    options_.batch, channels);
+  const bool is_vector = condition.rank() == 2 || steps == 0;
+  check_tensor("condition", condition,
+               is_vector ? Shape{options_.batch, channels} : Shape{options_.batch, channels, steps},
+               site);
 }
 
 void SequenceStream::check_steps(int64_t steps, const Site& site) const {

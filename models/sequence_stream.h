@@ -56,9 +56,13 @@ struct SequenceStreamOptions {
 // had when it was made, weight norm folded, and lives on the model's device.
 //
 // Takes a TCN, whose output is (batch, steps, output_size) whichever head it has; or a
-// TemporalConvNet, TemporalBlock, Conv1d, ReLU, dropout or a Sequential of these, whose output is
-// (batch, out_channels, steps). Convolutions have stride 1 and as many outputs as inputs: causal,
-// centred ("same"), or with other paddings that add up to that. Hooks of modules are not called.
+// TemporalConvNet, TemporalBlock, Conv1d, BatchNorm1d, ReLU, dropout or a Sequential of these,
+// whose output is (batch, out_channels, steps). Batch norms are by their running statistics.
+// Convolutions have stride 1 and as many outputs as inputs: causal, centred ("same"), or with other
+// paddings that add up to that. Hooks of modules are not called.
+//
+// A model with conditions takes them in the _with functions: for the steps of x either a vector
+// (batch, condition_channels), the same at all of them, or (batch, condition_channels, steps).
 //
 // Where the model sees elements after its own, an output comes delay() steps later: the first
 // delay() outputs of a stream are 0, and finish() gives the last ones.
@@ -93,14 +97,23 @@ class SequenceStream {
   void step(StreamState& state, std::span<const double> x, std::span<double> y,
             const Site& site = Site::here()) const;
 
+  // The same of a model with conditions.
+  void step_with(StreamState& state, const Tensor& x, const Tensor& condition, Tensor& y,
+                 const Site& site = Site::here()) const;
+  Tensor step_with(StreamState& state, const Tensor& x, const Tensor& condition,
+                   const Site& site = Site::here()) const;
+  // condition: (batch, condition_channels).
+  void settle_with(StreamState& state, const Tensor& x, const Tensor& condition,
+                   const Site& site = Site::here()) const;
+
   // The sequences are over: the outputs that are still to come, output_shape(delay()). Then the
   // state is that of zeros().
   void finish(StreamState& state, Tensor& y, const Site& site = Site::here()) const;
   Tensor finish(StreamState& state, const Site& site = Site::here()) const;
 
   // The state as tensors on the CPU, for a file: "steps" (batch), and "history.N" (batch, channels,
-  // elements), those of the input and behind each layer, in their order. They do not depend on
-  // device, processor or block.
+  // elements), those of the input and behind each layer, in their order, and of the condition. They
+  // do not depend on device, processor or block.
   StateDict state_dict(const StreamState& state, const Site& site = Site::here()) const;
   // ValueError that says what is missing or of another shape leaves the state as it is.
   void load_state_dict(StreamState& state, const StateDict& dict,
@@ -110,6 +123,7 @@ class SequenceStream {
   int64_t block() const { return options_.block; }
   int64_t in_channels() const;
   int64_t out_channels() const;
+  int64_t condition_channels() const;  // 0: the model takes no condition
   int64_t delay() const;
   Shape output_shape(int64_t steps) const;
   DType dtype() const;
@@ -120,6 +134,12 @@ class SequenceStream {
   void check_tensor(const char* name, const Tensor& tensor, const Shape& wanted,
                     const Site& site) const;
   void check_steady(const Tensor& x, const Site& site) const;
+  void check_condition(const Tensor& condition, int64_t steps, const Site& site) const;
+  // condition: undefined where there is none.
+  void step_either(StreamState& state, const Tensor& x, const Tensor& condition, Tensor& y,
+                   const Site& site) const;
+  void settle_either(StreamState& state, const Tensor& x, const Tensor& condition,
+                     const Site& site) const;
   void check_steps(int64_t steps, const Site& site) const;
   template <class T>
   void step_spans(StreamState& state, std::span<const T> x, std::span<T> y, const Site& site) const;

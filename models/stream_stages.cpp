@@ -1,11 +1,13 @@
 #include "models/stream_stages.h"
 
-#include <algorithm>
+#include <cmath>
+#include <optional>
 #include <string>
 #include <typeinfo>
+#include <utility>
 
 #include "core/check.h"
-#include "core/checked_size.h"
+#include "kernels/pointwise/pointwise.h"
 #include "layers/channel_dropout.h"
 #include "layers/conv1d.h"
 #include "layers/dropout.h"
@@ -14,6 +16,7 @@
 #include "layers/sequential.h"
 #include "layers/temporal_block.h"
 #include "models/receptive_field.h"
+#include "models/stream_builder.h"
 #include "models/tcn.h"
 
 namespace warptape {
@@ -21,11 +24,8 @@ namespace {
 
 using streaming::Activation;
 using streaming::Filters;
-using streaming::Ring;
+using streaming::Source;
 using streaming::Stage;
-
-// Steps that the CPU takes through all stages at once, while the caches have their rows.
-constexpr int64_t cpu_chunk = 48;
 
 // The model itself, not one of a class made of it: that may compute something else.
 template <class Layer>
@@ -51,15 +51,19 @@ Activation of_stage(BlockActivation activation) {
   return Activation::None;
 }
 
-class Builder {
+// What a batch norm makes of a channel in eval(): x scale + shift.
+struct ScaleAndShift {
+  std::vector<double> scale;
+  std::vector<double> shift;
+};
+
+class Stager {
  public:
-  Builder(Device device, int64_t block, const Site& site) : block_(block), site_(site) {
-    result_.device = device;
-  }
+  Stager(Device device, int64_t block, const Site& site) : builder_(device, block), site_(site) {}
 
   void append(Module& module, const std::string& path) {
     if (auto* net = exactly<TemporalConvNet>(module)) {
-      append(net->network, inside(path, "network"));
+      append_net(*net, path);
     } else if (auto* list = exactly<Sequential>(module)) {
       for (size_t i = 0; i < list->size(); ++i) {
         append((*list)[i], inside(path, std::to_string(i)));
@@ -67,74 +71,53 @@ class Builder {
     } else if (auto* block = exactly<TemporalBlock>(module)) {
       append_block(*block, path);
     } else if (auto* convolution = exactly<Conv1d>(module)) {
-      Stage stage;
-      stage.filters = filters_of(*convolution, path);
-      append_convolution(std::move(stage), ahead_of(*convolution, path), path);
+      append_convolution(*convolution, path);
+    } else if (auto* norm = exactly<BatchNorm1d>(module)) {
+      append_batch_norm(*norm, path);
     } else if (exactly<ReLU>(module) != nullptr) {
-      append_relu(path);
+      check<ValueError>(builder_.has_begun(), site_,
+                        "[stream] {}: got a ReLU in front of all convolutions, wanted one behind",
+                        name(path));
+      current_ = builder_.append({.source = Source::Row, .last = Activation::ReLU},
+                                 {.in = current_}, builder_.channels(current_));
     } else {
       const bool is_dropout =
           exactly<Dropout>(module) || exactly<ChannelDropout>(module) || exactly<Dropout1d>(module);
       check<ValueError>(is_dropout, site_,
                         "[stream] {}: got a {}, wanted a TCN, or a TemporalConvNet, TemporalBlock, "
-                        "Conv1d, ReLU, dropout or a Sequential of these",
+                        "Conv1d, BatchNorm1d, ReLU, dropout or a Sequential of these",
                         name(path), module.type_name());
     }
   }
 
-  void append_tcn(TCN& model) {
+  StreamStages append_tcn(TCN& model) {
     append(model.tcn, "tcn");
-    Stage head;
     const Tensor weight = folded(model.linear.weight, "linear");
     const Shape filters{weight.size(0), weight.size(1), 1};
-    head.filters = packed(weight.view(filters), model.linear.bias, 1, 1, "linear");
-    append_convolution(std::move(head), 0, "linear");
-    result_.steps_first = true;
+    append_filters(packed(weight.view(filters), on_cpu(model.linear.bias), 1, 1, "linear"), 0,
+                   "linear");
+    StreamStages stages = finish();
+    stages.steps_first = true;
+    return stages;
   }
 
   StreamStages finish() {
-    check<ValueError>(!drafts_.empty(), site_,
+    check<ValueError>(!builder_.is_empty(), site_,
                       "[stream] model: got one without layers that compute, wanted one or more");
-    result_.in_channels = rings_.front().channels;
-    result_.out_channels = rings_.back().channels;
-    streaming::Stages& stages = result_.stages;
-    stages.chunk = result_.device.type == DeviceType::CPU ? std::min(block_, cpu_chunk) : block_;
-    stages.delay = rings_.back().delay;
-    const std::vector<Ring> rings = lay_out();
-    stages.input = rings.front();
-    for (Draft& draft : drafts_) {
-      Stage& stage = draft.stage;
-      stage.in = rings[draft.in];
-      stage.residual = draft.has_residual ? rings[draft.in_of_residual] : Ring{};
-      stage.channels = rings_[draft.out].channels;
-      stage.delay = rings_[draft.out].delay;
-      stage.out = draft.out + 1 == rings_.size() ? Ring{} : rings[draft.out];
-      for (int64_t channels : {stage.channels, stage.filters.out_channels}) {
-        stages.row_elements = std::max(stages.row_elements, streaming::padded_row(channels));
-      }
-      stages.list.push_back(std::move(stage));
-    }
-    return std::move(result_);
+    return builder_.finish(site_);
   }
 
  private:
-  struct RingDraft {
-    int64_t channels = 0;
-    int64_t delay = 0;
-    int64_t history = 0;
-  };
-  struct Draft {
-    Stage stage;
-    size_t in = 0;
-    size_t out = 0;
-    bool has_residual = false;
-    size_t in_of_residual = 0;
-  };
+  using Reads = StreamBuilder::Reads;
 
   static std::string inside(const std::string& path, const std::string& field) {
     return path.empty() ? field : path + "." + field;
   }
   static std::string name(const std::string& path) { return path.empty() ? "model" : path; }
+
+  static Tensor on_cpu(const Parameter& parameter) {
+    return parameter.defined() ? parameter.value().detach().to(cpu) : Tensor();
+  }
 
   Tensor folded(Weight& weight, const std::string& path) const {
     check<DTypeError>(!weight.computes_in_bfloat16(), site_,
@@ -144,27 +127,62 @@ class Builder {
     return weight.value(site_).detach().to(cpu).to(MemoryFormat::RowMajor);
   }
 
-  Filters packed(const Tensor& weight, const Parameter& bias, int64_t groups, int64_t dilation,
-                 const std::string& path) {
-    if (rings_.empty()) {
-      result_.dtype = weight.dtype();
-      rings_.push_back({.channels = weight.size(1) * groups});
-    }
-    check<DTypeError>(
-        weight.dtype() == result_.dtype && (weight.dtype() == float32 || weight.dtype() == float64),
-        site_, "[stream] {}: got a weight of {}, wanted float32 or float64, as {}", name(path),
-        to_string(weight.dtype()), to_string(result_.dtype));
-    return streaming::pack_filters(weight,
-                                   bias.defined() ? bias.value().detach().to(cpu) : Tensor(),
-                                   groups, dilation, result_.device);
+  void check_dtype(DType dtype, const std::string& path) const {
+    check<DTypeError>(dtype == builder_.dtype() && (dtype == float32 || dtype == float64), site_,
+                      "[stream] {}: got a weight of {}, wanted float32 or float64, as {}",
+                      name(path), to_string(dtype), to_string(builder_.dtype()));
   }
 
-  Filters filters_of(Conv1d& convolution, const std::string& path) {
+  Filters packed(const Tensor& weight, const Tensor& bias, int64_t groups, int64_t dilation,
+                 const std::string& path) {
+    if (!builder_.has_begun()) {
+      builder_.begin(weight.size(1) * groups, weight.dtype());
+    }
+    check_dtype(weight.dtype(), path);
+    return streaming::pack_filters(weight, bias, groups, dilation, builder_.device());
+  }
+
+  ScaleAndShift in_eval(BatchNorm1d& norm, const std::string& path) const {
+    check<ValueError>(norm.running_var.defined(), site_,
+                      "[stream] {}: track_running_stats: got False, wanted True", name(path));
+    const auto numbers = [](const Tensor& tensor) {
+      return tensor.detach().to(cpu).to(float64).to_vector<double>();
+    };
+    ScaleAndShift made{.scale = numbers(norm.running_var.value()),
+                       .shift = numbers(norm.running_mean.value())};
+    for (double& scale : made.scale) {
+      scale = 1 / std::sqrt(scale + norm.options().eps);
+    }
+    if (norm.weight.defined()) {
+      const std::vector<double> weight = numbers(norm.weight.value(site_));
+      for (size_t c = 0; c < weight.size(); ++c) {
+        made.scale[c] *= weight[c];
+      }
+    }
+    const std::vector<double> bias =
+        norm.bias.defined() ? numbers(norm.bias.value()) : std::vector<double>(made.scale.size());
+    for (size_t c = 0; c < bias.size(); ++c) {
+      made.shift[c] = bias[c] - made.shift[c] * made.scale[c];
+    }
+    return made;
+  }
+
+  // Its filters; with a batch norm behind them, folded in.
+  Filters filters_of(Conv1d& convolution, const std::string& path,
+                     const ScaleAndShift* norm = nullptr) {
     const Conv1d::Options& options = convolution.options();
     check<ValueError>(options.stride == 1, site_, "[stream] {}: stride: got {}, wanted 1",
                       name(path), options.stride);
-    return packed(folded(convolution.weight, path), convolution.bias, options.groups,
-                  options.dilation, path);
+    Tensor weight = folded(convolution.weight, path);
+    Tensor bias = on_cpu(convolution.bias);
+    if (norm != nullptr) {
+      const DType dtype = weight.dtype();
+      const Tensor scale = Tensor::from_vector(norm->scale, {weight.size(0)});
+      const Tensor shift = Tensor::from_vector(norm->shift, {weight.size(0)});
+      bias = bias.defined() ? add(mul(bias.to(float64), scale), shift).to(dtype) : shift.to(dtype);
+      weight = mul(weight.to(float64), scale.view({weight.size(0), 1, 1})).to(dtype);
+    }
+    return packed(weight.to(MemoryFormat::RowMajor), bias, options.groups, options.dilation, path);
   }
 
   // How many elements after its own an output depends on.
@@ -193,87 +211,139 @@ class Builder {
                       given, wanted);
   }
 
-  // The stage reads the last ring and makes the next one.
-  void append_convolution(Stage stage, int64_t ahead, const std::string& path,
-                          int64_t channels = 0) {
-    check_channels(rings_.back().channels, stage.filters.in_channels, path);
-    const int64_t reach = (stage.filters.taps - 1) * stage.filters.dilation;
-    const size_t in = rings_.size() - 1;
-    rings_[in].history = std::max(rings_[in].history, reach);
-    rings_.push_back({.channels = channels == 0 ? stage.filters.out_channels : channels,
-                      .delay = rings_[in].delay + ahead});
-    drafts_.push_back({.stage = std::move(stage), .in = in, .out = in + 1});
+  void append_filters(Filters filters, int64_t ahead, const std::string& path) {
+    check_channels(builder_.channels(current_), filters.in_channels, path);
+    const int64_t channels = filters.out_channels;
+    current_ = builder_.append({.filters = std::move(filters)}, {.in = current_, .ahead = ahead},
+                               channels);
   }
 
-  void append_block(TemporalBlock& block, const std::string& path) {
+  void append_convolution(Conv1d& convolution, const std::string& path) {
+    append_filters(filters_of(convolution, path), ahead_of(convolution, path), path);
+  }
+
+  void append_batch_norm(BatchNorm1d& norm, const std::string& path) {
+    const ScaleAndShift made = in_eval(norm, path);
+    const int64_t channels = norm.options().num_features;
+    const DType dtype = norm.options().dtype;
+    const Tensor weight = Tensor::from_vector(made.scale, {channels, 1, 1}).to(dtype);
+    const Tensor bias = Tensor::from_vector(made.shift, {channels}).to(dtype);
+    append_filters(packed(weight, bias, channels, 1, path), 0, path);
+  }
+
+  streaming::RowNorm row_norm(LayerNorm& norm) const {
+    return {.weight = norm.weight.value(site_).detach().to(builder_.device()),
+            .bias = norm.bias.value().detach().to(builder_.device()),
+            .eps = norm.options().eps};
+  }
+
+  // A block's convolution, its norm, and what `behind` does with them.
+  size_t append_normalized(Conv1d& convolution, const std::string& path,
+                           std::optional<BatchNorm1d>& batch, std::optional<LayerNorm>& layer,
+                           Stage behind, Reads reads, int64_t channels) {
+    std::optional<ScaleAndShift> scale;
+    if (batch) {
+      scale = in_eval(*batch, path);
+    }
+    Filters filters = filters_of(convolution, path, scale ? &*scale : nullptr);
+    check_channels(builder_.channels(reads.in), filters.in_channels, path);
+    reads.ahead = ahead_of(convolution, path);
+    if (layer) {
+      const int64_t normalized = filters.out_channels;
+      reads.in = builder_.append({.filters = std::move(filters)},
+                                 {.in = reads.in, .ahead = reads.ahead}, normalized);
+      reads.ahead = 0;
+      behind.source = Source::LayerNorm;
+      behind.norm = row_norm(*layer);
+    } else {
+      behind.filters = std::move(filters);
+    }
+    return builder_.append(std::move(behind), reads, channels);
+  }
+
+  void take_condition(Stage& stage, TemporalBlock& block, const std::string& path) {
+    const int64_t channels = block.options().condition_channels;
+    const int64_t others = builder_.condition_channels();
+    check<ShapeError>(others == 0 || others == channels, site_,
+                      "[stream] {}: got a condition of {} channels, wanted {}, as in front of it",
+                      path, channels, others);
+    const Tensor weight = folded(block.condition->weight, path);
+    stage.conditioning = streaming::pack_filters(weight, Tensor(), 1, 1, builder_.device());
+    builder_.take_condition(channels);
+  }
+
+  // The sum of the skips so far, and what follows it.
+  struct Skips {
+    std::optional<size_t> sum{};
+    Activation activation = Activation::None;
+  };
+
+  // skips: null where nobody asks for the block's. Of the last block that is asked only they are.
+  void append_block(TemporalBlock& block, const std::string& path, Skips* skips = nullptr,
+                    bool is_last = false) {
     const TemporalBlock::Options& options = block.options();
-    Stage first;
-    first.filters = filters_of(block.conv1, inside(path, "conv1"));
-    first.first = of_stage(options.activation);
-    first.negative_slope = options.negative_slope;
-    const size_t in = rings_.size() - 1;
-    append_convolution(std::move(first), ahead_of(block.conv1, inside(path, "conv1")),
-                       inside(path, "conv1"), options.hidden_channels);
-    Stage second;
-    second.filters = filters_of(block.conv2, inside(path, "conv2"));
-    second.first = options.activate_second ? of_stage(options.activation) : Activation::None;
-    second.last = of_stage(options.output_activation);
-    second.negative_slope = options.negative_slope;
+    const Activation activation = of_stage(options.activation);
+    Stage first{.first = activation, .negative_slope = options.negative_slope};
+    const std::string path1 = inside(path, "conv1");
+    if (block.condition) {
+      take_condition(first, block, inside(path, "condition"));
+    }
+    const size_t in = current_;
+    const size_t hidden =
+        append_normalized(block.conv1, path1, block.batch_norm1, block.layer_norm1,
+                          std::move(first), {.in = in}, options.hidden_channels);
+    Stage end{.last = of_stage(options.output_activation),
+              .negative_slope = options.negative_slope};
     if (block.residual) {
       const std::string residual = inside(path, options.residual_name);
-      second.shortcut = filters_of(*block.residual, residual);
-      check_channels(rings_[in].channels, second.shortcut.in_channels, residual);
+      end.shortcut = filters_of(*block.residual, residual);
+      check_channels(builder_.channels(in), end.shortcut.in_channels, residual);
     }
-    append_convolution(std::move(second), ahead_of(block.conv2, inside(path, "conv2")),
-                       inside(path, "conv2"), options.out_channels);
-    Draft& draft = drafts_.back();
-    draft.has_residual = true;
-    draft.in_of_residual = in;
-    draft.stage.lag = rings_.back().delay - rings_[in].delay;
-    rings_[in].history = std::max(rings_[in].history, draft.stage.lag);
-  }
-
-  void append_relu(const std::string& path) {
-    check<ValueError>(!rings_.empty(), site_,
-                      "[stream] {}: got a ReLU in front of all convolutions, wanted one behind",
-                      name(path));
-    const size_t in = rings_.size() - 1;
-    Stage stage;
-    stage.last = Activation::ReLU;
-    rings_.push_back({.channels = rings_[in].channels, .delay = rings_[in].delay});
-    drafts_.push_back({.stage = std::move(stage),
-                       .in = in,
-                       .out = in + 1,
-                       .has_residual = true,
-                       .in_of_residual = in});
-  }
-
-  // The rings but for the last, which is the output, one behind the other.
-  std::vector<Ring> lay_out() {
-    std::vector<Ring> rings;
-    CheckedSize end = 0;
-    for (size_t i = 0; i + 1 < rings_.size(); ++i) {
-      const RingDraft& draft = rings_[i];
-      const CheckedSize rows = CheckedSize(draft.history) + result_.stages.chunk;
-      const int64_t stride = streaming::padded_row(draft.channels);
-      rings.push_back({.offset = end.value(),
-                       .rows = rows.value(),
-                       .stride = stride,
-                       .channels = draft.channels,
-                       .history = draft.history});
-      end = end + (rows + streaming::ring_margin) * stride;
+    const Activation second = options.activate_second ? activation : Activation::None;
+    const auto append_second = [&](Stage behind, const Reads& reads) {
+      behind.first = second;
+      behind.negative_slope = options.negative_slope;
+      return append_normalized(block.conv2, inside(path, "conv2"), block.batch_norm2,
+                               block.layer_norm2, std::move(behind), reads, options.out_channels);
+    };
+    if (skips == nullptr) {
+      current_ = append_second(std::move(end), {.in = hidden, .residual = in});
+      return;
     }
-    check<ValueError>((end * 8).fits(), site_,
-                      "[stream] model: got more history than 64 bits count, wanted less");
-    result_.stages.elements = end.value();
-    return rings;
+    current_ = append_second({}, {.in = hidden});
+    Stage skip{.filters = filters_of(*block.skip, inside(path, "skip")),
+               .last = is_last ? skips->activation : Activation::None};
+    skips->sum = builder_.append(std::move(skip), {.in = current_, .residual = skips->sum},
+                                 options.skip_channels);
+    if (!is_last) {
+      end.source = Source::Row;
+      current_ =
+          builder_.append(std::move(end), {.in = current_, .residual = in}, options.out_channels);
+    }
   }
 
-  int64_t block_;
+  void append_net(TemporalConvNet& net, const std::string& path) {
+    const std::string network = inside(path, "network");
+    const auto* first = exactly<TemporalBlock>(net.network[0]);
+    if (first == nullptr || first->options().skip_channels == 0) {
+      append(net.network, network);
+      return;
+    }
+    Skips skips{.activation = of_stage(net.skip_activation())};
+    for (size_t i = 0; i < net.network.size(); ++i) {
+      const std::string place = inside(network, std::to_string(i));
+      auto* block = exactly<TemporalBlock>(net.network[i]);
+      check<ValueError>(block != nullptr, site_,
+                        "[stream] {}: got a {} among blocks with skips, wanted a TemporalBlock",
+                        place, net.network[i].type_name());
+      append_block(*block, place, &skips, i + 1 == net.network.size());
+    }
+    current_ = *skips.sum;
+  }
+
+  StreamBuilder builder_;
   Site site_;
-  StreamStages result_;
-  std::vector<RingDraft> rings_;
-  std::vector<Draft> drafts_;
+  size_t current_ = 0;  // the sequence that the next layer reads
 };
 
 // The one of all parameters.
@@ -291,13 +361,12 @@ Device device_of(Module& model, const Site& site) {
 }  // namespace
 
 StreamStages stream_stages(Module& model, int64_t block, const Site& site) {
-  Builder builder(device_of(model, site), block, site);
+  Stager stager(device_of(model, site), block, site);
   if (auto* tcn = exactly<TCN>(model)) {
-    builder.append_tcn(*tcn);
-  } else {
-    builder.append(model, "");
+    return stager.append_tcn(*tcn);
   }
-  return builder.finish();
+  stager.append(model, "");
+  return stager.finish();
 }
 
 }  // namespace warptape

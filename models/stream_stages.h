@@ -11,7 +11,8 @@ struct StreamStages {
   Device device;
   int64_t in_channels = 0;
   int64_t out_channels = 0;
-  bool steps_first = false;  // whether it gives (N, L, C) instead of (N, C, L)
+  int64_t condition_channels = 0;  // 0: streams take none
+  bool steps_first = false;        // whether it gives (N, L, C) instead of (N, C, L)
 };
 
 // Copies the weights of the model, folded. ValueError names the layer that has no stages, or has

@@ -9,6 +9,10 @@ namespace warptape::streaming {
 
 enum class Activation { None, ReLU, Tanh, LeakyReLU, GELU, Gated };
 
+// What a stage makes of the ring that it reads: a convolution, its row itself, or its row
+// normalised over the channels.
+enum class Source { Filters, Row, LayerNorm };
+
 // The newest rows of a sequence, each the channels of one step: the row of step t is number t
 // modulo `rows`. None where rows is 0.
 struct Ring {

@@ -39,6 +39,27 @@ __device__ T filtered(const StreamFilters<T>& filters, const T* memory, const Ri
   return sum;
 }
 
+// Channel o of what a stage reads, in front of its first activation.
+template <class T>
+__device__ T sourced(const StreamStage<T>& stage, const T* memory, int64_t step, int64_t o) {
+  T value;
+  if (stage.source == streaming::Source::Filters) {
+    value = filtered<T>(stage.filters, memory, stage.in, step, o);
+  } else {
+    const T* row = memory + place_of(stage.in, step);
+    value = row[o];
+    if (stage.source == streaming::Source::LayerNorm) {
+      const auto of_row = streaming::statistics_of(row, stage.in.channels, stage.norm_eps);
+      value = (value - of_row.mean) * of_row.scale * stage.norm_weight[o] + stage.norm_bias[o];
+    }
+  }
+  if (stage.conditioning.taps != 0) {
+    value +=
+        filtered<T>(stage.conditioning, memory, stage.condition, step - stage.condition_lag, o);
+  }
+  return value;
+}
+
 template <class T>
 __global__ void __launch_bounds__(stream_threads)
     stage_kernel(const StreamStage<T> __grid_constant__ stage) {
@@ -51,15 +72,11 @@ __global__ void __launch_bounds__(stream_threads)
   T* memory = stage.memory + blockIdx.y * stage.elements;
   const int64_t count = stage.counts[blockIdx.y];
   const int64_t step = count + number;
-  T value = T(0);
-  if (stage.filters.taps != 0) {
-    value = filtered<T>(stage.filters, memory, stage.in, step, o);
-    if (stage.first == Activation::Gated) {
-      const T gate = filtered<T>(stage.filters, memory, stage.in, step, o + stage.channels);
-      value = streaming::gated(value, gate);
-    } else {
-      value = streaming::activated(stage.first, stage.negative_slope, value);
-    }
+  T value = sourced<T>(stage, memory, step, o);
+  if (stage.first == Activation::Gated) {
+    value = streaming::gated(value, sourced<T>(stage, memory, step, o + stage.channels));
+  } else {
+    value = streaming::activated(stage.first, stage.negative_slope, value);
   }
   if (stage.residual.rows != 0) {
     value += stage.shortcut.taps != 0

@@ -25,7 +25,14 @@ struct StreamStage {
   int64_t ended = streaming::not_ended;
   bool has_times = true;  // false: the rows are those of any time
   streaming::Ring in;
+  streaming::Source source = streaming::Source::Filters;
   StreamFilters<T> filters;
+  const T* norm_weight = nullptr;
+  const T* norm_bias = nullptr;
+  double norm_eps = 0;
+  streaming::Ring condition;
+  StreamFilters<T> conditioning;
+  int64_t condition_lag = 0;
   streaming::Activation first = streaming::Activation::None;
   streaming::Ring residual;
   int64_t lag = 0;
@@ -43,6 +50,8 @@ struct StreamStage {
     visit(memory), visit(counts), visit(y);
     visit(filters.weights), visit(filters.bias);
     visit(shortcut.weights), visit(shortcut.bias);
+    visit(norm_weight), visit(norm_bias);
+    visit(conditioning.weights), visit(conditioning.bias);
   }
 };
 

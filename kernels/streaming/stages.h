@@ -33,24 +33,36 @@ struct Filters {
 Filters pack_filters(const Tensor& weight, const Tensor& bias, int64_t groups, int64_t dilation,
                      Device device);
 
-// One row: last(first(filters of in) + residual). Gated: tanh(a) sigmoid(b), a the first half of
-// the channels.
+// Over the channels of a row, as torch.nn.LayerNorm. weight, bias: (channels).
+struct RowNorm {
+  Tensor weight;
+  Tensor bias;
+  double eps = 0;
+};
+
+// One row: last(first(source of in + conditioning of the condition) + residual). Gated: tanh(a)
+// sigmoid(b), a the first half of the channels.
 struct Stage {
-  Ring in;
-  Filters filters;
+  Ring in{};
+  Source source = Source::Filters;
+  Filters filters{};          // of Source::Filters
+  RowNorm norm{};             // of Source::LayerNorm
+  Filters conditioning{};     // of one tap, of a row of Stages::condition; or none
+  int64_t condition_lag = 0;  // steps by which that row is older
   Activation first = Activation::None;
-  Ring residual;     // or none
-  int64_t lag = 0;   // steps by which its row is older
-  Filters shortcut;  // of one tap, of that row; or none
+  Ring residual{};     // or none
+  int64_t lag = 0;     // steps by which its row is older
+  Filters shortcut{};  // of one tap, of that row; or none
   Activation last = Activation::None;
   double negative_slope = 0;  // of LeakyReLU
   int64_t channels = 0;       // of the result
-  Ring out;                   // none: the result is the stream's
+  Ring out{};                 // none: the result is the stream's
   int64_t delay = 0;          // of the result
 };
 
 struct Stages {
   Ring input;
+  Ring condition;  // or none
   std::vector<Stage> list;
   int64_t elements = 0;      // of one stream's memory
   int64_t chunk = 1;         // steps that go through all stages at once
@@ -71,12 +83,15 @@ constexpr int64_t padded_row(int64_t channels) {
 struct Pass {
   const void* x = nullptr;  // nullptr: zeros
   StepStrides x_strides{};
+  const void* condition = nullptr;  // likewise
+  StepStrides condition_strides{};
   void* y = nullptr;
   StepStrides y_strides{};
   int64_t steps = 0;
   // Steps that the sequences have been over for when this pass begins, or not_ended.
   int64_t ended = not_ended;
-  // All rings become what they are once a sequence has had the value x for long. No steps, no y.
+  // All rings become what they are once a sequence has had the values x and condition for long. No
+  // steps, no y.
   bool settle = false;
 };
 

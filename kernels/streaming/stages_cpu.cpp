@@ -39,11 +39,12 @@ class StreamPass {
         shortcut_(scratch + stages.chunk * stages.row_elements) {}
 
   // Steps done, ..., done + steps - 1 of the pass; count: steps before the first of these.
-  void run(const T* x, T* y, int64_t count, int64_t done, int64_t steps) {
+  void run(const T* x, const T* condition, T* y, int64_t count, int64_t done, int64_t steps) {
     count_ = count;
     end_ =
         pass_.ended == not_ended ? std::numeric_limits<int64_t>::max() : count - pass_.ended - done;
-    take(x, done, steps);
+    take(stages_.input, x, pass_.x_strides, done, steps);
+    take(stages_.condition, condition, pass_.condition_strides, done, steps);
     for (const Stage& stage : stages_.list) {
       compute(stage, steps);
       blank(stage, steps);
@@ -55,12 +56,10 @@ class StreamPass {
     }
   }
 
-  void settle(const T* x) {
+  void settle(const T* x, const T* condition) {
     count_ = 0;
-    for (int64_t c = 0; c < stages_.input.channels; ++c) {
-      result_[c] = x[c * pass_.x_strides.channel];
-    }
-    fill(stages_.input);
+    settle_ring(stages_.input, x, pass_.x_strides);
+    settle_ring(stages_.condition, condition, pass_.condition_strides);
     for (const Stage& stage : stages_.list) {
       if (stage.out.rows != 0) {
         compute(stage, 1);
@@ -73,14 +72,20 @@ class StreamPass {
   T* first_row(const Ring& ring) const { return memory_ + ring.offset; }
   T* result(int64_t i) const { return result_ + i * stages_.row_elements; }
 
-  void take(const T* x, int64_t done, int64_t steps) const {
-    const Ring& ring = stages_.input;
-    for (int64_t i = 0; i < steps; ++i) {
+  void settle_ring(const Ring& ring, const T* x, const StepStrides& strides) const {
+    for (int64_t c = 0; c < ring.channels; ++c) {
+      result_[c] = x[c * strides.channel];
+    }
+    fill(ring);
+  }
+
+  void take(const Ring& ring, const T* x, const StepStrides& strides, int64_t done,
+            int64_t steps) const {
+    for (int64_t i = 0; ring.rows != 0 && i < steps; ++i) {
       const int64_t row = ring.row_of(count_ + i);
       T* to = first_row(ring) + row * ring.stride;
       for (int64_t c = 0; c < ring.channels; ++c) {
-        to[c] = x == nullptr ? T(0)
-                             : x[c * pass_.x_strides.channel + (done + i) * pass_.x_strides.step];
+        to[c] = x == nullptr ? T(0) : x[c * strides.channel + (done + i) * strides.step];
       }
       repeat_row(ring, first_row(ring), row);
     }
@@ -120,12 +125,21 @@ class StreamPass {
   }
 
   void compute(const Stage& stage, int64_t steps) const {
-    if (stage.filters.taps != 0) {
+    if (stage.source == Source::Filters) {
       convolve(stage.filters, stage.in, 0, steps, result_);
-      activate(stage, stage.first, steps);
     } else {
-      std::fill_n(result_, steps * stages_.row_elements, T(0));
+      read_rows(stage, steps);
     }
+    if (stage.conditioning.taps != 0) {
+      convolve(stage.conditioning, stages_.condition, stage.condition_lag, steps, shortcut_);
+      for (int64_t i = 0; i < steps; ++i) {
+        const T* from = shortcut_ + i * stages_.row_elements;
+        for (int64_t c = 0; c < stage.conditioning.out_channels; ++c) {
+          result(i)[c] += from[c];
+        }
+      }
+    }
+    activate(stage, stage.first, steps);
     if (stage.residual.rows != 0) {
       if (stage.shortcut.taps != 0) {
         convolve(stage.shortcut, stage.residual, stage.lag, steps, shortcut_);
@@ -133,6 +147,23 @@ class StreamPass {
       add_residual(stage, steps);
     }
     activate(stage, stage.last, steps);
+  }
+
+  void read_rows(const Stage& stage, int64_t steps) const {
+    const Ring& ring = stage.in;
+    for (int64_t i = 0; i < steps; ++i) {
+      const T* from = first_row(ring) + ring.row_of(count_ + i) * ring.stride;
+      T* to = result(i);
+      std::copy_n(from, ring.channels, to);
+      if (stage.source == Source::LayerNorm) {
+        const RowStatistics<T> of_row = statistics_of(from, ring.channels, stage.norm.eps);
+        const T* weight = stage.norm.weight.template data<T>();
+        const T* bias = stage.norm.bias.template data<T>();
+        for (int64_t c = 0; c < ring.channels; ++c) {
+          to[c] = (to[c] - of_row.mean) * of_row.scale * weight[c] + bias[c];
+        }
+      }
+    }
   }
 
   void add_residual(const Stage& stage, int64_t steps) const {
@@ -230,6 +261,7 @@ void run(const Stages& stages, Tensor& memory, Tensor& counts, Tensor& scratch, 
   const int64_t streams = counts.numel();
   const int64_t work = work_of(stages) * (pass.settle ? 1 : pass.steps);
   const T* x = static_cast<const T*>(pass.x);
+  const T* condition = static_cast<const T*>(pass.condition);
   T* y = static_cast<T*>(pass.y);
   T* own_memory = memory.mutable_data<T>();
   T* own_scratch = scratch.mutable_data<T>();
@@ -241,15 +273,17 @@ void run(const Stages& stages, Tensor& memory, Tensor& counts, Tensor& scratch, 
       StreamPass<T> stream(stages, pass, own_memory + b * stages.elements,
                            own_scratch + b * stages.scratch_elements());
       const T* own_x = x == nullptr ? nullptr : x + b * pass.x_strides.stream;
+      const T* own_condition =
+          condition == nullptr ? nullptr : condition + b * pass.condition_strides.stream;
       if (pass.settle) {
-        stream.settle(own_x);
+        stream.settle(own_x, own_condition);
         count[b] = stages.delay;
         continue;
       }
       for (int64_t i = 0; i < chunks; ++i) {
         const int64_t done = i * pass.steps / chunks;
         const int64_t steps = (i + 1) * pass.steps / chunks - done;
-        stream.run(own_x, y + b * pass.y_strides.stream, count[b], done, steps);
+        stream.run(own_x, own_condition, y + b * pass.y_strides.stream, count[b], done, steps);
         count[b] += steps;
       }
     }

@@ -19,19 +19,30 @@ on_cuda::StreamFilters<T> as_kernel_argument(const Filters& filters) {
 }
 
 template <class T>
+const T* elements_of(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data<T>() : nullptr;
+}
+
+template <class T>
 void run(const Stages& stages, Tensor& memory, Tensor& counts, const Pass& pass) {
   const gpu::StreamHandle stream = gpu::current_stream();
   const int64_t streams = counts.numel();
   T* own_memory = memory.mutable_data<T>();
   int64_t* own_counts = counts.mutable_data<int64_t>();
-  on_cuda::stream_input<T>(stream, streams,
-                           {.memory = own_memory,
-                            .elements = stages.elements,
-                            .counts = own_counts,
-                            .steps = pass.settle ? stages.input.rows : pass.steps,
-                            .ring = stages.input,
-                            .x = static_cast<const T*>(pass.x),
-                            .x_strides = pass.x_strides});
+  const auto take = [&](const Ring& ring, const void* x, const StepStrides& strides) {
+    if (ring.rows != 0) {
+      on_cuda::stream_input<T>(stream, streams,
+                               {.memory = own_memory,
+                                .elements = stages.elements,
+                                .counts = own_counts,
+                                .steps = pass.settle ? ring.rows : pass.steps,
+                                .ring = ring,
+                                .x = static_cast<const T*>(x),
+                                .x_strides = strides});
+    }
+  };
+  take(stages.input, pass.x, pass.x_strides);
+  take(stages.condition, pass.condition, pass.condition_strides);
   for (const Stage& stage : stages.list) {
     const bool is_last = stage.out.rows == 0;
     if (is_last && pass.settle) {
@@ -45,7 +56,14 @@ void run(const Stages& stages, Tensor& memory, Tensor& counts, const Pass& pass)
                               .ended = pass.ended,
                               .has_times = !pass.settle,
                               .in = stage.in,
+                              .source = stage.source,
                               .filters = as_kernel_argument<T>(stage.filters),
+                              .norm_weight = elements_of<T>(stage.norm.weight),
+                              .norm_bias = elements_of<T>(stage.norm.bias),
+                              .norm_eps = stage.norm.eps,
+                              .condition = stages.condition,
+                              .conditioning = as_kernel_argument<T>(stage.conditioning),
+                              .condition_lag = stage.condition_lag,
                               .first = stage.first,
                               .residual = stage.residual,
                               .lag = stage.lag,

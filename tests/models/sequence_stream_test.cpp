@@ -10,6 +10,7 @@
 #include "core/tape.h"
 #include "kernels/ops.h"
 #include "kernels/streaming/instructions.h"
+#include "layers/batch_norm.h"
 #include "layers/channel_dropout.h"
 #include "layers/dropout.h"
 #include "layers/precision.h"
@@ -41,12 +42,18 @@ Tensor noise(const Shape& shape, DType dtype, uint64_t seed = 3) {
   return randn(shape, float32, generator).to(dtype);
 }
 
-// Initial heads and biases are near 0: a mistake in what they multiply would hide.
+// Initial heads, biases and statistics are near 0 or 1: a mistake in what they multiply would hide.
 void randomize(Module& model) {
   uint64_t seed = 20;
   for (const NamedParameter& named : named_parameters(model)) {
     const Tensor& value = named.parameter->value();
     named.parameter->assign(noise(value.shape(), value.dtype(), seed++).to(cpu) * 0.4);
+  }
+  for (const NamedBuffer& named : named_buffers(model)) {
+    const Tensor& value = named.buffer->value();
+    if (value.dtype() != int64) {
+      named.buffer->assign(abs(noise(value.shape(), value.dtype(), seed++)) + 0.1);
+    }
   }
 }
 
@@ -57,15 +64,22 @@ Tensor steps_of(const Tensor& x, int64_t begin, int64_t end, bool steps_first = 
 
 // All outputs of a sequence that comes in blocks of these sizes, over and over, delay and end
 // among them.
+// condition: undefined, (N, K) or (N, K, L).
 Tensor streamed(const SequenceStream& stream, StreamState& state, const Tensor& x,
-                const std::vector<int64_t>& blocks, bool finish = true) {
+                const std::vector<int64_t>& blocks, bool finish = true,
+                const Tensor& condition = Tensor()) {
   const bool steps_first = stream.output_shape(77)[1] == 77;
   std::vector<Operand> parts;
   size_t next = 0;
   for (int64_t at = 0; at < x.size(2);) {
     const int64_t steps = std::min(blocks[next++ % blocks.size()], x.size(2) - at);
     const Tensor part = steps_of(x, at, at + steps).to(stream.device());
-    parts.emplace_back(stream.step(state, part).to(cpu));
+    if (condition.defined()) {
+      const Tensor given = condition.rank() == 2 ? condition : steps_of(condition, at, at + steps);
+      parts.emplace_back(stream.step_with(state, part, given.to(stream.device())).to(cpu));
+    } else {
+      parts.emplace_back(stream.step(state, part).to(cpu));
+    }
     at += steps;
   }
   if (finish && stream.delay() > 0) {
@@ -91,18 +105,25 @@ double tolerance_of(DType dtype) {
 }
 
 // On every device, two streams at once.
-void expect_as_full_pass(Module& model, const Tensor& x, const std::vector<int64_t>& blocks,
-                         bool steps_first = false) {
+template <class Model>
+void expect_as_full_pass(Model& model, const Tensor& x, const std::vector<int64_t>& blocks,
+                         bool steps_first = false, const Tensor& condition = Tensor()) {
   model.to(cpu);
   model.eval();
-  const Tensor wanted = model(x);
+  const Tensor wanted = [&] {
+    if constexpr (std::is_base_of_v<ConditionedModule, Model>) {
+      return model(x, condition);
+    } else {
+      return model(x);
+    }
+  }();
   for (Device device : available_devices()) {
     SCOPED_TRACE(to_string(device));
     model.to(device);
     const int64_t block = *std::max_element(blocks.begin(), blocks.end());
     const SequenceStream stream(model, {.batch = x.size(0), .block = block});
     StreamState state = stream.zeros();
-    const Tensor got = streamed(stream, state, x, blocks);
+    const Tensor got = streamed(stream, state, x, blocks, true, condition);
     const int64_t delay = stream.delay();
     const int64_t length = x.size(2);
     expect_close(steps_of(got, delay, delay + length, steps_first), wanted,
@@ -118,7 +139,14 @@ void expect_as_full_pass(const TCN::Options& options,
                          const std::vector<int64_t>& blocks = {3, 7, 1}, int64_t length = 40) {
   TCN model(options);
   randomize(model);
-  expect_as_full_pass(model, noise({2, 2, length}, options.net.block.dtype), blocks, true);
+  const DType dtype = options.net.block.dtype;
+  const Tensor x = noise({2, 2, length}, dtype);
+  const int64_t conditions = options.net.block.condition_channels;
+  if (conditions == 0) {
+    return expect_as_full_pass(model, x, blocks, true);
+  }
+  expect_as_full_pass(model, x, blocks, true, noise({2, conditions}, dtype, 5));
+  expect_as_full_pass(model, x, blocks, true, noise({2, conditions, length}, dtype, 5));
 }
 
 TEST(SequenceStreams, GiveWhatTheFullPassGives) {
@@ -160,6 +188,101 @@ TEST(SequenceStreams, OfEveryKindOfBlock) {
   options = small();
   options.net.channels = {2, 2};  // the residual is the input itself
   expect_as_full_pass(options);
+}
+
+TEST(SequenceStreams, OfEveryNorm) {
+  for (BlockNorm norm : {BlockNorm::Batch, BlockNorm::Layer}) {
+    SCOPED_TRACE(to_string(norm));
+    for (DType dtype : {float32, float64}) {
+      TCN::Options options = small(dtype);
+      options.net.block.norm = norm;
+      expect_as_full_pass(options);
+    }
+    TCN::Options options = small();
+    options.net.block.norm = norm;
+    options.net.block.causal = false;
+    options.net.block.activation = BlockActivation::Gated;
+    options.net.last_is_linear = true;
+    expect_as_full_pass(options);
+  }
+}
+
+TEST(SequenceStreams, OfTheSumOfSkips) {
+  for (bool causal : {true, false}) {
+    TCN::Options options = small();
+    options.net.block.skip_channels = 6;
+    options.net.block.causal = causal;
+    expect_as_full_pass(options);
+    options.net.skip_activation = BlockActivation::Tanh;
+    options.net.block.norm = BlockNorm::Layer;
+    options.net.channels = {2, 7};
+    expect_as_full_pass(options, {16, 3});
+    options.net.channels = {3};
+    expect_as_full_pass(options, {5});
+  }
+  TemporalBlock alone({.in_channels = 2, .out_channels = 3, .skip_channels = 4, .dtype = float64});
+  randomize(alone);
+  expect_as_full_pass(alone, noise({2, 2, 20}, float64), {3});
+}
+
+TEST(SequenceStreams, OfConditions) {
+  for (bool causal : {true, false}) {
+    for (BlockNorm norm : {BlockNorm::None, BlockNorm::Batch, BlockNorm::Layer}) {
+      TCN::Options options = small();
+      options.net.channels = {5, 4};
+      options.net.block.condition_channels = 3;
+      options.net.block.causal = causal;
+      options.net.block.norm = norm;
+      expect_as_full_pass(options);
+      options.net.block.activation = BlockActivation::Gated;
+      options.net.block.skip_channels = 4;
+      expect_as_full_pass(options);
+    }
+  }
+  TemporalBlock block(
+      {.in_channels = 3, .out_channels = 3, .condition_channels = 20, .dtype = float64});
+  randomize(block);
+  expect_as_full_pass(block, noise({2, 3, 30}, float64), {4, 1}, false, noise({2, 20}, float64, 6));
+}
+
+// With conditions, too, as if both had always been like this. The memory of a state is that of a
+// condition as well.
+TEST(SequenceStreams, RememberConditions) {
+  TCN::Options options = small();
+  options.net.block.condition_channels = 3;
+  options.net.block.causal = false;
+  options.net.block.norm = BlockNorm::Layer;
+  options.net.block.skip_channels = 4;
+  TCN model(options);
+  randomize(model);
+  model.eval();
+  const Tensor steady = noise({2, 2}, float64, 7);
+  const Tensor steady_condition = noise({2, 3}, float64, 8);
+  const int64_t before = model.receptive_field();
+  const auto with_past = [&](const Tensor& value, const Tensor& x) {
+    const Tensor ones = Tensor::ones({2, x.size(1), before}, float64);
+    return concat({ones * reshape(value, {2, x.size(1), 1}), x}, 2);
+  };
+  const Tensor x = noise({2, 2, 30}, float64);
+  const Tensor condition = noise({2, 3, 30}, float64, 9);
+  const Tensor wanted =
+      steps_of(model(with_past(steady, x), with_past(steady_condition, condition)), before,
+               before + 30, true);
+  for (Device device : available_devices()) {
+    SCOPED_TRACE(to_string(device));
+    model.to(device);
+    const SequenceStream stream(model, {.batch = 2, .block = 7});
+    EXPECT_EQ(stream.condition_channels(), 3);
+    StreamState state = stream.zeros();
+    stream.settle_with(state, steady.to(device), steady_condition.to(device));
+    streamed(stream, state, steps_of(x, 0, 11), {4}, false, steps_of(condition, 0, 11));
+    StreamState other = stream.zeros();
+    stream.load_state_dict(other, stream.state_dict(state));
+    const Tensor rest =
+        streamed(stream, other, steps_of(x, 11, 30), {7, 2}, true, steps_of(condition, 11, 30));
+    const int64_t delay = stream.delay();
+    expect_close(steps_of(rest, delay, delay + 19, true), steps_of(wanted, 11, 30, true), 1e-12);
+  }
 }
 
 // Kernels of even reach look further ahead than back.
@@ -250,6 +373,11 @@ TEST(SequenceStreams, OfSingleLayers) {
   expect_layer(TemporalBlock({.in_channels = 3, .out_channels = 3, .dtype = float64}), 3);
   TemporalConvNet::Options net = small().net;
   expect_layer(TemporalConvNet(net), 2);
+  expect_layer(Sequential(conv(2, 4, Padding1d::causal()),
+                          BatchNorm1d({.num_features = 4, .dtype = float64}), ReLU(),
+                          BatchNorm1d({.num_features = 4, .affine = false, .dtype = float64})),
+               2);
+  expect_layer(BatchNorm1d({.num_features = 3, .bias = false, .dtype = float64}), 3);
   expect_layer(Sequential(conv(2, 4, Padding1d::causal()), ReLU(), Dropout(), Dropout1d(),
                           Sequential(conv(4, 3, Padding1d::same())), ReLU()),
                2);
@@ -402,6 +530,13 @@ TEST(SequenceStreams, AllocateNothingOnceTheyHaveBegun) {
     options.net.block.causal = false;
     TCN model(options);
     model.to(device);
+    options.net.block.norm = BlockNorm::Layer;
+    options.net.block.skip_channels = 3;
+    options.net.block.condition_channels = 2;
+    TCN conditioned(options);
+    conditioned.to(device);
+    const SequenceStream with(conditioned, {.batch = 2, .block = 5});
+    StreamState of_with = with.zeros();
     const SequenceStream stream(model, {.batch = 2, .block = 5});
     StreamState state = stream.zeros();
     const StreamState other = state;
@@ -421,6 +556,10 @@ TEST(SequenceStreams, AllocateNothingOnceTheyHaveBegun) {
       stream.step(state, x, y);
       stream.finish(state, rest);
       state = other;
+      with.step_with(of_with, x, steady, y);
+      with.step_with(of_with, x, x, y);
+      with.settle_with(of_with, steady, steady);
+      with.finish(of_with, rest);
     };
     all();
     const uint64_t blocks = memory_stats(device).allocations;
@@ -525,6 +664,9 @@ TEST(SequenceStreams, RefuseBadInputAndKeepTheirState) {
       "x: got (2, 3), wanted (2, 2)");
   expect_refused(
       shape, [&] { stream.finish(state, y); }, "y: got (2, 6, 3), wanted (2, 0, 3)");
+  expect_refused(
+      value, [&] { stream.step_with(state, x, x, y); },
+      "condition: got one, wanted none: the model takes none");
   // States of other streams, or of none.
   StreamState none;
   expect_refused(
@@ -542,6 +684,47 @@ TEST(SequenceStreams, RefuseBadInputAndKeepTheirState) {
   // Another model's weights for the state's shape are welcome.
   TCN twin(small());
   SequenceStream(twin, {.batch = 2, .block = 6}).step(state, x, y);
+}
+
+TEST(SequenceStreams, SayWhichConditionTheyWant) {
+  TCN::Options options = small();
+  options.net.block.condition_channels = 3;
+  TCN model(options);
+  const SequenceStream stream(model, {.batch = 2, .block = 6});
+  StreamState state = stream.zeros();
+  const Tensor x = noise({2, 2, 4}, float64);
+  const Tensor steady = noise({2, 2}, float64);
+  Tensor y = Tensor::zeros({2, 4, 3}, float64);
+  const std::vector<double> in(16);
+  std::vector<double> out(24);
+  for (const std::function<void()>& call : std::vector<std::function<void()>>{
+           [&] { stream.step(state, x, y); }, [&] { stream.step(state, x); },
+           [&] { stream.step(state, in, out); }, [&] { stream.settle(state, steady); },
+           [&] { stream.steady(steady); }, [&] { stream.step_with(state, x, Tensor(), y); }}) {
+    expect_throws<ValueError>(call, {"[stream] condition: got none, wanted (2, 3)"});
+  }
+  for (const Shape& shape : {Shape{2, 2}, Shape{2, 3, 5}, Shape{1, 3}, Shape{2, 2, 4}, Shape{3}}) {
+    expect_throws<ShapeError>([&] { stream.step_with(state, x, Tensor::zeros(shape, float64), y); },
+                              {"[stream] condition: got " + shape.to_string() + ", wanted (2, 3"});
+  }
+  expect_throws<ShapeError>(
+      [&] {
+        stream.settle_with(state, steady, Tensor::zeros({2, 3, 1}, float64));
+      },
+      {"[stream] condition: got (2, 3, 1), wanted (2, 3)"});
+  expect_throws<DTypeError>(
+      [&] {
+        stream.step_with(state, x, Tensor::zeros({2, 3}), y);
+      },
+      {"[stream] condition: got float32, wanted float64"});
+  Tensor both = Tensor::zeros({48}, float64);
+  Tensor to = both.slice(24, 48).view({2, 4, 3});
+  expect_throws<ValueError>(
+      [&] {
+        stream.step_with(state, x, both.slice(0, 24).view({2, 3, 4}), to);
+      },
+      {"[stream] y: got the storage of condition"});
+  EXPECT_EQ(stream.state_dict(state)[0].second.to_vector<int64_t>(), (std::vector<int64_t>{0, 0}));
 }
 
 TEST(SequenceStreams, SayWhatASavedStateLacks) {
@@ -592,6 +775,10 @@ TEST(SequenceStreams, RefuseWhatHasNoStages) {
   expect_refused(value, Sequential(conv(1, 2), Linear(2, 2)), "1: got a Linear, wanted a TCN");
   expect_refused(value, Doubled(small()), "model: got a TCN, wanted");
   expect_refused(value, Sequential(ReLU(), conv(1, 2)), "0: got a ReLU in front");
+  expect_refused(
+      value, Sequential(conv(1, 2), BatchNorm1d({.num_features = 2, .track_running_stats = false})),
+      "1: track_running_stats: got False, wanted True");
+  expect_refused(value, Sequential(conv(1, 2), LayerNorm(7)), "1: got a LayerNorm, wanted a TCN");
   expect_refused(value, Sequential(Dropout()), "model: got one without layers that compute");
   ShapeError* const shape = nullptr;
   expect_refused(shape,
