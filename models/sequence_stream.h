@@ -67,8 +67,8 @@ struct SequenceStreamOptions {
 // Where the model sees elements after its own, an output comes delay() steps later: the first
 // delay() outputs of a stream are 0, and finish() gives the last ones.
 //
-// On "cuda" a step is a launch per convolution; calls may be recorded in a gpu::Graph, and replays
-// take x, go on from the state and write y.
+// On "cuda" a step is a launch per convolution, layer norm and sum of skips; calls may be recorded
+// in a gpu::Graph, and replays take x, go on from the state and write y.
 class SequenceStream {
  public:
   using Options = SequenceStreamOptions;

@@ -36,7 +36,10 @@ TEST(SequenceModels, SeeWhatIsComputedAndNoMore) {
       {{"channels", channels}, {"kernel_size", Numbers{3}}, {"activation", std::string("tanh")}},
       {{"channels", channels}, {"kernel_size", Numbers{2}}, {"activation", std::string("gelu")}},
       {{"channels", channels}, {"kernel_size", Numbers{3}}, {"dilation_base", 3}},
-      {{"channels", channels}, {"kernel_size", Numbers{3}}, {"centred", true}}};
+      {{"channels", channels}, {"kernel_size", Numbers{3}}, {"centred", true}},
+      {{"channels", channels}, {"kernel_size", Numbers{3}}, {"norm", std::string("batch")}},
+      {{"channels", channels}, {"kernel_size", Numbers{3}}, {"norm", std::string("layer")}},
+      {{"channels", channels}, {"kernel_size", Numbers{3}}, {"skip_channels", 2}}};
   for (const OptionValues& options : all) {
     const SeenOfSequence seen = sequence_models().find("tcn").seen(complete(options));
     const int64_t length = seen.receptive_field + 2;
@@ -87,6 +90,11 @@ TEST(SequenceModels, NameWhatIsWrong) {
         complete({{"block", std::string("b\x1b")}});
       },
       {"block: got b\\x1b, wanted bai or darts"});
+  expect_throws<ValueError>(
+      [] {
+        complete({{"norm", std::string("group")}});
+      },
+      {"norm: got group, wanted none, batch or layer"});
   expect_throws<ValueError>([] { reaching({}, 3, 3); }, {"[impulse_test] t: got 3, wanted 0 to 2"});
 }
 

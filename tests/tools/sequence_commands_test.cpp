@@ -110,6 +110,35 @@ TEST(SequenceCommands, TrainAndPredict) {
                {"--every-step: got the model simple_cnn"});
 }
 
+// A checkpoint says by its keys and shapes which norms and skips its model has.
+TEST(SequenceCommands, TrainModelsWithNormsAndSkips) {
+  const TemporaryFolder folder;
+  expect_runs(adding_run(folder, {"--norm", "layer", "--skip-channels", "5"}));
+  const std::string checkpoint = folder.path("run/last.safetensors");
+  TCN::Options options = tcn_options_for(load_safetensors(checkpoint).tensors);
+  EXPECT_EQ(options.net.block.norm, BlockNorm::Layer);
+  EXPECT_EQ(options.net.block.skip_channels, 5);
+  TCN model(options);
+  load_state_dict(model, load_safetensors(checkpoint).tensors);
+  model.eval();
+  const Tensor x = randn({5, 2, 9});
+  save_npy(folder.path("X.npy"), x);
+  const NamedTensors trained = load_safetensors(checkpoint);
+  save_safetensors(folder.path("bare.safetensors"), trained.tensors);  // without metadata
+  for (const std::string& path : {checkpoint, folder.path("bare.safetensors")}) {
+    expect_runs({"predict", "tcn", "--checkpoint", path, "--input", folder.path("X.npy"),
+                 "--device", "cpu", "--output", folder.path("Y.npy")});
+    const Tensor y = load_npy(folder.path("Y.npy"));
+    EXPECT_LE(relative_difference(as_doubles(y), as_doubles(model(x))), 1e-6);
+  }
+  options.net.block.condition_channels = 2;
+  save_safetensors(folder.path("conditioned.safetensors"), state_dict(TCN(options)));
+  expect_fails({"predict", "tcn", "--checkpoint", folder.path("conditioned.safetensors"), "--input",
+                folder.path("X.npy"), "--device", "cpu", "--output", folder.path("Z.npy")},
+               {"conditioned.safetensors: [TCN] checkpoint: got blocks that take a condition of 2 "
+                "channels"});
+}
+
 TEST(SequenceCommands, InspectPlans) {
   const Json json =
       Json::parse(expect_runs({"inspect", "tcn", "--channels", "2,2,2", "--kernel-size", "3",
