@@ -100,9 +100,18 @@ DType SequenceStream::dtype() const {
 Device SequenceStream::device() const {
   return stages_->device;
 }
+int64_t SequenceStream::steps_multiple() const {
+  return stages_->stages.group;
+}
+int64_t SequenceStream::output_steps(int64_t steps) const {
+  return stages_->stages.rate.rows(steps);
+}
 Shape SequenceStream::output_shape(int64_t steps) const {
-  return stages_->steps_first ? Shape{options_.batch, steps, out_channels()}
-                              : Shape{options_.batch, out_channels(), steps};
+  return shape_of(output_steps(steps));
+}
+Shape SequenceStream::shape_of(int64_t outputs) const {
+  return stages_->steps_first ? Shape{options_.batch, outputs, out_channels()}
+                              : Shape{options_.batch, out_channels(), outputs};
 }
 
 StreamState SequenceStream::zeros() const {
@@ -193,6 +202,7 @@ void SequenceStream::step_either(StreamState& state, const Tensor& x, const Tens
             .x_strides = {x.stride(0), x.stride(1), x.stride(2)},
             .y = y.mutable_raw_data(),
             .y_strides = {y.stride(0), y.stride(channel), y.stride(3 - channel)},
+            .y_rows = output_steps(steps),
             .steps = steps};
   if (condition.defined()) {
     const int64_t step = condition.rank() == 3 ? condition.stride(2) : 0;
@@ -245,13 +255,15 @@ void SequenceStream::step_spans(StreamState& state, std::span<const T> x, std::s
       !before(y.data(), x.data() + x.size()) || !before(x.data(), y.data() + y.size()), site,
       "[stream] y: got the memory of x, wanted some of its own");
   const int64_t outputs = out_channels();
+  const int64_t rows = output_steps(steps);
   run(state,
       {.x = x.data(),
        .x_strides = {.stream = in_channels() * steps, .channel = steps, .step = 1},
        .y = y.data(),
        .y_strides = stages_->steps_first
-                        ? StepStrides{.stream = outputs * steps, .channel = 1, .step = outputs}
-                        : StepStrides{.stream = outputs * steps, .channel = steps, .step = 1},
+                        ? StepStrides{.stream = outputs * rows, .channel = 1, .step = outputs}
+                        : StepStrides{.stream = outputs * rows, .channel = rows, .step = 1},
+       .y_rows = rows,
        .steps = steps});
 }
 
@@ -266,21 +278,27 @@ void SequenceStream::step(StreamState& state, std::span<const double> x, std::sp
 
 void SequenceStream::finish(StreamState& state, Tensor& y, const Site& site) const {
   check_state(state, site);
-  check_tensor("y", y, output_shape(delay()), site);
+  check_tensor("y", y, shape_of(delay()), site);
   const int channel = stages_->steps_first ? 2 : 1;
   const StepStrides strides{y.stride(0), y.stride(channel), y.stride(3 - channel)};
   auto* bytes = static_cast<std::byte*>(y.mutable_raw_data());
-  for (int64_t done = 0; done < delay(); done += options_.block) {
-    run(state, {.y = bytes + done * strides.step * size_of(dtype()),
+  const int64_t group = steps_multiple();
+  const int64_t per_group = output_steps(group);
+  const int64_t steps = (delay() + per_group - 1) / per_group * group;
+  const int64_t block = options_.block / group * group;
+  for (int64_t done = 0; done < steps; done += block) {
+    const int64_t rows = output_steps(done);
+    run(state, {.y = bytes + rows * strides.step * size_of(dtype()),
                 .y_strides = strides,
-                .steps = std::min(options_.block, delay() - done),
+                .y_rows = delay() - rows,
+                .steps = std::min(block, steps - done),
                 .ended = done});
   }
   reset(state, site);
 }
 
 Tensor SequenceStream::finish(StreamState& state, const Site& site) const {
-  Tensor y = Tensor::empty(output_shape(delay()), dtype(), device());
+  Tensor y = Tensor::empty(shape_of(delay()), dtype(), device());
   finish(state, y, site);
   return y;
 }
@@ -339,6 +357,11 @@ void SequenceStream::check_condition(const Tensor& condition, int64_t steps,
 void SequenceStream::check_steps(int64_t steps, const Site& site) const {
   check<ShapeError>(steps >= 1 && steps <= options_.block, site,
                     "[stream] steps: got {}, wanted 1 to {}, the block", steps, options_.block);
+  const int64_t group = steps_multiple();
+  check<ShapeError>(steps % group == 0, site,
+                    "[stream] steps: got {}, wanted a multiple of {}: the model gives {} for so "
+                    "many",
+                    steps, group, output_steps(group));
 }
 
 StateDict SequenceStream::state_dict(const StreamState& state, const Site& site) const {
@@ -357,7 +380,7 @@ StateDict SequenceStream::state_dict(const StreamState& state, const Site& site)
         const T* first = memory.data<T>() + b * stages_->stages.elements + ring.offset;
         for (int64_t c = 0; c < ring.channels; ++c) {
           for (int64_t i = 0; i < ring.history; ++i) {
-            const int64_t step = counts[static_cast<size_t>(b)] - ring.history + i;
+            const int64_t step = ring.rate.rows(counts[static_cast<size_t>(b)]) - ring.history + i;
             *to++ = first[ring.row_of(step) * ring.stride + c];
           }
         }
@@ -387,6 +410,10 @@ void SequenceStream::load_state_dict(StreamState& state, const StateDict& dict,
   const std::vector<int64_t> counts = find("steps", {options_.batch}, int64).to_vector<int64_t>();
   check<ValueError>(std::all_of(counts.begin(), counts.end(), [](int64_t n) { return n >= 0; }),
                     site, "[stream] steps: got less than 0, wanted numbers of steps");
+  check<ValueError>(std::all_of(counts.begin(), counts.end(),
+                                [&](int64_t n) { return n % steps_multiple() == 0; }),
+                    site, "[stream] steps: got other numbers than multiples of {}",
+                    steps_multiple());
   const std::vector<Ring> rings = rings_of(stages_->stages);
   Tensor memory = Tensor::zeros(state.memory_.shape(), dtype());
   for (size_t number = 0; number < rings.size(); ++number) {
@@ -400,7 +427,8 @@ void SequenceStream::load_state_dict(StreamState& state, const StateDict& dict,
         T* first = to + b * stages_->stages.elements + ring.offset;
         for (int64_t c = 0; c < ring.channels; ++c) {
           for (int64_t i = 0; i < ring.history; ++i, ++from) {
-            const int64_t row = ring.row_of(counts[static_cast<size_t>(b)] - ring.history + i);
+            const int64_t step = ring.rate.rows(counts[static_cast<size_t>(b)]) - ring.history + i;
+            const int64_t row = ring.row_of(step);
             first[row * ring.stride + c] = *from;
             if (row < streaming::ring_margin) {
               first[(row + ring.rows) * ring.stride + c] = *from;

@@ -56,15 +56,19 @@ struct SequenceStreamOptions {
 // had when it was made, weight norm folded, and lives on the model's device.
 //
 // Takes a TCN, whose output is (batch, steps, output_size) whichever head it has; or a
-// TemporalConvNet, TemporalBlock, Conv1d, BatchNorm1d, ReLU, dropout or a Sequential of these,
-// whose output is (batch, out_channels, steps). Batch norms are by their running statistics.
-// Convolutions have stride 1 and as many outputs as inputs: causal, centred ("same"), or with other
-// paddings that add up to that. Hooks of modules are not called.
+// TemporalConvNet, TemporalBlock, Conv1d, ConvTranspose1d, BatchNorm1d, ReLU, dropout or a
+// Sequential of these, whose output is (batch, out_channels, steps). Batch norms are by their
+// running statistics. Convolutions have as many outputs as inputs, causal, centred ("same"), or
+// with other paddings that add up to that; with a stride they have one for every `stride` inputs,
+// and transposed `stride` for every input. Hooks of modules are not called.
+//
+// Where strides change the number of steps, steps of x come in multiples of steps_multiple(), and
+// have output_steps(steps) of y.
 //
 // A model with conditions takes them in the _with functions: for the steps of x either a vector
 // (batch, condition_channels), the same at all of them, or (batch, condition_channels, steps).
 //
-// Where the model sees elements after its own, an output comes delay() steps later: the first
+// Where the model sees elements after its own, an output comes delay() steps of y later: the first
 // delay() outputs of a stream are 0, and finish() gives the last ones.
 //
 // On "cuda" a step is a launch per convolution, layer norm and sum of skips; calls may be recorded
@@ -86,7 +90,8 @@ class SequenceStream {
   void reset(StreamState& state, int64_t stream, const Site& site = Site::here()) const;
   void settle(StreamState& state, const Tensor& x, const Site& site = Site::here()) const;
 
-  // The next steps of every stream, as many as x has, `block` at most: x (batch, in_channels,
+  // The next steps of every stream, as many as x has, `block` at most, and a multiple of
+  // steps_multiple(): x (batch, in_channels,
   // steps), y as output_shape(steps). Allocates nothing. A ShapeError, DTypeError, DeviceError or
   // ValueError leaves the state and y as they are.
   void step(StreamState& state, const Tensor& x, Tensor& y, const Site& site = Site::here()) const;
@@ -106,7 +111,7 @@ class SequenceStream {
   void settle_with(StreamState& state, const Tensor& x, const Tensor& condition,
                    const Site& site = Site::here()) const;
 
-  // The sequences are over: the outputs that are still to come, output_shape(delay()). Then the
+  // The sequences are over: the outputs that are still to come, delay() of each. Then the
   // state is that of zeros().
   void finish(StreamState& state, Tensor& y, const Site& site = Site::here()) const;
   Tensor finish(StreamState& state, const Site& site = Site::here()) const;
@@ -124,12 +129,15 @@ class SequenceStream {
   int64_t in_channels() const;
   int64_t out_channels() const;
   int64_t condition_channels() const;  // 0: the model takes no condition
-  int64_t delay() const;
+  int64_t delay() const;               // in steps of y
+  int64_t steps_multiple() const;
+  int64_t output_steps(int64_t steps) const;
   Shape output_shape(int64_t steps) const;
   DType dtype() const;
   Device device() const;
 
  private:
+  Shape shape_of(int64_t outputs) const;
   void check_state(const StreamState& state, const Site& site) const;
   void check_tensor(const char* name, const Tensor& tensor, const Shape& wanted,
                     const Site& site) const;

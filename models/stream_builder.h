@@ -9,7 +9,10 @@ namespace warptape {
 // Puts stages together. A sequence that stages read or make is known by its number: 0 is the input.
 class StreamBuilder {
  public:
-  StreamBuilder(Device device, int64_t block) : block_(block) { result_.device = device; }
+  // site: of all errors.
+  StreamBuilder(Device device, int64_t block, const Site& site) : block_(block), site_(site) {
+    result_.device = device;
+  }
 
   // Before the first stage.
   void begin(int64_t channels, DType dtype);
@@ -28,19 +31,26 @@ class StreamBuilder {
   // The number of the sequence that it makes, which has so many channels.
   size_t append(streaming::Stage stage, const Reads& reads, int64_t channels);
 
+  // A convolution that gives an output for every stage.stride elements, the last of its taps
+  // `reach` elements behind the first; or the transpose of one, which gives so many for every
+  // element. before: zeros in front of the sequence, or elements cut from the result's begin.
+  size_t append_strided(streaming::Stage stage, size_t in, int64_t before, int64_t reach);
+  size_t append_transposed(streaming::Stage stage, size_t in, int64_t before, int64_t reach);
+
   bool is_empty() const { return drafts_.empty(); }
   int64_t channels(size_t sequence) const { return rings_[sequence].channels; }
   DType dtype() const { return result_.dtype; }
   Device device() const { return result_.device; }
 
   // The last sequence is the output. ValueError where the memory of a stream cannot be counted.
-  StreamStages finish(const Site& site);
+  StreamStages finish();
 
  private:
   struct RingDraft {
     int64_t channels = 0;
-    int64_t delay = 0;
+    int64_t delay = 0;  // in its own rows
     int64_t history = 0;
+    streaming::Rate rate{};
   };
   struct Draft {
     streaming::Stage stage;
@@ -49,9 +59,14 @@ class StreamBuilder {
     std::optional<size_t> residual;
   };
 
-  streaming::Ring lay_out(const RingDraft& draft, const Site& site);
+  // Of a sequence that has up / down times as many rows as that one.
+  RingDraft resampled(const RingDraft& from, int64_t up, int64_t down, int64_t channels) const;
+  size_t add(streaming::Stage stage, const Reads& reads, const RingDraft& made);
+  void set_pace();
+  streaming::Ring lay_out(const RingDraft& draft);
 
   int64_t block_;
+  Site site_;
   StreamStages result_;
   std::vector<RingDraft> rings_;
   RingDraft condition_;

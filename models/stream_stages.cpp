@@ -1,5 +1,6 @@
 #include "models/stream_stages.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -7,9 +8,13 @@
 #include <utility>
 
 #include "core/check.h"
+#include "kernels/concat/concat.h"
 #include "kernels/pointwise/pointwise.h"
+#include "kernels/slice/slice.h"
+#include "kernels/transpose/transpose.h"
 #include "layers/channel_dropout.h"
 #include "layers/conv1d.h"
+#include "layers/conv_transpose1d.h"
 #include "layers/dropout.h"
 #include "layers/linear.h"
 #include "layers/relu.h"
@@ -24,6 +29,7 @@ namespace {
 
 using streaming::Activation;
 using streaming::Filters;
+using streaming::Phase;
 using streaming::Source;
 using streaming::Stage;
 
@@ -59,7 +65,8 @@ struct ScaleAndShift {
 
 class Stager {
  public:
-  Stager(Device device, int64_t block, const Site& site) : builder_(device, block), site_(site) {}
+  Stager(Device device, int64_t block, const Site& site)
+      : builder_(device, block, site), site_(site) {}
 
   void append(Module& module, const std::string& path) {
     if (auto* net = exactly<TemporalConvNet>(module)) {
@@ -72,6 +79,8 @@ class Stager {
       append_block(*block, path);
     } else if (auto* convolution = exactly<Conv1d>(module)) {
       append_convolution(*convolution, path);
+    } else if (auto* transposed = exactly<ConvTranspose1d>(module)) {
+      append_transposed(*transposed, path);
     } else if (auto* norm = exactly<BatchNorm1d>(module)) {
       append_batch_norm(*norm, path);
     } else if (exactly<ReLU>(module) != nullptr) {
@@ -85,7 +94,8 @@ class Stager {
           exactly<Dropout>(module) || exactly<ChannelDropout>(module) || exactly<Dropout1d>(module);
       check<ValueError>(is_dropout, site_,
                         "[stream] {}: got a {}, wanted a TCN, or a TemporalConvNet, TemporalBlock, "
-                        "Conv1d, BatchNorm1d, ReLU, dropout or a Sequential of these",
+                        "Conv1d, ConvTranspose1d, BatchNorm1d, ReLU, dropout or a Sequential of "
+                        "these",
                         name(path), module.type_name());
     }
   }
@@ -104,7 +114,7 @@ class Stager {
   StreamStages finish() {
     check<ValueError>(!builder_.is_empty(), site_,
                       "[stream] model: got one without layers that compute, wanted one or more");
-    return builder_.finish(site_);
+    return builder_.finish();
   }
 
  private:
@@ -171,8 +181,6 @@ class Stager {
   Filters filters_of(Conv1d& convolution, const std::string& path,
                      const ScaleAndShift* norm = nullptr) {
     const Conv1d::Options& options = convolution.options();
-    check<ValueError>(options.stride == 1, site_, "[stream] {}: stride: got {}, wanted 1",
-                      name(path), options.stride);
     Tensor weight = folded(convolution.weight, path);
     Tensor bias = on_cpu(convolution.bias);
     if (norm != nullptr) {
@@ -219,7 +227,92 @@ class Stager {
   }
 
   void append_convolution(Conv1d& convolution, const std::string& path) {
-    append_filters(filters_of(convolution, path), ahead_of(convolution, path), path);
+    if (convolution.options().stride == 1) {
+      append_filters(filters_of(convolution, path), ahead_of(convolution, path), path);
+    } else {
+      append_strided(convolution, path);
+    }
+  }
+
+  void append_strided(Conv1d& convolution, const std::string& path) {
+    const Conv1d::Options& options = convolution.options();
+    const DilatedKernel kernel{options.kernel_size, options.dilation};
+    const int64_t reach = receptive_field({&kernel, 1}) - 1;
+    const AxisPadding& padding = options.padding.axis;
+    const bool is_causal = padding.rule == AxisPadding::Rule::Causal;
+    const int64_t before = is_causal ? reach : padding.before;
+    const int64_t least = std::max(reach + 1 - options.stride, int64_t{0});
+    check<ValueError>(
+        is_causal || (padding.rule == AxisPadding::Rule::Given && before + padding.after >= least &&
+                      before + padding.after <= reach),
+        site_,
+        "[stream] {}: padding: got {}, wanted causal, or {} to {} zeros in all, so "
+        "that there is an output for every {} elements",
+        name(path), options.padding.to_string(), least, reach, options.stride);
+    Stage stage;
+    stage.source = Source::Strided;
+    stage.stride = options.stride;
+    stage.filters = filters_of(convolution, path);
+    check_channels(builder_.channels(current_), stage.filters.in_channels, path);
+    current_ = builder_.append_strided(std::move(stage), current_, before, reach);
+  }
+
+  void append_transposed(ConvTranspose1d& convolution, const std::string& path) {
+    const ConvTranspose1d::Options& options = convolution.options();
+    const DilatedKernel kernel{options.kernel_size, options.dilation};
+    const int64_t reach = receptive_field({&kernel, 1}) - 1;
+    const AxisPadding& padding = options.padding.axis;
+    const int64_t wanted = reach + 1 + options.output_padding - options.stride;
+    check<ValueError>(
+        padding.before + padding.after == wanted, site_,
+        "[stream] {}: padding: got {}, wanted {} in all, so that there are {} outputs "
+        "for every element",
+        name(path), options.padding.to_string(), wanted, options.stride);
+    const Tensor weight = as_convolution(folded(convolution.weight, path), options.groups);
+    const Tensor bias = on_cpu(convolution.bias);
+    Stage stage;
+    stage.source = Source::Transposed;
+    stage.stride = options.stride;
+    stage.filters = packed(weight, bias, options.groups, options.dilation, path);
+    check_channels(builder_.channels(current_), stage.filters.in_channels, path);
+    if (builder_.device().type == DeviceType::CPU) {
+      stage.filters.weights = Tensor();
+      for (int64_t phase = 0; phase < options.stride; ++phase) {
+        stage.phases.push_back(phase_of(weight, bias, options, phase));
+      }
+    }
+    current_ = builder_.append_transposed(std::move(stage), current_, padding.before, reach);
+  }
+
+  // (in_channels, out_channels / groups, k) as (out_channels, in_channels / groups, k).
+  static Tensor as_convolution(const Tensor& weight, int64_t groups) {
+    const int64_t in = weight.size(0) / groups;
+    const int64_t out = weight.size(1);
+    const int64_t taps = weight.size(2);
+    const Tensor grouped = transpose(weight.view({groups, in, out, taps}), 1, 2);
+    return grouped.view({groups * out, in, taps});
+  }
+
+  // Of the elements n with n modulo stride = phase: those taps k whose k dilation is, too. The last
+  // of them comes first, as it meets the oldest row.
+  Phase phase_of(const Tensor& weight, const Tensor& bias, const ConvTranspose1d::Options& options,
+                 int64_t phase) const {
+    std::vector<Operand> taps;
+    std::vector<int64_t> lags;
+    for (int64_t k = options.kernel_size - 1; k >= 0; --k) {
+      if (k * options.dilation % options.stride == phase) {
+        taps.emplace_back(slice(weight, 2, k, k + 1));
+        lags.push_back(k * options.dilation / options.stride);
+      }
+    }
+    if (taps.empty()) {  // the bias alone
+      taps.emplace_back(Tensor::zeros({weight.size(0), weight.size(1), 1}, weight.dtype()));
+      lags.push_back(0);
+    }
+    const int64_t dilation = lags.size() > 1 ? lags[0] - lags[1] : 1;
+    return {streaming::pack_filters(concat(taps, 2).to(MemoryFormat::RowMajor), bias,
+                                    options.groups, dilation, builder_.device()),
+            lags.back()};
   }
 
   void append_batch_norm(BatchNorm1d& norm, const std::string& path) {

@@ -12,6 +12,7 @@ namespace {
 
 using streaming::Activation;
 using streaming::Ring;
+using streaming::Source;
 
 constexpr int stream_threads = 128;
 
@@ -39,18 +40,48 @@ __device__ T filtered(const StreamFilters<T>& filters, const T* memory, const Ri
   return sum;
 }
 
+// Output o of the transpose of filters: every row of the ring adds its multiple of them, `stride`
+// rows further for the next.
+template <class T>
+__device__ T transposed(const StreamFilters<T>& filters, const T* memory, const Ring& ring,
+                        int64_t step, int64_t o, int64_t stride) {
+  T sum = filters.bias[o];
+  memory += o / filters.group_outputs * filters.in_channels;
+  for (int64_t k = 0; k < filters.taps; ++k) {
+    const int64_t place = step - k * filters.dilation;
+    if (place % stride != 0) {
+      continue;
+    }
+    const T* weights = filters.weights + k * filters.in_channels * filters.out_channels + o;
+    const T* from = memory + place_of(ring, place / stride);
+    for (int64_t c = 0; c < filters.in_channels; ++c) {
+      sum += weights[c * filters.out_channels] * from[c];
+    }
+  }
+  return sum;
+}
+
 // Channel o of what a stage reads, in front of its first activation.
 template <class T>
 __device__ T sourced(const StreamStage<T>& stage, const T* memory, int64_t step, int64_t o) {
   T value;
-  if (stage.source == streaming::Source::Filters) {
-    value = filtered<T>(stage.filters, memory, stage.in, step, o);
-  } else {
-    const T* row = memory + place_of(stage.in, step);
-    value = row[o];
-    if (stage.source == streaming::Source::LayerNorm) {
-      const auto of_row = streaming::statistics_of(row, stage.in.channels, stage.norm_eps);
-      value = (value - of_row.mean) * of_row.scale * stage.norm_weight[o] + stage.norm_bias[o];
+  switch (stage.source) {
+    case Source::Filters:
+      value = filtered<T>(stage.filters, memory, stage.in, step, o);
+      break;
+    case Source::Strided:
+      value = filtered<T>(stage.filters, memory, stage.in, step * stage.stride + stage.newest, o);
+      break;
+    case Source::Transposed:
+      value = transposed<T>(stage.filters, memory, stage.in, step, o, stage.stride);
+      break;
+    default: {
+      const T* row = memory + place_of(stage.in, step);
+      value = row[o];
+      if (stage.source == Source::LayerNorm) {
+        const auto of_row = streaming::statistics_of(row, stage.in.channels, stage.norm_eps);
+        value = (value - of_row.mean) * of_row.scale * stage.norm_weight[o] + stage.norm_bias[o];
+      }
     }
   }
   if (stage.conditioning.taps != 0) {
@@ -64,14 +95,14 @@ template <class T>
 __global__ void __launch_bounds__(stream_threads)
     stage_kernel(const StreamStage<T> __grid_constant__ stage) {
   const int64_t own = int64_t{blockIdx.x} * stream_threads + threadIdx.x;
-  if (own >= stage.steps * stage.channels) {
+  if (own >= stage.rows * stage.channels) {
     return;
   }
   const int64_t number = own / stage.channels;
   const int64_t o = own % stage.channels;
   T* memory = stage.memory + blockIdx.y * stage.elements;
   const int64_t count = stage.counts[blockIdx.y];
-  const int64_t step = count + number;
+  const int64_t step = stage.rate.rows(count) + number;
   T value = sourced<T>(stage, memory, step, o);
   if (stage.first == Activation::Gated) {
     value = streaming::gated(value, sourced<T>(stage, memory, step, o + stage.channels));
@@ -87,8 +118,12 @@ __global__ void __launch_bounds__(stream_threads)
   if (stage.has_times) {
     // Rows of times outside of the sequence are what its padding is.
     const int64_t time = step - stage.delay;
-    const bool is_over = stage.ended != streaming::not_ended && time >= count - stage.ended;
+    const bool is_over =
+        stage.ended != streaming::not_ended && time >= stage.rate.rows(count - stage.ended);
     value = time < 0 || is_over ? T(0) : value;
+  }
+  if (stage.out.rows == 0 && number >= stage.y_rows) {
+    return;
   }
   if (stage.out.rows == 0) {
     stage.y[blockIdx.y * stage.y_strides.stream + o * stage.y_strides.channel +
@@ -141,7 +176,7 @@ void stream_input(gpu::StreamHandle stream, int64_t streams, const StreamInput<T
 
 template <class T>
 void stream_stage(gpu::StreamHandle stream, int64_t streams, const StreamStage<T>& stage) {
-  launch(stage_kernel<T>, config_for(stream, streams, stage.steps * stage.channels, "stream_stage"),
+  launch(stage_kernel<T>, config_for(stream, streams, stage.rows * stage.channels, "stream_stage"),
          stage);
 }
 

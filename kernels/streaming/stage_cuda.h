@@ -20,13 +20,17 @@ template <class T>
 struct StreamStage {
   T* memory = nullptr;  // (streams, elements)
   int64_t elements = 0;
-  const int64_t* counts = nullptr;  // (streams) steps before these
-  int64_t steps = 0;
+  const int64_t* counts = nullptr;  // (streams) steps of the input before these
+  int64_t rows = 0;                 // of the result
+  int64_t y_rows = 0;               // that y has room for
+  streaming::Rate rate;
   int64_t ended = streaming::not_ended;
   bool has_times = true;  // false: the rows are those of any time
   streaming::Ring in;
   streaming::Source source = streaming::Source::Filters;
   StreamFilters<T> filters;
+  int64_t stride = 1;
+  int64_t newest = 0;
   const T* norm_weight = nullptr;
   const T* norm_bias = nullptr;
   double norm_eps = 0;

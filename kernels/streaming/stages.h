@@ -1,10 +1,10 @@
 #pragma once
 // A network of causal convolutions, step by step: its stages, and the memory between them.
 //
-// Every stage reads a ring, the newest rows of a sequence, and appends a row per step to the next
-// one's. All rings of a stream have had the same number of steps; where the network is centred, the
-// rows of a ring lag behind by a delay, and those of times outside of the sequence are zeros, as
-// the padding is.
+// Every stage reads a ring, the newest rows of a sequence, and appends rows to the next one's: one
+// per step, or where strides have changed that, Rate::rows(steps). Where the network is centred,
+// the rows of a ring lag behind by a delay, and those of times outside of the sequence are zeros,
+// as the padding is.
 
 #include <vector>
 
@@ -14,7 +14,7 @@
 
 namespace warptape::streaming {
 
-// A convolution of stride 1 whose last tap meets the newest row. None where taps is 0.
+// A convolution whose last tap meets the newest row. None where taps is 0.
 struct Filters {
   int64_t in_channels = 0;
   int64_t out_channels = 0;
@@ -40,15 +40,25 @@ struct RowNorm {
   double eps = 0;
 };
 
+// Every `stride`-th row of a transposed convolution: a convolution of stride 1 whose newest row is
+// `lag` rows older.
+struct Phase {
+  Filters filters{};
+  int64_t lag = 0;
+};
+
 // One row: last(first(source of in + conditioning of the condition) + residual). Gated: tanh(a)
 // sigmoid(b), a the first half of the channels.
 struct Stage {
   Ring in{};
   Source source = Source::Filters;
-  Filters filters{};          // of Source::Filters
-  RowNorm norm{};             // of Source::LayerNorm
-  Filters conditioning{};     // of one tap, of a row of Stages::condition; or none
-  int64_t condition_lag = 0;  // steps by which that row is older
+  Filters filters{};            // of Source::Filters and Strided; of Transposed on "cuda"
+  int64_t stride = 1;           // of Strided and Transposed
+  int64_t newest = 0;           // of Strided: row n's newest row is n * stride + newest
+  std::vector<Phase> phases{};  // of Transposed on the CPU: of row n, phase n modulo stride
+  RowNorm norm{};               // of Source::LayerNorm
+  Filters conditioning{};       // of one tap, of a row of Stages::condition; or none
+  int64_t condition_lag = 0;    // steps by which that row is older
   Activation first = Activation::None;
   Ring residual{};     // or none
   int64_t lag = 0;     // steps by which its row is older
@@ -58,6 +68,7 @@ struct Stage {
   int64_t channels = 0;       // of the result
   Ring out{};                 // none: the result is the stream's
   int64_t delay = 0;          // of the result
+  Rate rate{};                // of the result
 };
 
 struct Stages {
@@ -65,12 +76,16 @@ struct Stages {
   Ring condition;  // or none
   std::vector<Stage> list;
   int64_t elements = 0;      // of one stream's memory
-  int64_t chunk = 1;         // steps that go through all stages at once
+  int64_t group = 1;         // steps come in multiples of so many
+  int64_t chunk = 1;         // steps that go through all stages at once, a multiple of these
+  int64_t chunk_rows = 1;    // of a result, at most, for that many steps
   int64_t row_elements = 0;  // of the room for a result, on the CPU
-  int64_t delay = 0;         // of the output
+  int64_t delay = 0;         // of the output, in its rows
+  int64_t settled = 0;       // steps after which no row lies before the sequence
+  Rate rate{};               // of the output
 
   // Elements of room for the results of a stream's stages, on the CPU.
-  int64_t scratch_elements() const { return 2 * chunk * row_elements; }
+  int64_t scratch_elements() const { return 2 * chunk_rows * row_elements; }
 };
 
 // Elements of a row of so many channels, so that whole vectors may be written from any of them on.
@@ -87,6 +102,7 @@ struct Pass {
   StepStrides condition_strides{};
   void* y = nullptr;
   StepStrides y_strides{};
+  int64_t y_rows = 0;  // that y has room for: rows behind them are left out
   int64_t steps = 0;
   // Steps that the sequences have been over for when this pass begins, or not_ended.
   int64_t ended = not_ended;

@@ -36,7 +36,7 @@ class StreamPass {
         pass_(pass),
         memory_(memory),
         result_(scratch),
-        shortcut_(scratch + stages.chunk * stages.row_elements) {}
+        shortcut_(scratch + stages.chunk_rows * stages.row_elements) {}
 
   // Steps done, ..., done + steps - 1 of the pass; count: steps before the first of these.
   void run(const T* x, const T* condition, T* y, int64_t count, int64_t done, int64_t steps) {
@@ -46,12 +46,14 @@ class StreamPass {
     take(stages_.input, x, pass_.x_strides, done, steps);
     take(stages_.condition, condition, pass_.condition_strides, done, steps);
     for (const Stage& stage : stages_.list) {
-      compute(stage, steps);
-      blank(stage, steps);
+      const int64_t first = stage.rate.rows(count_);
+      const int64_t rows = stage.rate.rows(steps);
+      compute(stage, first, rows);
+      blank(stage, first, rows);
       if (stage.out.rows == 0) {
-        give(stage, y, done, steps);
+        give(stage, y, stage.rate.rows(done), rows);
       } else {
-        append(stage, steps);
+        append(stage, first, rows);
       }
     }
   }
@@ -62,8 +64,9 @@ class StreamPass {
     settle_ring(stages_.condition, condition, pass_.condition_strides);
     for (const Stage& stage : stages_.list) {
       if (stage.out.rows != 0) {
-        compute(stage, 1);
-        fill(stage.out);
+        const int64_t rows = stage.rate.rows(stages_.group);
+        compute(stage, 0, rows);
+        fill(stage.out, rows);
       }
     }
   }
@@ -76,7 +79,7 @@ class StreamPass {
     for (int64_t c = 0; c < ring.channels; ++c) {
       result_[c] = x[c * strides.channel];
     }
-    fill(ring);
+    fill(ring, 1);
   }
 
   void take(const Ring& ring, const T* x, const StepStrides& strides, int64_t done,
@@ -91,8 +94,9 @@ class StreamPass {
     }
   }
 
-  void convolve(const Filters& filters, const Ring& ring, int64_t lag, int64_t steps,
-                T* out) const {
+  // Into every `spread`-th row of `out`; the last tap meets step `newest` of the ring, and so on.
+  void convolve(const Filters& filters, const Ring& ring, int64_t newest, int64_t rows, T* out,
+                int64_t spread = 1) const {
     const StepFunctions<T>& functions = functions_of<T>(*filters.level);
     const int64_t outputs = filters.out_channels / filters.groups;
     const int64_t channels = filters.in_channels / filters.groups;
@@ -101,15 +105,15 @@ class StreamPass {
     StepConvolution<T> job{.in = first_row(ring),
                            .rows = ring.rows,
                            .stride = ring.stride,
-                           .newest = ring.row_of(count_ - lag),
+                           .newest = ring.row_of(newest),
                            .dilation = filters.dilation,
                            .taps = filters.taps,
                            .channels = channels,
                            .weights = nullptr,
                            .bias = nullptr,
                            .out = nullptr,
-                           .out_stride = stages_.row_elements,
-                           .steps = steps};
+                           .out_stride = spread * stages_.row_elements,
+                           .steps = rows};
     // In their order: zeros behind a group's outputs are overwritten by the next one's.
     for (int64_t group = 0; group < filters.groups; ++group, job.in += channels) {
       for (int64_t begin = 0; begin < outputs; begin += 2 * functions.lanes) {
@@ -124,35 +128,57 @@ class StreamPass {
     }
   }
 
-  void compute(const Stage& stage, int64_t steps) const {
-    if (stage.source == Source::Filters) {
-      convolve(stage.filters, stage.in, 0, steps, result_);
-    } else {
-      read_rows(stage, steps);
-    }
+  // Rows first, ..., first + rows - 1 of the result.
+  void compute(const Stage& stage, int64_t first, int64_t rows) const {
+    read(stage, first, rows);
     if (stage.conditioning.taps != 0) {
-      convolve(stage.conditioning, stages_.condition, stage.condition_lag, steps, shortcut_);
-      for (int64_t i = 0; i < steps; ++i) {
+      convolve(stage.conditioning, stages_.condition, first - stage.condition_lag, rows, shortcut_);
+      for (int64_t i = 0; i < rows; ++i) {
         const T* from = shortcut_ + i * stages_.row_elements;
         for (int64_t c = 0; c < stage.conditioning.out_channels; ++c) {
           result(i)[c] += from[c];
         }
       }
     }
-    activate(stage, stage.first, steps);
+    activate(stage, stage.first, rows);
     if (stage.residual.rows != 0) {
       if (stage.shortcut.taps != 0) {
-        convolve(stage.shortcut, stage.residual, stage.lag, steps, shortcut_);
+        convolve(stage.shortcut, stage.residual, first - stage.lag, rows, shortcut_);
       }
-      add_residual(stage, steps);
+      add_residual(stage, first, rows);
     }
-    activate(stage, stage.last, steps);
+    activate(stage, stage.last, rows);
   }
 
-  void read_rows(const Stage& stage, int64_t steps) const {
+  void read(const Stage& stage, int64_t first, int64_t rows) const {
+    switch (stage.source) {
+      case Source::Filters:
+        convolve(stage.filters, stage.in, first, rows, result_);
+        break;
+      case Source::Strided:
+        for (int64_t i = 0; i < rows; ++i) {
+          convolve(stage.filters, stage.in, (first + i) * stage.stride + stage.newest, 1,
+                   result(i));
+        }
+        break;
+      case Source::Transposed:
+        for (int64_t p = 0; p < stage.stride; ++p) {
+          const Phase& phase = stage.phases[static_cast<size_t>(p)];
+          convolve(phase.filters, stage.in, first / stage.stride - phase.lag, rows / stage.stride,
+                   result(p), stage.stride);
+        }
+        break;
+      case Source::Row:
+      case Source::LayerNorm:
+        read_rows(stage, first, rows);
+        break;
+    }
+  }
+
+  void read_rows(const Stage& stage, int64_t first, int64_t rows) const {
     const Ring& ring = stage.in;
-    for (int64_t i = 0; i < steps; ++i) {
-      const T* from = first_row(ring) + ring.row_of(count_ + i) * ring.stride;
+    for (int64_t i = 0; i < rows; ++i) {
+      const T* from = first_row(ring) + ring.row_of(first + i) * ring.stride;
       T* to = result(i);
       std::copy_n(from, ring.channels, to);
       if (stage.source == Source::LayerNorm) {
@@ -166,12 +192,12 @@ class StreamPass {
     }
   }
 
-  void add_residual(const Stage& stage, int64_t steps) const {
-    for (int64_t i = 0; i < steps; ++i) {
+  void add_residual(const Stage& stage, int64_t first, int64_t rows) const {
+    for (int64_t i = 0; i < rows; ++i) {
       const Ring& ring = stage.residual;
       const T* from = stage.shortcut.taps != 0
                           ? shortcut_ + i * stages_.row_elements
-                          : first_row(ring) + ring.row_of(count_ + i - stage.lag) * ring.stride;
+                          : first_row(ring) + ring.row_of(first + i - stage.lag) * ring.stride;
       T* to = result(i);
       for (int64_t c = 0; c < stage.channels; ++c) {
         to[c] += from[c];
@@ -202,28 +228,29 @@ class StreamPass {
   }
 
   // Rows of times outside of the sequence are what its padding is.
-  void blank(const Stage& stage, int64_t steps) const {
+  void blank(const Stage& stage, int64_t first, int64_t rows) const {
     if (stage.delay == 0 && pass_.ended == not_ended) {
       return;
     }
-    for (int64_t i = 0; i < steps; ++i) {
-      const int64_t time = count_ + i - stage.delay;
-      if (time < 0 || time >= end_) {
+    const int64_t end = pass_.ended == not_ended ? end_ : stage.rate.rows(end_);
+    for (int64_t i = 0; i < rows; ++i) {
+      const int64_t time = first + i - stage.delay;
+      if (time < 0 || time >= end) {
         std::fill_n(result(i), stage.channels, T(0));
       }
     }
   }
 
-  void append(const Stage& stage, int64_t steps) const {
-    for (int64_t i = 0; i < steps; ++i) {
-      const int64_t row = stage.out.row_of(count_ + i);
+  void append(const Stage& stage, int64_t first, int64_t rows) const {
+    for (int64_t i = 0; i < rows; ++i) {
+      const int64_t row = stage.out.row_of(first + i);
       std::copy_n(result(i), stage.channels, first_row(stage.out) + row * stage.out.stride);
       repeat_row(stage.out, first_row(stage.out), row);
     }
   }
 
-  void give(const Stage& stage, T* y, int64_t done, int64_t steps) const {
-    for (int64_t i = 0; i < steps; ++i) {
+  void give(const Stage& stage, T* y, int64_t done, int64_t rows) const {
+    for (int64_t i = 0; i < std::min(rows, pass_.y_rows - done); ++i) {
       T* to = y + (done + i) * pass_.y_strides.step;
       for (int64_t c = 0; c < stage.channels; ++c) {
         to[c * pass_.y_strides.channel] = result(i)[c];
@@ -231,9 +258,10 @@ class StreamPass {
     }
   }
 
-  void fill(const Ring& ring) const {
+  // With these rows of the result, over and over.
+  void fill(const Ring& ring, int64_t rows) const {
     for (int64_t row = 0; row < ring.rows; ++row) {
-      std::copy_n(result_, ring.channels, first_row(ring) + row * ring.stride);
+      std::copy_n(result(row % rows), ring.channels, first_row(ring) + row * ring.stride);
       repeat_row(ring, first_row(ring), row);
     }
   }
@@ -251,7 +279,10 @@ class StreamPass {
 int64_t work_of(const Stages& stages) {
   int64_t work = 1;
   for (const Stage& stage : stages.list) {
-    work += stage.filters.weights.defined() ? stage.filters.weights.numel() : 0;
+    work += stage.rate.rows(stage.filters.weights.defined() ? stage.filters.weights.numel() : 0);
+    for (const Phase& phase : stage.phases) {
+      work += stage.in.rate.rows(phase.filters.weights.numel());
+    }
   }
   return work;
 }
@@ -266,8 +297,9 @@ void run(const Stages& stages, Tensor& memory, Tensor& counts, Tensor& scratch, 
   T* own_memory = memory.mutable_data<T>();
   T* own_scratch = scratch.mutable_data<T>();
   int64_t* count = counts.mutable_data<int64_t>();
-  // Chunks of nearly equal size.
+  // Chunks of nearly equal size, in whole groups.
   const int64_t chunks = (pass.steps + stages.chunk - 1) / stages.chunk;
+  const int64_t groups = pass.steps / stages.group;
   parallel_for(streams, default_grain / (work / 16 + 1) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
       StreamPass<T> stream(stages, pass, own_memory + b * stages.elements,
@@ -277,12 +309,12 @@ void run(const Stages& stages, Tensor& memory, Tensor& counts, Tensor& scratch, 
           condition == nullptr ? nullptr : condition + b * pass.condition_strides.stream;
       if (pass.settle) {
         stream.settle(own_x, own_condition);
-        count[b] = stages.delay;
+        count[b] = stages.settled;
         continue;
       }
       for (int64_t i = 0; i < chunks; ++i) {
-        const int64_t done = i * pass.steps / chunks;
-        const int64_t steps = (i + 1) * pass.steps / chunks - done;
+        const int64_t done = i * groups / chunks * stages.group;
+        const int64_t steps = (i + 1) * groups / chunks * stages.group - done;
         stream.run(own_x, own_condition, y + b * pass.y_strides.stream, count[b], done, steps);
         count[b] += steps;
       }

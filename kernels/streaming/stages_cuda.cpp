@@ -52,12 +52,16 @@ void run(const Stages& stages, Tensor& memory, Tensor& counts, const Pass& pass)
                              {.memory = own_memory,
                               .elements = stages.elements,
                               .counts = own_counts,
-                              .steps = pass.settle ? stage.out.rows : pass.steps,
+                              .rows = pass.settle ? stage.out.rows : stage.rate.rows(pass.steps),
+                              .y_rows = pass.y_rows,
+                              .rate = stage.rate,
                               .ended = pass.ended,
                               .has_times = !pass.settle,
                               .in = stage.in,
                               .source = stage.source,
                               .filters = as_kernel_argument<T>(stage.filters),
+                              .stride = stage.stride,
+                              .newest = stage.newest,
                               .norm_weight = elements_of<T>(stage.norm.weight),
                               .norm_bias = elements_of<T>(stage.norm.bias),
                               .norm_eps = stage.norm.eps,
@@ -76,7 +80,7 @@ void run(const Stages& stages, Tensor& memory, Tensor& counts, const Pass& pass)
                               .y = is_last ? static_cast<T*>(pass.y) : nullptr,
                               .y_strides = pass.y_strides});
   }
-  on_cuda::stream_counts(stream, streams, own_counts, pass.settle ? stages.delay : pass.steps,
+  on_cuda::stream_counts(stream, streams, own_counts, pass.settle ? stages.settled : pass.steps,
                          !pass.settle);
 }
 

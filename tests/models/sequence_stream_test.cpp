@@ -12,6 +12,7 @@
 #include "kernels/streaming/instructions.h"
 #include "layers/batch_norm.h"
 #include "layers/channel_dropout.h"
+#include "layers/conv_transpose1d.h"
 #include "layers/dropout.h"
 #include "layers/precision.h"
 #include "layers/relu.h"
@@ -125,7 +126,8 @@ void expect_as_full_pass(Model& model, const Tensor& x, const std::vector<int64_
     StreamState state = stream.zeros();
     const Tensor got = streamed(stream, state, x, blocks, true, condition);
     const int64_t delay = stream.delay();
-    const int64_t length = x.size(2);
+    const int64_t length = wanted.size(steps_first ? 1 : 2);
+    EXPECT_EQ(stream.output_steps(x.size(2)), length);
     expect_close(steps_of(got, delay, delay + length, steps_first), wanted,
                  tolerance_of(x.dtype()));
     if (delay > 0) {
@@ -381,6 +383,127 @@ TEST(SequenceStreams, OfSingleLayers) {
   expect_layer(Sequential(conv(2, 4, Padding1d::causal()), ReLU(), Dropout(), Dropout1d(),
                           Sequential(conv(4, 3, Padding1d::same())), ReLU()),
                2);
+}
+
+ConvTranspose1d wider(int64_t in, int64_t out, int64_t kernel_size, int64_t stride,
+                      Padding1d padding, int64_t output_padding = 0, int64_t dilation = 1,
+                      int64_t groups = 1) {
+  return ConvTranspose1d({.in_channels = in,
+                          .out_channels = out,
+                          .kernel_size = kernel_size,
+                          .stride = stride,
+                          .padding = padding,
+                          .output_padding = output_padding,
+                          .dilation = dilation,
+                          .groups = groups,
+                          .dtype = float64});
+}
+
+Conv1d narrower(int64_t in, int64_t out, int64_t kernel_size, int64_t stride, Padding1d padding,
+                int64_t dilation = 1, int64_t groups = 1) {
+  return Conv1d({.in_channels = in,
+                 .out_channels = out,
+                 .kernel_size = kernel_size,
+                 .stride = stride,
+                 .padding = padding,
+                 .dilation = dilation,
+                 .groups = groups,
+                 .dtype = float64});
+}
+
+// As vocoders have them: `stride` outputs for every input.
+TEST(SequenceStreams, OfTransposedConvolutions) {
+  const auto expect_layer = [](Module&& layer, const std::vector<int64_t>& blocks,
+                               int64_t channels) {
+    SCOPED_TRACE(layer.type_name() + "(" + layer.settings() + ")");
+    randomize(layer);
+    expect_as_full_pass(layer, noise({2, channels, 12}, float64), blocks);
+  };
+  for (const std::vector<int64_t>& blocks : {std::vector<int64_t>{3, 1}, {12}}) {
+    expect_layer(wider(3, 2, 16, 8, 4), blocks, 3);
+    expect_layer(wider(3, 5, 4, 2, 1), blocks, 3);
+    expect_layer(wider(3, 5, 3, 1, Sides1d{.left = 0, .right = 2}), blocks, 3);
+    expect_layer(wider(2, 3, 5, 2, Sides1d{.left = 0, .right = 3}), blocks, 2);
+    expect_layer(wider(2, 3, 5, 2, Sides1d{.left = 3, .right = 0}), blocks, 2);
+    expect_layer(wider(2, 3, 5, 2, 2, 1), blocks, 2);
+    expect_layer(wider(2, 3, 2, 3, 0, 1), blocks, 2);     // a phase of nothing but bias
+    expect_layer(wider(2, 3, 3, 4, 1, 1, 2), blocks, 2);  // taps that share a phase
+    expect_layer(wider(2, 3, 4, 3, Sides1d{.left = 1, .right = 6}, 0, 3), blocks, 2);
+    expect_layer(wider(4, 6, 4, 2, 1, 0, 1, 2), blocks, 4);  // groups
+    expect_layer(Sequential(wider(3, 4, 4, 2, 1), ReLU(), wider(4, 2, 7, 3, 2),
+                            narrower(2, 2, 3, 1, Padding1d::same())),
+                 blocks, 3);
+  }
+}
+
+TEST(SequenceStreams, OfStridedConvolutions) {
+  const auto expect_layer = [](Module&& layer, const std::vector<int64_t>& blocks,
+                               int64_t multiple) {
+    SCOPED_TRACE(layer.type_name() + "(" + layer.settings() + ")");
+    randomize(layer);
+    EXPECT_EQ(SequenceStream(layer).steps_multiple(), multiple);
+    expect_as_full_pass(layer, noise({2, 2, 24}, float64), blocks);
+  };
+  expect_layer(narrower(2, 3, 4, 2, Padding1d::causal()), {2, 4}, 2);
+  expect_layer(narrower(2, 3, 4, 2, 1), {2, 4}, 2);
+  expect_layer(narrower(2, 3, 5, 2, Sides1d{.left = 0, .right = 3}), {2, 4}, 2);
+  expect_layer(narrower(2, 3, 3, 3, 0), {3, 6, 3}, 3);
+  expect_layer(narrower(2, 4, 3, 4, Sides1d{.left = 2, .right = 0}, 2, 2), {4, 8}, 4);
+  const auto conv = [] { return narrower(4, 4, 3, 1, Padding1d::same()); };
+  expect_layer(Sequential(narrower(2, 4, 3, 1, Padding1d::same()), narrower(4, 4, 4, 2, 1), conv(),
+                          wider(4, 3, 4, 2, 1)),
+               {2, 4, 6}, 2);
+  expect_layer(Sequential(wider(2, 4, 6, 3, Sides1d{.left = 2, .right = 1}), conv(),
+                          narrower(4, 4, 4, 2, 1), ReLU(), conv()),
+               {2, 4, 6}, 2);
+  expect_layer(Sequential(narrower(2, 4, 4, 2, 1), conv(), narrower(4, 4, 3, 2, 1), conv(),
+                          wider(4, 4, 8, 4, 2), conv()),
+               {4, 8}, 4);
+}
+
+// What a steady input becomes is not steady behind a transposed convolution.
+TEST(SequenceStreams, OfOtherRatesSettleOnASteadyInput) {
+  Sequential model(wider(2, 4, 6, 3, Sides1d{.left = 2, .right = 1}),
+                   narrower(4, 4, 3, 1, Padding1d::same()), narrower(4, 4, 4, 2, 1),
+                   narrower(4, 3, 3, 1, Padding1d::same()));
+  randomize(model);
+  model.eval();
+  const Tensor steady = noise({2, 2}, float64, 7);
+  const Tensor x = noise({2, 2, 12}, float64);
+  const Tensor past = Tensor::ones({2, 2, 20}, float64) * reshape(steady, {2, 2, 1});
+  const Tensor wanted = steps_of(model(concat({past, x}, 2)), 30, 48);
+  for (Device device : available_devices()) {
+    SCOPED_TRACE(to_string(device));
+    model.to(device);
+    const SequenceStream stream(model, {.batch = 2, .block = 4});
+    StreamState state = stream.steady(steady.to(device));
+    EXPECT_EQ(stream.output_shape(4), Shape({2, 3, 6}));
+    const int64_t delay = stream.delay();
+    Tensor got = streamed(stream, state, x, {4, 2});
+    expect_close(steps_of(got, delay, delay + 18), wanted, 1e-12);
+    // Saved and loaded in the middle, between calls of other sizes.
+    stream.settle(state, steady.to(device));
+    streamed(stream, state, steps_of(x, 0, 6), {2}, false);
+    const SequenceStream other(model, {.batch = 2, .block = 2});
+    StreamState loaded = other.zeros();
+    other.load_state_dict(loaded, stream.state_dict(state));
+    got = streamed(other, loaded, steps_of(x, 6, 12), {2});
+    expect_close(steps_of(got, delay, delay + 9), steps_of(wanted, 9, 18), 1e-12);
+    StateDict odd = stream.state_dict(state);
+    odd[0].second = tensor<int64_t>({3, 3}, {2});
+    expect_throws<ValueError>([&] { stream.load_state_dict(state, odd); },
+                              {"[stream] steps: got other numbers than multiples of 2"});
+    const Tensor three = Tensor::zeros({2, 2, 3}, float64, device);
+    expect_throws<ShapeError>([&] { stream.step(state, three); },
+                              {"[stream] steps: got 3, wanted a multiple of 2: the model gives 3"});
+  }
+  model.to(cpu);
+  std::vector<double> in(2 * 2 * 4);
+  std::vector<double> out(2 * 3 * 6);
+  const SequenceStream plain(model, {.batch = 2, .block = 4});
+  StreamState state = plain.zeros();
+  plain.step(state, in, out);
+  EXPECT_EQ(plain.state_dict(state)[0].second.to_vector<int64_t>(), (std::vector<int64_t>{4, 4}));
 }
 
 TEST(SequenceStreams, OfThePaddingOfAConvolutionAlone) {
@@ -771,7 +894,15 @@ TEST(SequenceStreams, RefuseWhatHasNoStages) {
   expect_refused(value, conv(1, 0),
                  "model: padding: got (0,), wanted causal, same, or 4 zeros in all");
   expect_refused(value, conv(1, Sides1d{.left = 4, .right = 1}), "model: padding: got ((4, 1),)");
-  expect_refused(value, Sequential(conv(1, 2), conv(2, Padding1d::causal())), "1: stride: got 2");
+  expect_refused(value, Sequential(conv(1, 2), conv(2, 5)),
+                 "1: padding: got (5,), wanted causal, or 3 to 4 zeros in all, so that there is an "
+                 "output for every 2 elements");
+  expect_refused(value, conv(3, 0), "model: padding: got (0,), wanted causal, or 2 to 4 zeros");
+  expect_refused(value, wider(2, 2, 4, 2, 0),
+                 "model: padding: got (0,), wanted 2 in all, so that there are 2 outputs for every "
+                 "element");
+  expect_refused(value, narrower(2, 2, 65, 65, 0),
+                 "block: got 64, wanted 65 or more: the model gives an output for so many steps");
   expect_refused(value, Sequential(conv(1, 2), Linear(2, 2)), "1: got a Linear, wanted a TCN");
   expect_refused(value, Doubled(small()), "model: got a TCN, wanted");
   expect_refused(value, Sequential(ReLU(), conv(1, 2)), "0: got a ReLU in front");
