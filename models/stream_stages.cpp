@@ -1,17 +1,12 @@
 #include "models/stream_stages.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <string>
 #include <typeinfo>
 #include <utility>
 
 #include "core/check.h"
-#include "kernels/concat/concat.h"
-#include "kernels/pointwise/pointwise.h"
-#include "kernels/slice/slice.h"
-#include "kernels/transpose/transpose.h"
 #include "layers/channel_dropout.h"
 #include "layers/conv1d.h"
 #include "layers/conv_transpose1d.h"
@@ -22,6 +17,7 @@
 #include "layers/temporal_block.h"
 #include "models/receptive_field.h"
 #include "models/stream_builder.h"
+#include "models/stream_weights.h"
 #include "models/tcn.h"
 
 namespace warptape {
@@ -29,7 +25,6 @@ namespace {
 
 using streaming::Activation;
 using streaming::Filters;
-using streaming::Phase;
 using streaming::Source;
 using streaming::Stage;
 
@@ -56,12 +51,6 @@ Activation of_stage(BlockActivation activation) {
   }
   return Activation::None;
 }
-
-// What a batch norm makes of a channel in eval(): x scale + shift.
-struct ScaleAndShift {
-  std::vector<double> scale;
-  std::vector<double> shift;
-};
 
 class Stager {
  public:
@@ -152,31 +141,6 @@ class Stager {
     return streaming::pack_filters(weight, bias, groups, dilation, builder_.device());
   }
 
-  ScaleAndShift in_eval(BatchNorm1d& norm, const std::string& path) const {
-    check<ValueError>(norm.running_var.defined(), site_,
-                      "[stream] {}: track_running_stats: got False, wanted True", name(path));
-    const auto numbers = [](const Tensor& tensor) {
-      return tensor.detach().to(cpu).to(float64).to_vector<double>();
-    };
-    ScaleAndShift made{.scale = numbers(norm.running_var.value()),
-                       .shift = numbers(norm.running_mean.value())};
-    for (double& scale : made.scale) {
-      scale = 1 / std::sqrt(scale + norm.options().eps);
-    }
-    if (norm.weight.defined()) {
-      const std::vector<double> weight = numbers(norm.weight.value(site_));
-      for (size_t c = 0; c < weight.size(); ++c) {
-        made.scale[c] *= weight[c];
-      }
-    }
-    const std::vector<double> bias =
-        norm.bias.defined() ? numbers(norm.bias.value()) : std::vector<double>(made.scale.size());
-    for (size_t c = 0; c < bias.size(); ++c) {
-      made.shift[c] = bias[c] - made.shift[c] * made.scale[c];
-    }
-    return made;
-  }
-
   // Its filters; with a batch norm behind them, folded in.
   Filters filters_of(Conv1d& convolution, const std::string& path,
                      const ScaleAndShift* norm = nullptr) {
@@ -184,13 +148,9 @@ class Stager {
     Tensor weight = folded(convolution.weight, path);
     Tensor bias = on_cpu(convolution.bias);
     if (norm != nullptr) {
-      const DType dtype = weight.dtype();
-      const Tensor scale = Tensor::from_vector(norm->scale, {weight.size(0)});
-      const Tensor shift = Tensor::from_vector(norm->shift, {weight.size(0)});
-      bias = bias.defined() ? add(mul(bias.to(float64), scale), shift).to(dtype) : shift.to(dtype);
-      weight = mul(weight.to(float64), scale.view({weight.size(0), 1, 1})).to(dtype);
+      fold(*norm, weight, bias);
     }
-    return packed(weight.to(MemoryFormat::RowMajor), bias, options.groups, options.dilation, path);
+    return packed(weight, bias, options.groups, options.dilation, path);
   }
 
   // How many elements after its own an output depends on.
@@ -278,45 +238,14 @@ class Stager {
     if (builder_.device().type == DeviceType::CPU) {
       stage.filters.weights = Tensor();
       for (int64_t phase = 0; phase < options.stride; ++phase) {
-        stage.phases.push_back(phase_of(weight, bias, options, phase));
+        stage.phases.push_back(phase_of(weight, bias, options, phase, builder_.device()));
       }
     }
     current_ = builder_.append_transposed(std::move(stage), current_, padding.before, reach);
   }
 
-  // (in_channels, out_channels / groups, k) as (out_channels, in_channels / groups, k).
-  static Tensor as_convolution(const Tensor& weight, int64_t groups) {
-    const int64_t in = weight.size(0) / groups;
-    const int64_t out = weight.size(1);
-    const int64_t taps = weight.size(2);
-    const Tensor grouped = transpose(weight.view({groups, in, out, taps}), 1, 2);
-    return grouped.view({groups * out, in, taps});
-  }
-
-  // Of the elements n with n modulo stride = phase: those taps k whose k dilation is, too. The last
-  // of them comes first, as it meets the oldest row.
-  Phase phase_of(const Tensor& weight, const Tensor& bias, const ConvTranspose1d::Options& options,
-                 int64_t phase) const {
-    std::vector<Operand> taps;
-    std::vector<int64_t> lags;
-    for (int64_t k = options.kernel_size - 1; k >= 0; --k) {
-      if (k * options.dilation % options.stride == phase) {
-        taps.emplace_back(slice(weight, 2, k, k + 1));
-        lags.push_back(k * options.dilation / options.stride);
-      }
-    }
-    if (taps.empty()) {  // the bias alone
-      taps.emplace_back(Tensor::zeros({weight.size(0), weight.size(1), 1}, weight.dtype()));
-      lags.push_back(0);
-    }
-    const int64_t dilation = lags.size() > 1 ? lags[0] - lags[1] : 1;
-    return {streaming::pack_filters(concat(taps, 2).to(MemoryFormat::RowMajor), bias,
-                                    options.groups, dilation, builder_.device()),
-            lags.back()};
-  }
-
   void append_batch_norm(BatchNorm1d& norm, const std::string& path) {
-    const ScaleAndShift made = in_eval(norm, path);
+    const ScaleAndShift made = in_eval(norm, name(path), site_);
     const int64_t channels = norm.options().num_features;
     const DType dtype = norm.options().dtype;
     const Tensor weight = Tensor::from_vector(made.scale, {channels, 1, 1}).to(dtype);
@@ -336,7 +265,7 @@ class Stager {
                            Stage behind, Reads reads, int64_t channels) {
     std::optional<ScaleAndShift> scale;
     if (batch) {
-      scale = in_eval(*batch, path);
+      scale = in_eval(*batch, name(path), site_);
     }
     Filters filters = filters_of(convolution, path, scale ? &*scale : nullptr);
     check_channels(builder_.channels(reads.in), filters.in_channels, path);
