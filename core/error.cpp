@@ -7,38 +7,10 @@
 #include <cstring>
 #include <utility>
 
+#include "core/utf8.h"
+
 namespace warptape {
 namespace {
-
-// A character of UTF-8 at the start of a text; size 0 where there is none.
-struct Character {
-  uint32_t code = 0;
-  size_t size = 0;
-};
-
-Character first_character(std::string_view text) {
-  const auto byte = [&](size_t i) { return uint32_t{static_cast<uint8_t>(text[i])}; };
-  const uint32_t lead = byte(0);
-  if (lead < 0x80) {
-    return {lead, 1};
-  }
-  // The lead byte tells the length; whatever a shorter form could hold is no UTF-8.
-  const size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  constexpr std::array<uint32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < size) {
-    return {};
-  }
-  uint32_t code = lead & (0x7fU >> size);
-  for (size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80) {
-      return {};
-    }
-    code = code << 6 | (byte(i) & 0x3fU);
-  }
-  const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
-  return code < least[size] || code > 0x10ffff || is_surrogate ? Character{}
-                                                               : Character{code, size};
-}
 
 struct Range {
   uint32_t first;
@@ -74,7 +46,7 @@ std::string escape(std::string_view text, size_t most, std::string_view keep) {
     if (result.size() >= most) {
       return result + "...";
     }
-    const Character character = first_character(text);
+    const Utf8Character character = first_character(text);
     const size_t size = character.size == 0 ? 1 : character.size;
     if (keep.find(text[0]) != std::string_view::npos ||
         (character.size > 0 && is_printable(character.code))) {

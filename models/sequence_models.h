@@ -13,6 +13,14 @@
 
 namespace warptape {
 
+// Inputs that are indices, (N, L) of int64, such as characters: each is embedded first.
+struct IndexInput {
+  int64_t vocabulary = 0;      // how many there are
+  int64_t embedding_size = 0;  // channels that one becomes
+  double dropout = 0;          // part of the embedding that is dropped
+  bool tied = false;           // the output's weights are the embedding's
+};
+
 // What the data ask of a model, whichever it is.
 struct SequenceModelOptions {
   int64_t input_channels = 1;
@@ -20,6 +28,8 @@ struct SequenceModelOptions {
   bool every_step = false;  // whether each step has an output, or the last one alone
   bool weight_norm = true;
   DType dtype = float32;
+  // Every step has an output, then, and input_channels are those of the embedding.
+  std::optional<IndexInput> indices = {};
 };
 
 // Of a sequence, what an output depends on: so many elements, of which so many come after its own.

@@ -251,7 +251,8 @@ TCN::Options tcn_options_for(const StateDict& checkpoint, TCN::Head head) {
     net.channels.push_back(told.out_channels);
     net.kernel_sizes.push_back(told.kernel_size);
   }
-  options.output_size = wanted_weight(state, "linear", 2).size(0);
+  const bool is_embedded = find_weight(state, "encoder", 2) != nullptr;
+  options.output_size = wanted_weight(state, is_embedded ? "decoder" : "linear", 2).size(0);
   return options;
 }
 

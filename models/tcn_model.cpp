@@ -4,6 +4,8 @@
 #include <optional>
 
 #include "core/check.h"
+#include "models/embedded_tcn.h"
+#include "models/image_models.h"
 #include "models/sequence_models.h"
 #include "models/tcn.h"
 
@@ -114,6 +116,11 @@ void take_from(const StateDict& checkpoint, SequenceModelOptions& general, Optio
   general.output_size = told.output_size;
   general.weight_norm = net.block.weight_norm;
   general.dtype = net.block.dtype;
+  const StateDict state = without_wrappers(checkpoint);
+  if (const Tensor* table = find_weight(state, "encoder", 2)) {
+    general.indices = IndexInput{.vocabulary = table->size(0), .embedding_size = table->size(1)};
+    general.every_step = true;
+  }
   own["channels"] = net.channels;
   const std::vector<int64_t>& sizes = net.kernel_sizes;
   const bool is_one = std::equal(sizes.begin() + 1, sizes.end(), sizes.begin());
@@ -137,16 +144,23 @@ SequenceModel tcn_model() {
       .name = "tcn",
       .description = "a stack of dilated causal convolutions (Bai et al. 2018)",
       .options = list.options(),
-      .make =
-          [list](const SequenceModelOptions& general, const OptionValues& values) {
-            TCN::Options options = tcn_options(list.read(values));
-            options.net.input_channels = general.input_channels;
-            options.net.block.weight_norm = general.weight_norm;
-            options.net.block.dtype = general.dtype;
-            options.output_size = general.output_size;
-            options.head = general.every_step ? TCN::Head::EveryStep : TCN::Head::LastStep;
-            return std::make_unique<TCN>(options);
-          },
+      .make = [list](const SequenceModelOptions& general,
+                     const OptionValues& values) -> std::unique_ptr<Module> {
+        TCN::Options options = tcn_options(list.read(values));
+        options.net.input_channels = general.input_channels;
+        options.net.block.weight_norm = general.weight_norm;
+        options.net.block.dtype = general.dtype;
+        if (general.indices) {
+          return std::make_unique<EmbeddedTCN>(
+              EmbeddedTCN::Options{.vocabulary = general.indices->vocabulary,
+                                   .net = options.net,
+                                   .dropout = general.indices->dropout,
+                                   .tied = general.indices->tied});
+        }
+        options.output_size = general.output_size;
+        options.head = general.every_step ? TCN::Head::EveryStep : TCN::Head::LastStep;
+        return std::make_unique<TCN>(options);
+      },
       .seen = [list](const OptionValues& values) -> SeenOfSequence {
         const std::vector<DilatedKernel> kernels =
             dilated_kernels(tcn_options(list.read(values)).net);

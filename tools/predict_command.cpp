@@ -170,6 +170,9 @@ std::vector<std::string> inputs_of(const PredictOptions& options) {
   if (options.data.empty()) {
     return {options.checkpoint, options.input};
   }
+  if (!is_image_model(options.model)) {
+    return {options.checkpoint, options.data};
+  }
   std::vector<std::string> files = image_data_files(options.data);
   files.push_back(options.checkpoint);
   files.push_back(config_path(options));
@@ -178,23 +181,25 @@ std::vector<std::string> inputs_of(const PredictOptions& options) {
 
 // Under whatever name: the same file through a link would be gone, or be another than its link.
 void check_output(const PredictOptions& options) {
-  if (options.output.empty()) {
-    return;
-  }
-  for (const std::string& input : inputs_of(options)) {
-    std::error_code error;
-    const bool is_input = std::filesystem::equivalent(options.output, input, error);
-    check<ValueError>(error || !is_input,
-                      "[predict] --output {}: got {}, which the prediction reads; wanted another "
-                      "file",
-                      escaped(options.output), escaped(input));
+  for (const auto& [option, output] :
+       {std::pair("--output", options.output), std::pair("--names", options.names)}) {
+    if (output.empty()) {
+      continue;
+    }
+    for (const std::string& input : inputs_of(options)) {
+      std::error_code error;
+      const bool is_input = std::filesystem::equivalent(output, input, error);
+      check<ValueError>(error || !is_input,
+                        "[predict] {} {}: got {}, which the prediction reads; wanted another file",
+                        option, escaped(output), escaped(input));
+    }
   }
 }
 
 void predict(const PredictOptions& options) {
   const bool takes_images = is_image_model(options.model);
-  check<ValueError>(takes_images || options.data.empty(),
-                    "[predict] --data: got the model {}, wanted --input for it", options.model);
+  check<ValueError>(!takes_images || options.names.empty(),
+                    "[predict] --names: got the model {}, wanted one of series", options.model);
   check<ValueError>(!takes_images || !options.every_step,
                     "[predict] --every-step: got the model {}, wanted one of sequences",
                     options.model);
@@ -253,12 +258,13 @@ void add_predict_command(CLI::App& program) {
   CLI::Option* input = source
                            ->add_option("--input", options->input,
                                         "NPY file of float32: normalised images (N, C, H, W), or "
-                                        "sequences (N, C, L)")
+                                        "sequences (N, C, L); of int64 (N, L) where a TCN takes "
+                                        "indices")
                            ->check(not_empty());
   source
       ->add_option("--data", options->data,
                    "Folder as for train: its test images, normalised as config.json beside the "
-                   "checkpoint says; prints accuracy and loss")
+                   "checkpoint says; prints accuracy and loss. Of a TCN of series a .ts file")
       ->check(not_empty());
   source->require_option(1);
   CLI::Option* output =
@@ -268,6 +274,11 @@ void add_predict_command(CLI::App& program) {
                        "(N, L, size) of sequences")
           ->check(not_empty());
   input->needs(output);
+  command
+      ->add_option("--names", options->names,
+                   "Of series: text file to write, a line with the name of its class for each")
+      ->excludes(input)
+      ->check(not_empty());
   command->add_flag("--every-step", options->every_step,
                     "Of a model of sequences: an output for every step, also where it was trained "
                     "for the last one");
@@ -281,7 +292,9 @@ Examples:
   warptape predict simple_cnn --checkpoint runs/a/best.safetensors --data data/digits
   warptape predict tcn --checkpoint runs/b/best.safetensors --input X.npy --output Y.npy
 Of a TCN channels and kernel sizes come from the checkpoint's shapes; dilations, activation and kind
-of block from its metadata, or else they are powers of 2, relu and bai.)");
+of block from its metadata, or else they are powers of 2, relu and bai. One of train --task series
+has the names of its classes there, and how series are normalised:
+  warptape predict tcn --checkpoint runs/c/best.safetensors --data X_TEST.ts --names classes.txt)");
   command->callback([options] { predict(*options); });
 }
 

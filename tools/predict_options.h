@@ -14,6 +14,7 @@ struct PredictOptions {
   std::string input;   // either this
   std::string data;    // or that
   std::string output;  // optional with data
+  std::string names;   // of series: a file for the names of their classes
   bool every_step = false;
   std::string precision = "float32";
   MachineOptions machine;
@@ -28,7 +29,7 @@ Tensor load_array(const std::string& path, int rank, const char* shape);
 // Writes the array, prints a line. what: "logits".
 void save_array(const std::string& path, const Tensor& array, const char* what);
 
-// Of a sequence model: --input to --output.
+// Of a sequence model: --input to --output, or --data, series in a .ts file.
 void predict_sequences(const PredictOptions& options, Device device);
 
 }  // namespace warptape::tools

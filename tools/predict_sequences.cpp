@@ -6,51 +6,139 @@
 
 #include "core/check.h"
 #include "core/primitives.h"
+#include "kernels/argmax/argmax.h"
+#include "kernels/mean/mean.h"
 #include "layers/precision.h"
 #include "models/tcn.h"
 #include "tools/predict_options.h"
+#include "training/file.h"
 #include "training/npy.h"
 #include "training/sequence_checkpoint.h"
+#include "training/tasks/series.h"
 
 namespace warptape::tools {
 namespace {
 
+struct LoadedSequenceModel {
+  NamedTensors checkpoint;
+  ToldSequenceModel told;
+  std::unique_ptr<Module> module;
+};
+
+LoadedSequenceModel load_model(const PredictOptions& options, bool every_step, Device device) {
+  LoadedSequenceModel loaded;
+  loaded.checkpoint = load_safetensors(options.checkpoint);
+  loaded.told = told_by(loaded.checkpoint, options.checkpoint, options.model);
+  SequenceModelOptions& general = loaded.told.general;
+  general.every_step = general.every_step || every_step;
+  check_precision(options, general.dtype);
+  loaded.module = sequence_models().find(options.model).make(general, loaded.told.own);
+  load_checkpoint(options.checkpoint, without_duplicates(loaded.checkpoint.tensors),
+                  *loaded.module);
+  loaded.module->to(device);
+  if (options.precision == "bf16") {
+    set_precision(*loaded.module, bfloat16);
+  }
+  loaded.module->eval();
+  return loaded;
+}
+
+// (N, C, L), or (N, L) of a model that takes indices.
+Tensor load_input(const PredictOptions& options, const SequenceModelOptions& general) {
+  if (!general.indices) {
+    Tensor input = load_array(options.input, 3, "(N, C, L)");
+    check<ValueError>(input.size(1) == general.input_channels,
+                      "[predict] {}: got {} channels in shape {}, the checkpoint {} takes {}",
+                      escaped(options.input), input.size(1), input.shape(),
+                      escaped(options.checkpoint), general.input_channels);
+    return input;
+  }
+  Tensor input = load_npy(options.input);
+  check<ValueError>(input.rank() == 2 && input.dtype() == int64,
+                    "[predict] {}: got shape {} of {}, wanted indices (N, L) of int64",
+                    escaped(options.input), input.shape(), to_string(input.dtype()));
+  return input;
+}
+
 // Sequences that go through the model at once: so many steps at most, where one has fewer.
 constexpr int64_t steps_at_once = int64_t{1} << 18;
 
-}  // namespace
-
-void predict_sequences(const PredictOptions& options, Device device) {
-  const NamedTensors checkpoint = load_safetensors(options.checkpoint);
-  ToldSequenceModel told = told_by(checkpoint, options.checkpoint, options.model);
-  told.general.every_step = told.general.every_step || options.every_step;
-  check_precision(options, told.general.dtype);
-  const std::unique_ptr<Module> model =
-      sequence_models().find(options.model).make(told.general, told.own);
-  load_checkpoint(options.checkpoint, without_duplicates(checkpoint.tensors), *model);
-  const Tensor input = load_array(options.input, 3, "(N, C, L)");
-  check<ValueError>(input.size(1) == told.general.input_channels,
-                    "[predict] {}: got {} channels in shape {}, the checkpoint {} takes {}",
-                    escaped(options.input), input.size(1), input.shape(),
-                    escaped(options.checkpoint), told.general.input_channels);
-  model->to(device);
-  if (options.precision == "bf16") {
-    set_precision(*model, bfloat16);
-  }
-  model->eval();
+// The model's outputs for these inputs, on the CPU.
+Tensor outputs_of(const LoadedSequenceModel& model, const Tensor& input, Device device) {
+  const SequenceModelOptions& general = model.told.general;
   const int64_t count = input.size(0);
-  const int64_t length = input.size(2);
-  const Shape shape = told.general.every_step ? Shape{count, length, told.general.output_size}
-                                              : Shape{count, told.general.output_size};
-  Tensor output = Tensor::empty(shape, told.general.dtype);
+  const int64_t length = input.size(input.rank() - 1);
+  const Shape shape = general.every_step ? Shape{count, length, general.output_size}
+                                         : Shape{count, general.output_size};
+  Tensor output = Tensor::empty(shape, general.dtype);
   const int64_t batch = std::max<int64_t>(1, steps_at_once / std::max<int64_t>(1, length));
   for (int64_t begin = 0; begin < count; begin += batch) {
     const int64_t end = std::min(count, begin + batch);
     Tensor part = output.slice(begin, end);
-    const Tensor x = primitives::cast(input.slice(begin, end).to(device), told.general.dtype);
-    primitives::copy(in_float32((*model)(x)).to(cpu), part);
+    const Tensor rows = input.slice(begin, end).to(device);
+    const Tensor x = general.indices ? rows : primitives::cast(rows, general.dtype);
+    primitives::copy(in_float32((*model.module)(x)).to(cpu), part);
   }
-  fmt::print("{}\n", to_string(*model));
+  return output;
+}
+
+// Classes of the series in a .ts file.
+void predict_series(const PredictOptions& options, Device device) {
+  const LoadedSequenceModel model = load_model(options, true, device);
+  const std::optional<SeriesMetadata> metadata =
+      series_metadata(model.checkpoint, options.checkpoint);
+  check<ValueError>(metadata.has_value(),
+                    "[predict] --data: got {}, a checkpoint of no series, wanted one of train tcn "
+                    "--task series, or --input",
+                    escaped(options.checkpoint));
+  const SequenceModelOptions& general = model.told.general;
+  check<ValueError>(static_cast<int64_t>(metadata->classes.size()) == general.output_size,
+                    "[predict] {}: got {} classes and {} outputs, wanted as many",
+                    escaped(options.checkpoint), metadata->classes.size(), general.output_size);
+  const TsFile file = load_ts(options.data, missing_values(metadata->missing));
+  const bool has_means = metadata->normalise == "channel";
+  check<ValueError>(
+      file.channels == general.input_channels &&
+          (!has_means || static_cast<int64_t>(metadata->mean.size()) == file.channels),
+      "[predict] {}: got series of {} channels, the checkpoint {} takes {}", escaped(options.data),
+      file.channels, escaped(options.checkpoint),
+      has_means ? static_cast<int64_t>(metadata->mean.size()) : general.input_channels);
+  const std::vector<int64_t> labels = labels_of(file, options.data, metadata->classes);
+  const Tensor logits = pooled(
+      outputs_of(model, padded_series(file, *metadata, general.dtype), device), file, *metadata);
+  const std::vector<int64_t> predicted = argmax(logits, 1).to_vector<int64_t>();
+  std::string names;
+  int64_t right = 0;
+  for (size_t i = 0; i < predicted.size(); ++i) {
+    right += predicted[i] == labels[i] ? 1 : 0;
+    names += metadata->classes[static_cast<size_t>(predicted[i])] + "\n";
+  }
+  fmt::print("{}: {} series, accuracy {:.2f} %\n", escaped(options.data), predicted.size(),
+             100 * static_cast<double>(right) / static_cast<double>(predicted.size()));
+  if (!options.output.empty()) {
+    save_array(options.output, logits, "logits");
+  }
+  if (!options.names.empty()) {
+    write_file_atomically(options.names, names, "predict");
+    fmt::print("{}: {} names\n", escaped(options.names), predicted.size());
+  }
+}
+
+}  // namespace
+
+void predict_sequences(const PredictOptions& options, Device device) {
+  if (!options.data.empty()) {
+    predict_series(options, device);
+    return;
+  }
+  const LoadedSequenceModel model = load_model(options, options.every_step, device);
+  const Tensor input = load_input(options, model.told.general);
+  Tensor output = outputs_of(model, input, device);
+  const auto series = series_metadata(model.checkpoint, options.checkpoint);
+  if (series && series->pooling == "mean" && !options.every_step) {
+    output = mean(output, {1});
+  }
+  fmt::print("{}\n", to_string(*model.module));
   save_array(options.output, output, "outputs");
 }
 

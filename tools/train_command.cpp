@@ -58,9 +58,12 @@ void print_header(TrainingRun& run) {
 }
 
 void print_best(const EpochMetrics& best, const RunColumns& columns, const std::string& folder) {
-  const std::string metric = best.test->metric ? fmt::format("test {} {:.2f} %, ", columns.metric,
-                                                             100 * *best.test->metric)
-                                               : "";
+  std::string metric;
+  if (best.test->metric) {
+    metric = columns.metric == "accuracy"
+                 ? fmt::format("test {} {:.2f} %, ", columns.metric, 100 * *best.test->metric)
+                 : fmt::format("test {} {:.4g}, ", columns.metric, *best.test->metric);
+  }
   fmt::print("best: epoch {}, {}test loss {:.4g}\n{}: {}\n", best.epoch, metric, best.test->loss,
              escaped(folder), run_files);
 }

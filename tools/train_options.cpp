@@ -70,7 +70,8 @@ std::vector<const CLI::Option*> add_image_options(CLI::App& command, TrainOption
 void add_data_options(CLI::App& command, TrainOptions& o) {
   command
       .add_option("--data", o.recipe.data,
-                  "Folder with CIFAR-10, CIFAR-100 (binary) or IDX files [data/digits]")
+                  "Folder with CIFAR-10, CIFAR-100 (binary) or IDX files [data/digits]; of tasks "
+                  "series, char and music what these read")
       ->check(not_empty());
   add_choice(command, "task", tasks(), o.recipe.task);
   o.of_images = add_image_options(command, o);
@@ -161,6 +162,9 @@ void check_combinations(const TrainOptions& o) {
   }
   check<ValueError>(task.reads_data || r.data.empty(),
                     "[train] --data: got --task {}, which makes its own", task.name);
+  check<ValueError>(task.wanted_data.empty() || !r.data.empty(),
+                    "[train] --data: not given, wanted {} for --task {}", task.wanted_data,
+                    task.name);
   check<ValueError>(!o.machine.tf32 || r.dtype == "float32",
                     "[train] --tf32: got --dtype {}, wanted float32", r.dtype);
   check<ValueError>(r.precision == "float32" || r.dtype == "float32",
@@ -179,6 +183,13 @@ Recipe make_recipe(const TrainOptions& o, Device device) {
   if (tasks().find(r.task.name).reads_data) {
     // So that the run can go on from another folder.
     r.data = std::filesystem::absolute(r.data.empty() ? default_data() : r.data).string();
+  }
+  for (const std::string& name : tasks().find(r.task.name).path_options) {
+    const auto given = r.task.options.find(name);
+    if (given != r.task.options.end()) {
+      std::string& path = std::get<std::string>(given->second);
+      path = path.empty() ? path : std::filesystem::absolute(path).string();
+    }
   }
   if (r.init) {
     r.init = std::filesystem::absolute(*r.init).string();

@@ -50,9 +50,9 @@ Metric accuracy() {
     }
     return static_cast<double>(right);
   };
-  return {.name = "accuracy", .sum_over_rows = count_right, .prediction = [](const Tensor& logits) {
-            return argmax(logits, 1);
-          }};
+  return {.name = "accuracy",
+          .sum_over_rows = count_right,
+          .prediction = [](const Tensor& logits, const Tensor&) { return argmax(logits, 1); }};
 }
 
 Evaluation evaluate(Module& model, Loader& loader, const Loss& loss,
@@ -73,25 +73,30 @@ Evaluation evaluate(Module& model, Loader& loader, const Loss& loss,
     const Tensor output = in_float32(model(batch->input));
     Queued queued{loss(output, batch->target), {}, {}, batch->rows()};
     if (metric) {
-      queued.prediction = metric->prediction ? metric->prediction(output) : output;
+      queued.prediction = metric->prediction ? metric->prediction(output, batch->target) : output;
       queued.target = batch->target;
     }
     batches.push_back(std::move(queued));
   }
   double loss_sum = 0;
   double metric_sum = 0;
-  int64_t rows = 0;
+  double counted = 0;
   for (const Queued& batch : batches) {
-    loss_sum += batch.loss.item() * static_cast<double>(batch.rows);
+    const double count =
+        metric && metric->count ? metric->count(batch.target) : static_cast<double>(batch.rows);
+    if (count == 0) {  // of which there is no mean
+      continue;
+    }
+    loss_sum += batch.loss.item() * count;
     if (metric) {
       metric_sum += metric->sum_over_rows(batch.prediction, batch.target);
     }
-    rows += batch.rows;
+    counted += count;
   }
-  check<ValueError>(rows > 0, "[evaluate] got no rows");
-  Evaluation result{.loss = plain_nan(loss_sum / static_cast<double>(rows))};
+  check<ValueError>(counted > 0, "[evaluate] got no rows");
+  Evaluation result{.loss = plain_nan(loss_sum / counted)};
   if (metric) {
-    result.metric = plain_nan(metric_sum / static_cast<double>(rows));
+    result.metric = plain_nan(metric_sum / counted);
   }
   return result;
 }

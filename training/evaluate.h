@@ -12,19 +12,22 @@ namespace warptape {
 // A number beside the loss, which then decides what is best.
 struct Metric {
   std::string name;  // "accuracy": of columns
-  // Of a batch, summed over its rows; all rows are divided by at the end.
+  // Of a batch, summed over what counts in it; all that counts is divided by at the end.
   std::function<double(const Tensor& prediction, const Tensor& target)> sum_over_rows;
   bool higher_is_better = true;
   // What of an output is kept until the end of an evaluation, where numbers are read; the output
   // itself without one.
-  std::function<Tensor(const Tensor& output)> prediction = {};
+  std::function<Tensor(const Tensor& output, const Tensor& target)> prediction = {};
+  // How much of a batch counts, where that is not its rows: steps of sequences of unequal lengths.
+  // The loss of a batch weighs as much, too.
+  std::function<double(const Tensor& target)> count = {};
 };
 
 // How many rows have their largest logit at the label.
 Metric accuracy();
 
 struct Evaluation {
-  double loss = 0;  // mean over the rows
+  double loss = 0;  // mean over the rows, or over what the metric counts
   std::optional<double> metric = {};
 };
 

@@ -5,7 +5,7 @@
 namespace warptape {
 
 // What random numbers are for; each use has its own.
-enum class Purpose : uint64_t { Shuffle = 1, Split = 2, MadeData = 3, Pixels = 4 };
+enum class Purpose : uint64_t { Shuffle = 1, Split = 2, MadeData = 3, Pixels = 4, Characters = 5 };
 
 // The number of a stream of random words: of an epoch, of a set of data.
 uint64_t stream_of(Purpose purpose, uint64_t number);

@@ -12,6 +12,9 @@
 
 namespace warptape {
 
+// Where a checkpoint's metadata say more of the task that it was trained for: JSON with its "name".
+inline constexpr const char* task_metadata_key = "sequence_task";
+
 // "sequence_model": JSON of the model's name, its options, and whether every step has an output.
 std::map<std::string, std::string> sequence_metadata(const Choice& model,
                                                      const SequenceModelOptions& general);

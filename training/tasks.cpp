@@ -10,6 +10,9 @@ Registry<Task>& tasks() {
                                         adding_task(),
                                         copy_memory_task(),
                                         pixel_sequence_task(),
+                                        series_task(),
+                                        char_task(),
+                                        music_task(),
                                     });
   return all;
 }

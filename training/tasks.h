@@ -44,6 +44,10 @@ struct Task {
   std::vector<Option> options;
   bool is_of_images = false;  // else of sequences
   bool reads_data = true;     // recipe.data; else it makes its own
+  // What recipe.data names, "a .ts file", where there is no default for it.
+  std::string wanted_data = "";
+  // Those of its options that are paths, which a command makes absolute.
+  std::vector<std::string> path_options = {};
   // Reads or makes the data, and makes the model with manual_seed(recipe.seed). Fills in what the
   // recipe left open. The recipe's choices have been checked.
   std::function<TaskParts(Recipe&, Device)> make;
@@ -59,5 +63,8 @@ Task images_task();
 Task adding_task();
 Task copy_memory_task();
 Task pixel_sequence_task();
+Task series_task();
+Task char_task();
+Task music_task();
 
 }  // namespace warptape

@@ -10,6 +10,7 @@
 #include "kernels/cross_entropy/cross_entropy.h"
 #include "kernels/reshape/reshape.h"
 #include "training/permutation.h"
+#include "training/step_masks.h"
 #include "training/tasks/sequences.h"
 
 namespace warptape {
@@ -23,6 +24,7 @@ struct Options {
   int64_t length = 1000;
   int64_t train_sequences = 10000;
   int64_t test_sequences = 1000;
+  int64_t warm_up = 0;
 };
 
 constexpr Rule<int64_t> up_to_2_24{"a whole number of 1 to 2^24",
@@ -32,7 +34,8 @@ OptionList<Options> list_of_options() {
   return OptionList<Options>()("length", &Options::length, up_to_2_24,
                                "steps that the digits are to be kept")(
       "train_sequences", &Options::train_sequences, up_to_2_24, "made for training")(
-      "test_sequences", &Options::test_sequences, up_to_2_24, "made for the test");
+      "test_sequences", &Options::test_sequences, up_to_2_24, "made for the test")(
+      "warm_up", &Options::warm_up, warm_up_steps, warm_up_help);
 }
 
 TensorDataset make(int64_t count, int64_t kept, DType dtype, RandomStream random) {
@@ -65,7 +68,10 @@ TaskParts make_copy_memory(Recipe& recipe, Device device) {
   const auto stream = [&](uint64_t number) {
     return RandomStream{recipe.seed, stream_of(Purpose::MadeData, number)};
   };
-  const double guess = digits * std::log(kinds) / static_cast<double>(options.length + 2 * digits);
+  // All that is to be told comes in the last ten steps.
+  check_warm_up(options.warm_up, options.length + digits + 1);
+  const double guess =
+      digits * std::log(kinds) / static_cast<double>(options.length + 2 * digits - options.warm_up);
   return make_sequence_parts(
       recipe, device,
       {.kind = "copy memory task",
@@ -74,7 +80,7 @@ TaskParts make_copy_memory(Recipe& recipe, Device device) {
        .test = make(options.test_sequences, options.length, dtype, stream(1)),
        .output_size = classes,
        .every_step = true,
-       .loss = loss_of_steps,
+       .loss = skip_warm_up(loss_of_steps, options.warm_up),
        .metric = {}});
 }
 
