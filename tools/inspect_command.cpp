@@ -72,6 +72,7 @@ std::vector<int64_t> run_impulse_test(const InspectOptions& options, const Inspe
   SequenceModelOptions general = inspected.general;
   general.every_step = true;
   general.dtype = float64;
+  general.indices.reset();  // what they are embedded in has the gradient
   const auto model = sequence_models().find(options.model.name).make(general, inspected.own);
   return impulse_test(*model, general.input_channels, length, t);
 }

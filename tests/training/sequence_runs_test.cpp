@@ -305,7 +305,7 @@ TEST(SequenceRuns, RefuseTasksThatDoNotFit) {
   Recipe images;
   images.model = "tcn";
   expect_throws<ValueError>([&] { TrainingRun{images}; },
-                            {"[recipe] task", "images for tcn", "adding, copy-memory or sequence"});
+                            {"[recipe] task", "images for tcn", "adding, copy-memory, sequence, "});
   Recipe cnn = small_recipe("adding");
   cnn.model = "simple_cnn";
   expect_throws<ValueError>([&] { TrainingRun{cnn}; }, {"adding for simple_cnn, wanted images"});
