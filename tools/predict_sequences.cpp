@@ -88,8 +88,7 @@ void predict_series(const PredictOptions& options, Device device) {
   const std::optional<SeriesMetadata> metadata =
       series_metadata(model.checkpoint, options.checkpoint);
   check<ValueError>(metadata.has_value(),
-                    "[predict] --data: got {}, a checkpoint of no series, wanted one of train tcn "
-                    "--task series, or --input",
+                    "[predict] --data: got a checkpoint of no series in {}, wanted --input for it",
                     escaped(options.checkpoint));
   const SequenceModelOptions& general = model.told.general;
   check<ValueError>(static_cast<int64_t>(metadata->classes.size()) == general.output_size,

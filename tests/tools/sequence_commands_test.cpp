@@ -104,7 +104,7 @@ TEST(SequenceCommands, TrainAndPredict) {
   expect_fails(wrong, {"X2.npy: got shape (3, 4), wanted (N, C, L)"});
   EXPECT_FALSE(std::filesystem::exists(folder.path("W.npy")));
   expect_fails({"predict", "tcn", "--checkpoint", checkpoint, "--data", folder.path("run")},
-               {"--data: got the model tcn"});
+               {"--data: got a checkpoint of no series", "wanted --input for it"});
   expect_fails({"predict", "simple_cnn", "--checkpoint", checkpoint, "--input",
                 folder.path("X.npy"), "--output", folder.path("W.npy"), "--every-step"},
                {"--every-step: got the model simple_cnn"});
