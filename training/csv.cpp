@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char* who = "read_csv";
 constexpr uint64_t most_bytes = uint64_t{1} << 30;
+constexpr std::string_view utf8_mark = "\xef\xbb\xbf";
 
 [[noreturn]] void fail(const std::string& path, const std::string& message) {
   throw FileError(fmt::format("[{}] {}: {}", who, escaped(path), message));
@@ -35,10 +36,13 @@ std::vector<std::string> fields_of(std::string_view line) {
 
 CsvTable read_csv(const std::string& path) {
   const std::string text = read_file(path, most_bytes, who);
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    fail(path, "got UTF-16, wanted UTF-8");
+  }
   CsvTable table;
   table.path_ = path;
   size_t number = 0;
-  for (size_t begin = 0; begin < text.size();) {
+  for (size_t begin = text.starts_with(utf8_mark) ? utf8_mark.size() : 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     std::string_view line(text.data() + begin, end - begin);
     begin = end + 1;
@@ -93,17 +97,27 @@ std::vector<std::string> CsvTable::texts(const std::string& column) const {
   return result;
 }
 
+double CsvTable::number_at(size_t index, size_t row) const {
+  const std::string& text = rows_[row][index];
+  double value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, fault] = std::from_chars(text.data(), end, value);
+  if (fault != std::errc{} || stop != end || !std::isfinite(value)) {
+    fail(path_, fmt::format("line {}, {}: got \"{}\", wanted a finite decimal number", line_of(row),
+                            excerpt(names_[index]), excerpt(text)));
+  }
+  return value;
+}
+
+double CsvTable::number(const std::string& column, size_t row) const {
+  return number_at(index_of(column), row);
+}
+
 std::vector<double> CsvTable::numbers(const std::string& column) const {
+  const size_t index = index_of(column);
   std::vector<double> result;
-  for (const std::string& text : texts(column)) {
-    double value = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stop, fault] = std::from_chars(text.data(), end, value);
-    if (fault != std::errc{} || stop != end || !std::isfinite(value)) {
-      fail(path_, fmt::format("line {}, {}: got \"{}\", wanted a finite decimal number",
-                              result.size() + 2, excerpt(column), excerpt(text)));
-    }
-    result.push_back(value);
+  for (size_t row = 0; row < rows_.size(); ++row) {
+    result.push_back(number_at(index, row));
   }
   return result;
 }

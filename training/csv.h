@@ -1,23 +1,28 @@
 #pragma once
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace warptape {
 
 // A text file with a line of names and then a line per row, fields between commas. Quotes are not
-// read.
+// read. A mark of UTF-8 at its begin is passed over, and lines may end as Windows ends them.
 class CsvTable {
  public:
   const std::vector<std::string>& names() const { return names_; }
   size_t rows() const { return rows_.size(); }
+  const std::string& path() const { return path_; }
+  static int64_t line_of(size_t row) { return static_cast<int64_t>(row) + 2; }
   // FileError if there is no such column.
   std::vector<std::string> texts(const std::string& column) const;
   // FileError names the line if one of them is no finite decimal number.
   std::vector<double> numbers(const std::string& column) const;
+  double number(const std::string& column, size_t row) const;  // likewise
 
  private:
   friend CsvTable read_csv(const std::string& path);
   size_t index_of(const std::string& column) const;
+  double number_at(size_t index, size_t row) const;
 
   std::string path_;
   std::vector<std::string> names_;
@@ -25,7 +30,7 @@ class CsvTable {
 };
 
 // FileError for a file without rows, for a name that is there twice or is empty, for a line with
-// another number of fields than names, and for quotes.
+// another number of fields than names, for quotes, and for UTF-16.
 CsvTable read_csv(const std::string& path);
 
 }  // namespace warptape
