@@ -29,7 +29,8 @@ Then oneDNN 3: the distribution's libdnnl-dev where that is version 3, else the
 PyPI package onednn-devel-cpu-gomp in .deps/venv of this repository. Without
 oneDNN the build still works, with slower reference loops.
 
-  --dev     also install ccache, clang-tidy, and clang-format 14 from PyPI in .deps/venv;
+  --dev     also install ccache, clang-tidy, chromium where Debian has it (270 MB), and
+            clang-format 14 from PyPI in .deps/venv;
             with --cuda also a disassembler of GPU code (cuobjdump and nvdisasm)
   --cuda    also see to a CUDA toolkit (13.0 or later) for the preset cuda: where
             none is found on PATH or in /usr/local/cuda, PyPI's wheels of CUDA 13.0
@@ -255,6 +256,20 @@ fi
 
 if [[ $dev == yes && "$("$venv/bin/clang-format" --version 2>/dev/null)" != *"$clang_format_version"* ]]; then
   pypi_install "clang-format==$clang_format_version" || die "clang-format could not be installed."
+fi
+
+# --- Chromium -------------------------------------------------------------------------------------
+
+# It shows pages in a test, which goes without it elsewhere. Ubuntu's is a snap, and not for containers.
+chromium_candidate() {
+  LC_ALL=C apt-cache policy chromium | sed -n 's/^ *Candidate: //p'
+}
+if [[ $dev == yes && $privileged == yes ]] && ! command -v chromium >/dev/null; then
+  if [[ -z "$(chromium_candidate)" ]]; then apt_update; fi
+  if [[ "$(chromium_candidate)" == [0-9]* ]]; then
+    say "installing chromium"
+    apt_install chromium || warn "chromium could not be installed; pages are tested without being shown."
+  fi
 fi
 
 # --- CUDA -----------------------------------------------------------------------------------------

@@ -1,0 +1,152 @@
+// warptape forecast.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tests/tools/command_line.h"
+#include "tests/tools/tiny_data.h"
+
+namespace warptape {
+namespace {
+
+using Json = nlohmann::json;
+
+// Months of a season that grows.
+std::string monthly_rows(int rows) {
+  std::string text = "when,x\n";
+  for (int t = 0; t < rows; ++t) {
+    const int wave[] = {0, 3, 1, 8};
+    text += std::to_string(1990 + t / 12) + (t % 12 < 9 ? "-0" : "-") + std::to_string(t % 12 + 1) +
+            "," + std::to_string(20 + t / 2 + wave[t % 4]) + "\n";
+  }
+  return text;
+}
+
+Arguments small_run(const TemporaryFolder& folder, const Arguments& more = {}) {
+  return Arguments{"forecast",
+                   "--data",
+                   folder.path("t.csv"),
+                   "--column",
+                   "x",
+                   "--time",
+                   "when",
+                   "--horizon",
+                   "4",
+                   "--test",
+                   "6",
+                   "--seeds",
+                   "2",
+                   "--epochs",
+                   "2",
+                   "--residual",
+                   "seasonal",
+                   "--channels",
+                   "3",
+                   "--season",
+                   "4",
+                   "--device",
+                   "cpu",
+                   "--out",
+                   folder.path("out")} +
+         more;
+}
+
+TEST(ForecastCommand, WritesReportTableAndPage) {
+  const TemporaryFolder folder;
+  folder.write("t.csv", monthly_rows(40));
+  const std::string out = expect_runs(small_run(folder, {"--covariates", "month"})).out;
+  for (const char* part : {"seed 0 ", "(2 of 2)", "seasonal_naive", "drift_seasonal",
+                           "linear_regression", "median of 2 seeds", "season 4, input 8"}) {
+    EXPECT_NE(out.find(part), std::string::npos) << part << "\n" << out;
+  }
+  EXPECT_EQ(names_in(folder.path("out")),
+            (std::vector<std::string>{"forecast.csv", "forecast.html", "report.json"}));
+  const Json json = Json::parse(folder.read("out/report.json"));
+  for (const char* error : {"mape", "smape", "mae", "rmse", "mase"}) {
+    const Json& of = json.at(error);
+    EXPECT_LE(of.at("tcn").at("min"), of.at("tcn").at("median"));
+    EXPECT_LE(of.at("tcn").at("median"), of.at("tcn").at("max"));
+    for (const char* baseline :
+         {"naive", "seasonal_naive", "drift_seasonal", "linear_regression"}) {
+      EXPECT_TRUE(of.at(baseline).is_number()) << error << ", " << baseline;
+    }
+  }
+  EXPECT_EQ(json.at("windows").at("test"), 3);
+  EXPECT_EQ(json.at("known"), Json({"sin month", "cos month"}));
+  EXPECT_EQ(json.at("series")[0].at("test_begins"), "1992-11");
+  const Table table = parse_table(folder.read("out/forecast.csv"));
+  EXPECT_EQ(table.rows.size(), (3U + 1U) * 4U);
+  EXPECT_EQ(table.rows.back()[2], "1993-08") << "behind the last row";
+  EXPECT_EQ(table.column("actual").front(), 20 + 34 / 2 + 1);
+  expect_fails(small_run(folder), {"out: it exists; wanted a new folder"});
+}
+
+TEST(ForecastCommand, TakesGroupsQuantilesAndTheShiftedHead) {
+  const TemporaryFolder folder;
+  std::string text = "shop,day,sold,price\n";
+  for (int t = 1; t <= 30; ++t) {
+    for (const char* shop : {"a", "b"}) {
+      text += std::string(shop) + "," + std::to_string(t) + "," +
+              (t > 28 ? "" : std::to_string(t % 5 + (*shop == 'b' ? 50 : 0))) + "," +
+              std::to_string(t % 3) + "\n";
+    }
+  }
+  folder.write("t.csv", text);
+  const Arguments run{"forecast",   "--data",   folder.path("t.csv"),
+                      "--column",   "sold",     "--group",
+                      "shop",       "--time",   "day",
+                      "--horizon",  "2",        "--seeds",
+                      "1",          "--epochs", "1",
+                      "--input",    "6",        "--season",
+                      "1",          "--device", "cpu",
+                      "--channels", "2",        "--out"};
+  expect_runs(run + Arguments{folder.path("q"), "--likelihood", "quantiles", "--levels",
+                              "0.05,0.5,0.95", "--future-covariates", "price", "--residual",
+                              "last"});
+  const Json json = Json::parse(folder.read("q/report.json"));
+  EXPECT_EQ(json.at("series").size(), 2U);
+  EXPECT_EQ(json.at("windows").at("ahead"), 2) << "two rows of prices are there";
+  EXPECT_TRUE(json.at("mape").at("naive").is_null()) << "values of 0";
+  EXPECT_TRUE(json.at("mase").at("naive").is_number());
+  EXPECT_TRUE(json.at("coverage").at("tcn").at("median").is_number());
+  EXPECT_EQ(parse_table(folder.read("q/forecast.csv")).column("tcn_0.95").size(), 8U);
+  expect_fails(run + Arguments{folder.path("s"), "--head", "shifted"}, {"line 58, sold: got \"\""});
+  expect_runs(run + Arguments{folder.path("s"), "--head", "shifted", "--future-covariates", "price",
+                              "--likelihood", "gaussian", "--train", "24"});
+  EXPECT_EQ(Json::parse(folder.read("s/report.json")).at("options").at("residual"), "none");
+}
+
+TEST(ForecastCommand, RefusesBadInputAndLeavesNothing) {
+  const TemporaryFolder folder;
+  const auto refused = [&](const std::string& text, const std::vector<std::string>& parts,
+                           const Arguments& more = {}) {
+    folder.write("t.csv", text);
+    expect_fails(small_run(folder, more), parts);
+    EXPECT_EQ(names_in(folder.path()), (std::vector<std::string>{"t.csv"}));
+  };
+  const std::string good = monthly_rows(40);
+  refused("when,y\n1990-01,1\n", {"t.csv: column x: not there, wanted one of when, y"});
+  refused(good + "1993-05\n", {"line 42: got 1 fields, wanted 2"});
+  refused(good + "1993-05,many\n", {"line 42, x: got \"many\""});
+  refused(good + "1993-05,\n", {"line 42, x: got \"\""});
+  refused(good + "1993-05,nan\n", {"line 42, x: got \"nan\""});
+  refused(good + "1993-04,3\n", {"line 42, when: got the time \"1993-04\" twice"});
+  refused(good + "1991-04,3\n", {"line 42, when", "behind a later one"});
+  refused(monthly_rows(17), {"got 11 rows without the test part of 6, wanted 12 at least"});
+  std::string constant = "when,x\n";
+  for (int t = 1; t <= 40; ++t) {
+    constant += std::to_string(t) + ",5\n";
+  }
+  refused(constant, {"x: got 5 in all of the 34 rows"});
+  refused(good, {"covariates: got hour", "1990-01"}, {"--covariates", "hour"});
+  refused(good, {"--residual seasonal: got --head shifted"}, {"--head", "shifted"});
+  expect_usage_error(small_run(folder, {"--covariates", "moon"}), {"--covariates", "moon"});
+  expect_usage_error(
+      {"forecast", "--data", "t.csv", "--column", "x", "--horizon", "0", "--out", "o"},
+      {"--horizon", "0"});
+}
+
+}  // namespace
+}  // namespace warptape

@@ -1,0 +1,249 @@
+// warptape forecast
+
+#include <fmt/format.h>
+
+#include "core/check.h"
+#include "core/parallel.h"
+#include "tools/commands.h"
+#include "tools/end_signals.h"
+#include "tools/numbers.h"
+#include "training/forecast/report.h"
+#include "training/new_folder.h"
+
+namespace warptape::tools {
+namespace {
+
+using namespace forecasting;
+
+constexpr const char* who = "forecast";
+
+struct ForecastCommand {
+  std::string data;
+  std::string out;
+  SeriesOptions series;
+  StudyOptions study;
+  MachineOptions machine;
+  std::string head = "direct";
+  std::string likelihood = "point";
+  std::string residual = "auto";
+  std::string scale = "linear";
+  bool no_linear_window = false;
+};
+
+NumberRule<double> level() {
+  return {"a number above 0 and below 1", [](double v) { return v > 0 && v < 1; }};
+}
+NumberRule<double> positive() {
+  return {"a number above 0", [](double v) { return v > 0; }};
+}
+NumberRule<double> not_negative() {
+  return {"a number of 0 or more", [](double v) { return v >= 0; }};
+}
+NumberRule<double> below_one() {
+  return {"a number from 0 to below 1", [](double v) { return v >= 0 && v < 1; }};
+}
+
+// What each method says, and what the seeds make of it.
+void print_table(const Study& study) {
+  std::vector<double> mape;
+  std::vector<double> mase;
+  for (const Errors& errors : study.tcn) {
+    mape.push_back(errors.mape);
+    mase.push_back(errors.mase);
+  }
+  const Spread percent = spread_of(mape);
+  const Spread scaled = spread_of(mase);
+  fmt::print("{:<18} {:>8} {:>8}\n", "forecast", "MAPE, %", "MASE");
+  fmt::print("{:<18} {:>8.2f} {:>8.3f}  median of {} seed{}; MAPE {:.2f} to {:.2f}\n", "tcn",
+             percent.median, scaled.median, study.tcn.size(), study.tcn.size() == 1 ? "" : "s",
+             percent.min, percent.max);
+  for (const std::string& name : baseline_names()) {
+    const Errors& errors = study.baselines.at(name);
+    fmt::print("{:<18} {:>8.2f} {:>8.3f}\n", name, errors.mape, errors.mase);
+  }
+  if (!study.coverage.empty()) {
+    const std::vector<double>& levels = study.options.model.levels;
+    fmt::print("{:.1f} % of values between the levels {} and {} (median; wanted {:.1f} %)\n",
+               100 * spread_of(study.coverage).median, levels.front(), levels.back(),
+               100 * (levels.back() - levels.front()));
+  }
+}
+
+StudyCallbacks progress(const StudyOptions& options) {
+  StudyCallbacks callbacks;
+  callbacks.on_trial = [](const Trial& trial) {
+    fmt::print("tried: adds to {:<14} {:<11} best after {:>4} epochs, error {:.3f}\n",
+               to_string(trial.residual), trial.log ? "logarithms" : "", trial.epochs, trial.error);
+    std::fflush(stdout);
+  };
+  callbacks.on_seed = [first = options.seed, done = int64_t{0}, all = options.seeds](
+                          int64_t seed, const Errors& errors) mutable {
+    ++done;
+    fmt::print("seed {:<4} MAPE {:.2f} %, MASE {:.3f}  ({} of {})\n",
+               first + static_cast<uint64_t>(seed), errors.mape, errors.mase, done, all);
+    std::fflush(stdout);
+  };
+  callbacks.should_stop = [] { return end_signal() != 0; };
+  return callbacks;
+}
+
+void run_forecast(ForecastCommand command) {
+  check_new_folder(command.out, who);
+  StudyOptions& study = command.study;
+  study.model.head = forecast_head(command.head);
+  study.model.likelihood = likelihood(command.likelihood);
+  if (command.residual != "auto") {
+    study.residual = residual(command.residual);
+  }
+  study.log = command.scale == "auto" ? std::nullopt : std::optional(command.scale == "log");
+  check<ValueError>(study.model.head == ForecastHead::Direct || command.residual == "auto",
+                    "[forecast] --residual {}: got --head shifted, wanted direct",
+                    command.residual);
+  study.model.linear_window = !command.no_linear_window;
+  study.model.device = apply(command.machine);
+  // On the CPU each model is small: threads are for models beside each other.
+  study.jobs = study.model.device == cpu ? num_threads() : 1;
+  command.series.horizon = study.horizon;
+  const SeriesSet data = read_series(command.data, command.series);
+  for (const std::string& warning : data.warnings) {
+    fmt::print(stderr, "warning: {}\n", warning);
+  }
+  end_in_order();
+  const Study result = run_study(data, study, progress(study));
+  const StudyOptions& chosen = result.options;
+  fmt::print("{}: {} series, season {}, input {}, {} windows to learn from, {} to forecast\n",
+             escaped(data.path), data.series.size(), *chosen.season, *chosen.input,
+             result.training_windows, result.windows.size());
+  if (result.receptive_field < *chosen.input) {
+    fmt::print(stderr,
+               "warning: the receptive field of {} steps is short of the input of {} steps\n",
+               result.receptive_field, *chosen.input);
+  }
+  print_table(result);
+  write_new_folder(command.out,
+                   {{"report.json", report_json(data, result)},
+                    {"forecast.csv", forecast_csv(data, result)},
+                    {"forecast.html", forecast_page(data, result)}},
+                   who);
+  fmt::print("{}: report.json, forecast.csv, forecast.html\n", escaped(command.out));
+}
+
+void add_data_options(CLI::App& command, ForecastCommand& o) {
+  command.add_option("--data", o.data, "A CSV file with a line of names")
+      ->required()
+      ->check(not_empty());
+  command
+      .add_option("--column", o.series.columns,
+                  "What to forecast: a column, or several with commas between")
+      ->required()
+      ->delimiter(',')
+      ->check(not_empty());
+  command
+      .add_option("--time", o.series.time,
+                  "Column of times, ascending: 1949-01, 1949-01-31, 1949-01-31 13:45 or numbers")
+      ->check(not_empty());
+  command.add_option("--group", o.series.group, "Column that says which series a row is of")
+      ->check(not_empty());
+  command
+      .add_option("--covariates", o.series.calendar,
+                  "Of the times: month, quarter, day_of_week, day_of_month, day_of_year, hour")
+      ->delimiter(',')
+      ->check(CLI::IsMember(Times::features()))
+      ->needs(command.get_option("--time"));
+  command
+      .add_option("--future-covariates", o.series.future_covariates,
+                  "Columns that are known ahead; rows at the end may have them alone")
+      ->delimiter(',')
+      ->check(not_empty());
+  command.add_option("--out", o.out, "New folder for report.json, forecast.csv and forecast.html")
+      ->required()
+      ->check(not_empty());
+}
+
+void add_window_options(CLI::App& command, StudyOptions& o) {
+  add_number(command, "--horizon", o.horizon, whole_number(1, 1 << 20), "Rows to forecast")
+      ->required();
+  add_number(command, "--input", o.input, whole_number(1, 1 << 20),
+             "Rows that a forecast is made from [two seasons, or 24]");
+  add_number(command, "--test", o.test, whole_number(1, 1 << 30),
+             "Last rows, which nothing is learnt from; forecast from every row of them that has a "
+             "whole horizon [the horizon]");
+  add_number(command, "--train", o.train, whole_number(1, 1 << 30),
+             "Learn from so many first rows; the test rows come next, and what follows is not used "
+             "[all but the test rows]");
+  add_number_with_default(command, "--stride", o.stride, whole_number(1, 1 << 20),
+                          "Rows between two forecasts of the test rows");
+  add_number(command, "--season", o.season, whole_number(1, 1 << 20),
+             "Length of a season in rows; 1 for none [found in the training rows]");
+  add_number(command, "--chunk", o.chunk, whole_number(1, 1 << 20),
+             "Rows that the model gives at once; a longer horizon goes on from its own forecasts "
+             "[the horizon, or a season where rows are few]");
+}
+
+void add_model_options(CLI::App& command, ForecastCommand& o) {
+  ForecasterOptions& model = o.study.model;
+  command
+      .add_option("--head", o.head,
+                  "direct: every forecast sees the newest value; shifted: as Darts' TCN, which "
+                  "is trained on windows shifted by the chunk")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"direct", "shifted"}));
+  command.add_option("--likelihood", o.likelihood, "What is forecast of a value")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"point", "gaussian", "quantiles"}));
+  add_number(command, "--levels", model.levels, level(),
+             "Of quantiles and of gaussian forecasts, 0.5 among them [0.1,0.5,0.9]");
+  command
+      .add_option("--residual", o.residual,
+                  "What a direct head adds to: none, last, seasonal, drift_seasonal, growth; auto: "
+                  "chosen on the last training rows")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "none", "last", "seasonal", "drift_seasonal", "growth"}));
+  command
+      .add_option("--scale", o.scale,
+                  "Of values: linear or log; auto: chosen likewise, where all are above 0")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "linear", "log"}));
+  add_number(command, "--channels", model.channels, whole_number(1, 1 << 16),
+             "Of each block [8,8,8]");
+  add_number_with_default(command, "--kernel-size", model.kernel_size, whole_number(1, 1 << 16));
+  add_number_with_default(command, "--dilation-base", model.dilation_base, whole_number(1, 64));
+  add_number_with_default(command, "--dropout", model.dropout, below_one());
+  command.add_flag("--weight-norm", model.weight_norm, "Of the blocks' convolutions");
+  command.add_flag("--no-linear-window", o.no_linear_window,
+                   "A direct head without the linear function of the window that stands beside the "
+                   "TCN");
+  add_number(command, "--epochs", o.study.epochs, whole_number(1, 1 << 20),
+             "[chosen on the last training rows]");
+  add_number_with_default(command, "--max-epochs", o.study.max_epochs, whole_number(1, 1 << 20),
+                          "Where they are chosen");
+  add_number_with_default(command, "--batch-size", model.batch_size, count());
+  add_number_with_default(command, "--lr", model.lr, positive(), "Of AdamW");
+  add_number_with_default(command, "--weight-decay", model.weight_decay, not_negative());
+  add_number_with_default(command, "--seeds", o.study.seeds, whole_number(1, 10000),
+                          "Models that are trained; errors are their median and spread");
+  add_number_with_default(command, "--seed", o.study.seed, any_whole(), "Of the first model");
+}
+
+}  // namespace
+
+void add_forecast_command(CLI::App& program) {
+  CLI::App* command = program.add_subcommand(
+      "forecast", "Forecast series of a CSV file by TCNs, beside plain baselines");
+  auto options = std::make_shared<ForecastCommand>();
+  add_data_options(*command, *options);
+  add_window_options(*command, options->study);
+  add_model_options(*command, *options);
+  add_machine_options(*command, options->machine);
+  command->footer(
+      R"(Errors are of the test rows, on the same windows for all: naive (the last value), seasonal_naive,
+drift_seasonal (that and the slope from the first row to the last one) and linear_regression.
+Examples:
+  warptape forecast --data data/air_passengers.csv --column "#Passengers" --time Month \
+      --horizon 12 --test 36 --covariates month --out runs/passengers
+  warptape forecast --data sales.csv --column sold --group shop --time day --horizon 7 \
+      --likelihood quantiles --future-covariates price --out runs/sales)");
+  command->callback([options] { run_forecast(*options); });
+}
+
+}  // namespace warptape::tools

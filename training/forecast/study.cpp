@@ -1,0 +1,325 @@
+#include "training/forecast/study.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <mutex>
+
+#include "core/check.h"
+#include "training/forecast/choice.h"
+
+namespace warptape::forecasting {
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+// Fills in what is left open, but for what is chosen by trials.
+void complete(const SeriesSet& data, StudyOptions& options, std::vector<int64_t>& train_rows) {
+  check<ValueError>(options.horizon >= 1 && options.stride >= 1 && options.seeds >= 1,
+                    "[forecast] horizon, stride, seeds: got {}, {} and {}, wanted 1 or more",
+                    options.horizon, options.stride, options.seeds);
+  options.test = options.test.value_or(options.horizon);
+  check<ValueError>(*options.test >= options.horizon,
+                    "[forecast] test: got {} rows, wanted the horizon of {} at least",
+                    *options.test, options.horizon);
+  for (const Series& series : data.series) {
+    const int64_t rows = options.train.value_or(series.rows() - *options.test);
+    check<ValueError>(rows >= 1 && rows + *options.test <= series.rows(),
+                      "[forecast] {}: {}: got {} rows, wanted more than the {} of the test part "
+                      "(input + horizon in all at least)",
+                      escaped(data.path), excerpt(series.name), series.rows(),
+                      *options.test + options.train.value_or(0));
+    train_rows.push_back(rows);
+  }
+  const int64_t shortest = *std::min_element(train_rows.begin(), train_rows.end());
+  if (!options.season) {
+    const Values& values = data.series[0].values;
+    options.season = find_season(std::span(values).first(static_cast<size_t>(train_rows[0])));
+    options.season = *options.season * 3 <= shortest ? *options.season : 1;
+  }
+  const int64_t season = std::max<int64_t>(1, *options.season);
+  options.season = season;
+  const int64_t least_chunk = std::min(options.horizon, season > 1 ? season : int64_t{12});
+  if (!options.input) {
+    const int64_t wished = season > 1 ? 2 * season : 24;
+    const int64_t rest = shortest - options.chunk.value_or(least_chunk);
+    options.input = std::clamp(std::min(wished, rest / 2), std::max<int64_t>(1, season), wished);
+    if (options.model.head == ForecastHead::Shifted) {
+      options.input = std::max(*options.input, options.chunk.value_or(least_chunk));
+    }
+  }
+  if (!options.chunk) {
+    const int64_t windows = shortest - std::max(*options.input, season) - options.horizon + 1;
+    const bool is_enough =
+        windows >= std::max<int64_t>(12, 2 * season) && options.model.head == ForecastHead::Direct;
+    options.chunk = is_enough ? options.horizon : least_chunk;
+  }
+  ForecasterOptions& model = options.model;
+  model.season = season;
+  model.chunk = *options.chunk;
+  model.input = *options.input;
+  for (size_t i = 0; i < train_rows.size(); ++i) {
+    const int64_t least = std::max(model.input, season) + model.chunk;
+    check<ValueError>(train_rows[i] >= least,
+                      "[forecast] {}: {}: got {} rows without the test part of {}, wanted {} at "
+                      "least (input {} + horizon {})",
+                      escaped(data.path), excerpt(data.series[i].name), train_rows[i],
+                      *options.test, least, std::max(model.input, season), model.chunk);
+  }
+}
+
+// Beside what came: errors of one method over all windows.
+Errors errors_of(const std::vector<StudyWindow>& windows, const Values& scales,
+                 const std::function<const Values&(const StudyWindow&)>& forecast) {
+  ErrorSums sums;
+  for (const StudyWindow& window : windows) {
+    const Values& values = forecast(window);
+    for (size_t h = 0; h < window.actual.size(); ++h) {
+      sums.add(window.actual[h], values[h], scales[window.origin.series]);
+    }
+  }
+  return sums.mean();
+}
+
+// Linear regression of one row on those before it, and forecasts by its own forecasts.
+class Regression {
+ public:
+  Regression(const SeriesSet& data, const std::vector<int64_t>& rows, int64_t lags) : data_(data) {
+    std::vector<LinearRegression::Row> examples;
+    for (size_t i = 0; i < data.series.size(); ++i) {
+      const Series& series = data.series[i];
+      const auto count = static_cast<size_t>(rows[i]);
+      SeriesScale scale;
+      for (size_t row = 0; row < count; ++row) {
+        scale.mean += series.values[row] / static_cast<double>(count);
+      }
+      double square = 0;
+      for (size_t row = 0; row < count; ++row) {
+        square += (series.values[row] - scale.mean) * (series.values[row] - scale.mean);
+      }
+      scale.deviation = std::sqrt(square / static_cast<double>(count));
+      Values scaled;
+      for (const double value : series.values) {
+        scaled.push_back(scale.scaled(value));
+      }
+      scales_.push_back(scale);
+      scaled_.push_back(std::move(scaled));
+    }
+    for (size_t i = 0; i < data.series.size(); ++i) {
+      for (int64_t row = lags; row < rows[i]; ++row) {
+        examples.push_back({std::span(scaled_[i]).first(static_cast<size_t>(row)),
+                            known_of(data.series[i], row), scaled_[i][static_cast<size_t>(row)]});
+      }
+    }
+    fitted_.emplace(lags, examples);
+  }
+
+  Values forecast(const Origin& origin, int64_t steps) const {
+    const Values& scaled = scaled_[origin.series];
+    Values seen(scaled.begin(), scaled.begin() + origin.row);
+    Values result;
+    for (int64_t h = 0; h < steps; ++h) {
+      const std::vector<double> known = known_of(data_.series[origin.series], origin.row + h);
+      seen.push_back(fitted_->next(seen, known));
+      result.push_back(scales_[origin.series].original(seen.back()));
+    }
+    return result;
+  }
+
+ private:
+  static std::vector<double> known_of(const Series& series, int64_t row) {
+    std::vector<double> known;
+    for (const std::vector<double>& channel : series.known) {
+      known.push_back(channel.at(static_cast<size_t>(row)));
+    }
+    return known;
+  }
+
+  const SeriesSet& data_;
+  std::vector<SeriesScale> scales_;
+  std::vector<Values> scaled_;
+  std::optional<LinearRegression> fitted_;
+};
+
+void add_baselines(const SeriesSet& data, const StudyOptions& options, const Regression& regression,
+                   StudyWindow& window) {
+  const Values& values = data.series[window.origin.series].values;
+  const std::span<const double> seen =
+      std::span(values).first(static_cast<size_t>(window.origin.row));
+  const int64_t steps = options.horizon;
+  window.forecasts["naive"] = naive(seen, steps);
+  window.forecasts["seasonal_naive"] = seasonal_naive(seen, steps, *options.season);
+  window.forecasts["drift_seasonal"] = drift_seasonal(seen, steps, *options.season);
+  window.forecasts["linear_regression"] = regression.forecast(window.origin, steps);
+}
+
+double median_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+// Step by step, over the seeds.
+Values median_path(const std::vector<const Values*>& paths) {
+  Values result;
+  for (size_t h = 0; h < paths[0]->size(); ++h) {
+    std::vector<double> at_step;
+    for (const Values* path : paths) {
+      at_step.push_back((*path)[h]);
+    }
+    result.push_back(median_of(std::move(at_step)));
+  }
+  return result;
+}
+
+// What each seed's model forecasts for a set of windows.
+using OfSeeds = std::vector<std::vector<WindowForecast>>;
+
+void add_tcn(std::vector<StudyWindow>& windows, const OfSeeds& of_seeds) {
+  for (size_t i = 0; i < windows.size(); ++i) {
+    std::vector<const Values*> points;
+    for (const std::vector<WindowForecast>& seed : of_seeds) {
+      windows[i].of_seeds.push_back(seed[i].point);
+      points.push_back(&seed[i].point);
+    }
+    windows[i].forecasts["tcn"] = median_path(points);
+    for (size_t level = 0; level < of_seeds[0][i].levels.size(); ++level) {
+      std::vector<const Values*> paths;
+      for (const std::vector<WindowForecast>& seed : of_seeds) {
+        paths.push_back(&seed[i].levels[level]);
+      }
+      windows[i].levels.push_back(median_path(paths));
+    }
+  }
+}
+
+// Of one seed: how many values lie between its outermost levels, and its mean pinball loss.
+void judge_levels(const std::vector<StudyWindow>& windows,
+                  const std::vector<WindowForecast>& forecasts, const std::vector<double>& levels,
+                  Study& study) {
+  double inside = 0;
+  double pinball = 0;
+  double count = 0;
+  for (size_t i = 0; i < windows.size(); ++i) {
+    for (size_t h = 0; h < windows[i].actual.size(); ++h) {
+      const double actual = windows[i].actual[h];
+      const std::vector<Values>& at = forecasts[i].levels;
+      inside += at.front()[h] <= actual && actual <= at.back()[h] ? 1 : 0;
+      for (size_t level = 0; level < levels.size(); ++level) {
+        const double under = actual - at[level][h];
+        pinball += std::max(levels[level] * under, (levels[level] - 1) * under) /
+                   static_cast<double>(levels.size());
+      }
+      ++count;
+    }
+  }
+  study.coverage.push_back(inside / count);
+  study.pinball.push_back(pinball / count);
+}
+
+}  // namespace
+
+const std::vector<std::string>& baseline_names() {
+  static const std::vector<std::string> names = {"naive", "seasonal_naive", "drift_seasonal",
+                                                 "linear_regression"};
+  return names;
+}
+
+Spread spread_of(std::vector<double> values) {
+  if (std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) {
+    return {nan, nan, nan};
+  }
+  const auto [min, max] = std::minmax_element(values.begin(), values.end());
+  return {median_of(values), *min, *max};
+}
+
+Study run_study(const SeriesSet& data, StudyOptions options, const StudyCallbacks& callbacks) {
+  Study study;
+  complete(data, options, study.train_rows);
+  study.trials = choose(data, options, study.train_rows, callbacks);
+  options.model.residual = *options.residual;
+  options.model.log = *options.log;
+  options.model.epochs = *options.epochs;
+  study.options = options;
+
+  std::vector<Origin> tested;
+  std::vector<Origin> ahead;
+  Values scales;
+  for (size_t i = 0; i < data.series.size(); ++i) {
+    const Series& series = data.series[i];
+    add_origins(tested, i, study.train_rows[i], study.train_rows[i] + *options.test,
+                options.horizon, options.stride);
+    if (!options.train && (series.known.empty() || series.known_ahead() >= options.horizon)) {
+      ahead.push_back({i, series.rows()});
+    }
+    scales.push_back(seasonal_scale(
+        std::span(series.values).first(static_cast<size_t>(study.train_rows[i])), *options.season));
+  }
+  const Regression regression(data, study.train_rows, options.model.input);
+  for (const Origin& origin : tested) {
+    const auto from = data.series[origin.series].values.begin() + origin.row;
+    StudyWindow window{.origin = origin, .actual = Values(from, from + options.horizon)};
+    add_baselines(data, options, regression, window);
+    study.windows.push_back(std::move(window));
+  }
+  for (const Origin& origin : ahead) {
+    StudyWindow window{.origin = origin};
+    add_baselines(data, options, regression, window);
+    study.future.push_back(std::move(window));
+  }
+  for (const std::string& name : baseline_names()) {
+    study.baselines[name] = errors_of(
+        study.windows, scales,
+        [&](const StudyWindow& window) -> const Values& { return window.forecasts.at(name); });
+  }
+
+  const auto count = static_cast<size_t>(options.seeds);
+  OfSeeds of_tested(count);
+  OfSeeds of_ahead(count);
+  study.seconds.resize(count);
+  study.tcn.resize(count);
+  std::mutex mutex;
+  run_side_by_side(options.seeds, options.jobs, [&](int64_t seed) {
+    const auto at = static_cast<size_t>(seed);
+    ForecasterOptions model = options.model;
+    model.seed = options.seed + static_cast<uint64_t>(seed);
+    Forecaster forecaster(data, study.train_rows, model);
+    const auto begin = std::chrono::steady_clock::now();
+    forecaster.train({}, callbacks.should_stop);
+    check_running(callbacks);
+    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
+    study.seconds[at] = passed.count();
+    of_tested[at] = forecaster.forecast(tested, options.horizon);
+    if (!ahead.empty()) {
+      of_ahead[at] = forecaster.forecast(ahead, options.horizon);
+    }
+    ErrorSums sums;
+    for (size_t i = 0; i < tested.size(); ++i) {
+      for (size_t h = 0; h < of_tested[at][i].point.size(); ++h) {
+        sums.add(study.windows[i].actual[h], of_tested[at][i].point[h], scales[tested[i].series]);
+      }
+    }
+    study.tcn[at] = sums.mean();
+    const std::lock_guard lock(mutex);
+    if (seed == 0) {
+      study.training_windows = forecaster.windows();
+      study.parameters = count_parameters(forecaster.model());
+      study.receptive_field = forecaster.model().receptive_field();
+      study.model = to_string(forecaster.model());
+    }
+    callbacks.on_seed(seed, study.tcn[at]);
+  });
+  add_tcn(study.windows, of_tested);
+  if (!ahead.empty()) {
+    add_tcn(study.future, of_ahead);
+  }
+  if (options.model.likelihood != Likelihood::Point) {
+    for (const std::vector<WindowForecast>& seed : of_tested) {
+      judge_levels(study.windows, seed, options.model.levels, study);
+    }
+  }
+  return study;
+}
+
+}  // namespace warptape::forecasting
