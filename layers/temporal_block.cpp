@@ -247,7 +247,7 @@ std::string TemporalBlock::settings() const {
                      to_string(options_.output_activation));
 }
 
-Tensor TemporalBlock::drop(const Tensor& x) const {
+Tensor TemporalBlock::drop(const Operand& x) const {
   return options_.channel_dropout ? channel_dropout(x, options_.dropout, is_training())
                                   : dropout(x, options_.dropout, is_training());
 }
@@ -276,29 +276,31 @@ TemporalBlock::Outputs TemporalBlock::compute(const Operand& input, const Operan
   const Operand x = conv1.weight.input(input);
   const auto normalize = [](auto& batch, auto& layer, Tensor& y) {
     if (batch) {
-      y = (*batch)(y);
+      y = (*batch)(std::move(y));
     } else if (layer) {
       y = over_channels(*layer, y);
     }
   };
+  // Handed on, not held: each op may then be done in the pass of the one before.
   Tensor y = conv1(x);
   normalize(batch_norm1, layer_norm1, y);
   if (condition) {
     const bool is_vector = given.rank() == 2;
-    y = add(y, (*condition)(is_vector ? reshape(given, {given.size(0), given.size(1), 1})
-                                      : given.tensor()));
+    y = add(std::move(y), (*condition)(is_vector ? reshape(given, {given.size(0), given.size(1), 1})
+                                                 : given.tensor()));
   }
-  y = drop(activated(y, options_.activation, options_.negative_slope));
-  y = conv2(y);
+  y = drop(activated(std::move(y), options_.activation, options_.negative_slope));
+  y = conv2(std::move(y));
   normalize(batch_norm2, layer_norm2, y);
-  y = drop(options_.activate_second ? activated(y, options_.activation, options_.negative_slope)
-                                    : y);
+  y = drop(options_.activate_second
+               ? activated(std::move(y), options_.activation, options_.negative_slope)
+               : std::move(y));
   Outputs outputs;
   if (skip) {
     outputs.skip = (*skip)(y);
   }
-  y = add(y, residual ? Operand((*residual)(x)) : x);
-  outputs.y = activated(y, options_.output_activation, options_.negative_slope);
+  y = add(std::move(y), residual ? Operand((*residual)(x)) : x);
+  outputs.y = activated(std::move(y), options_.output_activation, options_.negative_slope);
   return outputs;
 }
 

@@ -106,7 +106,7 @@ class TemporalBlock : public ConditionedModule {
   void make_norms(const Site& site);
   void check_condition(const Operand& x, const Operand& given) const;
   Outputs compute(const Operand& x, const Operand& given);
-  Tensor drop(const Tensor& x) const;
+  Tensor drop(const Operand& x) const;
 };
 
 }  // namespace warptape

@@ -144,6 +144,26 @@ TEST(Lines, WeightsThatMeetOnlyZerosDoNotCount) {
   }
 }
 
+// Nor are they met by a gradient that is not finite.
+TEST(Lines, GradientsThatMeetOnlyZerosDoNotCount) {
+  for (LineInstructions level : all_levels()) {
+    const Instructions use(level);
+    for (int64_t length : {3, 16, 40, 100}) {
+      Tensor weight = Tensor::ones({1, 1, 2});
+      Tape tape;
+      tape.watch(weight);
+      const Tensor y =
+          conv1d(Tensor::ones({1, 1, length}), weight, Tensor(), {.padding = Padding1d::causal()});
+      std::vector<float> dy(static_cast<size_t>(length), 1);
+      dy[0] = HUGE_VALF;
+      tape.backward(y, tensor(dy, y.shape()));
+      EXPECT_EQ(tape.gradient(weight).to_vector<float>(),
+                (std::vector<float>{static_cast<float>(length - 1), HUGE_VALF}))
+          << "length " << length;
+    }
+  }
+}
+
 // Long ones are cut into parts for several threads.
 TEST(Lines, OfLongSequences) {
   expect_right({{1, 2, 2500}, {3, 2, 3}, {.padding = Padding1d::causal(), .dilation = 300}});
