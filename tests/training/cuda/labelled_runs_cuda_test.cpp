@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "tests/core/device/gpu_test.h"
 #include "tests/temporary_folder.h"
 #include "training/run.h"
 
@@ -26,7 +27,9 @@ Trained train_on(const std::string& device, Recipe recipe) {
   return result;
 }
 
-TEST(LabelledRunsCuda, AreThoseOfTheCpu) {
+class GpuLabelledRuns : public GpuTest {};
+
+TEST_F(GpuLabelledRuns, AreThoseOfTheCpu) {
   const TemporaryFolder folder;
   const std::string series = folder.write(
       "s", "@classLabel true a b\n@data\n1,2,4:0,1,1:a\n3:2:b\n5,3:1,1:a\n1,0,0,2:0,2,1,1:b\n");
