@@ -27,6 +27,7 @@ struct ForecastCommand {
   std::string likelihood = "point";
   std::string residual = "auto";
   std::string scale = "linear";
+  std::optional<int64_t> max_epochs;
   bool no_linear_window = false;
 };
 
@@ -99,6 +100,10 @@ void run_forecast(ForecastCommand command) {
   check<ValueError>(study.model.head == ForecastHead::Direct || command.residual == "auto",
                     "[forecast] --residual {}: got --head shifted, wanted direct",
                     command.residual);
+  if (command.max_epochs) {
+    study.epochs = std::nullopt;
+    study.max_epochs = *command.max_epochs;
+  }
   study.model.linear_window = !command.no_linear_window;
   study.model.device = apply(command.machine);
   // On the CPU each model is small: threads are for models beside each other.
@@ -213,10 +218,11 @@ void add_model_options(CLI::App& command, ForecastCommand& o) {
   command.add_flag("--no-linear-window", o.no_linear_window,
                    "A direct head without the linear function of the window that stands beside the "
                    "TCN");
-  add_number(command, "--epochs", o.study.epochs, whole_number(1, 1 << 20),
-             "[chosen on the last training rows]");
-  add_number_with_default(command, "--max-epochs", o.study.max_epochs, whole_number(1, 1 << 20),
-                          "Where they are chosen");
+  CLI::Option* epochs =
+      add_number(command, "--epochs", o.study.epochs, whole_number(1, 1 << 20), "[200]");
+  add_number(command, "--max-epochs", o.max_epochs, whole_number(1, 1 << 20),
+             "Choose the epochs, up to so many, on the last training rows")
+      ->excludes(epochs);
   add_number_with_default(command, "--batch-size", model.batch_size, count());
   add_number_with_default(command, "--lr", model.lr, positive(), "Of AdamW");
   add_number_with_default(command, "--weight-decay", model.weight_decay, not_negative());

@@ -50,6 +50,7 @@ ForecasterOptions small() {
   options.channels = {4};
   options.dropout = 0;
   options.epochs = 2;
+  options.weight_decay = 0;
   options.residual = Residual::Seasonal;
   return options;
 }

@@ -44,10 +44,10 @@ struct ForecasterOptions {
   double dropout = 0.1;
   bool weight_norm = false;
   bool linear_window = true;  // a linear function of the window beside a direct head
-  int64_t epochs = 100;
+  int64_t epochs = 200;
   int64_t batch_size = 32;
   double lr = 2e-3;
-  double weight_decay = 0;
+  double weight_decay = 1;  // of AdamW: towards what the model adds to
   uint64_t seed = 0;
   Device device = cpu;
 };

@@ -293,13 +293,13 @@ std::string details(const SeriesSet& data, const Study& study) {
   const StudyOptions& options = study.options;
   std::string text = fmt::format(
       "<h2>How it was made</h2>\n<p>{} training windows of {} rows, {} rows at once; season {}; "
-      "head {}, {}; the model adds to {}, {} of values; {} epochs; {} parameters, receptive "
-      "field {}. {} windows of the test part, {} row{} apart.</p>\n",
+      "head {}, {}; the model adds to: {}, of {}; {} epochs; {} parameters, receptive field "
+      " {}. {} window{} of the test part, {} row{} apart.</p>\n",
       study.training_windows, *options.input, *options.chunk, *options.season,
       to_string(options.model.head), to_string(options.model.likelihood),
-      to_string(options.model.residual), options.model.log ? "logarithms" : "differences",
+      to_string(options.model.residual), options.model.log ? "logarithms" : "the values",
       options.model.epochs, study.parameters, study.receptive_field, study.windows.size(),
-      options.stride, options.stride == 1 ? "" : "s");
+      study.windows.size() == 1 ? "" : "s", options.stride, options.stride == 1 ? "" : "s");
   if (!study.trials.empty()) {
     text +=
         "<p>Chosen by forecasts of the last rows of the training part, without the test "

@@ -9,12 +9,12 @@
 namespace warptape::forecasting {
 
 struct SeriesOptions {
-  std::vector<std::string> columns;            // one or more, a series each
-  std::string time;                            // column of times; empty: rows are numbered
-  std::string group;                           // column that says whose row it is; empty: of one
-  std::vector<std::string> calendar;           // features of the times (Times::features())
-  std::vector<std::string> future_covariates;  // columns of numbers that are known ahead
-  int64_t horizon = 1;                         // rows to come for which the calendar is asked
+  std::vector<std::string> columns = {};   // one or more, a series each
+  std::string time = {};                   // column of times; empty: rows are numbered
+  std::string group = {};                  // column that says whose row it is; empty: of one
+  std::vector<std::string> calendar = {};  // features of the times (Times::features())
+  std::vector<std::string> future_covariates = {};  // columns of numbers that are known ahead
+  int64_t horizon = 1;                              // rows to come for which the calendar is asked
 };
 
 struct Series {

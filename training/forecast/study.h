@@ -22,7 +22,7 @@ struct StudyOptions {
   std::optional<int64_t> chunk;   // nothing: a season or 12 rows, no more than the horizon
   std::optional<Residual> residual;  // nothing: chosen among last, seasonal, drift_seasonal, growth
   std::optional<bool> log = false;   // nothing: chosen, where all values are above 0
-  std::optional<int64_t> epochs;     // nothing: chosen among multiples of epochs_step
+  std::optional<int64_t> epochs = 200;  // nothing: chosen among multiples of epochs_step
   int64_t max_epochs = 200;
   int64_t epochs_step = 10;
   int64_t choice_seeds = 3;  // models that a choice is made by, of each kind
