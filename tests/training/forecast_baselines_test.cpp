@@ -82,6 +82,11 @@ TEST(ForecastBaselines, FindTheSeason) {
     line.push_back(3.0 * t);
   }
   EXPECT_EQ(find_season(week), 7);
+  EXPECT_EQ(find_season(noise), 1);
+  EXPECT_EQ(
+      find_season(read_csv(WARPTAPE_SOURCE_DIR "/data/monthly_sunspots.csv").numbers("Sunspots")),
+      1)
+      << "its cycle is not in differences from month to month";
   EXPECT_EQ(find_season(line), 1) << "its differences do not vary";
   EXPECT_EQ(find_season(Values(50, 2.0)), 1);
   EXPECT_EQ(find_season(Values{1, 2, 3}), 1);
