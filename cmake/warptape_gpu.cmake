@@ -46,8 +46,10 @@ function(warptape_add_engine name)
     file(GLOB profile CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/emulator/profile/*.cpp)
     list(APPEND sources ${profile})
   endif()
-  # Errors are all that the engine takes from the rest of core; its tests link nothing else of it.
-  add_library(${name} STATIC ${sources} ${PROJECT_SOURCE_DIR}/core/error.cpp)
+  # Errors, which escape what is no UTF-8, are all that the engine takes from the rest of core; its
+  # tests link nothing else of it.
+  add_library(${name} STATIC ${sources} ${PROJECT_SOURCE_DIR}/core/error.cpp
+                             ${PROJECT_SOURCE_DIR}/core/utf8.cpp)
   target_link_libraries(${name} PUBLIC warptape_interface)
   warptape_own_target(${name})
   target_compile_definitions(${name} PRIVATE ${ARGN})
