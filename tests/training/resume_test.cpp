@@ -17,6 +17,7 @@
 #include "layers/relu.h"
 #include "layers/sequential.h"
 #include "layers/weight_norm.h"
+#include "tests/kernels/case_run.h"
 #include "tests/kernels/devices.h"
 #include "tests/training/bad_files.h"
 #include "training/image_loader.h"
@@ -193,7 +194,8 @@ TEST(Resume, AtEveryStepTheRunEndsWithTheSameBits) {
       SmallRun whole(optimizer, device, precision, ema_decay);
       whole.train({}, folder.path());
       const uint64_t streams = default_generator().streams();
-      for (int64_t step = 1; step <= steps_of_run; ++step) {
+      // In the middle and at the end of an epoch; values are the same in all builds.
+      for (int64_t step = 1; step <= steps_of_run; step += is_sanitized() ? 2 : 1) {
         SCOPED_TRACE(step);
         manual_seed(100 + static_cast<uint64_t>(step));
         SmallRun resumed(optimizer, device, precision, ema_decay);
