@@ -142,6 +142,8 @@ void add_options(CLI::App& command, TrainOptions& o) {
       "  warptape train simple_cnn\n"
       "  warptape train simple_cnn --data cifar-10-batches-bin --optimizer sgd --lr 0.05 \\\n"
       "      --momentum 0.9 --schedule cosine --epochs 30 --validation 0.1\n"
+      "  warptape train tcn --task series --data X_TRAIN.ts --pooling mean --channels 256,256\n"
+      "  warptape train tcn --task char --data book.txt --optimizer sgd --lr 4 --clip-norm 0.15\n"
       "  warptape train simple_cnn --init runs/a/best.safetensors --lr 1e-4 --out runs/b\n"
       "  warptape train --resume runs/b");
   // All else is in the folder's config.json.

@@ -94,7 +94,7 @@ TEST(IndexStream, HasTheLogitsOfTheWholePass) {
     for (size_t t = 0; t < text.size(); ++t) {
       if (t == 7) {
         expect_throws<ValueError>([&] { stream.step(5); }, {"index: got 5, wanted 0 to 4"});
-        expect_throws<ValueError>([&] { stream.step(-1); }, {"got -1"});
+        expect_throws<ValueError>([&] { stream.step(-1); }, {"[IndexStream] index: got -1"});
       }
       const std::vector<double>& logits = stream.step(text[t]);
       for (size_t i = 0; i < 5; ++i) {
