@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "core/parallel.h"
 #include "tools/commands.h"
@@ -106,8 +108,12 @@ void run_forecast(ForecastCommand command) {
   }
   study.model.linear_window = !command.no_linear_window;
   study.model.device = apply(command.machine);
-  // On the CPU each model is small: threads are for models beside each other.
-  study.jobs = study.model.device == cpu ? num_threads() : 1;
+  // On the CPU each model is small: threads are for models beside each other, and what is left of
+  // them for each.
+  if (study.model.device == cpu) {
+    study.jobs = std::min<int64_t>(num_threads(), study.seeds);
+    set_num_threads(std::max(1, num_threads() / static_cast<int>(study.jobs)));
+  }
   command.series.horizon = study.horizon;
   const SeriesSet data = read_series(command.data, command.series);
   for (const std::string& warning : data.warnings) {

@@ -72,16 +72,19 @@ TEST(ForecastBaselines, FindTheSeason) {
   EXPECT_EQ(find_season(passengers), 12);
   EXPECT_EQ(find_season(std::span(passengers).first(60)), 12);
   Values week;
+  Values fortnight;  // nearly a week's
   Values noise;
   Values line;
   std::mt19937 random(5);
   std::normal_distribution<double> normal;
   for (int t = 0; t < 140; ++t) {
     week.push_back(0.5 * t + (t % 7 == 5 ? 9 : 0) + (t % 7 == 6 ? 12 : 0) + 0.1 * normal(random));
+    fortnight.push_back((t % 7 == 5 ? 9 : 0) + (t % 14 == 5 ? 2 : 0));
     noise.push_back(normal(random));
     line.push_back(3.0 * t);
   }
   EXPECT_EQ(find_season(week), 7);
+  EXPECT_EQ(find_season(fortnight), 7);
   EXPECT_EQ(find_season(noise), 1);
   EXPECT_EQ(
       find_season(read_csv(WARPTAPE_SOURCE_DIR "/data/monthly_sunspots.csv").numbers("Sunspots")),

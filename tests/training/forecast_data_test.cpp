@@ -20,7 +20,7 @@ Times times_of(const std::vector<std::string>& texts) {
 
 TEST(ForecastTimes, GoOnAsTheyStep) {
   EXPECT_EQ(times_of({"1960-11", "1960-12"}).text(3), "1961-02");
-  EXPECT_EQ(times_of({"1960-11-01", "1960-12-01", "1961-01-01"}).text(3), "1961-02-01");
+  EXPECT_EQ(times_of({"1960-11-01", "1960-12-01", "1961-01-01"}).text(4), "1961-03-01");
   EXPECT_EQ(times_of({"2024/02/27", "2024/02/28"}).text(3), "2024/03/01");
   EXPECT_EQ(times_of({"2023-12-31T22:30", "2023-12-31T23:15"}).text(2), "2024-01-01T00:00");
   EXPECT_EQ(times_of({"2023-12-31 23:59:50Z", "2023-12-31 23:59:55Z"}).text(2),

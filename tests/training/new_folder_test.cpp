@@ -30,8 +30,11 @@ TEST(NewFolder, ReplacesNothing) {
   std::filesystem::create_directory(folder.path("a"));
   folder.write("f", "kept");
   for (const char* name : {"a", "f"}) {
-    expect_file_error([&] { write_new_folder(folder.path(name), {{"x", "1"}}, "test"); },
-                      {"[test] ", "it exists; wanted a new folder"});
+    expect_file_error(
+        [&] {
+          write_new_folder(folder.path(name), {{"x", "1"}}, "test");
+        },
+        {"[test] ", "it exists; wanted a new folder"});
   }
   EXPECT_EQ(folder.read("f"), "kept");
   EXPECT_TRUE(names_below(folder.path("a")).empty());
@@ -42,7 +45,10 @@ TEST(NewFolder, ReplacesNothing) {
 TEST(NewFolder, LeavesNothingHalfWritten) {
   const TemporaryFolder folder;
   expect_file_error(
-      [&] { write_new_folder(folder.path("a"), {{"x", "1"}, {"y/z", "2"}}, "test"); }, {"y/z"});
+      [&] {
+        write_new_folder(folder.path("a"), {{"x", "1"}, {"y/z", "2"}}, "test");
+      },
+      {"y/z"});
   EXPECT_TRUE(names_below(folder.path()).empty());
 }
 

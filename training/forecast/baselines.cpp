@@ -137,7 +137,7 @@ int64_t find_season(std::span<const double> values, int64_t longest) {
                                      static_cast<double>(size - lag));
   }
   // Of long series any small correlation is no accident, yet none that a forecast could lean on.
-  const double least = std::max(0.25, 2 / std::sqrt(static_cast<double>(size)));
+  const double least = std::max(0.35, 3 / std::sqrt(static_cast<double>(size)));
   std::vector<int64_t> peaks;
   double highest = least;
   for (int64_t lag = 2; lag <= longest; ++lag) {

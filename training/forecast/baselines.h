@@ -41,7 +41,7 @@ class LinearRegression {
 };
 
 // The lag from 2 to `longest` at which the series, freed of its trend by differences, is most like
-// itself; 1 where no correlation there is a local maximum above 0.25 and above two standard errors.
+// itself; 1 where no correlation there is a local maximum above 0.35 and three standard errors.
 // Multiples of a season do not count. 0 for longest: a third of the values.
 int64_t find_season(std::span<const double> values, int64_t longest = 0);
 
