@@ -26,6 +26,10 @@ ForecastTCN::Options checked(ForecastTCN::Options options, const Site& site) {
                     "[ForecastTCN] causal: got a centred block, wanted causal ones");
   options.net.input_channels = 1 + options.known_channels;
   if (options.head == ForecastHead::Shifted) {
+    // Between the last block's convolutions there are as many channels as elsewhere.
+    if (options.net.block.hidden_channels == 0) {
+      options.net.block.hidden_channels = options.net.channels.front();
+    }
     options.net.channels.back() = options.outputs;
     options.net.last_is_linear = true;
     options.net.block.output_activation = BlockActivation::None;

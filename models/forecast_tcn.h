@@ -39,7 +39,8 @@ class ForecastTCN : public Module {
  public:
   struct Options {
     // input_channels is 1 + known_channels. A shifted head is the last block itself, as in Darts:
-    // its channels are `outputs` then, whatever stands here.
+    // its channels are `outputs` then, whatever stands here, and all blocks have the first one's
+    // between their convolutions unless hidden_channels says otherwise.
     TemporalConvNet::Options net;
     int64_t known_channels = 0;
     int64_t chunk = 1;

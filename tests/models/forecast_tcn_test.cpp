@@ -69,6 +69,11 @@ TEST(ForecastTCN, ShiftedSeesWhatDartsSees) {
   EXPECT_EQ(model(randn({5, 2, 11})).shape(), Shape({5, 8, 2}));
   EXPECT_FALSE(model.linear || model.window || model.known) << "the last block is the head";
   EXPECT_EQ(model.tcn.network.size(), 2U);
+  for (const NamedParameter& parameter : named_parameters(model)) {
+    if (parameter.name == "tcn.network.1.conv2.weight") {
+      EXPECT_EQ(parameter.parameter->value().shape(), Shape({2, 3, 2})) << "3 filters, not 2";
+    }
+  }
   // Step t gives the value of step t + 3.
   EXPECT_TRUE(depends(model, 5, 0, 5));
   EXPECT_FALSE(depends(model, 5, 0, 6)) << "of the newest two values it knows nothing";
