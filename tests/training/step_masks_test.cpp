@@ -80,7 +80,8 @@ TEST(StepMasks, MeansAndLastStepsAreThoseOfEachSequenceAlone) {
         last_steps(all, tensor<int64_t>({4, 0, 3}, {3}));
       },
       {"length 1: got 0, wanted 1 to 4"});
-  expect_throws<ShapeError>([&] { last_steps(all, tensor<int64_t>({4}, {1})); }, {"(1,)", "wanted (3,)"});
+  expect_throws<ShapeError>([&] { last_steps(all, tensor<int64_t>({4}, {1})); },
+                            {"(1,)", "wanted (3,)"});
   expect_throws<ShapeError>([&] { masked_mean(all, Tensor::ones({3, 2}, uint8)); }, {"(3, 2)"});
   expect_throws<DTypeError>([&] { masked_mean(all, Tensor::ones({3, 4})); }, {"float32", "uint8"});
 }
