@@ -1,6 +1,5 @@
 #include "models/stream_stages.h"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <typeinfo>
@@ -15,8 +14,8 @@
 #include "layers/relu.h"
 #include "layers/sequential.h"
 #include "layers/temporal_block.h"
-#include "models/receptive_field.h"
 #include "models/stream_builder.h"
+#include "models/stream_padding.h"
 #include "models/stream_weights.h"
 #include "models/tcn.h"
 
@@ -153,27 +152,6 @@ class Stager {
     return packed(weight, bias, options.groups, options.dilation, path);
   }
 
-  // How many elements after its own an output depends on.
-  int64_t ahead_of(const Conv1d& convolution, const std::string& path) const {
-    const Conv1d::Options& options = convolution.options();
-    const DilatedKernel kernel{options.kernel_size, options.dilation};
-    const AxisPadding& padding = options.padding.axis;
-    switch (padding.rule) {
-      case AxisPadding::Rule::Causal:
-        return 0;
-      case AxisPadding::Rule::Same:
-        return look_ahead({&kernel, 1});
-      case AxisPadding::Rule::Given:
-        break;
-    }
-    const int64_t reach = receptive_field({&kernel, 1}) - 1;
-    check<ValueError>(padding.after == reach - padding.before, site_,
-                      "[stream] {}: padding: got {}, wanted causal, same, or {} zeros in all, so "
-                      "that there is an output for every element",
-                      name(path), options.padding.to_string(), reach);
-    return padding.after;
-  }
-
   void check_channels(int64_t given, int64_t wanted, const std::string& path) const {
     check<ShapeError>(given == wanted, site_, "[stream] {}: got {} channels, wanted {}", name(path),
                       given, wanted);
@@ -188,7 +166,8 @@ class Stager {
 
   void append_convolution(Conv1d& convolution, const std::string& path) {
     if (convolution.options().stride == 1) {
-      append_filters(filters_of(convolution, path), ahead_of(convolution, path), path);
+      append_filters(filters_of(convolution, path),
+                     ahead_of(convolution.options(), name(path), site_), path);
     } else {
       append_strided(convolution, path);
     }
@@ -196,38 +175,18 @@ class Stager {
 
   void append_strided(Conv1d& convolution, const std::string& path) {
     const Conv1d::Options& options = convolution.options();
-    const DilatedKernel kernel{options.kernel_size, options.dilation};
-    const int64_t reach = receptive_field({&kernel, 1}) - 1;
-    const AxisPadding& padding = options.padding.axis;
-    const bool is_causal = padding.rule == AxisPadding::Rule::Causal;
-    const int64_t before = is_causal ? reach : padding.before;
-    const int64_t least = std::max(reach + 1 - options.stride, int64_t{0});
-    check<ValueError>(
-        is_causal || (padding.rule == AxisPadding::Rule::Given && before + padding.after >= least &&
-                      before + padding.after <= reach),
-        site_,
-        "[stream] {}: padding: got {}, wanted causal, or {} to {} zeros in all, so "
-        "that there is an output for every {} elements",
-        name(path), options.padding.to_string(), least, reach, options.stride);
+    const StridedTaps taps = taps_of(options, name(path), site_);
     Stage stage;
     stage.source = Source::Strided;
     stage.stride = options.stride;
     stage.filters = filters_of(convolution, path);
     check_channels(builder_.channels(current_), stage.filters.in_channels, path);
-    current_ = builder_.append_strided(std::move(stage), current_, before, reach);
+    current_ = builder_.append_strided(std::move(stage), current_, taps.before, taps.reach);
   }
 
   void append_transposed(ConvTranspose1d& convolution, const std::string& path) {
     const ConvTranspose1d::Options& options = convolution.options();
-    const DilatedKernel kernel{options.kernel_size, options.dilation};
-    const int64_t reach = receptive_field({&kernel, 1}) - 1;
-    const AxisPadding& padding = options.padding.axis;
-    const int64_t wanted = reach + 1 + options.output_padding - options.stride;
-    check<ValueError>(
-        padding.before + padding.after == wanted, site_,
-        "[stream] {}: padding: got {}, wanted {} in all, so that there are {} outputs "
-        "for every element",
-        name(path), options.padding.to_string(), wanted, options.stride);
+    const StridedTaps taps = taps_of(options, name(path), site_);
     const Tensor weight = as_convolution(folded(convolution.weight, path), options.groups);
     const Tensor bias = on_cpu(convolution.bias);
     Stage stage;
@@ -241,7 +200,7 @@ class Stager {
         stage.phases.push_back(phase_of(weight, bias, options, phase, builder_.device()));
       }
     }
-    current_ = builder_.append_transposed(std::move(stage), current_, padding.before, reach);
+    current_ = builder_.append_transposed(std::move(stage), current_, taps.before, taps.reach);
   }
 
   void append_batch_norm(BatchNorm1d& norm, const std::string& path) {
@@ -269,7 +228,7 @@ class Stager {
     }
     Filters filters = filters_of(convolution, path, scale ? &*scale : nullptr);
     check_channels(builder_.channels(reads.in), filters.in_channels, path);
-    reads.ahead = ahead_of(convolution, path);
+    reads.ahead = ahead_of(convolution.options(), name(path), site_);
     if (layer) {
       const int64_t normalized = filters.out_channels;
       reads.in = builder_.append({.filters = std::move(filters)},
