@@ -140,7 +140,7 @@ TEST(ForecastCommand, RefusesBadInputAndLeavesNothing) {
   for (int t = 1; t <= 40; ++t) {
     constant += std::to_string(t) + ",5\n";
   }
-  refused(constant, {"x: got 5 in all of the 34 rows"});
+  refused(constant, {"t.csv: x: lines 2 to 35: got 5 in all of the 34 rows"});
   refused(good, {"covariates: got hour", "1990-01"}, {"--covariates", "hour"});
   refused(good, {"--residual seasonal: got --head shifted"}, {"--head", "shifted"});
   expect_usage_error(small_run(folder, {"--covariates", "moon"}), {"--covariates", "moon"});

@@ -205,10 +205,11 @@ TEST(Forecaster, RefusesWhatCannotBeLearnt) {
   const SeriesSet data = set_of({make_series("x", growing(40))});
   refused(data, 10, small(), {"x: got 10 rows to learn from, wanted 11", "input 8 + horizon 3"});
   refused(set_of({make_series("x", Values(40, 2.5))}), 30, small(),
-          {"x: got 2.5 in all of the 30"});
+          {"t.csv: x: lines 2 to 31: got 2.5 in all of the 30"});
   ForecasterOptions options = small();
   options.log = true;
-  refused(set_of({make_series("x", growing(40, -8))}), 30, options, {"line 2: got -8", "above 0"});
+  refused(set_of({make_series("x", growing(40, -8))}), 30, options,
+          {"t.csv: x: line 2: got -8", "above 0"});
   options = small();
   options.likelihood = Likelihood::Quantiles;
   options.levels = {0.2, 0.8};

@@ -124,9 +124,10 @@ double SeriesScale::original(double value) const {
   return log ? std::exp(unscaled) : unscaled;
 }
 
-Forecaster::Scaled Forecaster::scale(const Series& series, int64_t rows,
+Forecaster::Scaled Forecaster::scale(const SeriesSet& data, size_t index, int64_t rows,
                                      const ForecasterOptions& options) {
-  const std::string name = excerpt(series.name);
+  const Series& series = data.series[index];
+  const std::string name = escaped(data.path) + ": " + excerpt(series.name);
   const int64_t least = std::max(options.input, options.season) + options.chunk;
   check<ValueError>(rows >= least && rows <= series.rows(),
                     "[forecast] {}: got {} rows to learn from, wanted {} at least (input {} + "
@@ -147,10 +148,12 @@ Forecaster::Scaled Forecaster::scale(const Series& series, int64_t rows,
                    [](double value) { return std::log(value); });
   }
   std::tie(scaled.scale.mean, scaled.scale.deviation) = moments(learnt);
-  check<ValueError>(scaled.scale.deviation > 0,
-                    "[forecast] {}: got {} in all of the {} rows to learn from, wanted a series "
-                    "that is not constant",
-                    name, series.values.front(), rows);
+  check<ValueError>(
+      scaled.scale.deviation > 0,
+      "[forecast] {}: lines {} to {}: got {} in all of the {} rows to learn from, wanted a "
+      "series that is not constant",
+      name, series.lines.front(), series.lines[static_cast<size_t>(rows - 1)],
+      series.values.front(), rows);
   for (const double value : series.values) {
     scaled.values.push_back(scaled.scale.scaled(value));
   }
@@ -170,7 +173,7 @@ Forecaster::Forecaster(const SeriesSet& data, std::vector<int64_t> rows, Forecas
       series_([&] {
         std::vector<Scaled> all;
         for (size_t i = 0; i < data.series.size(); ++i) {
-          all.push_back(scale(data.series[i], rows.at(i), options_));
+          all.push_back(scale(data, i, rows.at(i), options_));
         }
         return all;
       }()),

@@ -100,7 +100,8 @@ class Forecaster {
     std::vector<Values> known;  // of each channel
     int64_t rows = 0;           // to learn from
   };
-  static Scaled scale(const Series& series, int64_t rows, const ForecasterOptions& options);
+  static Scaled scale(const SeriesSet& data, size_t index, int64_t rows,
+                      const ForecasterOptions& options);
   int64_t first_origin() const;
   TensorDataset make_windows() const;
   // What the model takes, of what has been seen: values up to the origin and forecasts behind it.
