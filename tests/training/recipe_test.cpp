@@ -110,7 +110,7 @@ TEST(Recipes, OfSequencesHaveNoKeysOfImages) {
   other.model.options["block"] = std::string("darts");
   other.task = {"copy-memory", {{"length", 7}}};
   EXPECT_EQ(differing_keys(other, adding),
-            (std::vector<std::string>{"block", "task", "train_sequences"}));
+            (std::vector<std::string>{"block", "task", "train_sequences", "warm_up"}));
   for (const auto& [key, value, message] : std::vector<std::array<const char*, 3>>{
            {"channels", "[1,0]", "channels: got [1,0], wanted whole numbers of 1 or more"},
            {"channels", "[1.5]", "channels: got [1.5]"},
