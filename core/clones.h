@@ -9,7 +9,11 @@
 // The sanitizers do not work with the indirect functions behind this.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define WARPTAPE_CLONES __attribute__((target_clones("arch=skylake-avx512", "avx2", "default")))
+// By instructions, not by an architecture: g++ 12 takes "arch=skylake-avx512" for that processor
+// and no later one, which then get the default.
+#define WARPTAPE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#define WARPTAPE_HAS_CLONES 1
 #else
 #define WARPTAPE_CLONES
+#define WARPTAPE_HAS_CLONES 0
 #endif
