@@ -32,9 +32,10 @@ struct Dropped {
   void apply(int64_t at, int64_t step, const uint32_t* words, int64_t count) const {
     for (int64_t i = 0; i < count; ++i) {
       const int64_t j = at + i * step;
-      // A product with 0 would make NaN of what is not finite.
-      const Compute<T> value = words[i] >= least ? from[j] * scale : Compute<T>(0);
-      to[j] = written(Accumulate, to[j], value);
+      // A product with a mask of 0 would make NaN of what is not finite; one under a condition is
+      // not done by vectors.
+      const Compute<T> scaled = from[j] * scale;
+      to[j] = written(Accumulate, to[j], words[i] >= least ? scaled : Compute<T>(0));
     }
   }
 };
