@@ -89,6 +89,10 @@ StreamedModel load_model(const StreamOptions& options) {
   loaded.device = apply(options.machine);
   const NamedTensors checkpoint = load_safetensors(options.checkpoint);
   const ToldSequenceModel told = told_by(checkpoint, options.checkpoint, "tcn");
+  check<ValueError>(!told.general.indices,
+                    "[stream] --checkpoint {}: takes indices of characters, wanted a model of "
+                    "numbers; warptape sample goes on with a text",
+                    escaped(options.checkpoint));
   loaded.general = told.general;
   loaded.module = sequence_models().find("tcn").make(told.general, told.own);
   load_checkpoint(options.checkpoint, without_duplicates(checkpoint.tensors), *loaded.module);

@@ -109,6 +109,7 @@ TEST(LabelledCommands, TrainOnATextAndWriteOne) {
   expect_fails({"sample", "--checkpoint", checkpoint, "--prompt", ""},
                {"--prompt: got no character"});
   expect_usage_error(sample + Arguments{"--temperature", "-1"}, {"--temperature", "0 or more"});
+  expect_fails({"stream", "--checkpoint", checkpoint}, {"[stream]", "indices", "warptape sample"});
   // Indices in, logits out.
   save_npy(folder.path("X.npy"), tensor<int64_t>({0, 1, 2, 3}, {2, 2}));
   const Arguments predict{"predict", "tcn",      "--checkpoint",       checkpoint, "--device",
