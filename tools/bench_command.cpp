@@ -223,6 +223,7 @@ void add_bench_command(CLI::App& program) {
   step->callback([options] { bench_step(*options); });
   add_bench_kernels_command(*bench);
   add_bench_stream_command(*bench);
+  add_bench_conv1d_command(*bench);
 }
 
 }  // namespace warptape::tools

@@ -37,6 +37,9 @@ struct Correlation {
   float* sums;  // (taps, block, inputs, lanes)
 };
 
+// Of multiply_and_add: enough to hide how long one takes, few enough for 16 registers.
+constexpr int fma_chains = 12;
+
 struct Level {
   int64_t lanes;
   int64_t largest_block;        // of accumulate
@@ -45,6 +48,8 @@ struct Level {
   // By size of the block, from 1 on.
   void (*accumulate[9])(const Accumulation&);
   void (*correlate[7][5])(const Correlation&);
+  // So many rounds of fma_chains multiply-adds of vectors; returns something of their results.
+  float (*multiply_and_add)(int64_t rounds);
 };
 
 namespace baseline {

@@ -123,6 +123,16 @@ void use_line_instructions(LineInstructions instructions) {
   level_in_use() = level_of(std::min(instructions, best_line_instructions()));
 }
 
+int64_t run_line_fmas(int64_t rounds) {
+  const Level* const level = level_in_use();
+  if (level == nullptr) {
+    return 0;
+  }
+  static std::atomic<float> sink;  // so that somebody asks for the result
+  sink = level->multiply_and_add(rounds);
+  return rounds * lines::fma_chains * level->lanes * 2;
+}
+
 bool lines_serve(DType dtype, const ConvGeometry& geometry) {
   if (dtype != float32 || geometry.rank != 1 || geometry.axes[0].stride != 1 ||
       geometry.groups != 1 || geometry.empty() || level_in_use() == nullptr) {

@@ -21,6 +21,10 @@ void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry&
 void lines_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor& dweight);
 void lines_bias_grad(const Tensor& dy, Tensor& dbias);
 
+// For benchmarks: so many rounds of multiply-adds in registers by the level in use, of which no two
+// need wait for each other. Returns their FLOPs.
+int64_t run_line_fmas(int64_t rounds);
+
 // The levels of instructions, whose vectors have 4, 8 and 16 floats. The longest that the processor
 // has are used; tests choose others. Baseline rounds products before it adds them, the others do
 // not.

@@ -83,6 +83,21 @@ TEST(BenchCommand, MeasuresAStream) {
             2e6);
 }
 
+TEST(BenchCommand, MeasuresAConvolution) {
+  const Arguments conv = {"bench",    "conv1d", "--batch-size", "2",  "--calls",   "3",
+                          "--length", "50",     "--dilation",   "20", "--threads", "1"};
+  const std::string out = expect_runs(conv).out;
+  for (const char* part : {"conv1d 25 to 25 channels", "of 2x50 steps", "cpu with 1 thread",
+                           "in registers", "forward", "backward", "% of that"}) {
+    EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
+  }
+  const auto json = nlohmann::json::parse(expect_runs(conv + Arguments{"--json"}).out);
+  // Taps 3 to 6 meet nothing: 50 + 30 + 10 products along the line.
+  EXPECT_NEAR(json.at("forward_gflops").get<double>() * json.at("forward_ms").get<double>(),
+              2 * 2 * 25 * 25 * 90 / 1e6, 1e-6);
+  EXPECT_GT(json.at("peak_gflops"), 0);
+}
+
 TEST(BenchCommand, TimesKernelsOnAGpuOnly) {
   if (!is_available(DeviceType::CUDA)) {
     expect_fails({"bench", "kernels"}, {"[bench kernels]", "got cpu", "--device cuda"});
