@@ -80,16 +80,29 @@ class ParameterAverage {
   bool is_swapped_ = false;
 };
 
-// The averages are in the model as long as this lives.
+// The averages are in the model as long as this lives, or until it is told to end. Of null nothing
+// is.
 class AverageScope {
  public:
-  explicit AverageScope(ParameterAverage& average) : average_(average) { average_.swap(); }
-  ~AverageScope() { average_.swap(); }
+  explicit AverageScope(ParameterAverage& average) : AverageScope(&average) {}
+  explicit AverageScope(ParameterAverage* average) : average_(average) { swap(); }
+  ~AverageScope() { end(); }
   AverageScope(const AverageScope&) = delete;
   AverageScope& operator=(const AverageScope&) = delete;
 
+  void end() {
+    swap();
+    average_ = nullptr;
+  }
+
  private:
-  ParameterAverage& average_;
+  void swap() {
+    if (average_ != nullptr) {
+      average_->swap();
+    }
+  }
+
+  ParameterAverage* average_;
 };
 
 }  // namespace warptape

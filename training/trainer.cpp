@@ -190,10 +190,7 @@ class Run {
     metrics.rows_per_second = static_cast<double>(position_.rows) / metrics.seconds;
     metrics.is_cut_short =
         was_asked_to_stop && !has_all_steps() && position_.batches < data_.batches_per_epoch();
-    std::optional<AverageScope> with_averages;
-    if (options_.average != nullptr) {
-      with_averages.emplace(*options_.average);
-    }
+    AverageScope with_averages(options_.average);
     if (options_.test != nullptr) {
       metrics.test = evaluate(model_, *options_.test, options_.loss, options_.metric);
     }
@@ -210,7 +207,7 @@ class Run {
     if (is_kept && options_.restore_best) {
       next.best_weights = copy_of_weights(model_);
     }
-    with_averages.reset();
+    with_averages.end();
     if (metrics.is_cut_short) {  // the checkpoint of it has been given
       position_.best = next.best;
       position_.best_weights = std::move(next.best_weights);
