@@ -120,7 +120,6 @@ TEST(LabelledCommands, TrainOnATextAndWriteOne) {
   expect_fails(predict + Arguments{folder.path("X.npy")}, {"(2, 1, 2)", "indices (N, L) of int64"});
   expect_fails({"predict", "tcn", "--checkpoint", checkpoint, "--data", data},
                {"--data: got a checkpoint of no series"});
-  expect_fails({"stream", "--checkpoint", checkpoint}, {"EmbeddedTCN"});
   EXPECT_NE(expect_runs({"inspect", "tcn", "--checkpoint", checkpoint}).out.find("EmbeddedTCN"),
             std::string::npos);
 }
