@@ -32,6 +32,7 @@ void dropout_cases(CaseTable& table) {
   add("packs_of_channels", {2, 8, 2, 6}, 0.3, true, MemoryFormat::ChannelsLast);
   add("two_rounds_of_words", {2, 1111}, 0.4, true);
   add("channels_last_65_pixels", {2, 3, 65}, 0.3, true, MemoryFormat::ChannelsLast);
+  add("no_channels", {2, 0, 3}, 0.3, true, MemoryFormat::ChannelsLast);
   add("all", {65}, 1, true);
   add("all_but_one_in_2^32", {65}, 1 - 0x1p-32, true);
   add("eval", {65}, 0.5, false);

@@ -53,6 +53,9 @@ void drop_row(const Dropped<T>& drop, const RandomStream& stream, int64_t begin,
 }  // namespace
 
 void dropout_cpu(const Tensor& x, double p, const RandomStream& stream, GradientTarget to) {
+  if (x.numel() == 0) {
+    return;
+  }
   const double least = std::ceil(p * 0x1p32);  // of the words with word / 2^32 >= p
   if (least > std::numeric_limits<uint32_t>::max()) {
     if (to.mode == WriteMode::Overwrite) {
@@ -75,7 +78,7 @@ void dropout_cpu(const Tensor& x, double p, const RandomStream& stream, Gradient
     // the pixels stay in a cache until they have all of their channels.
     constexpr int64_t most_pixels = 64;
     const int64_t channels = x.size(1);
-    const int64_t pixels = x.numel() / std::max<int64_t>(1, x.size(0) * channels);
+    const int64_t pixels = x.numel() / (x.size(0) * channels);
     const int64_t parts = (pixels + most_pixels - 1) / most_pixels;
     parallel_for(
         x.size(0) * parts, 4096 / (most_pixels * channels) + 1, [&](int64_t begin, int64_t end) {
