@@ -99,7 +99,8 @@ class LinesWork final : public Deferred {
     return y;
   }
   void computed(const Tensor& y) override {
-    if (is_recorded && (epilogue_.relu || epilogue_.relu_after)) {
+    const bool tells_signs = epilogue_.relu_after || (epilogue_.relu && !epilogue_.adds);
+    if (is_recorded && tells_signs) {
       kept->y = Saved(y);
     }
   }
