@@ -1,13 +1,13 @@
 #include "training/forecast/times.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <optional>
 #include <string_view>
 
 #include "core/check.h"
+#include "training/text_lines.h"
 
 namespace warptape::forecasting {
 namespace {
@@ -93,16 +93,6 @@ std::optional<Parsed> parse_date(std::string_view text) {
   return date;
 }
 
-std::optional<double> parse_plain(std::string_view text) {
-  double value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, fault] = std::from_chars(text.data(), end, value);
-  if (fault != std::errc{} || stop != end || !std::isfinite(value)) {
-    return std::nullopt;
-  }
-  return value;
-}
-
 int64_t days_of(const Parsed& date) {
   const ch::year_month_day day(ch::year(static_cast<int>(date.year)),
                                ch::month(static_cast<unsigned>(date.month)),
@@ -136,7 +126,7 @@ Times Times::read(const std::vector<std::string>& texts, const TextSource& sourc
   std::vector<Parsed> dates;
   for (size_t row = 0; row < texts.size(); ++row) {
     const std::optional<Parsed> date = parse_date(texts[row]);
-    const std::optional<double> number = parse_plain(texts[row]);
+    const std::optional<double> number = finite_number(texts[row]);
     if (!date && !number) {
       fail(source, row,
            fmt::format("got the time \"{}\", wanted 1949-01, 1949-01-31, 1949-01-31 13:45 or a "
