@@ -5,6 +5,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "core/profile.h"
 #include "core/random.h"
 #include "core/tape.h"
 #include "kernels/ops.h"
@@ -352,6 +353,23 @@ TEST(TemporalBlocks, RefuseBadOptions) {
 }
 
 // A copy trains on its own.
+// What follows a convolution along lines is part of its pass, where it is handed on and not held.
+TEST(TemporalBlocks, AreConvolutionsAlone) {
+  for (const int64_t in_channels : {4, 3}) {  // without and with a 1x1 convolution
+    TemporalBlock block(TemporalBlock::bai(in_channels, 4, 3, 2));
+    Tensor x = randn({2, in_channels, 40});
+    Tape tape;
+    tape.watch(x);
+    profile::start();
+    tape.backward(sum(block(x)));
+    for (const profile::Total& total : profile::summarize(profile::stop())) {
+      for (const char* alone : {"relu", "dropout", "add"}) {
+        EXPECT_NE(total.name.rfind(alone, 0), 0U) << total.name << " of " << in_channels;
+      }
+    }
+  }
+}
+
 TEST(TemporalBlocks, AreCopied) {
   TemporalBlock block(TemporalBlock::bai(2, 3, 2, 1));
   TemporalBlock copy = block;
