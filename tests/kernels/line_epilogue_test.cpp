@@ -13,6 +13,7 @@
 #include "kernels/conv1d/conv1d.h"
 #include "kernels/dropout/dropout.h"
 #include "kernels/pointwise/pointwise.h"
+#include "kernels/sum/sum.h"
 
 namespace warptape {
 namespace {
@@ -146,6 +147,17 @@ TEST(LineEpilogue, EndsWhereItMust) {
   for (const Ops& ops : all) {
     expect_same_bits(results_of(ops, 37, false), results_of(ops, 37, true));
   }
+}
+
+// A gradient that somebody asked for is not written over by what is made of it.
+TEST(LineEpilogue, LeavesTheGradientOfItsOutput) {
+  Tensor x = randn({2, 3, 37});
+  Tape tape;
+  tape.watch(x);
+  const DeferralScope scope;
+  const Tensor y = relu(conv1d(x, randn({5, 3, 3}), Tensor(), {.padding = 1}));
+  const std::vector<Tensor> gradients = tape.gradients(sum(y), {y, x});
+  EXPECT_EQ(gradients[0].to_vector<float>(), std::vector<float>(2 * 5 * 37, 1));
 }
 
 // A result with another holder has elements of its own.
