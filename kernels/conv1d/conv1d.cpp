@@ -66,10 +66,19 @@ void backward_along_lines(Backward& context, const Kept& kept, const ConvGeometr
 }
 
 struct LineOperands {
+  LineOperands(const Operand& x, const Operand& weight, const Operand& bias)
+      : x(x),
+        weight(weight),
+        bias(bias),
+        lines(primitives::relayout(x.tensor(), row_major)),
+        filters(primitives::relayout(weight.tensor(), row_major)) {}
+
   Operand x;
   Operand weight;
   Operand bias;
   Operand residual = Tensor();
+  Tensor lines;  // x and the weight as the loops read them
+  Tensor filters;
 };
 
 Tensor along_lines(const LineOperands& in, const ConvGeometry& geometry,
@@ -78,22 +87,18 @@ Tensor along_lines(const LineOperands& in, const ConvGeometry& geometry,
 class LinesWork final : public Deferred {
  public:
   LinesWork(const LineOperands& in, const ConvGeometry& geometry, const LineEpilogue& epilogue)
-      : lines(primitives::relayout(in.x.tensor(), row_major)),
-        filters(primitives::relayout(in.weight.tensor(), row_major)),
-        in_(in),
-        geometry_(geometry),
-        epilogue_(epilogue) {}
+      : in_(in), geometry_(geometry), epilogue_(epilogue) {}
 
   Tensor compute() override {
     const profile::Range range("conv1d");
-    Tensor y = Tensor::empty(geometry_.y_shape(), lines.dtype());
+    Tensor y = Tensor::empty(geometry_.y_shape(), in_.lines.dtype());
     Tensor signs;
     if (epilogue_.keeps_signs() && is_recorded) {
       signs = Tensor::empty(y.shape(), uint8);
     }
     const LineEpilogueLoops loops(epilogue_, epilogue_.adds ? in_.residual.data<float>() : nullptr,
                                   signs.defined() ? signs.mutable_data<uint8_t>() : nullptr);
-    lines_forward(lines, filters, in_.bias.tensor(), geometry_,
+    lines_forward(in_.lines, in_.filters, in_.bias.tensor(), geometry_,
                   epilogue_.is_empty() ? nullptr : &loops, y);
     kept->signs = Saved(signs);
     return y;
@@ -136,8 +141,6 @@ class LinesWork final : public Deferred {
     return along_lines(more, geometry_, longer);
   }
 
-  const Tensor lines;
-  const Tensor filters;
   bool is_recorded = false;
   const std::shared_ptr<Kept> kept = std::make_shared<Kept>();
 
@@ -155,8 +158,8 @@ Tensor along_lines(const LineOperands& in, const ConvGeometry& geometry,
   return Deferred::result(
       work, {geometry.y_shape(), in.x.dtype(), in.x.device(), row_major}, [&](Tensor& y) {
         if (tape != nullptr) {
-          work->kept->x = Saved(work->lines);
-          work->kept->weight = Saved(work->filters);
+          work->kept->x = Saved(in.lines);
+          work->kept->weight = Saved(in.filters);
           tape->record("conv1d", {&in.x, &in.weight, &in.bias, &in.residual}, {&y},
                        [kept = work->kept, geometry, epilogue](Backward& context) {
                          backward_along_lines(context, *kept, geometry, epilogue);
