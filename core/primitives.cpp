@@ -96,9 +96,18 @@ void add(const Tensor& from, Tensor& to) {
   });
 }
 
+Tensor relabelled(const Tensor& tensor, MemoryFormat format) {
+  const Shape& shape = tensor.shape();
+  const bool is_alike =
+      shape.rank() >= 3 && (shape[1] == 1 || shape.numel() == shape[0] * shape[1]);
+  Tensor same = is_alike ? tensor.read_as(shape, format) : tensor;
+  same.cut_from(tensor, "primitives::relabelled");
+  return same;
+}
+
 Tensor relayout(const Tensor& tensor, MemoryFormat format) {
-  if (tensor.memory_format() == normalized(format, tensor.rank())) {
-    Tensor same = tensor;
+  if (Tensor same = relabelled(tensor, format);
+      same.memory_format() == normalized(format, tensor.rank())) {
     same.cut_from(tensor, "primitives::relayout");
     return same;
   }

@@ -15,7 +15,11 @@ void copy(const Tensor& from, Tensor& to);
 // to <- to + from, floating dtypes; same shape and dtype, any formats.
 void add(const Tensor& from, Tensor& to);
 
-// The same elements in another memory format; shares the storage if the format is the same. An op
+// The same elements in this format where they lie alike in both, as those of one channel or of one
+// place do: shares the storage. Else the tensor as it is.
+Tensor relabelled(const Tensor& tensor, MemoryFormat format);
+
+// The same elements in another memory format; shares the storage where they lie alike. An op
 // that takes the result for an operand, or that of cast, gets an error from backward.
 Tensor relayout(const Tensor& tensor, MemoryFormat format);
 

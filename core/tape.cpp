@@ -174,18 +174,23 @@ void Tape::record(const char* op, std::span<const Operand* const> inputs,
 }
 
 int32_t Tape::add_slot(const Tensor& tensor, std::shared_ptr<ParameterState> parameter) {
-  slots_.push_back({tensor.shape(),
-                    tensor.dtype(),
-                    tensor.dtype(),
-                    tensor.device(),
-                    tensor.memory_format(),
-                    std::move(parameter),
-                    {}});
+  Slot& slot = slots_.emplace_back();
+  slot.shape = tensor.shape();
+  slot.dtype = tensor.dtype();
+  slot.gradient_dtype = tensor.dtype();
+  slot.device = tensor.device();
+  slot.format = tensor.memory_format();
+  slot.parameter = std::move(parameter);
   return static_cast<int32_t>(slots_.size()) - 1;
 }
 
 void Tape::take_gradient_in(const Tensor& y, DType dtype) {
   slot(find_slot(y)).gradient_dtype = dtype;
+}
+
+void Tape::take_gradient_masked(const Tensor& y, std::shared_ptr<const GradientMask> mask) {
+  slot(find_slot(y)).mask = std::move(mask);
+  has_masks_ = true;
 }
 
 int32_t Tape::find_slot(const Operand& operand) const {

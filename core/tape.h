@@ -18,6 +18,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/gradient_mask.h"
 #include "core/operand.h"
 
 namespace warptape {
@@ -74,6 +75,18 @@ class Backward {
   // Hands a finished gradient on, of any floating dtype: moved if its storage has no other owner,
   // else copied or added.
   void give(int input, Tensor gradient);
+
+  // The mask that the op which made this input asked for (Tape::take_gradient_masked), if this
+  // record makes the last part of the input's gradient: then give_masked() may be called, in place
+  // of the functions above. Else null.
+  const GradientMask* mask_of(int input) const;
+  // What other records have made of that gradient, given up by the tape; undefined if nothing.
+  Tensor take_part(int input);
+  void give_masked(int input, MaskedGradient gradient);
+  // Whether the gradient of output 0 came through the mask that was asked for; take_grad() is the
+  // inner one then, and this the outer one.
+  bool grad_is_masked() const;
+  Tensor take_outer_grad();
 
  private:
   friend class Tape;
@@ -132,6 +145,10 @@ class Tape {
   // For the op that has just been recorded with output y: the gradient of y that its backward sees
   // has this dtype instead of y's.
   void take_gradient_in(const Tensor& y, DType dtype);
+  // The same for an op that lets some elements of that gradient pass: it may get it masked, where
+  // the last of the records that make it can do so, and asks grad_is_masked(). `mask` may be filled
+  // later, by the op's kernels.
+  void take_gradient_masked(const Tensor& y, std::shared_ptr<const GradientMask> mask);
   uint64_t id() const { return id_; }
 
   // For op authors. The innermost open tape of this thread if it has to record an op with these
@@ -163,6 +180,10 @@ class Tape {
     bool leaf = false;
     bool wanted = false;      // a gradient is wanted in this walk
     bool redirected = false;  // a parameter whose gradient is returned, not stored
+    std::shared_ptr<const GradientMask> mask;
+    int64_t last_reader = -1;  // of a slot with a mask: the record that adds to `grad` last
+    bool is_masked = false;    // grad went through the mask
+    Tensor outer;              // beside it
   };
   struct Record {
     const char* op;
@@ -200,6 +221,8 @@ class Tape {
   void backward_from(const Operand& y, const Tensor* seed, BackwardOptions options);
   void walk(int32_t from, const Tensor* seed, const Site& site, bool keep);
   void walk_records(int32_t from, const Tensor* seed, const Site& site, bool keep);
+  void make_ones(int32_t index);  // where this slot's gradient is the tape's own seed
+  void find_last_readers(int32_t from);
   void note_gradients(const Record& record);  // for optimizers
   void check_anomaly(const Record& record);
   int32_t slot_to_walk_from(const char* what, const Operand& y) const;
@@ -214,11 +237,13 @@ class Tape {
   // Of the last walk: the slot that it began at, if with a seed of the tape's own. Nothing is added
   // to that gradient: only what the slot depends on gets one.
   int32_t one_slot_ = -1;
+  bool has_ones_ = false;  // that seed is written only if somebody asks for it
   std::vector<Record> records_;
   std::vector<Slot> slots_;
   std::vector<int32_t> links_;
   SeenCut seen_cut_;
-  bool has_lost_ = false;  // some record has
+  bool has_lost_ = false;   // some record has
+  bool has_masks_ = false;  // some slot has
   std::unordered_map<const ParameterState*, int32_t> parameter_slots_;
 };
 

@@ -1,6 +1,7 @@
 // The walk backwards over a tape, and the gradient buffers that it fills.
 
 #include <algorithm>
+#include <utility>
 
 #include "core/check.h"
 #include "core/fresh_gradients.h"
@@ -32,6 +33,9 @@ GradientTarget Tape::target(int32_t index) {
 void Tape::give(int32_t index, Tensor gradient) {
   Slot& slot = this->slot(index);
   const bool stored = slot.parameter && !slot.redirected;
+  if (!stored && !holds_gradient(slot)) {
+    gradient = primitives::relabelled(std::exchange(gradient, Tensor()), slot.format);
+  }
   if (!stored && !holds_gradient(slot) && gradient.is_sole_owner() &&
       gradient.memory_format() == slot.format && gradient.dtype() == slot.gradient_dtype) {
     slot.grad = std::move(gradient);
@@ -70,13 +74,21 @@ void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool
   }
   for (Slot& slot : slots_) {
     slot.grad = Tensor();
+    slot.outer = Tensor();
+    slot.is_masked = false;
+  }
+  if (has_masks_) {
+    find_last_readers(from);
   }
   one_slot_ = seed == nullptr ? from : -1;
   if (seed != nullptr) {
     give(from, *seed);
   } else {
     Tensor ones = Tensor::empty(start.shape, start.gradient_dtype, start.device, start.format);
-    primitives::fill(ones, 1);
+    has_ones_ = start.leaf;
+    if (has_ones_) {
+      primitives::fill(ones, 1);
+    }
     give(from, std::move(ones));
   }
   for (size_t i = records_.size(); i-- > 0;) {
@@ -106,10 +118,41 @@ void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool
     for (int32_t output : outputs) {
       if (!slot(output).leaf) {
         slot(output).grad = Tensor();
+        slot(output).outer = Tensor();
       }
     }
     if (!keep) {
       record.backward = nullptr;
+    }
+  }
+}
+
+void Tape::make_ones(int32_t index) {
+  if (index == one_slot_ && !has_ones_) {
+    primitives::fill(slot(index).grad, 1);
+    has_ones_ = true;
+  }
+}
+
+// Of the records that the walk from this slot reaches, the first that took an input is the last to
+// add to its gradient.
+void Tape::find_last_readers(int32_t from) {
+  std::vector<bool> is_reached(slots_.size());
+  is_reached[static_cast<size_t>(from)] = true;
+  for (Slot& slot : slots_) {
+    slot.last_reader = -1;
+  }
+  for (size_t i = records_.size(); i-- > 0;) {
+    const auto outputs = outputs_of(records_[i]);
+    if (std::none_of(outputs.begin(), outputs.end(),
+                     [&](int32_t o) { return is_reached[static_cast<size_t>(o)]; })) {
+      continue;
+    }
+    for (const int32_t input : inputs_of(records_[i])) {
+      if (input >= 0) {
+        is_reached[static_cast<size_t>(input)] = true;
+        slot(input).last_reader = static_cast<int64_t>(i);
+      }
     }
   }
 }
@@ -176,7 +219,9 @@ bool Backward::has_grad(int output) const {
 const Tensor& Backward::grad(int output) const {
   check<TapeError>(has_grad(output), "[backward] output {} has no gradient; ask has_grad({}) first",
                    output, output);
-  return tape_.slot(slot_of_output(output)).grad;
+  const int32_t index = slot_of_output(output);
+  tape_.make_ones(index);
+  return tape_.slot(index).grad;
 }
 
 bool Backward::grad_is_one(int output) const {
@@ -184,7 +229,9 @@ bool Backward::grad_is_one(int output) const {
 }
 
 Tensor Backward::take_grad(int output) {
-  Tape::Slot& slot = tape_.slot(slot_of_output(output));
+  const int32_t index = slot_of_output(output);
+  tape_.make_ones(index);
+  Tape::Slot& slot = tape_.slot(index);
   return slot.leaf ? slot.grad : std::move(slot.grad);
 }
 
@@ -226,6 +273,42 @@ void Backward::give(int input, Tensor gradient) {
     return;
   }
   tape_.give(slot, std::move(gradient));
+}
+
+const GradientMask* Backward::mask_of(int input) const {
+  const int32_t index = slot_of_input(input);
+  if (index < 0) {
+    return nullptr;
+  }
+  const Tape::Slot& slot = tape_.slot(index);
+  const auto inputs = tape_.inputs_of(tape_.records_[record_]);
+  const bool is_last = slot.last_reader == static_cast<int64_t>(record_) &&
+                       std::count(inputs.begin(), inputs.end(), index) == 1;
+  const bool is_asked_for = slot.mask != nullptr && slot.mask->marks.defined();
+  return is_asked_for && is_last && slot.wanted && !slot.leaf ? slot.mask.get() : nullptr;
+}
+
+Tensor Backward::take_part(int input) {
+  return std::move(tape_.slot(wanted_slot("take_part", input)).grad);
+}
+
+void Backward::give_masked(int input, MaskedGradient gradient) {
+  Tape::Slot& slot = tape_.slot(wanted_slot("give_masked", input));
+  check<TapeError>(mask_of(input) != nullptr,
+                   "[backward] give_masked({}): nobody asked this record for it; ask mask_of({}) "
+                   "first",
+                   input, input);
+  slot.grad = std::move(gradient.inner);
+  slot.outer = std::move(gradient.outer);
+  slot.is_masked = true;
+}
+
+bool Backward::grad_is_masked() const {
+  return tape_.slot(slot_of_output(0)).is_masked;
+}
+
+Tensor Backward::take_outer_grad() {
+  return std::move(tape_.slot(slot_of_output(0)).outer);
 }
 
 void Backward::finish() {

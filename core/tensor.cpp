@@ -120,4 +120,11 @@ Tensor Tensor::constant() const {
   return result;
 }
 
+Tensor Tensor::read_as(const Shape& shape, MemoryFormat format) const {
+  Tensor result = constant();
+  result.shape_ = shape;
+  result.format_ = normalized(format, shape.rank());
+  return result;
+}
+
 }  // namespace warptape

@@ -122,6 +122,9 @@ class Tensor {
   // For functions that are not recorded: makes this result of theirs a constant that remembers what
   // `from` had.
   void cut_from(const Tensor& from, const char* by, bool meant = false);
+  // The same elements of memory, read in another way: a constant. The caller knows that they lie
+  // as this shape and format say.
+  Tensor read_as(const Shape& shape, MemoryFormat format) const;
 
  private:
   friend class Deferred;
