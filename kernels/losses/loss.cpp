@@ -206,7 +206,8 @@ Tensor loss_op(const LossKernels& kernels, const Operand& input, const Operand& 
           for (GradientPlace& place : places) {
             place.begin(context, again.input, to);
           }
-          kernels.backward(again, context.grad(), reduction, to);
+          const bool is_end = context.grad_is_one() && !reduction.each;
+          kernels.backward(again, is_end ? Tensor() : context.grad(), reduction, to);
           for (GradientPlace& place : places) {
             place.finish(context);
           }

@@ -151,7 +151,8 @@ __global__ void __launch_bounds__(elementwise::block_threads)
                     const T* dy, bool each, const LossDivisor divisor, const LossGradients<T> to) {
   using C = Compute<T>;
   const double by = divisor.counted != nullptr ? *divisor.counted : divisor.value;
-  const C common = each ? C(1) : static_cast<C>(static_cast<double>(static_cast<C>(*dy)) / by);
+  const double seed = each || dy == nullptr ? 1 : static_cast<double>(static_cast<C>(*dy));
+  const C common = each ? C(1) : static_cast<C>(seed / by);
   for_each_pack<E>(settings.places, [&](int64_t place) {
     auto factors = simt::repeat_pack<E>(common);
     if (each) {

@@ -55,6 +55,7 @@ struct LossKernels {
   losses::BadOption bad_option;
   const char* refusal;  // the error of an element that is refused, or nullptr
   std::function<bool(const LossTensors& in, LossReduction& reduction, Tensor& y)> forward;
+  // dy: undefined for the one of a loss that is the end of the graph.
   std::function<void(const LossTensors& in, const Tensor& dy, const LossReduction& reduction,
                      LossTargets& to)>
       backward;
@@ -134,9 +135,10 @@ template <class Functor>
 void loss_backward(const char* name, const Functor& functor, const LossTensors& in,
                    const Tensor& dy, const LossReduction& reduction, LossTargets& to) {
   on_device(
-      name, dy.device(), [&] { LossCpu<Functor>::backward(functor, in, dy, reduction, to); },
+      name, in.input.device(), [&] { LossCpu<Functor>::backward(functor, in, dy, reduction, to); },
       [&] {
-        dispatch_floating(dy.dtype(), [&]<class T>() {
+        dispatch_floating(in.input.dtype(), [&]<class T>() {
+          const T* const seed = dy.defined() ? dy.data<T>() : nullptr;
           LossGradients<T> gradients{};
           for (int i = 0; i < 3; ++i) {
             if (to.buffers[i].defined()) {
@@ -148,7 +150,7 @@ void loss_backward(const char* name, const Functor& functor, const LossTensors& 
                                                            ? reduction.counted.data<double>()
                                                            : nullptr};
           LossCuda<Functor, T>::backward(name, gpu::current_stream(), functor, in.loop,
-                                         loss_inputs<T>(in), dy.data<T>(), reduction.each, divisor,
+                                         loss_inputs<T>(in), seed, reduction.each, divisor,
                                          gradients);
         });
       });

@@ -103,9 +103,10 @@ bool LossCpu<Functor>::forward(const Functor& functor, const LossTensors& in,
 template <class Functor>
 void LossCpu<Functor>::backward(const Functor& functor, const LossTensors& in, const Tensor& dy,
                                 const LossReduction& reduction, LossTargets& to) {
-  dispatch_floating(dy.dtype(), [&]<class T>() {
+  dispatch_floating(in.input.dtype(), [&]<class T>() {
     using C = Compute<T>;
-    const T* seed = dy.data<T>();
+    const T one(1);
+    const T* seed = dy.defined() ? dy.data<T>() : &one;
     const double by =
         reduction.counted.defined() ? *reduction.counted.data<double>() : reduction.divisor;
     const C common =

@@ -75,7 +75,7 @@ struct LossCuda {
   static void each(const char* name, gpu::StreamHandle stream, const Functor& functor,
                    const losses::LossLoop& loop, const LossInputs<T>& in, T* y,
                    gpu::ErrorReport* report, int code);
-  // dy: one element, or, if `each`, one for every element of the input.
+  // dy: one element, or, if `each`, one for every element of the input. nullptr: 1, if not `each`.
   static void backward(const char* name, gpu::StreamHandle stream, const Functor& functor,
                        const losses::LossLoop& loop, const LossInputs<T>& in, const T* dy,
                        bool each, const LossDivisor& divisor, const LossGradients<T>& to);
