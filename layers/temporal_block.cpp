@@ -290,6 +290,9 @@ TemporalBlock::Outputs TemporalBlock::compute(const Operand& input, const Operan
                                                  : given.tensor()));
   }
   y = drop(activated(std::move(y), options_.activation, options_.negative_slope));
+  // Before the second convolution, in whose pass it can be added then, and behind the first: the
+  // last part of x's gradient is made by the first.
+  const Operand beside = residual ? Operand((*residual)(x)) : x;
   y = conv2(std::move(y));
   normalize(batch_norm2, layer_norm2, y);
   y = drop(options_.activate_second
@@ -299,7 +302,7 @@ TemporalBlock::Outputs TemporalBlock::compute(const Operand& input, const Operan
   if (skip) {
     outputs.skip = (*skip)(y);
   }
-  y = add(std::move(y), residual ? Operand((*residual)(x)) : x);
+  y = add(std::move(y), beside);
   outputs.y = activated(std::move(y), options_.output_activation, options_.negative_slope);
   return outputs;
 }

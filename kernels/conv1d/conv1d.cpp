@@ -1,14 +1,15 @@
 #include "kernels/conv1d/conv1d.h"
 
-#include <cmath>
 #include <memory>
 #include <string_view>
 #include <utility>
 
 #include "core/deferred.h"
+#include "core/device/on_device.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
+#include "kernels/conv1d/conv1d_pass_cuda.h"
 #include "kernels/conv1d/lines.h"
 #include "kernels/conv2d/convolve.h"
 
@@ -111,34 +112,21 @@ class LinesWork final : public Deferred {
   }
 
   Tensor followed_by(const char* op) override {
-    const bool has_one =
-        epilogue_.adds ? epilogue_.relu_after : epilogue_.relu || epilogue_.dropout > 0;
-    if (op != std::string_view("relu") || has_one) {
-      return {};
-    }
-    LineEpilogue longer = epilogue_;
-    (epilogue_.adds ? longer.relu_after : longer.relu) = true;
-    return along_lines(in_, geometry_, longer);
+    const auto longer = op == std::string_view("relu") ? epilogue_.then_relu() : std::nullopt;
+    return longer ? along_lines(in_, geometry_, *longer) : Tensor();
   }
   Tensor dropped(double p, const RandomStream& stream) override {
-    const bool drops_all = std::ceil(p * 0x1p32) >= 0x1p32;
-    if (drops_all || epilogue_.dropout > 0 || epilogue_.adds) {
-      return {};
-    }
-    LineEpilogue longer = epilogue_;
-    longer.dropout = p;
-    longer.stream = stream;
-    return along_lines(in_, geometry_, longer);
+    const auto longer = epilogue_.then_dropout(p, stream);
+    return longer ? along_lines(in_, geometry_, *longer) : Tensor();
   }
   Tensor plus(const Operand& other) override {
-    if (epilogue_.adds || other.memory_format() != row_major) {
+    const auto longer = epilogue_.then_sum();
+    if (!longer || other.memory_format() != row_major) {
       return {};
     }
-    LineEpilogue longer = epilogue_;
-    longer.adds = true;
     LineOperands more = in_;
     more.residual = other;
-    return along_lines(more, geometry_, longer);
+    return along_lines(more, geometry_, *longer);
   }
 
   bool is_recorded = false;
@@ -173,9 +161,15 @@ Tensor along_lines(const LineOperands& in, const ConvGeometry& geometry,
 Tensor conv1d(const Operand& x, const Operand& weight, const Operand& bias, Conv1dOptions options) {
   const ConvGeometry geometry =
       conv_geometry("conv1d", x, weight, bias, options.axes(), options.groups);
-  return x.device().type == DeviceType::CPU && lines_serve(x.dtype(), geometry)
-             ? along_lines({x, weight, bias}, geometry, {})
-             : convolve(x, weight, bias, geometry);
+  if (x.device().type == DeviceType::CPU && lines_serve(x.dtype(), geometry)) {
+    return along_lines({x, weight, bias}, geometry, {});
+  }
+  if constexpr (has_gpu) {
+    if (x.device() == cuda && conv1d_pass_serves_cuda(x.dtype(), geometry)) {
+      return conv1d_pass_cuda(x, weight, bias, geometry);
+    }
+  }
+  return convolve(x, weight, bias, geometry);
 }
 
 }  // namespace warptape

@@ -60,6 +60,35 @@ WARPTAPE_CLONES void pass_by_signs(const float* from, const uint8_t* signs, floa
 
 }  // namespace
 
+std::optional<LineEpilogue> LineEpilogue::then_relu() const {
+  if (adds ? relu_after : relu || dropout > 0) {
+    return std::nullopt;
+  }
+  LineEpilogue longer = *this;
+  (adds ? longer.relu_after : longer.relu) = true;
+  return longer;
+}
+
+std::optional<LineEpilogue> LineEpilogue::then_dropout(double p, const RandomStream& by) const {
+  const bool drops_all = std::ceil(p * 0x1p32) >= 0x1p32;
+  if (drops_all || dropout > 0 || adds) {
+    return std::nullopt;
+  }
+  LineEpilogue longer = *this;
+  longer.dropout = p;
+  longer.stream = by;
+  return longer;
+}
+
+std::optional<LineEpilogue> LineEpilogue::then_sum() const {
+  if (adds) {
+    return std::nullopt;
+  }
+  LineEpilogue longer = *this;
+  longer.adds = true;
+  return longer;
+}
+
 LineEpilogueLoops::LineEpilogueLoops(const LineEpilogue& epilogue, const float* residual,
                                      uint8_t* signs)
     : relu(epilogue.relu),

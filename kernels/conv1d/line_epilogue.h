@@ -3,6 +3,7 @@
 // the ops behind it in a residual block.
 
 #include <cstdint>
+#include <optional>
 
 #include "core/philox.h"
 #include "core/tensor.h"
@@ -22,6 +23,11 @@ struct LineEpilogue {
   bool keeps_signs() const { return relu && adds; }
   // Whether the gradient of what the last ReLU was given is not that of the convolution's sums.
   bool has_two_gradients() const { return adds && (relu || dropout > 0); }
+
+  // The same with one op more behind it; nothing where that op cannot be one of these.
+  std::optional<LineEpilogue> then_relu() const;
+  std::optional<LineEpilogue> then_dropout(double p, const RandomStream& by) const;
+  std::optional<LineEpilogue> then_sum() const;
 };
 
 // The same for loops.

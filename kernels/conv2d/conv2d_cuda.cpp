@@ -1,29 +1,12 @@
 // Convolution on "cuda": cuDNN where it is chosen and can, else the depthwise kernels or the matrix
 // core, which reads images through views instead of copies.
 
+#include "kernels/conv2d/conv2d_choice.h"
 #include "kernels/conv2d/conv2d_products.h"
-#include "kernels/conv2d/depthwise_cuda.h"
 #include "kernels/sum/sum_kernels.h"
-#include "kernels/vendor/choice.h"
 
 namespace warptape {
 namespace {
-
-// What the choice between cuDNN and our kernels sees.
-Product product_of(ProductKind kind, DType dtype, const ConvGeometry& g) {
-  Product product{.kind = kind,
-                  .m = g.batch * g.out_pixels(),
-                  .n = g.out_per_group(),
-                  .k = g.taps() * g.in_per_group(),
-                  .taps = g.taps(),
-                  .groups = g.groups};
-  product.depthwise = is_depthwise(g);
-  product.precision = dtype == float64    ? Precision::Float64
-                      : dtype == bfloat16 ? Precision::Bfloat16
-                      : tf32_is_on()      ? Precision::Tf32
-                                          : Precision::Float32;
-  return product;
-}
 
 void own_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
                  const ConvGeometry& geometry, Tensor& y) {
@@ -46,26 +29,27 @@ bool are_two_by_two(const PoolGeometry& pool) {
          2 * pool.out_width <= pool.width;
 }
 
+void matrix_data_grad(const Tensor& dy, const Tensor& weight, const Tensor& bias,
+                      const ConvGeometry& geometry, bool accumulate, Tensor& dx) {
+  dispatch_floating(dy.dtype(), [&]<class T>() {
+    conv2d_products::for_each_residue(geometry, [&](int64_t residue_y, int64_t residue_x) {
+      auto product = conv2d_products::data_grad(geometry, dy.data<T>(), weight.data<T>(),
+                                                dx.mutable_data<T>(), residue_y, residue_x);
+      product.out.bias = bias.defined() ? bias.data<Compute<T>>() : nullptr;
+      product.out.bias_group_stride = geometry.in_per_group();
+      product.out.accumulate = accumulate;
+      matrix::run_product(geometry.op, product);
+    });
+  });
+}
+
 void own_data_grad(const Tensor& dy, const Tensor& weight, const Tensor& bias,
                    const ConvGeometry& geometry, Tensor& dx) {
   if (is_depthwise(geometry)) {
     depthwise_data_grad_cuda(dy, weight, bias, geometry, dx);
-    return;
+  } else {
+    matrix_data_grad(dy, weight, bias, geometry, false, dx);
   }
-  // With a stride s, only every s-th pixel of x meets the same taps.
-  const int64_t residues_y = std::min(geometry.vertical().stride, geometry.vertical().size);
-  const int64_t residues_x = std::min(geometry.horizontal().stride, geometry.horizontal().size);
-  dispatch_floating(dy.dtype(), [&]<class T>() {
-    for (int64_t residue_y = 0; residue_y < residues_y; ++residue_y) {
-      for (int64_t residue_x = 0; residue_x < residues_x; ++residue_x) {
-        auto product = conv2d_products::data_grad(geometry, dy.data<T>(), weight.data<T>(),
-                                                  dx.mutable_data<T>(), residue_y, residue_x);
-        product.out.bias = bias.defined() ? bias.data<Compute<T>>() : nullptr;
-        product.out.bias_group_stride = geometry.in_per_group();
-        matrix::run_product(geometry.op, product);
-      }
-    }
-  });
 }
 
 // Whether dbias was made as well.
@@ -94,7 +78,7 @@ bool own_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& geom
 void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
                          const ConvGeometry& geometry, Tensor& y) {
   serve(
-      product_of(ProductKind::Conv2d, x.dtype(), geometry),
+      conv2d_product(ProductKind::Conv2d, x.dtype(), geometry),
       [&] { return conv2d_forward_cudnn(x, weight, bias, geometry, y); },
       [&] { own_forward(x, weight, bias, geometry, y); });
 }
@@ -102,7 +86,7 @@ void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bi
 bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
                         const ConvGeometry& geometry, const PoolGeometry& pool, bool with_relu,
                         Tensor& y, Tensor& indices) {
-  const Product as_measured = product_of(ProductKind::Conv2d, x.dtype(), geometry);
+  const Product as_measured = conv2d_product(ProductKind::Conv2d, x.dtype(), geometry);
   if (x.dtype() != float32 || !are_two_by_two(pool) || is_depthwise(geometry) || y.numel() == 0 ||
       geometry.empty() || library_is_chosen(as_measured)) {
     return false;
@@ -126,9 +110,16 @@ bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bia
 void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const Tensor& bias,
                            const ConvGeometry& geometry, Tensor& dx) {
   serve(
-      product_of(ProductKind::Conv2dDataGrad, dy.dtype(), geometry),
+      conv2d_product(ProductKind::Conv2dDataGrad, dy.dtype(), geometry),
       [&] { return !bias.defined() && conv2d_data_grad_cudnn(dy, weight, geometry, dx); },
       [&] { own_data_grad(dy, weight, bias, geometry, dx); });
+}
+
+void conv2d_own_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
+                               bool accumulate, Tensor& dx) {
+  matrix_data_grad(dy, weight, Tensor(), geometry, accumulate, dx);
+  serving_detail::log(conv2d_product(ProductKind::Conv2dDataGrad, dy.dtype(), geometry),
+                      serving_detail::Event::ByOurs);
 }
 
 void conv2d_bias_grad_cuda(const char* op, const Tensor& dy, Tensor& dbias) {
@@ -144,7 +135,7 @@ void conv2d_parameter_grads_cuda(const Tensor& dy, const Tensor& x, const ConvGe
   bool has_dbias = dbias == nullptr;
   if (dweight != nullptr) {
     serve(
-        product_of(ProductKind::Conv2dWeightGrad, dy.dtype(), geometry),
+        conv2d_product(ProductKind::Conv2dWeightGrad, dy.dtype(), geometry),
         [&] { return conv2d_weight_grad_cudnn(dy, x, geometry, *dweight); },
         [&] { has_dbias = own_weight_grad(dy, x, geometry, *dweight, dbias) || has_dbias; });
   }

@@ -40,6 +40,9 @@ bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bia
 // As conv2d_data_grad_cpu. With a bias no library serves.
 void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const Tensor& bias,
                            const ConvGeometry& geometry, Tensor& dx);
+// By our matrix core, not depthwise: written to dx or added to what is there.
+void conv2d_own_data_grad_cuda(const Tensor& dy, const Tensor& weight, const ConvGeometry& geometry,
+                               bool accumulate, Tensor& dx);
 // Either may be null. Together they read dy once, where our matrix core serves.
 void conv2d_parameter_grads_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                                  Tensor* dweight, Tensor* dbias);

@@ -2,6 +2,7 @@
 // A convolution and its gradients as products for the matrix core. Images and filters are
 // channels-last: x (N, H, W, C), filters (O, kH, kW, C / groups), y (N, H', W', O).
 
+#include <algorithm>
 #include <numeric>
 #include <vector>
 
@@ -91,6 +92,25 @@ matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filter
   return product;
 }
 
+// The same with other ops on the way, which are to be filled in, choose_packs() last.
+template <class T>
+matrix::ForwardPass<T> forward_pass(const ConvGeometry& g, const T* x, const T* filters,
+                                    const Compute<T>* bias, T* y) {
+  const Indices int_of(g);
+  matrix::ForwardPass<T> product;
+  read_forward(product, g, x, filters, pixels_of_y(g));
+  auto& out = product.out;
+  out.data = y;
+  out.rows = pixels_of_y(g);
+  out.row_stride = {g.out_pixels() * g.out_channels, g.horizontal().out * g.out_channels,
+                    g.out_channels};
+  out.columns = int_of(g.out_per_group());
+  out.groups = int_of(g.groups);
+  out.group_stride = g.out_per_group();
+  out.bias = bias;
+  return product;
+}
+
 // The largest of adjacent 2 x 2 windows of the same, or of its ReLU. indices may be nullptr.
 inline matrix::PooledForward forward_pooled(const ConvGeometry& g, const PoolGeometry& pool,
                                             const float* x, const float* filters, const float* bias,
@@ -145,17 +165,33 @@ inline ResidueClass residue_class(int64_t residue, const WindowAxis& axis) {
   return result;
 }
 
-// The gradient of the pixels of x at residues (y, x).
-template <class T>
-matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* filters, T* dx,
-                                 int64_t residue_y, int64_t residue_x) {
+// With a stride s, only every s-th pixel of x meets the same taps. body(residue_y, residue_x)
+template <class Body>
+void for_each_residue(const ConvGeometry& g, const Body& body) {
+  const int64_t residues_y = std::min(g.vertical().stride, g.vertical().size);
+  const int64_t residues_x = std::min(g.horizontal().stride, g.horizontal().size);
+  for (int64_t residue_y = 0; residue_y < residues_y; ++residue_y) {
+    for (int64_t residue_x = 0; residue_x < residues_x; ++residue_x) {
+      body(residue_y, residue_x);
+    }
+  }
+}
+
+// Where pixels of x at residues (y, x) lie: the first of them.
+inline int64_t first_of_residue(const ConvGeometry& g, int64_t residue_y, int64_t residue_x) {
+  return (residue_y * g.horizontal().size + residue_x) * g.in_channels;
+}
+
+// What the gradient of the pixels of x at residues (y, x) reads, and where its results lie.
+template <class Product, class T>
+void read_data_grad(Product& product, const ConvGeometry& g, const T* dy, const T* filters,
+                    int64_t residue_y, int64_t residue_x) {
   const Indices int_of(g);
   const WindowAxis& vertical = g.vertical();
   const WindowAxis& horizontal = g.horizontal();
   const ResidueClass ys = residue_class(residue_y, vertical);
   const ResidueClass xs = residue_class(residue_x, horizontal);
   matrix::check_elements(g.op, "an image", g.out_pixels() * g.out_channels);
-  matrix::DataGrad<T, T> product;
   product.a.data = dy;
   product.a.rows = radix_of(g.op, g.batch, ys.pixels, xs.pixels);
   product.a.depth = radix_of(g.op, ys.taps, xs.taps, g.out_per_group());
@@ -179,14 +215,47 @@ matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* fi
   b.channel_stride = int_of(filter_size(g));
   b.group_stride = g.out_per_group() * filter_size(g);
 
+  product.out.rows = product.a.rows;
+  product.out.row_stride = {g.pixels() * g.in_channels,
+                            vertical.stride * horizontal.size * g.in_channels,
+                            horizontal.stride * g.in_channels};
+  product.out.columns = int_of(in);
+  product.out.groups = int_of(g.groups);
+  product.out.group_stride = in;
+}
+
+template <class T>
+matrix::DataGrad<T, T> data_grad(const ConvGeometry& g, const T* dy, const T* filters, T* dx,
+                                 int64_t residue_y, int64_t residue_x) {
+  matrix::DataGrad<T, T> product;
+  read_data_grad(product, g, dy, filters, residue_y, residue_x);
+  product.out.data = dx + first_of_residue(g, residue_y, residue_x);
+  return product;
+}
+
+// The same through a mask: all tensors of the pass are of x's shape and format. part and outer may
+// be nullptr.
+template <class T>
+struct MaskedGradientPlaces {
+  T* inner;
+  T* outer;
+  const T* part;
+  const uint8_t* marks;
+};
+template <class T>
+matrix::DataGradPass<T> masked_data_grad(const ConvGeometry& g, const T* dy, const T* filters,
+                                         const MaskedGradientPlaces<T>& places, Compute<T> scale,
+                                         int64_t residue_y, int64_t residue_x) {
+  matrix::DataGradPass<T> product;
+  read_data_grad(product, g, dy, filters, residue_y, residue_x);
+  const int64_t first = first_of_residue(g, residue_y, residue_x);
   auto& out = product.out;
-  out.data = dx + (residue_y * horizontal.size + residue_x) * g.in_channels;
-  out.rows = product.a.rows;
-  out.row_stride = {g.pixels() * g.in_channels, vertical.stride * horizontal.size * g.in_channels,
-                    horizontal.stride * g.in_channels};
-  out.columns = int_of(in);
-  out.groups = int_of(g.groups);
-  out.group_stride = in;
+  out.inner = places.inner + first;
+  out.outer = places.outer != nullptr ? places.outer + first : nullptr;
+  out.part = places.part != nullptr ? places.part + first : nullptr;
+  out.marks = places.marks + first;
+  out.scale = scale;
+  out.choose_packs();
   return product;
 }
 

@@ -26,13 +26,21 @@ void parameter_grads_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& 
   }
 }
 
-// x and weight as the kernels read them; geometry: planar.
-void parameter_grads(Backward& context, const Tensor& dy, const Tensor& x, const Tensor& weight,
-                     const Shape& weight_shape, const ConvGeometry& geometry) {
+}  // namespace
+
+void conv_parameter_grads(Backward& context, const Tensor& dy, const Tensor& x,
+                          const Tensor& weight, const ConvGeometry& geometry) {
+  const ConvGeometry planar = geometry.as_planar();
   const DType dtype = compute_dtype(weight.dtype());
+  const Shape& shape = geometry.filter_shape();
+  // Where filters lie alike in all formats the gradient is made in place.
+  const bool in_place = shape[1] == 1 || shape.numel() == shape[0] * shape[1];
   Tensor dweight;
   if (context.needs(1)) {
-    dweight = Tensor::empty(weight.shape(), dtype, weight.device(), weight.memory_format());
+    dweight = in_place
+                  ? primitives::relabelled(context.overwrite(1, dtype).view(weight.shape()),
+                                           weight.memory_format())
+                  : Tensor::empty(weight.shape(), dtype, weight.device(), weight.memory_format());
   }
   Tensor dbias = context.needs(2) ? context.overwrite(2, dtype) : Tensor();
   Tensor* const to_dweight = dweight.defined() ? &dweight : nullptr;
@@ -41,19 +49,31 @@ void parameter_grads(Backward& context, const Tensor& dy, const Tensor& x, const
     return;
   }
   on_device(
-      geometry.op, dy.device(), [&] { parameter_grads_cpu(dy, x, geometry, to_dweight, to_dbias); },
-      [&] { conv2d_parameter_grads_cuda(dy, x, geometry, to_dweight, to_dbias); });
-  if (to_dweight != nullptr) {
-    give_viewed(context, 1, dweight, weight_shape);
+      geometry.op, dy.device(), [&] { parameter_grads_cpu(dy, x, planar, to_dweight, to_dbias); },
+      [&] { conv2d_parameter_grads_cuda(dy, x, planar, to_dweight, to_dbias); });
+  if (to_dweight != nullptr && !in_place) {
+    give_viewed(context, 1, dweight, shape);
   }
 }
+
+Tensor conv_pixels(const Operand& x, const Shape& shape) {
+  return primitives::relayout(x.tensor().detach().view(shape), channels_last);
+}
+
+Tensor conv_filters(const Operand& weight, const Shape& shape) {
+  const bool by_rows = weight.device().type == DeviceType::CPU;
+  return primitives::relayout(weight.tensor().detach().view(shape),
+                              by_rows ? MemoryFormat::RowMajor : channels_last);
+}
+
+namespace {
 
 // geometry: as asked.
 void backward(Backward& context, const Tensor& x, const Tensor& weight,
               const ConvGeometry& geometry) {
   const ConvGeometry planar = geometry.as_planar();
   const Tensor dy = context.grad().view(planar.y_shape());
-  parameter_grads(context, dy, x, weight, geometry.filter_shape(), planar);
+  conv_parameter_grads(context, dy, x, weight, geometry);
   if (context.needs(0)) {
     Tensor dx = Tensor::empty_like(x);
     on_device(
@@ -63,25 +83,14 @@ void backward(Backward& context, const Tensor& x, const Tensor& weight,
   }
 }
 
-// As the device's kernels read them; the shapes are those of a planar geometry. Constants: views of
-// a tensor on a tape would be records of their own.
-Tensor pixels_of(const Operand& x, const Shape& shape) {
-  return primitives::relayout(x.tensor().detach().view(shape), channels_last);
-}
-Tensor filters_of(const Operand& weight, const Shape& shape) {
-  const bool by_rows = weight.device().type == DeviceType::CPU;
-  return primitives::relayout(weight.tensor().detach().view(shape),
-                              by_rows ? MemoryFormat::RowMajor : channels_last);
-}
-
 class ConvWork final : public PoolableWork {
  public:
   ConvWork(const Operand& x, const Operand& weight, const Operand& bias,
            const ConvGeometry& geometry)
       : shape_(geometry.y_shape()),
         geometry_(geometry.as_planar()),
-        pixels(pixels_of(x, geometry_.x_shape())),
-        filters(filters_of(weight, geometry_.filter_shape())),
+        pixels(conv_pixels(x, geometry_.x_shape())),
+        filters(conv_filters(weight, geometry_.filter_shape())),
         wide_bias_(widened(bias.tensor())) {}
 
   Tensor compute() override {
@@ -172,8 +181,8 @@ Tensor convolve_transposed(const Operand& x, const Operand& weight, const Operan
                            const ConvGeometry& geometry) {
   const profile::Range range(geometry.op);
   const ConvGeometry planar = geometry.as_planar();
-  const Tensor pixels = pixels_of(x, planar.y_shape());
-  const Tensor filters = filters_of(weight, planar.filter_shape());
+  const Tensor pixels = conv_pixels(x, planar.y_shape());
+  const Tensor filters = conv_filters(weight, planar.filter_shape());
   const Tensor wide_bias = widened(bias.tensor());
   Tensor image = Tensor::empty(planar.x_shape(), x.dtype(), x.device(), channels_last);
   on_device(

@@ -5,6 +5,7 @@
 // warp owns 4 x 8 threads, and a thread GM x GN squares of V x V results (V elements are 16 bytes),
 // so that per step of the depth it loads GM + GN packs for GM * GN * V * V multiplications.
 
+#include "kernels/matrix/pass_store.cuh"
 #include "kernels/matrix/tile_loader.cuh"
 #include "kernels/matrix/tile_store.cuh"
 
@@ -175,7 +176,34 @@ __global__ void __launch_bounds__(block_threads, 2)
       __syncthreads();
     }
   }
-  if constexpr (Variant::pools) {
+  if constexpr (Variant::is_pass) {
+    // Slab gm: the rows of all threads' squares gm.
+    constexpr int slab_rows = fma_square * pack;
+    WARPTAPE_SHARED(T, slab, [slab_rows][Tile::columns]);
+#pragma unroll
+    for (int gm = 0; gm < GM; ++gm) {
+#pragma unroll
+      for (int i = 0; i < pack; ++i) {
+#pragma unroll
+        for (int gn = 0; gn < GN; ++gn) {
+          simt::Pack16<T> line;
+#pragma unroll
+          for (int j = 0; j < pack; ++j) {
+            line[j] = sums[gm][i][gn][j];
+          }
+          simt::store16(&slab[row + i][column + gn * 16 * pack], line);
+        }
+      }
+      __syncthreads();
+      store_slab(out, Slab<T>{&slab[0][0], slab_rows, Tile::columns}, position.group,
+                 position.column, Tile::columns,
+                 [&](int r) { return position.row + gm * slab_rows + r; });
+      if (gm + 1 < GM) {
+        __syncthreads();
+      }
+    }
+    return;
+  } else if constexpr (Variant::pools) {
     // A thread's pack of rows is a window.
     static_assert(pack == Variant::Output::window);
 #pragma unroll

@@ -23,10 +23,13 @@ void with_kernel(const Plan& plan, const Run& run) {
     }
   };
   const auto run_mma = [&]<class Variant>(Variant variant) { run(mma_kernel<Variant>, variant); };
+  // Passes have no plans with the largest tiles (make_plan).
   if constexpr (on_tensor_cores<T>) {
     packs ? run_mma(MmaVariant<Product, pack>()) : run_mma(MmaVariant<Product, 1>());
   } else if (packs) {
-    run_fma(FmaVariant<Product, 2, 2, pack>());
+    if constexpr (!Product::is_pass) {
+      run_fma(FmaVariant<Product, 2, 2, pack>());
+    }
     run_fma(FmaVariant<Product, 2, 1, pack>());
     run_fma(FmaVariant<Product, 1, 1, pack>());
   } else {
@@ -55,7 +58,7 @@ void launch_product(const char* name, gpu::StreamHandle stream, const Product& p
             .name = name},
            product.a, product.b, product.out, steps, split);
   });
-  if constexpr (!Product::pools) {
+  if constexpr (!Product::pools && !Product::is_pass) {
     if (plan.splits > 1) {
       using Sum = Accumulator<typename Product::In>;
       using Out = std::remove_pointer_t<decltype(product.out.data)>;

@@ -6,6 +6,7 @@
 
 #include "core/device/gpu.h"
 #include "kernels/matrix/output.h"
+#include "kernels/matrix/pass_output.h"
 #include "kernels/matrix/plan.h"
 #include "kernels/matrix/views.h"
 
@@ -26,6 +27,7 @@ struct Product {
   // Output::row_sums, which the kernels of bfloat16 do not have.
   static constexpr bool has_row_sums = !a_depth && !b_depth && sizeof(T) != 2;
   static constexpr bool pools = false;
+  static constexpr bool is_pass = false;
   A a;
   B b;
   Output<Out> out;
@@ -51,10 +53,31 @@ struct PooledForward {
   static constexpr bool b_along_depth = true;
   static constexpr bool has_row_sums = false;
   static constexpr bool pools = true;
+  static constexpr bool is_pass = false;
   A a;
   B b;
   PooledOutput<float> out;
 };
+
+// Products whose results go through other ops before they leave the chip.
+template <class T, class ViewB, bool b_depth, class Out>
+struct Pass {
+  using In = T;
+  using A = ImageView<T, true>;
+  using B = ViewB;
+  static constexpr bool a_along_depth = true;
+  static constexpr bool b_along_depth = b_depth;
+  static constexpr bool has_row_sums = false;
+  static constexpr bool pools = false;
+  static constexpr bool is_pass = true;
+  A a;
+  B b;
+  Out out;
+};
+template <class T>
+struct ForwardPass : Pass<T, MatrixView<T>, true, PassOutput<T>> {};
+template <class T>
+struct DataGradPass : Pass<T, FilterView<T>, false, MaskedOutput<T>> {};
 
 }  // namespace warptape::matrix
 

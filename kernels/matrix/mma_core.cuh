@@ -5,6 +5,7 @@
 // the depth is staged as [row][depth], else as [depth][row] and transposed by ldmatrix; packs of 16
 // bytes are exchanged within a line such that the 8 rows of a matrix lie in different banks.
 
+#include "kernels/matrix/pass_store.cuh"
 #include "kernels/matrix/tile_loader.cuh"
 #include "kernels/matrix/tile_store.cuh"
 
@@ -86,7 +87,7 @@ template <class Variant>
 __global__ void __launch_bounds__(block_threads, 2)
     mma_kernel(const typename Variant::A __grid_constant__ a,
                const typename Variant::B __grid_constant__ b,
-               const Output<typename Variant::Out> __grid_constant__ out,
+               const typename Variant::Output __grid_constant__ out,
                const typename Variant::Steps __grid_constant__ steps, const DepthSplit split) {
   using Tile = MmaTile;
   constexpr int E = Variant::load;
@@ -149,16 +150,39 @@ __global__ void __launch_bounds__(block_threads, 2)
       }
     }
   }
+  if constexpr (Variant::is_pass) {
+    // Slab i: 16 rows of every warp, in place of the tiles.
+    auto* const slab = simt::dynamic_shared<float>();
+    constexpr int slab_rows = Tile::rows / 4;
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
+    for (int i = 0; i < 4; ++i) {
+      __syncthreads();  // what lay there has been read
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < 4; ++j) {
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const float pair[2] = {sums[i][j][2 * half], sums[i][j][2 * half + 1]};
-        store_results<2>(out, split, position.group,
-                         position.row + row + 16 * i + 8 * half + lane / 4,
-                         position.column + column + 8 * j + lane % 4 * 2, pair);
+        for (int half = 0; half < 2; ++half) {
+          const int slab_row = warp / 4 * 16 + 8 * half + lane / 4;
+          float* const to = slab + slab_row * Tile::rows + column + 8 * j + lane % 4 * 2;
+          to[0] = sums[i][j][2 * half];
+          to[1] = sums[i][j][2 * half + 1];
+        }
+      }
+      __syncthreads();
+      store_slab(out, Slab<float>{slab, slab_rows, Tile::rows}, position.group, position.column,
+                 Tile::rows, [&](int r) { return position.row + r / 16 * 64 + 16 * i + r % 16; });
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          const float pair[2] = {sums[i][j][2 * half], sums[i][j][2 * half + 1]};
+          store_results<2>(out, split, position.group,
+                           position.row + row + 16 * i + 8 * half + lane / 4,
+                           position.column + column + 8 * j + lane % 4 * 2, pair);
+        }
       }
     }
   }

@@ -100,6 +100,9 @@ Plan cheapest_plan(const ProductSize& size, Cores cores, int pack) {
   };
   const auto consider_tile = [&](const TileSize& tile) {
     consider(tile, 1);
+    if (size.is_pass) {
+      return;
+    }
     const int64_t tiles = spread(size, tile, pack, 1).tiles;
     const int64_t steps = parts(size.depth, tile.depth);
     for (const int64_t splits : {int64_t{2}, int64_t{4}, int64_t{8}, int64_t{16},
@@ -113,7 +116,7 @@ Plan cheapest_plan(const ProductSize& size, Cores cores, int pack) {
     consider_tile(mma_tile);
   } else {
     for (const TileSize& tile : fma_tiles) {
-      if (pack > 1 || tile != fma_tiles[0]) {
+      if (tile != fma_tiles[0] || (pack > 1 && !size.is_pass)) {
         consider_tile(tile);
       }
     }

@@ -53,6 +53,7 @@ struct ProductSize {
   int64_t depth = 0;
   int64_t groups = 1;
   bool row_sums = false;  // are made, too
+  bool is_pass = false;   // results go through shared memory: no largest tiles, no splits
 
   auto operator<=>(const ProductSize&) const = default;
 };
@@ -114,7 +115,7 @@ Plan plan_product(const Product& product) {
   const bool packs = fits_packs(product.a, Product::a_along_depth, pack) &&
                      fits_packs(product.b, Product::b_along_depth, pack);
   return make_plan({product.out.rows.size(), product.out.columns, product.a.depth.size(),
-                    product.out.groups, product.out.has_row_sums()},
+                    product.out.groups, product.out.has_row_sums(), Product::is_pass},
                    cores_of<T>(), packs ? pack : 1);
 }
 

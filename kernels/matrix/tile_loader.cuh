@@ -112,12 +112,12 @@ template <class Product>
 struct ProductTypes {
   using A = typename Product::A;
   using B = typename Product::B;
-  using Out = std::remove_pointer_t<decltype(Product{}.out.data)>;
   static constexpr bool a_along_depth = Product::a_along_depth;
   static constexpr bool b_along_depth = Product::b_along_depth;
   using Output = decltype(Product{}.out);
   static constexpr bool has_row_sums = Product::has_row_sums;
   static constexpr bool pools = Product::pools;
+  static constexpr bool is_pass = Product::is_pass;
 };
 
 }  // namespace warptape::matrix

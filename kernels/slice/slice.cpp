@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "core/device/on_device.h"
 #include "core/profile.h"
 #include "kernels/regions/regions.h"
+#include "kernels/slice/place_masked_cuda.h"
 
 namespace warptape {
 namespace {
@@ -39,7 +41,12 @@ Tensor slice(const Operand& x, int dim, std::optional<int64_t> start, std::optio
   Tensor y = Tensor::empty(box.sizes, x.dtype(), x.device(), x.memory_format());
   move_region("slice", box.sizes, x, region_of(x, box), y, region_of(y), WriteMode::Overwrite);
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record("slice", {&x}, {&y}, [box](Backward& context) {
+    tape->record("slice", {&x}, {&y}, [box, d](Backward& context) {
+      if constexpr (has_gpu) {
+        if (give_masked_slice_cuda(context, box, d)) {
+          return;
+        }
+      }
       if (context.needs(0)) {
         const Tensor& dy = context.grad();
         give_back_region("slice", dy, region_of(dy), context.into(0), box);
