@@ -1,5 +1,8 @@
 #include "kernels/losses/loss.h"
 
+#include <memory>
+#include <utility>
+
 #include "core/check.h"
 #include "core/primitives.h"
 #include "core/profile.h"
@@ -185,18 +188,33 @@ Tensor loss_op(const LossKernels& kernels, const Operand& input, const Operand& 
   }
   Tensor y = reduction.each ? Tensor::empty_like(input.tensor())
                             : Tensor::empty({}, input.dtype(), input.device());
+  // The forward pass has all that the usual backward one needs: the end of the graph.
+  const bool is_usual = !reduction.each && !reduction.counted.defined() && input.numel() > 0 &&
+                        Tape::recording({&input}) != nullptr &&
+                        Tape::recording({&target, &third}) == nullptr;
+  if (is_usual && input.device() == cuda) {
+    reduction.gradient = Tensor::empty_like(input.tensor());
+  }
   const bool accepted = kernels.forward(in, reduction, y);
   check<ValueError>(accepted, input.site(), "[{}] {}", name, kernels.refusal);
   if (Tape* tape = Tape::recording({&input, &target, &third})) {
     const auto saved = [](const Tensor& tensor) {
       return tensor.defined() ? Saved(tensor) : Saved();
     };
+    const auto made = reduction.gradient.defined()
+                          ? std::make_shared<Tensor>(std::exchange(reduction.gradient, Tensor()))
+                          : nullptr;
     const auto got = [](const Saved& tensor) { return tensor.defined() ? tensor.get() : Tensor(); };
     tape->record(
         name, {&input, &target, &third}, {&y},
         [kernels, got, reduction, x = Saved(in.input), t = Saved(in.target), w = saved(in.third),
-         m = saved(in.mask), loop = in.loop, target_of_caller = target.detach(),
+         m = saved(in.mask), loop = in.loop, made, target_of_caller = target.detach(),
          third_of_caller = third.defined() ? third.detach() : Tensor()](Backward& context) {
+          const bool is_end = context.grad_is_one() && !reduction.each;
+          if (is_end && made != nullptr && context.needs(0)) {
+            context.give(0, context.keeps() ? *made : std::move(*made));
+            return;
+          }
           const LossTensors again{x.get(), t.get(), got(w), got(m), loop};
           const bool trailing = kernels.third == Third::Trailing;
           GradientPlace places[] = {{kernels.name, 0, again.input, false},
@@ -206,7 +224,6 @@ Tensor loss_op(const LossKernels& kernels, const Operand& input, const Operand& 
           for (GradientPlace& place : places) {
             place.begin(context, again.input, to);
           }
-          const bool is_end = context.grad_is_one() && !reduction.each;
           kernels.backward(again, is_end ? Tensor() : context.grad(), reduction, to);
           for (GradientPlace& place : places) {
             place.finish(context);

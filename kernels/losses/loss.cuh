@@ -92,18 +92,27 @@ template <int E, class Functor, class T>
 __global__ void __launch_bounds__(elementwise::block_threads)
     sum_kernel(const LossSettings<Functor> __grid_constant__ settings, const LossInputs<T> in,
                double divisor, const LossSums<T> sums, const Reporter reporter) {
+  using C = Compute<T>;
+  const C factor = static_cast<C>(1 / divisor);
   double sum = 0;
   int64_t count = 0;
   bool refused = false;
   for_each_pack<E>(settings.places, [&](int64_t place) {
-    for_each_element<E>(settings, in, place, [&](int, const LossElement<Compute<T>>& element) {
+    simt::Pack<T, E> gradient;
+    for_each_element<E>(settings, in, place, [&](int e, const LossElement<C>& element) {
+      const Functor& functor = settings.functor;
+      C slope(0);
       if (element.kept) {
-        sum +=
-            static_cast<double>(settings.functor.value(element.x, element.target, element.third));
+        sum += static_cast<double>(functor.value(element.x, element.target, element.third));
+        slope = factor * functor.by_input(element.x, element.target, element.third);
         ++count;
       }
-      refused = refused || is_refused(settings.functor, element);
+      gradient[e] = static_cast<T>(slope);
+      refused = refused || is_refused(functor, element);
     });
+    if (sums.gradient != nullptr) {
+      simt::store_pack<E>(sums.gradient + place, gradient);
+    }
   });
   if (refused) {
     report_fault(reporter.report, reporter.code, 0, 0);
@@ -218,11 +227,12 @@ void LossCuda<Functor, T>::sum(const char* name, gpu::StreamHandle stream, const
                                const losses::LossLoop& loop, const LossInputs<T>& in,
                                double divisor, const LossSums<T>& sums, gpu::ErrorReport* report,
                                int code) {
-  losses::with_settings<Functor, T>(functor, loop, in, {}, [&](auto size, const auto& settings) {
-    launch(losses::sum_kernel<size, Functor, T>,
-           losses::loss_launch(name, stream, blocks(loop.numel())), settings, in, divisor, sums,
-           losses::Reporter{report, code});
-  });
+  losses::with_settings<Functor, T>(
+      functor, loop, in, {sums.gradient}, [&](auto size, const auto& settings) {
+        launch(losses::sum_kernel<size, Functor, T>,
+               losses::loss_launch(name, stream, blocks(loop.numel())), settings, in, divisor, sums,
+               losses::Reporter{report, code});
+      });
 }
 
 template <class Functor, class T>

@@ -29,6 +29,9 @@ struct LossReduction {
   bool each = false;  // they do not
   double divisor = 1;
   Tensor counted{};  // float64, one element
+  // Of a loss that is the end of the graph, by the input: made by the forward pass on "cuda" where
+  // it is defined.
+  Tensor gradient{};
 };
 
 // Gradients by the input, the target and the third tensor, laid as the input. Undefined: unwanted.
@@ -72,7 +75,7 @@ int refusal_code(const char* name, const char* refusal);
 struct LossWorkspace {
   explicit LossWorkspace(int64_t blocks, Device device);
   template <class T>
-  LossSums<T> sums(Tensor& loss, const Tensor& counted);
+  LossSums<T> sums(Tensor& loss, const Tensor& counted, Tensor* gradient = nullptr);
 
  private:
   bool several_;
@@ -81,12 +84,13 @@ struct LossWorkspace {
 };
 
 template <class T>
-LossSums<T> LossWorkspace::sums(Tensor& loss, const Tensor& counted) {
+LossSums<T> LossWorkspace::sums(Tensor& loss, const Tensor& counted, Tensor* gradient) {
   Tensor count = counted;
-  return {loss.mutable_data<T>(), count.defined() ? count.mutable_data<double>() : nullptr,
-          partials_.mutable_data<double>(),
-          several_ ? reinterpret_cast<unsigned long long*>(arrivals_.mutable_data<int64_t>())
-                   : nullptr};
+  return {
+      loss.mutable_data<T>(), count.defined() ? count.mutable_data<double>() : nullptr,
+      partials_.mutable_data<double>(),
+      several_ ? reinterpret_cast<unsigned long long*>(arrivals_.mutable_data<int64_t>()) : nullptr,
+      gradient != nullptr ? gradient->mutable_data<T>() : nullptr};
 }
 
 template <class T>
@@ -124,8 +128,9 @@ bool loss_forward(const char* name, const Functor& functor, const LossTensors& i
             return;
           }
           LossWorkspace workspace(Cuda::blocks(in.input.numel()), y.device());
+          Tensor* const to = reduction.gradient.defined() ? &reduction.gradient : nullptr;
           Cuda::sum(name, stream, functor, in.loop, loss_inputs<T>(in), reduction.divisor,
-                    workspace.sums<T>(y, reduction.counted), gpu::report_word(), code);
+                    workspace.sums<T>(y, reduction.counted, to), gpu::report_word(), code);
         });
       });
   return accepted;

@@ -39,6 +39,7 @@ struct LossSums {
   double* counted;               // written by a mean over what a mask keeps, else null
   double* partials;              // of each block: its sum, and where it counts, its count
   unsigned long long* arrivals;  // 0; null for one block
+  T* gradient;  // by the input, laid as that, where the loss ends the graph; null: unwanted
 
   template <class Visit>
   void for_each_pointer(Visit&& visit) const {
@@ -46,6 +47,7 @@ struct LossSums {
     visit(counted);
     visit(partials);
     visit(arrivals);
+    visit(gradient);
   }
 };
 

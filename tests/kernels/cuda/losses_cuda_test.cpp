@@ -83,6 +83,44 @@ TEST_F(LossesCuda, OneLaunchForwardAndOneBackward) {
   }
 }
 
+// A loss at the end of the graph has made its gradient in the forward pass.
+TEST_F(LossesCuda, TheEndOfAGraphNeedsNoLaunch) {
+  using Loss = std::function<Tensor(const Tensor& x, const Tensor& target)>;
+  const Tensor mask = tensor(std::vector<uint8_t>(150, 1), {5, 30}).to(cuda);
+  const Loss all[] = {
+      [](const Tensor& x, const Tensor& target) { return mse_loss(x, target); },
+      [](const Tensor& x, const Tensor& target) {
+        return l1_loss(x, target, {.reduction = Reduction::Sum});
+      },
+      [&](const Tensor& x, const Tensor& target) {
+        return huber_loss(x, target, {.reduction = Reduction::Sum}, mask);
+      },
+  };
+  for (const Loss& loss : all) {
+    SCOPED_TRACE(&loss - all);
+    Tensor x = randn({5, 30}).to(cuda);
+    const Tensor target = randn({5, 30}).to(cuda);
+    Tape tape;
+    tape.watch(x);
+    const Tensor y = loss(x, target);
+    const Tensor once_more = mul(y, 1.0);
+    const uint64_t before = gpu::launches;
+    tape.backward(y, {.keep = true});
+    EXPECT_EQ(gpu::launches - before, 1U) << "the copy that the tape is given, as records are kept";
+    const auto gradient = tape.gradient(x).to(cpu).to_vector<float>();
+    tape.backward(y, {.keep = true});
+    EXPECT_EQ(tape.gradient(x).to(cpu).to_vector<float>(), gradient);
+    tape.backward(once_more, {.keep = true});
+    EXPECT_EQ(tape.gradient(x).to(cpu).to_vector<float>(), gradient) << "by a seed";
+    tape.backward(mul(y, 2.0));
+    std::vector<float> twice = gradient;
+    for (float& value : twice) {
+      value *= 2;
+    }
+    EXPECT_EQ(tape.gradient(x).to(cpu).to_vector<float>(), twice);
+  }
+}
+
 TEST_F(LossesCuda, VariancesBelow0AreReported) {
   const Tensor x = Tensor::zeros({3}, float32, cuda);
   for (const Reduction reduction : {Reduction::Mean, Reduction::None}) {
