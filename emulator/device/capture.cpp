@@ -5,7 +5,7 @@
 namespace warptape::gpu::emulated {
 
 void Capture::join(CUstream_st& stream) {
-  lanes_.push_back({&stream, {}, {}});
+  lanes_.push_back({&stream, {}, {}, nullptr});
   stream.capture = shared_from_this();
 }
 
@@ -44,6 +44,16 @@ void Capture::wait(CUstream_st& stream, const CUevent_st& event) {
   const size_t lane = capture.lane_of(stream);
   capture.lanes_[lane].clock.join(capture.records_[event.record]);
   capture.commands_.push_back({Command::Kind::Wait, lane, event.record, {}});
+}
+
+std::vector<Block*> Capture::counters() const {
+  std::vector<Block*> all;
+  for (const Lane& lane : lanes_) {
+    if (lane.counters != nullptr) {
+      all.push_back(lane.counters);
+    }
+  }
+  return all;
 }
 
 void Capture::end() {

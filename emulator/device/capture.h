@@ -48,12 +48,16 @@ class Capture : public std::enable_shared_from_this<Capture> {
   size_t lanes() const { return lanes_.size(); }
   size_t records() const { return records_.size(); }
   const std::vector<Deallocation>& deallocations() const { return deallocations_; }
+  // The arrival counters of a stream that is part of it, nullptr until set.
+  Block*& counters_of(const CUstream_st& stream) { return lanes_[lane_of(stream)].counters; }
+  std::vector<Block*> counters() const;
 
  private:
   struct Lane {
     CUstream_st* stream;
     Clock clock;
     std::string last;  // work
+    Block* counters = nullptr;
   };
   size_t lane_of(const CUstream_st& stream) const;
 

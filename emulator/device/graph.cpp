@@ -3,6 +3,7 @@
 #include "core/check.h"
 #include "emulator/device/machine.h"
 
+using warptape::gpu::emulated::Block;
 using warptape::gpu::emulated::Command;
 using warptape::gpu::emulated::Point;
 
@@ -11,6 +12,7 @@ struct CUgraphExec_st {
   std::vector<CUstream_st> lanes;  // lane 0 is the stream that a replay is launched on
   size_t records = 0;
   Point end;  // of the latest replay: replays of one graph run one after the other
+  std::vector<Block*> counters;
 };
 
 namespace warptape::gpu {
@@ -40,6 +42,19 @@ void end_capture(Capture& capture) {
   }
 }
 
+// Where `point` is the end of the last replay.
+void free_counters(const std::vector<Block*>& counters, const Point& point) {
+  if (counters.empty()) {
+    return;
+  }
+  CUstream_st stream;
+  stream.lane = machine().new_lane();
+  stream.point = point;
+  for (Block* block : counters) {
+    machine().free_counters(stream, *block);
+  }
+}
+
 }  // namespace
 
 Graph::Graph(const Stream& stream, const std::function<void()>& work) {
@@ -47,22 +62,28 @@ Graph::Graph(const Stream& stream, const std::function<void()>& work) {
   try {
     const StreamScope scope(stream);
     work();
-  } catch (...) {
     end_capture(*capture);
+    capture->check_complete();
+  } catch (...) {
+    if (is_capturing()) {
+      end_capture(*capture);
+    }
+    std::lock_guard lock(machine().mutex);
+    free_counters(capture->counters(), Point{});
     throw;
   }
-  end_capture(*capture);
-  capture->check_complete();
   std::lock_guard lock(machine().mutex);
   exec_ =
       new CUgraphExec_st{std::move(capture->commands()), std::vector<CUstream_st>(capture->lanes()),
-                         capture->records(), Point{}};
+                         capture->records(), Point{}, capture->counters()};
   for (CUstream_st& lane : exec_->lanes) {
     lane.lane = machine().new_lane();
   }
 }
 
 Graph::~Graph() {
+  std::lock_guard lock(machine().mutex);
+  free_counters(exec_->counters, exec_->end);
   delete exec_;
 }
 

@@ -89,6 +89,9 @@ void Machine::remove_stream(StreamHandle handle) noexcept {
   if (handle->capture != nullptr) {
     handle->capture->forget(*handle);
   }
+  if (handle->counters != nullptr) {
+    free_counters(*handle, *handle->counters);
+  }
   scheduler.finish(handle->point.works);
   host_.join(handle->point.clock);
   streams_.erase(handle);
@@ -226,6 +229,7 @@ void Machine::wait_for_all() {
 void Machine::reset() {
   scheduler.drop_queue();
   scheduler.clear_fault();
+  clear_counters();
   raised_ = false;
   host_.join(everything_);
 }

@@ -58,6 +58,10 @@ class Machine {
   void reuse(void* pointer, size_t bytes, CUstream_st& stream);
   // Memory of zeros that all streams may use at once, with atomics.
   void* allocate_unordered(size_t bytes);
+  // Arrival counters, zeros at once: a DryRun runs no fills. And their end, when what used them up
+  // to a point in `stream` has run.
+  Block* make_counters();
+  void free_counters(CUstream_st& stream, Block& block) noexcept;
 
   // Queues the operation, or records it where its stream is captured.
   void submit(CUstream_st& stream, Operation operation);
@@ -76,8 +80,10 @@ class Machine {
   void note(const Operation& operation, size_t lane, uint64_t step);
   void queue(CUstream_st& stream, const Operation& operation, bool manages_memory);
   void raise_fault();
+  void clear_counters();  // of kernels that a fault ended
 
   std::set<StreamHandle> streams_;
+  std::set<Block*> counters_;
   size_t lanes_ = 0;
   // What the host has waited for; all its threads share it, as they order themselves in ways that
   // the device does not see. And all that was ever queued.

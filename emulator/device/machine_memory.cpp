@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "core/device/arrivals.h"
 #include "emulator/device/machine.h"
 
 namespace warptape::gpu::emulated {
@@ -60,6 +61,37 @@ void* Machine::allocate_unordered(size_t bytes) {
   Arena::make(Arena::place_of(*block));
   std::memset(block->data(), 0, bytes);
   return block->data();
+}
+
+Block* Machine::make_counters() {
+  constexpr size_t bytes = sizeof(unsigned long long) * most_arrival_counters;
+  Block* block = arena.take(bytes, host_);  // whose last owner's work has run
+  check<DeviceError>(block != nullptr, "[arrival_counters] out of memory on the device");
+  block->dry = false;
+  counters_.insert(block);
+  const OpenMemory open(Arena::place_of(*block));
+  Arena::make(Arena::place_of(*block));
+  std::memset(block->data(), 0, bytes);
+  return block;
+}
+
+void Machine::free_counters(CUstream_st& stream, Block& block) noexcept {
+  counters_.erase(&block);
+  const Arena::Place place = Arena::place_of(block);
+  try {
+    submit_memory(stream, block, "deallocate", [place] { Arena::unmake(place); });
+  } catch (const DeviceError& error) {
+    scheduler.set_fault(error.what());
+    return;  // nobody else gets what is still in use
+  }
+  arena.give_back(block);
+}
+
+void Machine::clear_counters() {
+  for (const Block* block : counters_) {
+    const OpenMemory open(Arena::place_of(*block));
+    std::memset(block->data(), 0, block->bytes);
+  }
 }
 
 // As in end_life().

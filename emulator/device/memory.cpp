@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/device/arrivals.h"
 #include "core/device/gpu/parts.h"
 #include "emulator/device/machine.h"
 
@@ -122,6 +123,21 @@ void fill_bytes(void* pointer, int value, size_t bytes, StreamHandle handle) {
 }
 
 namespace parts {
+
+unsigned long long* arrival_counters(StreamHandle handle) {
+  std::lock_guard lock(machine().mutex);
+  machine().check_healthy();
+  CUstream_st& stream = machine().stream(handle, "arrival_counters");
+  Block*& counters =
+      stream.capture != nullptr ? stream.capture->counters_of(stream) : stream.counters;
+  if (counters == nullptr) {
+    check<DeviceError>(
+        stream.capture == nullptr || stream.capture->counters().size() < most_counting_streams,
+        "[arrival_counters] got more than {} streams of a capture", most_counting_streams);
+    counters = machine().make_counters();
+  }
+  return reinterpret_cast<unsigned long long*>(counters->data());
+}
 
 ErrorReport* make_report_word() {
   std::lock_guard lock(machine().mutex);

@@ -70,6 +70,7 @@ struct CUstream_st {
   size_t lane = 0;  // of its works in clocks
   warptape::gpu::emulated::Point point;
   std::shared_ptr<warptape::gpu::emulated::Capture> capture;  // that records it now, or nullptr
+  warptape::gpu::emulated::Block* counters = nullptr;         // arrival_counters(), once asked for
 };
 
 struct CUevent_st {

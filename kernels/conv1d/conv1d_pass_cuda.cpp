@@ -236,7 +236,8 @@ Tensor in_one_pass(const Operands& in, const ConvGeometry& geometry, const LineE
         kept.filters = Saved(in.filters);
         kept.x_is_channels_last = in.x.memory_format() == channels_last;
         kept.mask->scale = epilogue.dropout > 0 ? 1 / (1 - epilogue.dropout) : 1;
-        kept.mask->wants_outer = epilogue.has_two_gradients();
+        kept.mask->wants_outer =
+            epilogue.has_two_gradients() && Tape::recording({&in.residual}) != nullptr;
         tape->record("conv1d", {&in.x, &in.weight, &in.bias, &in.residual}, {&y},
                      [kept = work->kept, geometry, epilogue](Backward& context) {
                        backward(context, *kept, geometry, epilogue);

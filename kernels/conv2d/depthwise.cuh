@@ -3,12 +3,11 @@
 
 #include "core/element_types.h"
 #include "core/simt/packs.cuh"
+#include "kernels/conv2d/chunk_sum.cuh"
 #include "kernels/conv2d/depthwise.h"
-#include "kernels/matrix/split_sum.cuh"
 
 namespace warptape::depthwise {
 
-using matrix::block_threads;
 using on_cuda::DepthwiseGeometry;
 
 // A thread owns a pack of y.
@@ -163,7 +162,7 @@ __global__ void __launch_bounds__(block_threads, 4)
     finish_weight_grad_kernel(int outputs, int taps, int chunks, int sharers, const T* partials,
                               T* dfilters) {
   const int64_t results = int64_t{outputs} * taps;
-  const matrix::SplitSum<T> sum(results, chunks, sharers, [&](int chunk, int64_t index) {
+  const ChunkSum<T> sum(results, chunks, sharers, [&](int chunk, int64_t index) {
     return partials[chunk * results + index];
   });
   if (sum.is_mine()) {

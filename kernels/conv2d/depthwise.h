@@ -28,6 +28,13 @@ struct DepthwiseGeometry {
   void for_each_pointer(Visit&&) const {}
 };
 
+// The launch that adds up what several blocks have summed of the same results.
+struct Finish {
+  int sharers = 1;     // threads that share a result
+  int64_t blocks = 0;  // 0: there is nothing to add
+  bool operator==(const Finish&) const = default;
+};
+
 // How one of the three is spread over the GPU: as a matrix::Plan, made on the host.
 struct DepthwisePlan {
   int pack = 1;  // channels of a load: 16 bytes or one
@@ -36,7 +43,7 @@ struct DepthwisePlan {
   static constexpr int chunk_pixels = 1024;
   int lanes = 0;  // packs of channels that a block takes
   int chunks = 0;
-  matrix::Finish finish;
+  Finish finish;
   bool operator==(const DepthwisePlan&) const = default;
 };
 std::string to_string(const DepthwisePlan& plan);

@@ -14,6 +14,19 @@ int64_t parts(int64_t n, int64_t size) {
   return (n + size - 1) / size;
 }
 
+// As many sharers as fill the chip, an H100 or H200.
+Finish plan_finish(int64_t results, int64_t chunks) {
+  constexpr int64_t resident_threads = int64_t{2} * 132 * matrix::block_threads;
+  constexpr int most_sharers = 32;  // 8 neighbouring floats make a sector of memory
+  Finish finish;
+  while (finish.sharers < most_sharers && 2 * finish.sharers <= chunks &&
+         results * finish.sharers < resident_threads) {
+    finish.sharers *= 2;
+  }
+  finish.blocks = parts(results, matrix::block_threads / finish.sharers);
+  return finish;
+}
+
 // Packs where an output has its input channel to itself and all rows begin at 16 bytes.
 template <class T, class... Pointers>
 int pack_for(const DepthwiseGeometry& g, Pointers... pointers) {
@@ -51,7 +64,7 @@ DepthwisePlan plan_depthwise_weight_grad(const DepthwiseGeometry& g, const T* dy
   plan.lanes = std::min(packs, most_lanes);
   plan.chunks = static_cast<int>(parts(g.pixels_of_y(), DepthwisePlan::chunk_pixels));
   plan.blocks = parts(packs, plan.lanes) * g.taps() * plan.chunks;
-  plan.finish = matrix::plan_finish(int64_t{g.out_channels()} * g.taps(), plan.chunks);
+  plan.finish = plan_finish(int64_t{g.out_channels()} * g.taps(), plan.chunks);
   return plan;
 }
 

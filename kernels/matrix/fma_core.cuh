@@ -6,6 +6,7 @@
 // so that per step of the depth it loads GM + GN packs for GM * GN * V * V multiplications.
 
 #include "kernels/matrix/pass_store.cuh"
+#include "kernels/matrix/split_sum.cuh"
 #include "kernels/matrix/tile_loader.cuh"
 #include "kernels/matrix/tile_store.cuh"
 
@@ -104,19 +105,26 @@ __global__ void __launch_bounds__(block_threads, 2)
   WARPTAPE_SHARED(T, tile_a, [2][Tile::depth][Tile::row_pitch]);
   WARPTAPE_SHARED(T, tile_b, [2][Tile::depth][Tile::column_pitch]);
 
-  const TilePosition position(static_cast<int>(out.rows.size()), out.columns, Tile::rows,
-                              Tile::columns);
+  const auto position_of = [&](unsigned tile) {
+    return TilePosition(tile, static_cast<int>(out.rows.size()), out.columns, Tile::rows,
+                        Tile::columns);
+  };
+  const TilePosition position = position_of(blockIdx.x);
   const int first_depth = static_cast<int>(blockIdx.z) * split.steps * Tile::depth;
   PlacesA places_a(a, position.row, first_depth);
   PlacesB places_b(b, position.column, first_depth);
   const int64_t offset_a = position.group * a.group_stride;
   const int64_t offset_b = position.group * b.group_stride;
 
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  // The first of the thread's rows and columns; its groups are 4 warps or 2 warps apart.
-  const int row = (warp / 2 * 4 + lane / 8) * pack;
-  const int column = (warp % 2 * 8 + lane % 8) * pack;
+  // The first of a thread's rows and columns; its groups are 4 warps or 2 warps apart.
+  const auto row_of = [](unsigned thread) {
+    return static_cast<int>(thread / 64 * 4 + thread % 32 / 8) * pack;
+  };
+  const auto column_of = [](unsigned thread) {
+    return static_cast<int>(thread / 32 % 2 * 8 + thread % 8) * pack;
+  };
+  const int row = row_of(threadIdx.x);
+  const int column = column_of(threadIdx.x);
 
   T sums[GM][pack][GN][pack] = {};
   TileInRegisters<typename Variant::A, PlacesA, E, Variant::a_along_depth> next_a;
@@ -176,6 +184,38 @@ __global__ void __launch_bounds__(block_threads, 2)
       __syncthreads();
     }
   }
+  double row_sum = 0;  // of the row of the thread's number
+  if constexpr (Variant::has_row_sums) {
+    if (sums_rows) {
+      __syncthreads();  // the tiles have been read, and are overwritten
+      static_assert(sizeof(tile_a) >= PlacesA::lines_in_use * Tile::rows * sizeof(double));
+      auto* const shared_sums = reinterpret_cast<double(*)[Tile::rows]>(&tile_a[0][0][0]);
+      if (PlacesA::is_active()) {
+#pragma unroll
+        for (int e = 0; e < E; ++e) {
+          shared_sums[places_a.depth_in_tile(0)][places_a.row_in_tile(0) + e] = row_sums[e];
+        }
+      }
+      __syncthreads();
+      row_sum = sum_lines<Tile::rows>(PlacesA::lines_in_use, shared_sums);
+    }
+  }
+  if constexpr (!Variant::pools) {
+    constexpr int rows_with_sums = Variant::has_row_sums ? Tile::rows : 0;
+    const auto pack_at = [&](int i) -> T(&)[pack] {
+      return sums[i / GN / pack][i / GN % pack][i % GN];
+    };
+    if (split.splits > 1 && !sums_of_all_splits<T, GM * pack * GN, rows_with_sums>(
+                                split, pack_at, sums_rows, row_sum)) {
+      return;
+    }
+  }
+  // Not kept in registers through the loop.
+  const TilePosition first = position_of(computed_here(blockIdx.x));
+  const unsigned thread = computed_here(threadIdx.x);
+  TilePosition to = first;
+  to.row += row_of(thread);
+  to.column += column_of(thread);
   if constexpr (Variant::is_pass) {
     // Slab gm: the rows of all threads' squares gm.
     constexpr int slab_rows = fma_square * pack;
@@ -191,13 +231,12 @@ __global__ void __launch_bounds__(block_threads, 2)
           for (int j = 0; j < pack; ++j) {
             line[j] = sums[gm][i][gn][j];
           }
-          simt::store16(&slab[row + i][column + gn * 16 * pack], line);
+          simt::store16(&slab[row_of(thread) + i][column_of(thread) + gn * 16 * pack], line);
         }
       }
       __syncthreads();
-      store_slab(out, Slab<T>{&slab[0][0], slab_rows, Tile::columns}, position.group,
-                 position.column, Tile::columns,
-                 [&](int r) { return position.row + gm * slab_rows + r; });
+      store_slab(out, Slab<T>{&slab[0][0], slab_rows, Tile::columns}, first.group, first.column,
+                 Tile::columns, [&](int r) { return first.row + gm * slab_rows + r; });
       if (gm + 1 < GM) {
         __syncthreads();
       }
@@ -218,8 +257,8 @@ __global__ void __launch_bounds__(block_threads, 2)
             window[j][i] = sums[gm][i][gn][j];
           }
         }
-        store_largest<pack>(out, position.group, position.row + row + gm * 16 * pack,
-                            position.column + column + gn * 16 * pack, window);
+        store_largest<pack>(out, to.group, to.row + gm * 16 * pack, to.column + gn * 16 * pack,
+                            window);
       }
     }
     return;
@@ -230,25 +269,15 @@ __global__ void __launch_bounds__(block_threads, 2)
       for (int i = 0; i < pack; ++i) {
 #pragma unroll
         for (int gn = 0; gn < GN; ++gn) {
-          store_results<pack>(out, split, position.group, position.row + row + gm * 16 * pack + i,
-                              position.column + column + gn * 16 * pack, sums[gm][i][gn]);
+          store_results<pack>(out, to.group, to.row + gm * 16 * pack + i,
+                              to.column + gn * 16 * pack, sums[gm][i][gn]);
         }
       }
     }
   }
   if constexpr (Variant::has_row_sums) {
     if (sums_rows) {
-      __syncthreads();  // the tiles have been read, and are overwritten
-      static_assert(sizeof(tile_a) >= PlacesA::lines_in_use * Tile::rows * sizeof(double));
-      auto* const shared_sums = reinterpret_cast<double(*)[Tile::rows]>(&tile_a[0][0][0]);
-      if (PlacesA::is_active()) {
-#pragma unroll
-        for (int e = 0; e < E; ++e) {
-          shared_sums[places_a.depth_in_tile(0)][places_a.row_in_tile(0) + e] = row_sums[e];
-        }
-      }
-      __syncthreads();
-      store_row_sums<T, Tile::rows>(out, split, position, PlacesA::lines_in_use, shared_sums);
+      store_row_sum<Tile::rows>(out, first, row_sum);
     }
   }
 }

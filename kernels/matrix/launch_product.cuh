@@ -1,6 +1,9 @@
 #pragma once
 // The launches of the matrix core; matrix_*.cu instantiate them.
 
+#include <algorithm>
+#include "core/device/arrivals.h"
+
 #include "core/device/launch.h"
 #include "kernels/matrix/fma_core.cuh"
 #include "kernels/matrix/matrix.h"
@@ -10,6 +13,16 @@ namespace warptape::matrix {
 
 template <class T>
 inline constexpr bool on_tensor_cores = cores_of<T>() == Cores::Tensor;
+
+// Dynamic shared memory of the kernels of a product.
+template <class Product>
+constexpr size_t shared_bytes() {
+  if (!on_tensor_cores<typename Product::In>) {
+    return 0;
+  }
+  return Product::is_pass ? std::max(MmaTile::shared_bytes, MmaTile::slab_bytes)
+                          : MmaTile::shared_bytes;
+}
 
 // Calls run(kernel, variant) with the kernel for a plan.
 template <class Product, class Run>
@@ -46,30 +59,24 @@ template <class Product>
 void launch_product(const char* name, gpu::StreamHandle stream, const Product& product,
                     const matrix::Plan& plan, matrix::Accumulator<typename Product::In>* partials) {
   using namespace matrix;
-  const DepthSplit split{plan.steps, plan.splits, partials};
+  DepthSplit split{.steps = plan.steps, .splits = plan.splits};
+  if (plan.splits > 1) {
+    split.sums_at_once = plan.sums_at_once;
+    split.threads = plan.summing_threads;
+    split.partials = partials;
+    split.arrivals = gpu::arrival_counters(stream, arrivals_of(plan));
+  }
   with_kernel<Product>(plan, [&]<class Variant>(auto* kernel, Variant) {
     const typename Variant::Steps steps{Variant::PlacesA::steps(product.a),
                                         Variant::PlacesB::steps(product.b)};
     launch(kernel,
            {.grid = dim3(static_cast<unsigned>(plan.tiles), 1, static_cast<unsigned>(plan.splits)),
             .block = dim3(block_threads),
-            .smem = on_tensor_cores<typename Product::In> ? MmaTile::shared_bytes : 0,
+            .smem = shared_bytes<Product>(),
             .stream = stream,
             .name = name},
            product.a, product.b, product.out, steps, split);
   });
-  if constexpr (!Product::pools && !Product::is_pass) {
-    if (plan.splits > 1) {
-      using Sum = Accumulator<typename Product::In>;
-      using Out = std::remove_pointer_t<decltype(product.out.data)>;
-      launch(finish_splits_kernel<Sum, Out>,
-             {.grid = dim3(static_cast<unsigned>(plan.finish.blocks)),
-              .block = dim3(block_threads),
-              .stream = stream,
-              .name = name},
-             partials, plan.splits, plan.finish.sharers, product.out);
-    }
-  }
 }
 
 #define WARPTAPE_INSTANTIATE_PRODUCT(Product)                                  \

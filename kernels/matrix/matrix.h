@@ -79,12 +79,23 @@ struct ForwardPass : Pass<T, MatrixView<T>, true, PassOutput<T>> {};
 template <class T>
 struct DataGradPass : Pass<T, FilterView<T>, false, MaskedOutput<T>> {};
 
+// Accumulators for what a plan's blocks leave to each other.
+template <class Product>
+int64_t partial_sums(const Plan& plan) {
+  if (plan.splits == 1) {
+    return 0;
+  }
+  const int64_t rows_with_sums = Product::has_row_sums ? plan.tile.rows : 0;
+  return plan.blocks *
+         (int64_t{plan.tile.rows} * plan.tile.columns * plan.summing_threads / block_threads +
+          partial_row_sums(rows_with_sums, sizeof(Accumulator<typename Product::In>)));
+}
+
 }  // namespace warptape::matrix
 
 namespace warptape::on_cuda {
 
-// partials: plan.splits accumulators per result; unused by a plan without splits, as one that pools
-// has to be.
+// partials: partial_sums() of the plan. A plan of a product that pools has no splits.
 template <class Product>
 void launch_product(const char* name, gpu::StreamHandle stream, const Product& product,
                     const matrix::Plan& plan, matrix::Accumulator<typename Product::In>* partials);

@@ -6,6 +6,7 @@
 // bytes are exchanged within a line such that the 8 rows of a matrix lie in different banks.
 
 #include "kernels/matrix/pass_store.cuh"
+#include "kernels/matrix/split_sum.cuh"
 #include "kernels/matrix/tile_loader.cuh"
 #include "kernels/matrix/tile_store.cuh"
 
@@ -18,6 +19,7 @@ struct MmaTile {
   static constexpr int stages = 3;
   static constexpr int elements = rows * depth;
   static constexpr int shared_bytes = stages * 2 * elements * 2;
+  static constexpr int slab_bytes = rows * rows * 4;  // sums of a tile
 };
 
 // Where the pack at (row, depth) of a tile is staged, in elements.
@@ -96,8 +98,8 @@ __global__ void __launch_bounds__(block_threads, 2)
   auto* const tiles_a = simt::dynamic_shared<simt::bfloat16>();
   auto* const tiles_b = tiles_a + Tile::stages * Tile::elements;
 
-  const TilePosition position(static_cast<int>(out.rows.size()), out.columns, Tile::rows,
-                              Tile::rows);
+  const TilePosition position(blockIdx.x, static_cast<int>(out.rows.size()), out.columns,
+                              Tile::rows, Tile::rows);
   const int first_depth = static_cast<int>(blockIdx.z) * split.steps * Tile::depth;
   typename Variant::PlacesA places_a(a, position.row, first_depth);
   typename Variant::PlacesB places_b(b, position.column, first_depth);
@@ -150,27 +152,31 @@ __global__ void __launch_bounds__(block_threads, 2)
       }
     }
   }
+  const auto pack_at = [&](int i) -> float(&)[4] { return sums[i / 4][i % 4]; };
+  double no_row_sum = 0;
+  if (split.splits > 1 && !sums_of_all_splits<float, 16, 0>(split, pack_at, false, no_row_sum)) {
+    return;
+  }
   if constexpr (Variant::is_pass) {
-    // Slab i: 16 rows of every warp, in place of the tiles.
+    // All sums leave the registers, which what follows needs, for where the tiles were.
     auto* const slab = simt::dynamic_shared<float>();
-    constexpr int slab_rows = Tile::rows / 4;
+    __syncthreads();  // the tiles have been read
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      __syncthreads();  // what lay there has been read
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-          const int slab_row = warp / 4 * 16 + 8 * half + lane / 4;
-          float* const to = slab + slab_row * Tile::rows + column + 8 * j + lane % 4 * 2;
+          const int own = row + 16 * i + 8 * half + lane / 4;
+          float* const to = slab + own * Tile::rows + column + 8 * j + lane % 4 * 2;
           to[0] = sums[i][j][2 * half];
           to[1] = sums[i][j][2 * half + 1];
         }
       }
-      __syncthreads();
-      store_slab(out, Slab<float>{slab, slab_rows, Tile::rows}, position.group, position.column,
-                 Tile::rows, [&](int r) { return position.row + r / 16 * 64 + 16 * i + r % 16; });
     }
+    __syncthreads();
+    store_slab(out, Slab<float>{slab, Tile::rows, Tile::rows}, position.group, position.column,
+               Tile::rows, [&](int r) { return position.row + r; });
   } else {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -179,8 +185,7 @@ __global__ void __launch_bounds__(block_threads, 2)
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
           const float pair[2] = {sums[i][j][2 * half], sums[i][j][2 * half + 1]};
-          store_results<2>(out, split, position.group,
-                           position.row + row + 16 * i + 8 * half + lane / 4,
+          store_results<2>(out, position.group, position.row + row + 16 * i + 8 * half + lane / 4,
                            position.column + column + 8 * j + lane % 4 * 2, pair);
         }
       }

@@ -11,9 +11,6 @@ namespace warptape::matrix {
 // the depth, one per row and group: the gradient of a bias where the left operand is dy.
 template <class T>
 struct Output {
-  // Row sums are made in float64; between launches one is so many accumulators, which add up to it.
-  static constexpr int parts = sizeof(T) == 8 ? 1 : 2;
-
   T* data = nullptr;
   Radix rows;
   DigitStrides row_stride;
@@ -43,19 +40,6 @@ struct Output {
   }
   WARPTAPE_HOST_DEVICE int64_t results() const { return rows.size() * columns * groups; }
   WARPTAPE_HOST_DEVICE bool has_row_sums() const { return row_sums != nullptr; }
-  // What a launch makes in all: the results and the row sums.
-  WARPTAPE_HOST_DEVICE int64_t sums() const {
-    return results() + (row_sums != nullptr ? rows.size() * groups : 0);
-  }
-  // Where sums of a split depth lie: [split], and in it [group][row][column] and then, of the row
-  // sums, [group][row][part].
-  WARPTAPE_HOST_DEVICE int64_t partials() const { return results() + (sums() - results()) * parts; }
-  WARPTAPE_HOST_DEVICE int64_t partial_at(int split, int group, int row) const {
-    return split * partials() + (group * rows.size() + row) * columns;
-  }
-  WARPTAPE_HOST_DEVICE int64_t partial_row_sum_at(int split, int group, int row) const {
-    return split * partials() + results() + (group * rows.size() + row) * parts;
-  }
 
   template <class Accumulator>
   WARPTAPE_HOST_DEVICE T finish(Accumulator sum, int group, int column, const T* to) const {

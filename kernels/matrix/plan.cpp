@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "core/check.h"
+#include "core/device/arrivals.h"
 #include "core/memo.h"
 
 namespace warptape::matrix {
@@ -16,6 +17,7 @@ namespace {
 // Of the H100 and the H200. Plans do not ask which GPU is there: results would depend on it.
 constexpr int64_t multiprocessors = 132;
 constexpr int64_t resident_blocks = 2 * multiprocessors;
+static_assert(2 * resident_blocks <= gpu::most_arrival_counters);
 
 int64_t parts(int64_t n, int64_t size) {
   return (n + size - 1) / size;
@@ -37,7 +39,7 @@ int64_t cycles_of_step(const TileSize& tile, Cores cores, int pack) {
 
 // Until the busiest multiprocessor is done, in cycles. Plans are compared by it; it predicts no
 // time.
-int64_t cost_of(const Plan& plan, const ProductSize& size, Cores cores) {
+int64_t cost_of(const Plan& plan, Cores cores) {
   const int64_t at_once = parts(plan.blocks, multiprocessors);
   const int64_t filling = 2;  // steps that a block waits for its first operands
   int64_t cost = at_once * (plan.steps + filling) * cycles_of_step(plan.tile, cores, plan.pack);
@@ -45,15 +47,20 @@ int64_t cost_of(const Plan& plan, const ProductSize& size, Cores cores) {
     cost += cost / 4;  // nobody computes while the only block waits
   }
   if (plan.splits > 1) {
-    const int64_t launch = 4000;
+    // Predicted, not measured: when all blocks leave their sums, a multiprocessor writes 16 bytes
+    // per cycle; those that add up read 32, and come 3000 cycles later, at the second level 1500.
     const int64_t sum_bytes = cores == Cores::Double ? 8 : 4;
-    const int64_t results = size.rows * size.columns * size.groups;
-    cost += launch + plan.splits * results * sum_bytes / 1000;
+    const int64_t bytes = sum_bytes * plan.tile.rows * plan.tile.columns;
+    const int64_t groups = parts(plan.splits, plan.sums_at_once);
+    cost += at_once * bytes / 16 + 3000 + plan.sums_at_once * bytes / 32;
+    if (groups > 1) {
+      cost += bytes / 16 + 1500 + groups * bytes / 32;
+    }
   }
   return cost;
 }
 
-Plan spread(const ProductSize& size, const TileSize& tile, int pack, int64_t splits) {
+Plan spread(const ProductSize& size, const TileSize& tile, Cores cores, int pack, int64_t splits) {
   Plan plan;
   plan.pack = pack;
   plan.tile = tile;
@@ -62,20 +69,29 @@ Plan spread(const ProductSize& size, const TileSize& tile, int pack, int64_t spl
   plan.steps = static_cast<int>(parts(steps, splits));
   plan.splits = static_cast<int>(std::max<int64_t>(parts(steps, std::max(plan.steps, 1)), 1));
   plan.blocks = plan.tiles * plan.splits;
+  plan.sums_at_once = sums_at_once(plan.splits);
+  plan.summing_threads = summing_threads(size.rows, cores);
   return plan;
 }
 
 }  // namespace
 
-Finish plan_finish(int64_t results, int64_t splits) {
-  Finish finish;
-  constexpr int most_sharers = 32;  // 8 neighbouring floats make a sector of memory
-  while (finish.sharers < most_sharers && 2 * finish.sharers <= splits &&
-         results * finish.sharers < resident_blocks * block_threads) {
-    finish.sharers *= 2;
+int summing_threads(int64_t rows, Cores cores) {
+  // Two warps side by side own 16 or 8 neighbouring rows of a square, those of the tensor cores
+  // four own 64 of a tile.
+  const int64_t threads = cores == Cores::Tensor ? 128 : 64;
+  const int64_t rows_of_these = cores == Cores::Tensor ? 64 : cores == Cores::Float ? 16 : 8;
+  const int64_t square = threads == 128 ? 64 : 4 * rows_of_these;
+  return rows > square ? block_threads : static_cast<int>(parts(rows, rows_of_these) * threads);
+}
+
+int sums_at_once(int splits) {
+  constexpr int few = 8;
+  int sums = 1;
+  while (sums * sums < splits) {
+    ++sums;
   }
-  finish.blocks = parts(results, block_threads / finish.sharers);
-  return finish;
+  return splits <= few ? splits : sums;
 }
 
 namespace {
@@ -91,8 +107,8 @@ Plan cheapest_plan(const ProductSize& size, Cores cores, int pack) {
   }
   int64_t least = INT64_MAX;
   const auto consider = [&](const TileSize& tile, int64_t splits) {
-    const Plan plan = spread(size, tile, pack, splits);
-    const int64_t cost = cost_of(plan, size, cores);
+    const Plan plan = spread(size, tile, cores, pack, splits);
+    const int64_t cost = cost_of(plan, cores);
     if (cost < least) {
       best = plan;
       least = cost;
@@ -100,10 +116,7 @@ Plan cheapest_plan(const ProductSize& size, Cores cores, int pack) {
   };
   const auto consider_tile = [&](const TileSize& tile) {
     consider(tile, 1);
-    if (size.is_pass) {
-      return;
-    }
-    const int64_t tiles = spread(size, tile, pack, 1).tiles;
+    const int64_t tiles = spread(size, tile, cores, pack, 1).tiles;
     const int64_t steps = parts(size.depth, tile.depth);
     for (const int64_t splits : {int64_t{2}, int64_t{4}, int64_t{8}, int64_t{16},
                                  multiprocessors / tiles, resident_blocks / tiles}) {
@@ -124,10 +137,6 @@ Plan cheapest_plan(const ProductSize& size, Cores cores, int pack) {
   check<ValueError>(best.blocks <= INT_MAX, Site(),
                     "blocks of a matrix product on cuda: got {}, wanted at most {}", best.blocks,
                     INT_MAX);
-  if (best.splits > 1) {
-    const int64_t columns = size.columns + (size.row_sums ? 1 : 0);
-    best.finish = plan_finish(size.rows * columns * size.groups, best.splits);
-  }
   return best;
 }
 
@@ -146,8 +155,10 @@ std::string to_string(const Plan& plan) {
   text += fmt::format(", tiles of {}x{}, {}", plan.tile.rows, plan.tile.columns,
                       counted(plan.blocks, "block"));
   if (plan.splits > 1) {
-    text += fmt::format(", {} of {} added up by {}", counted(plan.splits, "split"),
-                        counted(plan.steps, "step"), counted(plan.finish.blocks, "block"));
+    text += fmt::format(", {} of {}", counted(plan.splits, "split"), counted(plan.steps, "step"));
+    if (plan.sums_at_once < plan.splits) {
+      text += fmt::format(" in groups of {}", plan.sums_at_once);
+    }
   } else {
     text += fmt::format(" of {}", counted(plan.steps, "step"));
   }

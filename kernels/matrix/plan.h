@@ -20,14 +20,8 @@ struct TileSize {
   bool operator==(const TileSize&) const = default;
 };
 
-// The launch that adds up what several blocks have summed of the same results.
-struct Finish {
-  int sharers = 1;     // threads that share a result
-  int64_t blocks = 0;  // 0: there is nothing to add
-  bool operator==(const Finish&) const = default;
-};
-// As many sharers as fill the chip.
-Finish plan_finish(int64_t results, int64_t splits);
+// Which cores multiply.
+enum class Cores { Float, Double, Tensor };
 
 struct Plan {
   int pack = 1;  // elements of a load: 16 bytes or one
@@ -36,24 +30,36 @@ struct Plan {
   int steps = 0;   // along the depth, per split
   int splits = 1;  // blocks that share a tile, each a stretch of the depth
   int64_t blocks = 0;
-  Finish finish;
+  int sums_at_once = 1;                 // partial sums that a block adds up (split_sum.cuh)
+  int summing_threads = block_threads;  // of a block; the others have no rows
 
   bool operator==(const Plan&) const = default;
 };
 
-// "packs of 4, tiles of 128x128, 256 blocks, 32 splits of 32 steps added up by 512 blocks"
-std::string to_string(const Plan& plan);
+// All of a few splits; else such that groups of them, and then the groups, are about as many.
+int sums_at_once(int splits);
 
-// Which cores multiply.
-enum class Cores { Float, Double, Tensor };
+// The threads of a block that own some of so many rows, where these are one tile's: whole warps.
+int summing_threads(int64_t rows, Cores cores);
+
+// Accumulators of so many bytes that hold the float64 sums of a tile's rows between blocks.
+constexpr int64_t partial_row_sums(int rows, size_t accumulator_bytes) {
+  return rows * static_cast<int64_t>(sizeof(double) / accumulator_bytes);
+}
+// Counters with which a plan's blocks learn who is the last.
+inline int64_t arrivals_of(const Plan& plan) {
+  return plan.splits > 1 ? 2 * plan.blocks : 0;
+}
+
+// "packs of 4, tiles of 128x128, 256 blocks, 32 splits of 32 steps in groups of 6"
+std::string to_string(const Plan& plan);
 
 struct ProductSize {
   int64_t rows = 0;
   int64_t columns = 0;
   int64_t depth = 0;
   int64_t groups = 1;
-  bool row_sums = false;  // are made, too
-  bool is_pass = false;   // results go through shared memory: no largest tiles, no splits
+  bool is_pass = false;  // results go through shared memory: no largest tiles
 
   auto operator<=>(const ProductSize&) const = default;
 };
@@ -115,7 +121,7 @@ Plan plan_product(const Product& product) {
   const bool packs = fits_packs(product.a, Product::a_along_depth, pack) &&
                      fits_packs(product.b, Product::b_along_depth, pack);
   return make_plan({product.out.rows.size(), product.out.columns, product.a.depth.size(),
-                    product.out.groups, product.out.has_row_sums(), Product::is_pass},
+                    product.out.groups, Product::is_pass},
                    cores_of<T>(), packs ? pack : 1);
 }
 

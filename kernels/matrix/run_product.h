@@ -34,11 +34,7 @@ void run_product(const char* name, const Product& product) {
   if (tell_plan(name, [&] { return to_string(plan); })) {
     return;
   }
-  int64_t sums = 0;
-  if constexpr (!Product::is_pass) {
-    sums = plan.splits > 1 ? plan.splits * product.out.partials() : 0;
-  }
-  Tensor partials = Tensor::empty({sums}, dtype_of<Sum>(), cuda);
+  Tensor partials = Tensor::empty({partial_sums<Product>(plan)}, dtype_of<Sum>(), cuda);
   on_cuda::launch_product(name, gpu::current_stream(), product, plan, partials.mutable_data<Sum>());
 }
 

@@ -4,59 +4,42 @@
 #include "core/simt/packs.cuh"
 #include "kernels/matrix/output.h"
 #include "kernels/matrix/plan.h"
-#include "kernels/matrix/split_sum.cuh"
 
 namespace warptape::matrix {
 
-// Which part of the depth a launch's blocks sum: the tile's blocks along grid.z share it.
-struct DepthSplit {
-  int steps = 0;             // of the core's depth, per split
-  int splits = 1;            // more than one: sums go to the workspace
-  void* partials = nullptr;  // sums of the accumulator's type (Output::partial_at)
+// The same number, which the compiler takes for another one: what follows from it is computed here,
+// not early and kept.
+__device__ inline unsigned computed_here(unsigned number) {
+#ifndef WARPTAPE_SIMT
+  asm volatile("" : "+r"(number));
+#endif
+  return number;
+}
 
-  template <class Visit>
-  void for_each_pointer(Visit&& visit) const {
-    if (partials != nullptr) {
-      visit(static_cast<char*>(partials));
-    }
-  }
-};
-
-// The tile of this block: rows fastest, then columns, then groups, so that neighbours read the same
+// The tile of a block: rows fastest, then columns, then groups, so that neighbours read the same
 // columns.
 struct TilePosition {
   int row;
   int column;
   int group;
 
-  __device__ TilePosition(int rows, int columns, int tile_rows, int tile_columns) {
+  __device__ TilePosition(unsigned tile, int rows, int columns, int tile_rows, int tile_columns) {
     const unsigned row_tiles = (static_cast<unsigned>(rows) + tile_rows - 1) / tile_rows;
     const unsigned column_tiles =
         (static_cast<unsigned>(columns) + tile_columns - 1) / tile_columns;
-    const unsigned rest = blockIdx.x / row_tiles;
-    row = static_cast<int>(blockIdx.x % row_tiles) * tile_rows;
+    const unsigned rest = tile / row_tiles;
+    row = static_cast<int>(tile % row_tiles) * tile_rows;
     column = static_cast<int>(rest % column_tiles) * tile_columns;
     group = static_cast<int>(rest / column_tiles);
   }
 };
 
-// Stores E neighbouring results of a row, or their sums where the depth is split.
+// Stores E neighbouring results of a row.
 template <int E, class Accumulator, class Out>
-__device__ void store_results(const Output<Out>& out, const DepthSplit& split, int group, int row,
-                              int column, const Accumulator (&sums)[E]) {
+__device__ void store_results(const Output<Out>& out, int group, int row, int column,
+                              const Accumulator (&sums)[E]) {
   const int64_t rows = out.rows.size();
   if (row >= rows) {
-    return;
-  }
-  if (split.splits > 1) {
-    auto* to = static_cast<Accumulator*>(split.partials) +
-               out.partial_at(static_cast<int>(blockIdx.z), group, row);
-#pragma unroll
-    for (int e = 0; e < E; ++e) {
-      if (column + e < out.columns) {
-        to[column + e] = sums[e];
-      }
-    }
     return;
   }
   Out* to = out.at(group, row) + column;
@@ -130,66 +113,26 @@ __device__ void store_largest(const PooledOutput<T>& out, int group, int row, in
   }
 }
 
-// Adds up the block's sums of the left operand, [line][row] in shared memory, and stores those of
-// its rows. All threads of the block take part.
-template <class Accumulator, int Rows, class Out>
-__device__ void store_row_sums(const Output<Out>& out, const DepthSplit& split,
-                               const TilePosition& position, int lines,
-                               const double (*sums)[Rows]) {
-  for (int i = static_cast<int>(threadIdx.x); i < Rows; i += block_threads) {
-    const int row = position.row + i;
-    if (row >= out.rows.size()) {
-      return;
-    }
-    double sum = 0;
-    for (int line = 0; line < lines; ++line) {
-      sum += sums[line][i];
-    }
-    if (split.splits == 1) {
-      out.row_sums[position.group * out.rows.size() + row] = static_cast<Out>(sum);
-      continue;
-    }
-    auto* to = static_cast<Accumulator*>(split.partials) +
-               out.partial_row_sum_at(static_cast<int>(blockIdx.z), position.group, row);
-#pragma unroll
-    for (int part = 0; part < out.parts; ++part) {
-      to[part] = static_cast<Accumulator>(sum);
-      sum -= static_cast<double>(to[part]);
-    }
+// Adds up the block's sums of the left operand, [line][row] in shared memory, for the row of the
+// thread's number.
+template <int Rows>
+__device__ double sum_lines(int lines, const double (*sums)[Rows]) {
+  static_assert(Rows <= block_threads);
+  const int row = static_cast<int>(threadIdx.x);
+  double sum = 0;
+  for (int line = 0; line < lines && row < Rows; ++line) {
+    sum += sums[line][row];
   }
+  return sum;
 }
 
-// The second launch of a split depth (plan.h's Finish).
-template <class Accumulator, class Out>
-__global__ void __launch_bounds__(block_threads, 4)
-    finish_splits_kernel(const Accumulator* partials, int splits, int sharers,
-                         const Output<Out> __grid_constant__ out) {
-  const int64_t results = out.results();
-  const SplitSum<double> sum(out.sums(), splits, sharers, [&](int split, int64_t index) {
-    if (index < results) {
-      return static_cast<double>(partials[split * out.partials() + index]);
-    }
-    const int64_t first = split * out.partials() + results + (index - results) * out.parts;
-    double parts = 0;
-#pragma unroll
-    for (int part = 0; part < out.parts; ++part) {
-      parts += static_cast<double>(partials[first + part]);
-    }
-    return parts;
-  });
-  if (!sum.is_mine()) {
-    return;
+template <int Rows, class Out>
+__device__ void store_row_sum(const Output<Out>& out, const TilePosition& position, double sum) {
+  const int thread = static_cast<int>(threadIdx.x);
+  const int64_t row = position.row + thread;
+  if (thread < Rows && row < out.rows.size()) {
+    out.row_sums[position.group * out.rows.size() + row] = static_cast<Out>(sum);
   }
-  if (sum.index() >= results) {
-    out.row_sums[sum.index() - results] = static_cast<Out>(static_cast<Accumulator>(sum.value()));
-    return;
-  }
-  const int column = static_cast<int>(sum.index() % out.columns);
-  const int64_t line = sum.index() / out.columns;
-  const int row = static_cast<int>(line % out.rows.size());
-  const int group = static_cast<int>(line / out.rows.size());
-  Out* to = out.at(group, row) + column;
-  *to = out.finish(static_cast<Accumulator>(sum.value()), group, column, to);
 }
 
 }  // namespace warptape::matrix

@@ -140,12 +140,9 @@ namespace parts {
 // Host memory that the device writes through the bus: reading it costs nothing after a
 // synchronisation, and a report is rare.
 ErrorReport* make_report_word() {
-  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;  // it takes part in no graph
-  check_cuda(cudaThreadExchangeStreamCaptureMode(&mode), "report_word");
+  const OutsideCapture outside;
   void* word = nullptr;
-  const cudaError_t status = cudaHostAlloc(&word, sizeof(ErrorReport), cudaHostAllocMapped);
-  check_cuda(cudaThreadExchangeStreamCaptureMode(&mode), "report_word");
-  check_cuda(status, "report_word");
+  check_cuda(cudaHostAlloc(&word, sizeof(ErrorReport), cudaHostAllocMapped), "report_word");
   std::memset(word, 0, sizeof(ErrorReport));
   return static_cast<ErrorReport*>(word);
 }

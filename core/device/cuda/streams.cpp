@@ -1,9 +1,10 @@
 // Streams, events and synchronisation on the CUDA runtime.
 
+#include <map>
 #include <mutex>
-#include <set>
 
 #include "core/check.h"
+#include "core/device/arrivals.h"
 #include "core/device/cuda/check_cuda.h"
 #include "core/device/cuda/handles.h"
 #include "core/device/gpu/parts.h"
@@ -13,12 +14,21 @@ namespace {
 
 struct LiveStreams {
   std::mutex mutex;
-  std::set<StreamHandle> handles;
+  std::map<StreamHandle, unsigned long long*> counters;  // arrival_counters() of each
 };
 
 LiveStreams& live_streams() {
   static auto* instance = new LiveStreams;
   return *instance;
+}
+
+unsigned long long* make_counters(StreamHandle stream) {
+  constexpr size_t bytes = most_arrival_counters * sizeof(unsigned long long);
+  const OutsideCapture outside;
+  void* counters = nullptr;
+  check_cuda(cudaMallocAsync(&counters, bytes, stream), "Stream");
+  check_cuda(cudaMemsetAsync(counters, 0, bytes, stream), "Stream");
+  return static_cast<unsigned long long*>(counters);
 }
 
 }  // namespace
@@ -30,16 +40,24 @@ void check_stream(StreamHandle stream, const char* who) {
 
 Stream::Stream() {
   check_cuda(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "Stream");
-  std::lock_guard lock(live_streams().mutex);
-  live_streams().handles.insert(handle_);
+  try {
+    unsigned long long* const counters = make_counters(handle_);
+    std::lock_guard lock(live_streams().mutex);
+    live_streams().counters.emplace(handle_, counters);
+  } catch (...) {
+    cudaStreamDestroy(handle_);
+    throw;
+  }
 }
 
 // Faults of the work that is waited for here surface at the next call.
 Stream::~Stream() {
   cudaStreamSynchronize(handle_);
   {
+    const OutsideCapture outside;
     std::lock_guard lock(live_streams().mutex);
-    live_streams().handles.erase(handle_);
+    cudaFreeAsync(live_streams().counters.at(handle_), handle_);
+    live_streams().counters.erase(handle_);
   }
   cudaStreamDestroy(handle_);
 }
@@ -90,9 +108,21 @@ void wait_for_all() {
   check_cuda(cudaDeviceSynchronize(), "synchronize");
 }
 
+unsigned long long* arrival_counters(StreamHandle stream) {
+  check_stream(stream, "arrival_counters");
+  if (unsigned long long* const counters = captured_arrival_counters(stream)) {
+    return counters;
+  }
+  std::lock_guard lock(live_streams().mutex);
+  const auto found = live_streams().counters.find(stream);
+  check<DeviceError>(found != live_streams().counters.end(),
+                     "[arrival_counters] stream: got one that has been destroyed");
+  return found->second;
+}
+
 bool is_live(StreamHandle stream) {
   std::lock_guard lock(live_streams().mutex);
-  return live_streams().handles.count(stream) != 0;
+  return live_streams().counters.count(stream) != 0;
 }
 
 }  // namespace parts

@@ -15,6 +15,9 @@ void wait_for_all();
 ErrorReport* make_report_word();
 ErrorReport take_report(ErrorReport* word);
 
+// arrivals.h's, all of them.
+unsigned long long* arrival_counters(StreamHandle stream);
+
 // False once the Stream was destroyed.
 bool is_live(StreamHandle stream);
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/check.h"
+#include "core/device/arrivals.h"
 #include "core/device/gpu/parts.h"
 
 namespace warptape::gpu {
@@ -37,6 +38,13 @@ void finish_launch(StreamHandle stream) {
 
 StreamHandle current_stream() {
   return innermost != nullptr ? innermost : parts::shared_stream();
+}
+
+unsigned long long* arrival_counters(StreamHandle stream, int64_t count) {
+  check<DeviceError>(count <= most_arrival_counters,
+                     "[arrival_counters] got {} wanted by one launch, wanted at most {}", count,
+                     most_arrival_counters);
+  return parts::arrival_counters(stream);
 }
 
 StreamScope::StreamScope(const Stream& stream) : previous_(innermost) {

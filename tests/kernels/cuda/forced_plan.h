@@ -20,7 +20,9 @@ matrix::Plan forced_plan(const Product& product, int pack, const matrix::TileSiz
   plan.steps = static_cast<int>(parts(steps, splits));
   plan.splits = static_cast<int>(std::max<int64_t>(parts(steps, std::max(plan.steps, 1)), 1));
   plan.blocks = plan.tiles * plan.splits;
-  plan.finish = matrix::plan_finish(product.out.sums(), plan.splits);
+  plan.sums_at_once = matrix::sums_at_once(plan.splits);
+  plan.summing_threads =
+      matrix::summing_threads(product.out.rows.size(), matrix::cores_of<typename Product::In>());
   return plan;
 }
 

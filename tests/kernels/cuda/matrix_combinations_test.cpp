@@ -30,7 +30,7 @@ using simt::bfloat16;
 template <class Product>
 void run(const Product& product, const Plan& plan) {
   using Sum = matrix::Accumulator<typename Product::In>;
-  DeviceArray<Sum> partials(plan.splits > 1 ? plan.splits * product.out.partials() : 0);
+  DeviceArray<Sum> partials(matrix::partial_sums<Product>(plan));
   on_cuda::launch_product("product", gpu::current_stream(), product, plan, partials.data());
 }
 

@@ -113,79 +113,71 @@ void expect_plans(const std::string& layer, const LayerPlans& got, const LayerPl
 
 // The layers of SimpleCNN on images of 3x32x32.
 TEST_F(MatrixPlan, ProductsOfSimpleCNN) {
-  expect_plans("conv1 at 16", conv_plans({16, 3, 32, 32, 64, 3, {.padding = 1}}),
-               {{"single elements, tiles of 64x64, 256 blocks of 4 steps"},
-                {"single elements, tiles of 128x64, 256 blocks, 2 splits of 36 steps added up by "
-                 "384 blocks"},
-                {"single elements, tiles of 64x64, 256 blocks, 256 splits of 8 steps added up by "
-                 "216 blocks"}});
   expect_plans(
-      "conv2 at 16", conv_plans({16, 64, 16, 16, 128, 3, {.padding = 1}}),
-      {{"packs of 4, tiles of 64x64, 128 blocks of 72 steps"},
-       {"packs of 4, tiles of 64x64, 256 blocks, 4 splits of 36 steps added up by 1024 blocks"},
-       {"packs of 4, tiles of 64x64, 252 blocks, 14 splits of 37 steps added up by 288 blocks"}});
+      "conv1 at 16", conv_plans({16, 3, 32, 32, 64, 3, {.padding = 1}}),
+      {{"single elements, tiles of 64x64, 256 blocks of 4 steps"},
+       {"single elements, tiles of 128x64, 256 blocks, 2 splits of 36 steps"},
+       {"single elements, tiles of 64x64, 128 blocks, 128 splits of 16 steps in groups of 12"}});
+  expect_plans("conv2 at 16", conv_plans({16, 64, 16, 16, 128, 3, {.padding = 1}}),
+               {{"packs of 4, tiles of 64x64, 256 blocks, 2 splits of 36 steps"},
+                {"packs of 4, tiles of 64x64, 256 blocks, 4 splits of 36 steps"},
+                {"packs of 4, tiles of 64x64, 252 blocks, 14 splits of 37 steps in groups of 4"}});
+  expect_plans("fc1 at 16", linear_plans(16, 8192, 256),
+               {{"packs of 4, tiles of 64x64, 128 blocks, 32 splits of 32 steps in groups of 6"},
+                {"packs of 4, tiles of 64x64, 128 blocks of 32 steps"},
+                {"packs of 4, tiles of 128x64, 256 blocks of 2 steps"}});
+  expect_plans("fc2 at 16", linear_plans(16, 256, 10),
+               {{"packs of 4, tiles of 64x64, 8 blocks, 8 splits of 4 steps"},
+                {"single elements, tiles of 64x64, 4 blocks of 2 steps"},
+                {"single elements, tiles of 64x64, 4 blocks of 2 steps"}});
   expect_plans(
-      "fc1 at 16", linear_plans(16, 8192, 256),
-      {{"packs of 4, tiles of 64x64, 256 blocks, 64 splits of 16 steps added up by 512 blocks"},
-       {"packs of 4, tiles of 64x64, 128 blocks of 32 steps"},
-       {"packs of 4, tiles of 128x64, 256 blocks of 2 steps"}});
-  expect_plans(
-      "fc2 at 16", linear_plans(16, 256, 10),
-      {{"packs of 4, tiles of 64x64, 16 blocks, 16 splits of 2 steps added up by 10 blocks"},
-       {"single elements, tiles of 64x64, 4 blocks of 2 steps"},
-       {"single elements, tiles of 64x64, 4 blocks of 2 steps"}});
-  expect_plans("conv1 at 128", conv_plans({128, 3, 32, 32, 64, 3, {.padding = 1}}),
-               {{"single elements, tiles of 128x64, 1024 blocks of 4 steps"},
-                {"single elements, tiles of 128x64, 1024 blocks of 72 steps"},
-                {"single elements, tiles of 64x64, 261 blocks, 261 splits of 63 steps added up by "
-                 "216 blocks"}});
+      "conv1 at 128", conv_plans({128, 3, 32, 32, 64, 3, {.padding = 1}}),
+      {{"single elements, tiles of 128x64, 1024 blocks of 4 steps"},
+       {"single elements, tiles of 128x64, 1024 blocks of 72 steps"},
+       {"single elements, tiles of 64x64, 261 blocks, 261 splits of 63 steps in groups of 17"}});
   expect_plans(
       "conv2 at 128", conv_plans({128, 64, 16, 16, 128, 3, {.padding = 1}}),
       {{"packs of 4, tiles of 128x128, 256 blocks of 72 steps"},
        {"packs of 4, tiles of 128x64, 256 blocks of 144 steps"},
-       {"packs of 4, tiles of 128x64, 261 blocks, 29 splits of 142 steps added up by 288 blocks"}});
+       {"packs of 4, tiles of 128x64, 261 blocks, 29 splits of 142 steps in groups of 6"}});
+  expect_plans("fc1 at 128", linear_plans(128, 8192, 256),
+               {{"packs of 4, tiles of 64x64, 256 blocks, 32 splits of 32 steps in groups of 6"},
+                {"packs of 4, tiles of 64x64, 256 blocks of 32 steps"},
+                {"packs of 4, tiles of 128x64, 256 blocks of 16 steps"}});
+  expect_plans("fc2 at 128", linear_plans(128, 256, 10),
+               {{"packs of 4, tiles of 64x64, 16 blocks, 8 splits of 4 steps"},
+                {"single elements, tiles of 64x64, 8 blocks of 2 steps"},
+                {"single elements, tiles of 64x64, 32 blocks, 8 splits of 2 steps"}});
   expect_plans(
-      "fc1 at 128", linear_plans(128, 8192, 256),
-      {{"packs of 4, tiles of 64x64, 256 blocks, 32 splits of 32 steps added up by 512 blocks"},
-       {"packs of 4, tiles of 64x64, 256 blocks of 32 steps"},
-       {"packs of 4, tiles of 128x64, 256 blocks of 16 steps"}});
-  expect_plans(
-      "fc2 at 128", linear_plans(128, 256, 10),
-      {{"packs of 4, tiles of 64x64, 32 blocks, 16 splits of 2 steps added up by 80 blocks"},
-       {"single elements, tiles of 64x64, 8 blocks of 2 steps"},
-       {"single elements, tiles of 64x64, 64 blocks, 16 splits of 1 step added up by 160 blocks"}});
-  expect_plans("conv1 at 512", conv_plans({512, 3, 32, 32, 64, 3, {.padding = 1}}),
-               {{"single elements, tiles of 128x64, 4096 blocks of 4 steps"},
-                {"single elements, tiles of 128x64, 4096 blocks of 72 steps"},
-                {"single elements, tiles of 64x64, 264 blocks, 264 splits of 249 steps added up by "
-                 "216 blocks"}});
+      "conv1 at 512", conv_plans({512, 3, 32, 32, 64, 3, {.padding = 1}}),
+      {{"single elements, tiles of 128x64, 4096 blocks of 4 steps"},
+       {"single elements, tiles of 128x64, 4096 blocks of 72 steps"},
+       {"single elements, tiles of 64x64, 264 blocks, 264 splits of 249 steps in groups of 17"}});
   expect_plans(
       "conv2 at 512", conv_plans({512, 64, 16, 16, 128, 3, {.padding = 1}}),
       {{"packs of 4, tiles of 128x128, 1024 blocks of 72 steps"},
        {"packs of 4, tiles of 128x64, 1024 blocks of 144 steps"},
-       {"packs of 4, tiles of 128x64, 261 blocks, 29 splits of 565 steps added up by 288 blocks"}});
-  expect_plans(
-      "fc1 at 512", linear_plans(512, 8192, 256),
-      {{"packs of 4, tiles of 128x64, 256 blocks, 16 splits of 64 steps added up by 512 blocks"},
-       {"packs of 4, tiles of 128x128, 256 blocks of 32 steps"},
-       {"packs of 4, tiles of 128x64, 256 blocks of 64 steps"}});
+       {"packs of 4, tiles of 128x64, 261 blocks, 29 splits of 565 steps in groups of 6"}});
+  expect_plans("fc1 at 512", linear_plans(512, 8192, 256),
+               {{"packs of 4, tiles of 64x64, 256 blocks, 8 splits of 128 steps"},
+                {"packs of 4, tiles of 128x128, 256 blocks of 32 steps"},
+                {"packs of 4, tiles of 128x64, 256 blocks of 64 steps"}});
   expect_plans(
       "fc2 at 512", linear_plans(512, 256, 10),
-      {{"packs of 4, tiles of 64x64, 128 blocks, 16 splits of 2 steps added up by 320 blocks"},
+      {{"packs of 4, tiles of 64x64, 64 blocks, 8 splits of 4 steps"},
        {"single elements, tiles of 64x64, 32 blocks of 2 steps"},
-       {"single elements, tiles of 64x64, 128 blocks, 32 splits of 2 steps added up by 320 "
-        "blocks"}});
+       {"single elements, tiles of 64x64, 128 blocks, 32 splits of 2 steps in groups of 6"}});
 }
 
 TEST_F(MatrixPlan, SquareProducts) {
   EXPECT_EQ(gemm_plan({.m = 64, .n = 64, .k = 64}),
             "packs of 4, tiles of 64x64, 1 block of 8 steps");
   EXPECT_EQ(gemm_plan({.m = 128, .n = 128, .k = 128}),
-            "packs of 4, tiles of 64x64, 32 blocks, 8 splits of 2 steps added up by 512 blocks");
+            "packs of 4, tiles of 64x64, 16 blocks, 4 splits of 4 steps");
   EXPECT_EQ(gemm_plan({.m = 256, .n = 256, .k = 256}),
-            "packs of 4, tiles of 64x64, 128 blocks, 8 splits of 4 steps added up by 512 blocks");
+            "packs of 4, tiles of 64x64, 128 blocks, 8 splits of 4 steps");
   EXPECT_EQ(gemm_plan({.m = 512, .n = 512, .k = 512}),
-            "packs of 4, tiles of 64x64, 256 blocks, 4 splits of 16 steps added up by 1024 blocks");
+            "packs of 4, tiles of 64x64, 256 blocks, 4 splits of 16 steps");
   EXPECT_EQ(gemm_plan({.m = 1024, .n = 1024, .k = 1024}),
             "packs of 4, tiles of 64x64, 256 blocks of 128 steps");
   EXPECT_EQ(gemm_plan({.m = 2048, .n = 2048, .k = 2048}),
@@ -195,33 +187,31 @@ TEST_F(MatrixPlan, SquareProducts) {
 }
 
 TEST_F(MatrixPlan, Convolutions) {
+  expect_plans("groups of 16", conv_plans({128, 64, 16, 16, 128, 3, {.padding = 1, .groups = 4}}),
+               {{"packs of 4, tiles of 128x64, 1024 blocks of 18 steps"},
+                {"packs of 4, tiles of 128x64, 1024 blocks of 36 steps"},
+                {"packs of 4, tiles of 64x64, 264 blocks, 22 splits of 187 steps in groups of 5"}});
   expect_plans(
-      "groups of 16", conv_plans({128, 64, 16, 16, 128, 3, {.padding = 1, .groups = 4}}),
-      {{"packs of 4, tiles of 128x64, 1024 blocks of 18 steps"},
-       {"packs of 4, tiles of 128x64, 1024 blocks of 36 steps"},
-       {"packs of 4, tiles of 64x64, 264 blocks, 22 splits of 187 steps added up by 288 blocks"}});
-  expect_plans("groups of 6", conv_plans({128, 24, 16, 16, 24, 3, {.padding = 1, .groups = 4}}),
-               {{"single elements, tiles of 128x64, 1024 blocks of 7 steps"},
-                {"single elements, tiles of 128x64, 1024 blocks of 7 steps"},
-                {"single elements, tiles of 64x64, 264 blocks, 66 splits of 63 steps added up by "
-                 "162 blocks"}});
+      "groups of 6", conv_plans({128, 24, 16, 16, 24, 3, {.padding = 1, .groups = 4}}),
+      {{"single elements, tiles of 128x64, 1024 blocks of 7 steps"},
+       {"single elements, tiles of 128x64, 1024 blocks of 7 steps"},
+       {"single elements, tiles of 64x64, 264 blocks, 66 splits of 63 steps in groups of 9"}});
   expect_plans(
       "a stride of 2", conv_plans({128, 64, 32, 32, 128, 3, {.stride = 2, .padding = 1}}),
       {{"packs of 4, tiles of 128x128, 256 blocks of 72 steps"},
        {"packs of 4, tiles of 128x64, 256 blocks of 16 steps",
         "packs of 4, tiles of 128x64, 256 blocks of 32 steps",
         "packs of 4, tiles of 128x64, 256 blocks of 64 steps"},
-       {"packs of 4, tiles of 128x64, 261 blocks, 29 splits of 142 steps added up by 288 blocks"}});
-  expect_plans(
-      "one pixel", conv_plans({128, 256, 14, 14, 64, 1}),
-      {{"packs of 4, tiles of 64x64, 392 blocks of 32 steps"},
-       {"packs of 4, tiles of 128x128, 392 blocks of 8 steps"},
-       {"packs of 4, tiles of 64x64, 264 blocks, 66 splits of 48 steps added up by 512 blocks"}});
-  expect_plans(
-      "a dilation of 2", conv_plans({128, 64, 16, 16, 64, 3, {.padding = 2, .dilation = 2}}),
-      {{"packs of 4, tiles of 128x64, 256 blocks of 72 steps"},
-       {"packs of 4, tiles of 128x64, 256 blocks of 72 steps"},
-       {"packs of 4, tiles of 64x64, 261 blocks, 29 splits of 142 steps added up by 288 blocks"}});
+       {"packs of 4, tiles of 128x64, 261 blocks, 29 splits of 142 steps in groups of 6"}});
+  expect_plans("one pixel", conv_plans({128, 256, 14, 14, 64, 1}),
+               {{"packs of 4, tiles of 64x64, 392 blocks of 32 steps"},
+                {"packs of 4, tiles of 128x128, 392 blocks of 8 steps"},
+                {"packs of 4, tiles of 64x64, 264 blocks, 66 splits of 48 steps in groups of 9"}});
+  expect_plans("a dilation of 2",
+               conv_plans({128, 64, 16, 16, 64, 3, {.padding = 2, .dilation = 2}}),
+               {{"packs of 4, tiles of 128x64, 256 blocks of 72 steps"},
+                {"packs of 4, tiles of 128x64, 256 blocks of 72 steps"},
+                {"packs of 4, tiles of 64x64, 261 blocks, 29 splits of 142 steps in groups of 6"}});
   // Where the zeros lie is no matter.
   expect_plans("zeros above and on the left",
                conv_plans({128, 64, 16, 16, 128, 3, {.padding = Sides2d{.top = 2, .left = 2}}}),
@@ -401,10 +391,9 @@ TEST(MatrixPlanPacks, PlansAreValues) {
   EXPECT_EQ(plan, matrix::make_plan(size, matrix::Cores::Float, 4));
   EXPECT_NE(plan, matrix::make_plan(size, matrix::Cores::Float, 1));
   EXPECT_EQ(to_string(matrix::make_plan(size, matrix::Cores::Double, 2)),
-            "packs of 2, tiles of 64x64, 256 blocks, 8 splits of 128 steps added up by 512 blocks");
+            "packs of 2, tiles of 64x64, 256 blocks, 8 splits of 128 steps");
   EXPECT_EQ(to_string(matrix::make_plan(size, matrix::Cores::Tensor, 8)),
-            "packs of 8, tiles of 128x128, 128 blocks, 16 splits of 16 steps added up by 512 "
-            "blocks");
+            "packs of 8, tiles of 128x128, 128 blocks, 16 splits of 16 steps in groups of 4");
 }
 
 }  // namespace
