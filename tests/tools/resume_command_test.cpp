@@ -110,8 +110,10 @@ void expect_survives_kills(const std::string& model, const Arguments& more, int 
   }
 }
 
+// Each costs a start of the program and half a run. When they strike differs from run to run of this
+// test, so that what few do not meet one day others do.
 int kills() {
-  return is_sanitized() ? 5 : 50;
+  return is_sanitized() ? 5 : 20;
 }
 
 TEST(ResumeKills, OnTheCpu) {
@@ -121,7 +123,7 @@ TEST(ResumeKills, OnTheCpu) {
 TEST(ResumeKills, InBFloat16) {
   expect_survives_kills("simple_cnn",
                         {"--epochs", "12", "--checkpoint-every", "3", "--precision", "bf16"},
-                        kills(), 3);
+                        kills() / 3, 3);
 }
 
 TEST(ResumeKillsOnCuda, OrItsEmulation) {
@@ -135,7 +137,7 @@ TEST(ResumeKillsOnCuda, OrItsEmulation) {
   expect_survives_kills(
       "mlp",
       {"--epochs", "6", "--checkpoint-every", "3", "--device", "cuda", "--precision", "bf16"},
-      kills() / 5, 4);
+      kills() / 4, 4);
 }
 
 // So many steps, and then SIGTERM.
