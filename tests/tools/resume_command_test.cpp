@@ -110,8 +110,8 @@ void expect_survives_kills(const std::string& model, const Arguments& more, int 
   }
 }
 
-// Each costs a start of the program and half a run. When they strike differs from run to run of this
-// test, so that what few do not meet one day others do.
+// Each costs a start of the program and half a run. When they strike differs from run to run of
+// this test, so that what few do not meet one day others do.
 int kills() {
   return is_sanitized() ? 5 : 20;
 }
