@@ -13,7 +13,9 @@ run for want of a disassembler.
 reason and no other, and one named clean_... must pass.
 """
 import argparse
+import collections
 import concurrent.futures
+import functools
 import glob
 import itertools
 import os
@@ -117,8 +119,12 @@ class Kernel:
         self.resources = {}
         self.code = []  # (opcode with suffixes, [operands])
 
+    @functools.cached_property
+    def opcodes(self):
+        return collections.Counter(opcode for opcode, _ in self.code)
+
     def count(self, pattern):
-        return sum(1 for opcode, _ in self.code if re.fullmatch(pattern, opcode))
+        return sum(number for opcode, number in self.opcodes.items() if re.fullmatch(pattern, opcode))
 
 
 def find_cuobjdump(given, toolkit):
@@ -272,6 +278,24 @@ def judge_planted(demangled, faults):
     return None
 
 
+def judge(cuobjdump, required, path):
+    """Verdicts on a file's kernels by (mangled name, architecture): the demangled name, what it has in
+    words, its faults, and which of the REQUIRED it matches. Without the code, which is millions of lines
+    for all files."""
+    kernels = read_kernels(cuobjdump, path)
+    names = demangle(sorted({name for name, _ in kernels}))
+    verdicts = {}
+    for key, kernel in kernels.items():
+        used = set()
+        faults = faults_of(kernel, names[kernel.name], required, used)
+        resources = kernel.resources
+        verdicts[key] = names[kernel.name], (
+            f"{resources.get('REG', '?')} registers, {resources.get('SHARED', '?')} B shared, "
+            f"16-byte loads {kernel.count(LOAD_16)} of {kernel.count(r'LDG.*')}, "
+            f"stores {kernel.count(STORE_16)} of {kernel.count(r'STG.*')}"), faults, used
+    return verdicts
+
+
 def main():
     parser = argparse.ArgumentParser(description="Checks the machine code of CUDA kernels.")
     parser.add_argument("--cuobjdump")
@@ -287,28 +311,24 @@ def main():
               "tools/setup.sh --dev --cuda installs both")
         return NOT_RUN
 
+    required = PLANTED_REQUIRED if options.expect_faults else REQUIRED
     kernels = {}
     with concurrent.futures.ProcessPoolExecutor() as pool:  # a file takes seconds
-        for found in pool.map(read_kernels, itertools.repeat(cuobjdump), options.files):
+        for found in pool.map(judge, itertools.repeat(cuobjdump), itertools.repeat(required), options.files):
             kernels.update(found)
     if not kernels:
         print(f"no kernels in {', '.join(options.files)}")
         return 1
-    names = demangle(sorted({name for name, _ in kernels}))
     failed = 0
     used = set()
-    required = PLANTED_REQUIRED if options.expect_faults else REQUIRED
-    for (name, architecture), kernel in sorted(kernels.items()):
-        faults = faults_of(kernel, names[name], required, used)
-        resources = kernel.resources
-        print(f"{names[name]} [{architecture}]: {resources.get('REG', '?')} registers, "
-              f"{resources.get('SHARED', '?')} B shared, 16-byte loads {kernel.count(LOAD_16)} of "
-              f"{kernel.count(r'LDG.*')}, stores {kernel.count(STORE_16)} of {kernel.count(r'STG.*')}")
+    for (_, architecture), (name, text, faults, matched) in sorted(kernels.items()):
+        used |= matched
+        print(f"{name} [{architecture}]: {text}")
         if options.expect_faults:
-            wrong = judge_planted(names[name], faults)
+            wrong = judge_planted(name, faults)
             faults = [wrong] if wrong else []
         for fault in faults:
-            print(f"  FAULT: {names[name]} [{architecture}] {fault}")
+            print(f"  FAULT: {name} [{architecture}] {fault}")
         failed += bool(faults)
     for at, (pattern, _) in enumerate(required):
         if at not in used:
