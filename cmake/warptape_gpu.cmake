@@ -19,8 +19,8 @@ if(WARPTAPE_GPU STREQUAL "simt")
   endif()
   if(WARPTAPE_SIMT_PROFILE)
     # The kernels call emulator/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
-    # not linked.
-    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g -fsanitize=thread)
+    # not linked. Lines and functions are what is asked of an address (source_lines.h).
+    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g1 -fsanitize=thread)
     target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_SIMT_PROFILE=1)
     target_link_libraries(warptape_gpu_interface INTERFACE ${CMAKE_DL_LIBS})
     include(warptape_ptxas)
