@@ -8,9 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/random.h"
+#include "models/sequence_models.h"
 #include "models/sequence_stream.h"
-#include "models/tcn.h"
 #include "tools/commands.h"
+#include "tools/declared_options.h"
 #include "tools/numbers.h"
 #include "tools/recorded_step.h"
 
@@ -18,11 +19,9 @@ namespace warptape::tools {
 namespace {
 
 struct BenchStreamOptions {
-  std::vector<int64_t> channels = std::vector<int64_t>(8, 25);
-  int64_t kernel_size = 7;
+  Choice model = {"tcn"};
   int64_t inputs = 1;
   int64_t outputs = 1;
-  std::string activation = "relu";
   int64_t batch = 1;
   int64_t block = 64;
   int64_t calls = 2000;
@@ -31,17 +30,16 @@ struct BenchStreamOptions {
 };
 
 // Microseconds of each call, one after the other, sorted.
-std::vector<double> time_calls(const BenchStreamOptions& options, Device device) {
+std::vector<double> time_calls(const BenchStreamOptions& options, const OptionValues& own,
+                               Device device) {
   manual_seed(0);
-  TCN::Options of_model;
-  of_model.net.input_channels = options.inputs;
-  of_model.net.channels = options.channels;
-  of_model.net.kernel_size = options.kernel_size;
-  of_model.net.block.activation = block_activation(options.activation);
-  of_model.output_size = options.outputs;
-  TCN model(of_model);
-  model.to(device);
-  const SequenceStream stream(model, {.batch = options.batch, .block = options.block});
+  const auto model =
+      sequence_models()
+          .find(options.model.name)
+          .make({.input_channels = options.inputs, .output_size = options.outputs}, own);
+  model->to(device);
+  model->eval();
+  const SequenceStream stream(*model, {.batch = options.batch, .block = options.block});
   StreamState state = stream.zeros();
   const Tensor x = randn({options.batch, options.inputs, options.block}, float32, device);
   Tensor y = Tensor::empty(stream.output_shape(options.block), float32, device);
@@ -62,7 +60,11 @@ std::vector<double> time_calls(const BenchStreamOptions& options, Device device)
 
 int bench_stream(const BenchStreamOptions& options) {
   const Device device = apply(options.machine);
-  const std::vector<double> times = time_calls(options, device);
+  const OptionValues own =
+      sequence_models().complete(options.model, OptionNames::flags("bench stream"));
+  const std::vector<double> times = time_calls(options, own, device);
+  const auto channels = std::get<std::vector<int64_t>>(own.at("channels"));
+  const auto sizes = std::get<std::vector<int64_t>>(own.at("kernel_size"));
   double total = 0;
   for (double time : times) {
     total += time;
@@ -72,20 +74,19 @@ int bench_stream(const BenchStreamOptions& options) {
   const double rate = 1e6 * static_cast<double>(options.block * options.calls) / total;
   if (options.json) {
     const nlohmann::ordered_json json{
-        {"channels", options.channels}, {"kernel_size", options.kernel_size},
-        {"batch", options.batch},       {"block", options.block},
-        {"device", to_string(device)},  {"device_name", describe_device(device)},
-        {"calls", options.calls},       {"median_us", median},
-        {"percentile_99_us", high},     {"max_us", times.back()},
+        {"channels", channels},        {"kernel_size", sizes},
+        {"batch", options.batch},      {"block", options.block},
+        {"device", to_string(device)}, {"device_name", describe_device(device)},
+        {"calls", options.calls},      {"median_us", median},
+        {"percentile_99_us", high},    {"max_us", times.back()},
         {"steps_per_second", rate}};
     fmt::print("{}", to_text(json));
     return 0;
   }
   fmt::print("TCN of {} blocks, kernel size {}, float32, {} stream{}, {} step{} a call, on {}\n",
-             options.channels.size(), options.kernel_size, options.batch,
-             options.batch == 1 ? "" : "s", options.block, options.block == 1 ? "" : "s",
-             describe_device(device));
-  fmt::print("  channels {}\n", fmt::join(options.channels, ","));
+             channels.size(), fmt::join(sizes, ","), options.batch, options.batch == 1 ? "" : "s",
+             options.block, options.block == 1 ? "" : "s", describe_device(device));
+  fmt::print("  channels {}\n", fmt::join(channels, ","));
   fmt::print("  {:.0f} steps/s of every stream\n", rate);
   fmt::print("  a call: median {:.1f} us of {} (99 % below {:.1f}, longest {:.1f})\n", median,
              options.calls, high, times.back());
@@ -98,22 +99,15 @@ void add_bench_stream_command(CLI::App& bench) {
   CLI::App* command = bench.add_subcommand("stream", "Time a TCN step by step, on random input");
   auto options = std::make_shared<BenchStreamOptions>();
   const auto size = whole_number(1, 1 << 16);
-  add_number(*command, "--channels", options->channels, size,
-             "Of each block's output, with commas between them")
-      ->default_str("25,25,25,25,25,25,25,25");
-  add_number_with_default(*command, "--kernel-size", options->kernel_size, size);
   add_number_with_default(*command, "--inputs", options->inputs, size, "Channels of the input");
   add_number_with_default(*command, "--outputs", options->outputs, size, "Channels of the output");
-  command
-      ->add_option("--activation", options->activation,
-                   "none, relu, tanh, leaky_relu, gelu or gated")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"none", "relu", "tanh", "leaky_relu", "gelu", "gated"}));
   add_number_with_default(*command, "--batch", options->batch, whole_number(1, 65535), "Streams");
   add_number_with_default(*command, "--block", options->block, whole_number(1, 4096),
                           "Steps of a call");
   add_number_with_default(*command, "--calls", options->calls, whole_number(1, 1 << 24),
                           "Timed calls; a tenth as many run before them");
+  add_declared_options(*command, "bench stream", "model", sequence_models(),
+                       options->model.options);
   command->add_flag("--json", options->json, "Print a JSON object");
   add_machine_options(*command, options->machine);
   command->footer(

@@ -98,11 +98,15 @@ std::string describe_device(Device device) {
   return fmt::format("{} with {}", to_string(device), threads);
 }
 
+std::string removed_wrappers_line(const std::string& path,
+                                  const std::vector<std::string>& removed) {
+  return removed.empty() ? ""
+                         : fmt::format("{}: took \"{}.\" off its keys, as PyTorch's wrappers add\n",
+                                       escaped(path), fmt::join(removed, ".\" and \""));
+}
+
 void print_removed_wrappers(const std::string& path, const std::vector<std::string>& removed) {
-  if (!removed.empty()) {
-    fmt::print("{}: took \"{}.\" off its keys, as PyTorch's wrappers add\n", escaped(path),
-               fmt::join(removed, ".\" and \""));
-  }
+  fmt::print("{}", removed_wrappers_line(path, removed));
 }
 
 void load_checkpoint(const std::string& path, const StateDict& tensors, Module& model) {

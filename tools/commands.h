@@ -54,7 +54,9 @@ Device apply(const MachineOptions& options);
 // "cpu with 2 threads", "cuda:0 (NVIDIA H200)".
 std::string describe_device(Device device);
 
-// Prints a line where something was taken off a checkpoint's keys.
+// A line where something was taken off a checkpoint's keys, else nothing; the same on standard
+// output.
+std::string removed_wrappers_line(const std::string& path, const std::vector<std::string>& removed);
 void print_removed_wrappers(const std::string& path, const std::vector<std::string>& removed);
 
 // load_state_dict with the checkpoint's path in front of its message, and that line.

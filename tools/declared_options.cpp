@@ -82,7 +82,10 @@ void add_declared_options(CLI::App& command, const char* who, const char* what,
                           const std::vector<DeclaredOption>& options, size_t kinds,
                           OptionValues& given) {
   for (const DeclaredOption& option : options) {
-    const std::string flag = OptionNames::flags(who)(option.name);
+    std::string flag = OptionNames::flags(who)(option.name);
+    if (command.get_option_no_throw(flag) != nullptr) {
+      flag = fmt::format("--{}-{}", what, flag.substr(2));
+    }
     const std::string help = help_of(option, what, kinds);
     const auto put = [&given, name = option.name](OptionValue value) { given[name] = value; };
     std::visit(

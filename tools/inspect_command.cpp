@@ -9,11 +9,10 @@
 #include "models/impulse_test.h"
 #include "models/receptive_field.h"
 #include "models/sequence_models.h"
-#include "models/tcn.h"
 #include "tools/commands.h"
 #include "tools/declared_options.h"
 #include "tools/numbers.h"
-#include "training/sequence_checkpoint.h"
+#include "tools/sequence_model.h"
 
 namespace warptape::tools {
 namespace {
@@ -36,6 +35,7 @@ struct Inspected {
   SequenceModelOptions general;
   OptionValues own;
   std::unique_ptr<Module> model;
+  std::string task = {};  // of a checkpoint that says one
 };
 
 Inspected make_model(const InspectOptions& options) {
@@ -49,18 +49,13 @@ Inspected make_model(const InspectOptions& options) {
     made.model = model.make(made.general, made.own);
     return made;
   }
-  const NamedTensors checkpoint = load_safetensors(options.checkpoint);
-  const ToldSequenceModel told = told_by(checkpoint, options.checkpoint, options.model.name);
-  made.general = told.general;
-  OptionValues values = told.own;
-  for (const auto& [name, value] : options.model.options) {
-    values[name] = value;
-  }
-  made.own =
-      sequence_models().complete({options.model.name, values}, OptionNames::flags("inspect"));
-  made.model = model.make(made.general, made.own);
-  load_checkpoint(options.checkpoint, without_duplicates(checkpoint.tensors), *made.model);
-  return made;
+  LoadedSequenceModel loaded = load_sequence_model(
+      options.checkpoint,
+      {.who = "inspect", .model = options.model.name, .own = options.model.options});
+  return {.general = loaded.general,
+          .own = loaded.own,
+          .model = std::move(loaded.module),
+          .task = loaded.task()};
 }
 
 // The model once more, in the form that the impulse test wants.
@@ -106,6 +101,9 @@ nlohmann::ordered_json inspect_to_json(const InspectOptions& options, const Insp
                               {"parameters", count_parameters(*inspected.model)},
                               {"receptive_field", seen.receptive_field},
                               {"look_ahead", seen.look_ahead}};
+  if (!inspected.task.empty()) {
+    json["task"] = inspected.task;
+  }
   if (options.length) {
     const int64_t length = *options.length;
     json["length"] = length;
@@ -134,6 +132,9 @@ nlohmann::ordered_json inspect_to_json(const InspectOptions& options, const Insp
 
 void print_for_people(const nlohmann::ordered_json& json, const Inspected& inspected) {
   fmt::print("{}\n{} parameters\n", to_string(*inspected.model), json.at("parameters").dump());
+  if (!inspected.task.empty()) {
+    fmt::print("of {}\n", inspected.task);
+  }
   fmt::print("receptive field: {} steps of the sequence", json.at("receptive_field").dump());
   const auto ahead = json.at("look_ahead").get<int64_t>();
   fmt::print("{}\n", ahead == 0 ? ", none after the output's own"

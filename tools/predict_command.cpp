@@ -293,7 +293,8 @@ Examples:
   warptape predict tcn --checkpoint runs/b/best.safetensors --input X.npy --output Y.npy
 Of a TCN channels and kernel sizes come from the checkpoint's shapes; dilations, activation and kind
 of block from its metadata, or else they are powers of 2, relu and bai. One of train --task series
-has the names of its classes there, and how series are normalised:
+has the names of its classes there, and how series are normalised, also those of an array; one of
+--task sequence takes pixels from 0 to 255:
   warptape predict tcn --checkpoint runs/c/best.safetensors --data X_TEST.ts --names classes.txt)");
   command->callback([options] { predict(*options); });
 }

@@ -9,49 +9,42 @@
 #include "kernels/argmax/argmax.h"
 #include "kernels/mean/mean.h"
 #include "layers/precision.h"
-#include "models/tcn.h"
 #include "tools/predict_options.h"
+#include "tools/sequence_model.h"
 #include "training/file.h"
 #include "training/npy.h"
-#include "training/sequence_checkpoint.h"
 #include "training/tasks/series.h"
 
 namespace warptape::tools {
 namespace {
 
-struct LoadedSequenceModel {
-  NamedTensors checkpoint;
-  ToldSequenceModel told;
-  std::unique_ptr<Module> module;
-};
-
 LoadedSequenceModel load_model(const PredictOptions& options, bool every_step, Device device) {
-  LoadedSequenceModel loaded;
-  loaded.checkpoint = load_safetensors(options.checkpoint);
-  loaded.told = told_by(loaded.checkpoint, options.checkpoint, options.model);
-  SequenceModelOptions& general = loaded.told.general;
-  general.every_step = general.every_step || every_step;
-  check_precision(options, general.dtype);
-  loaded.module = sequence_models().find(options.model).make(general, loaded.told.own);
-  load_checkpoint(options.checkpoint, without_duplicates(loaded.checkpoint.tensors),
-                  *loaded.module);
+  LoadedSequenceModel loaded = load_sequence_model(
+      options.checkpoint, {.who = "predict", .model = options.model, .every_step = every_step});
+  check_precision(options, loaded.general.dtype);
   loaded.module->to(device);
   if (options.precision == "bf16") {
     set_precision(*loaded.module, bfloat16);
   }
-  loaded.module->eval();
   return loaded;
 }
 
 // (N, C, L), or (N, L) of a model that takes indices.
-Tensor load_input(const PredictOptions& options, const SequenceModelOptions& general) {
+Tensor load_input(const PredictOptions& options, const LoadedSequenceModel& model) {
+  const SequenceModelOptions& general = model.general;
   if (!general.indices) {
     Tensor input = load_array(options.input, 3, "(N, C, L)");
     check<ValueError>(input.size(1) == general.input_channels,
                       "[predict] {}: got {} channels in shape {}, the checkpoint {} takes {}",
                       escaped(options.input), input.size(1), input.shape(),
                       escaped(options.checkpoint), general.input_channels);
-    return input;
+    check<ValueError>(
+        model.input.order_seed == 0 || input.size(2) == model.input.order_steps,
+        "[predict] {}: got {} steps in shape {}, the checkpoint {} takes images of {} "
+        "pixels, in an order of its own",
+        escaped(options.input), input.size(2), input.shape(), escaped(options.checkpoint),
+        model.input.order_steps);
+    return model_input(input, model.input, general.dtype);
   }
   Tensor input = load_npy(options.input);
   check<ValueError>(input.rank() == 2 && input.dtype() == int64,
@@ -65,7 +58,7 @@ constexpr int64_t steps_at_once = int64_t{1} << 18;
 
 // The model's outputs for these inputs, on the CPU.
 Tensor outputs_of(const LoadedSequenceModel& model, const Tensor& input, Device device) {
-  const SequenceModelOptions& general = model.told.general;
+  const SequenceModelOptions& general = model.general;
   const int64_t count = input.size(0);
   const int64_t length = input.size(input.rank() - 1);
   const Shape shape = general.every_step ? Shape{count, length, general.output_size}
@@ -76,32 +69,27 @@ Tensor outputs_of(const LoadedSequenceModel& model, const Tensor& input, Device 
     const int64_t end = std::min(count, begin + batch);
     Tensor part = output.slice(begin, end);
     const Tensor rows = input.slice(begin, end).to(device);
-    const Tensor x = general.indices ? rows : primitives::cast(rows, general.dtype);
-    primitives::copy(in_float32((*model.module)(x)).to(cpu), part);
+    primitives::copy(in_float32((*model.module)(rows)).to(cpu), part);
   }
   return output;
 }
 
 // Classes of the series in a .ts file.
 void predict_series(const PredictOptions& options, Device device) {
+  check<ValueError>(!options.every_step,
+                    "[predict] --every-step: got --data, whose series have one answer each; wanted "
+                    "--input");
   const LoadedSequenceModel model = load_model(options, true, device);
-  const std::optional<SeriesMetadata> metadata =
-      series_metadata(model.checkpoint, options.checkpoint);
+  const std::optional<SeriesMetadata>& metadata = model.series;
   check<ValueError>(metadata.has_value(),
                     "[predict] --data: got a checkpoint of no series in {}, wanted --input for it",
                     escaped(options.checkpoint));
-  const SequenceModelOptions& general = model.told.general;
-  check<ValueError>(static_cast<int64_t>(metadata->classes.size()) == general.output_size,
-                    "[predict] {}: got {} classes and {} outputs, wanted as many",
-                    escaped(options.checkpoint), metadata->classes.size(), general.output_size);
+  const SequenceModelOptions& general = model.general;
   const TsFile file = load_ts(options.data, missing_values(metadata->missing));
-  const bool has_means = metadata->normalise == "channel";
-  check<ValueError>(
-      file.channels == general.input_channels &&
-          (!has_means || static_cast<int64_t>(metadata->mean.size()) == file.channels),
-      "[predict] {}: got series of {} channels, the checkpoint {} takes {}", escaped(options.data),
-      file.channels, escaped(options.checkpoint),
-      has_means ? static_cast<int64_t>(metadata->mean.size()) : general.input_channels);
+  check<ValueError>(file.channels == general.input_channels,
+                    "[predict] {}: got series of {} channels, the checkpoint {} takes {}",
+                    escaped(options.data), file.channels, escaped(options.checkpoint),
+                    general.input_channels);
   const std::vector<int64_t> labels = labels_of(file, options.data, metadata->classes);
   const Tensor logits = pooled(
       outputs_of(model, padded_series(file, *metadata, general.dtype), device), file, *metadata);
@@ -131,13 +119,15 @@ void predict_sequences(const PredictOptions& options, Device device) {
     return;
   }
   const LoadedSequenceModel model = load_model(options, options.every_step, device);
-  const Tensor input = load_input(options, model.told.general);
+  const Tensor input = load_input(options, model);
   Tensor output = outputs_of(model, input, device);
-  const auto series = series_metadata(model.checkpoint, options.checkpoint);
-  if (series && series->pooling == "mean" && !options.every_step) {
+  if (model.is_mean_of_steps() && !options.every_step) {
     output = mean(output, {1});
   }
   fmt::print("{}\n", to_string(*model.module));
+  if (!model.task().empty()) {
+    fmt::print("of {}\n", model.task());
+  }
   save_array(options.output, output, "outputs");
 }
 

@@ -7,15 +7,13 @@
 #include "core/check.h"
 #include "core/philox.h"
 #include "core/utf8.h"
-#include "layers/state_dict.h"
 #include "models/index_stream.h"
 #include "tools/commands.h"
 #include "tools/end_signals.h"
 #include "tools/numbers.h"
+#include "tools/sequence_model.h"
 #include "training/characters.h"
 #include "training/permutation.h"
-#include "training/sequence_checkpoint.h"
-#include "training/task_metadata.h"
 
 namespace warptape::tools {
 namespace {
@@ -28,38 +26,17 @@ struct SampleOptions {
   SamplingOptions sampling;
 };
 
-struct SampledModel {
-  std::unique_ptr<Module> module;
-  Vocabulary vocabulary;
-};
-
-SampledModel load_model(const std::string& path) {
-  const NamedTensors checkpoint = load_safetensors(path);
-  const ToldSequenceModel told = told_by(checkpoint, path, "tcn");
-  const std::optional<CharMetadata> characters = char_metadata(checkpoint, path);
-  check<ValueError>(characters.has_value() && told.general.indices.has_value(),
-                    "[sample] {}: got a checkpoint of no text, wanted one of train tcn --task char",
-                    escaped(path));
-  const auto known = static_cast<int64_t>(characters->vocabulary.size());
-  check<ValueError>(known == told.general.indices->vocabulary && known == told.general.output_size,
-                    "[sample] {}: got {} characters, an embedding of {} and {} outputs, wanted as "
-                    "many",
-                    escaped(path), known, told.general.indices->vocabulary,
-                    told.general.output_size);
-  SampledModel loaded{sequence_models().find("tcn").make(told.general, told.own),
-                      Vocabulary(characters->vocabulary)};
-  load_checkpoint(path, without_duplicates(checkpoint.tensors), *loaded.module);
-  loaded.module->eval();
-  return loaded;
-}
-
 // The prompt, then character by character what the model makes of it; the exit status.
 int sample(const SampleOptions& options) {
-  const SampledModel model = load_model(options.checkpoint);
+  const LoadedSequenceModel model = load_sequence_model(options.checkpoint, {.who = "sample"});
+  check<ValueError>(model.characters.has_value(),
+                    "[sample] {}: got a checkpoint of no text, wanted one of train tcn --task char",
+                    escaped(options.checkpoint));
+  const Vocabulary vocabulary(model.characters->vocabulary);
   auto* const network = dynamic_cast<EmbeddedTCN*>(model.module.get());
   check<Error>(network != nullptr, "[sample] {}: got a model of another kind",
                escaped(options.checkpoint));
-  const std::vector<int64_t> prompt = model.vocabulary.indices(options.prompt, "[sample] --prompt");
+  const std::vector<int64_t> prompt = vocabulary.indices(options.prompt, "[sample] --prompt");
   check<ValueError>(!prompt.empty(), "[sample] --prompt: got no character, wanted one or more");
   IndexStream stream(*network);
   std::vector<double> logits;
@@ -71,7 +48,7 @@ int sample(const SampleOptions& options) {
   for (int64_t i = 0; i < options.length && end_signal() == 0; ++i) {
     const int64_t index =
         sample_index(logits, random.uniform(static_cast<uint64_t>(i)), options.sampling);
-    fmt::print("{}", to_utf8(model.vocabulary.codes()[static_cast<size_t>(index)]));
+    fmt::print("{}", to_utf8(vocabulary.codes()[static_cast<size_t>(index)]));
     std::fflush(stdout);
     logits = stream.step(index);
   }

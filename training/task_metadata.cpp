@@ -41,6 +41,17 @@ T read(const Json& json, const std::string& path, const char* key) {
   }
 }
 
+void check_scales(const std::vector<double>& mean, const std::vector<double>& std, bool may_be_none,
+                  const std::string& path) {
+  const bool are_scales =
+      mean.size() == std.size() && (may_be_none || !mean.empty()) &&
+      std::all_of(mean.begin(), mean.end(), [](double v) { return std::isfinite(v); }) &&
+      std::all_of(std.begin(), std.end(), [](double v) { return v > 0 && std::isfinite(v); });
+  if (!are_scales) {
+    fail(path, "mean and std: wanted one of each per channel, std above 0");
+  }
+}
+
 }  // namespace
 
 std::string to_json(const SeriesMetadata& metadata) {
@@ -52,6 +63,15 @@ std::string to_json(const SeriesMetadata& metadata) {
                   {"mean", metadata.mean},
                   {"std", metadata.std}};
   return json.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+std::string to_json(const PixelMetadata& metadata) {
+  return Json{{"name", "sequence"},
+              {"mean", metadata.mean},
+              {"std", metadata.std},
+              {"permute", metadata.permute},
+              {"steps", metadata.steps}}
+      .dump();
 }
 
 std::string to_json(const CharMetadata& metadata) {
@@ -84,12 +104,24 @@ std::optional<SeriesMetadata> series_metadata(const NamedTensors& checkpoint,
   check_name("pooling", metadata.pooling, {"last", "mean"});
   check_name("normalise", metadata.normalise, {"none", "series", "channel"});
   check_name("missing", metadata.missing, {"refuse", "previous"});
-  const bool are_numbers =
-      metadata.mean.size() == metadata.std.size() &&
-      (metadata.normalise != "channel" || !metadata.mean.empty()) &&
-      std::all_of(metadata.std.begin(), metadata.std.end(), [](double v) { return v > 0; });
-  if (!are_numbers) {
-    fail(path, "mean and std: wanted one of each per channel, std above 0");
+  check_scales(metadata.mean, metadata.std, metadata.normalise != "channel", path);
+  return metadata;
+}
+
+std::optional<PixelMetadata> pixel_metadata(const NamedTensors& checkpoint,
+                                            const std::string& path) {
+  const std::optional<Json> json = find(checkpoint, path, "sequence");
+  if (!json) {
+    return std::nullopt;
+  }
+  PixelMetadata metadata{.mean = read<std::vector<double>>(*json, path, "mean"),
+                         .std = read<std::vector<double>>(*json, path, "std"),
+                         .permute = read<int64_t>(*json, path, "permute"),
+                         .steps = read<int64_t>(*json, path, "steps")};
+  check_scales(metadata.mean, metadata.std, false, path);
+  if (metadata.permute < 0 || metadata.steps < 1) {
+    fail(path, fmt::format("permute and steps: got {} and {}, wanted 0 or more and 1 or more",
+                           metadata.permute, metadata.steps));
   }
   return metadata;
 }

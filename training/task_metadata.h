@@ -28,12 +28,24 @@ struct CharMetadata {
   std::vector<uint32_t> vocabulary;
 };
 
+// Of images read pixel by pixel: how pixels become the input, (pixel / 255 - mean) / std of each
+// channel, and in which order.
+struct PixelMetadata {
+  std::vector<double> mean;
+  std::vector<double> std;
+  int64_t permute = 0;  // seed of the order; 0: line by line
+  int64_t steps = 0;    // pixels of an image
+};
+
 std::string to_json(const SeriesMetadata& metadata);
+std::string to_json(const PixelMetadata& metadata);
 std::string to_json(const CharMetadata& metadata);
 
 // Nothing where the checkpoint is not of such a task. FileError with the path for what is none.
 std::optional<SeriesMetadata> series_metadata(const NamedTensors& checkpoint,
                                               const std::string& path);
+std::optional<PixelMetadata> pixel_metadata(const NamedTensors& checkpoint,
+                                            const std::string& path);
 std::optional<CharMetadata> char_metadata(const NamedTensors& checkpoint, const std::string& path);
 
 }  // namespace warptape

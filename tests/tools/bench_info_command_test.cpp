@@ -74,8 +74,11 @@ TEST(BenchCommand, MeasuresAStream) {
                            "steps/s of every stream", "median", "of 5 (99 % below"}) {
     EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
   }
-  const auto json = nlohmann::json::parse(expect_runs(stream + Arguments{"--json"}).out);
+  const auto json = nlohmann::json::parse(
+      expect_runs(stream + Arguments{"--json", "--kernel-size", "3,2", "--skip-channels", "4"})
+          .out);
   EXPECT_EQ(json.at("block"), 2);
+  EXPECT_EQ(json.at("kernel_size"), std::vector<int>({3, 2}));
   EXPECT_GT(json.at("median_us"), 0);
   EXPECT_GE(json.at("max_us"), json.at("percentile_99_us"));
   // The total time is that of the calls.

@@ -65,6 +65,17 @@ TEST(LabelledCommands, TrainAndPredictSeries) {
     expect_runs(predict +
                 Arguments{"--input", folder.path("X.npy"), "--output", folder.path("Z.npy")});
     EXPECT_EQ(load_npy(folder.path("Z.npy")).shape(), Shape({3, 2})) << pooling;
+    // The same series in an array or in a file.
+    save_npy(folder.path("X.npy"), tensor<float>({2, 4, 8, 1, 1, 0}, {1, 2, 3}));
+    expect_runs(predict +
+                Arguments{"--input", folder.path("X.npy"), "--output", folder.path("Z.npy")});
+    EXPECT_LE(relative_difference(as_doubles(load_npy(folder.path("Z.npy"))), {y[4], y[5]}), 1e-5);
+    expect_fails(
+        predict + Arguments{"--data", test, "--output", folder.path("no.npy"), "--every-step"},
+        {"[predict] --every-step: got --data"});
+    EXPECT_NE(expect_runs({"inspect", "tcn", "--checkpoint", checkpoint})
+                  .out.find("of series, 2 classes; normalised by channel; the " + pooling),
+              std::string::npos);
     const std::string other =
         folder.write("other.ts", "@classLabel true up left\n@data\n1:2:left\n");
     expect_fails(predict + Arguments{"--data", other, "--names", folder.path("no.txt")},

@@ -13,9 +13,11 @@
 #include "models/tcn.h"
 #include "tests/tools/command_line.h"
 #include "tests/tools/tiny_data.h"
+#include "training/npy.h"
 #include "training/recipe.h"
 #include "training/safetensors.h"
 #include "training/sequence_checkpoint.h"
+#include "training/task_metadata.h"
 #include "training/wav.h"
 
 namespace warptape {
@@ -24,7 +26,9 @@ namespace {
 // A TCN and its checkpoint.
 class Streamed {
  public:
-  explicit Streamed(SequenceModelOptions general, OptionValues own = {}) {
+  // task: what the checkpoint says of it.
+  explicit Streamed(SequenceModelOptions general, OptionValues own = {},
+                    const std::string& task = "") {
     general.every_step = true;
     own["channels"] = std::vector<int64_t>{4, 3};
     own["kernel_size"] = std::vector<int64_t>{3};
@@ -32,7 +36,11 @@ class Streamed {
     manual_seed(5);
     model_ = sequence_models().find("tcn").make(general, own);
     model_->eval();
-    save_safetensors(checkpoint(), state_dict(*model_), sequence_metadata({"tcn", own}, general));
+    auto metadata = sequence_metadata({"tcn", own}, general);
+    if (!task.empty()) {
+      metadata[task_metadata_key] = task;
+    }
+    save_safetensors(checkpoint(), state_dict(*model_), metadata);
   }
 
   const TemporaryFolder& folder() const { return folder_; }
@@ -114,6 +122,126 @@ TEST(StreamCommand, CentredModelsGiveTheirLastLinesAtTheEnd) {
     EXPECT_LE(relative_difference(numbers_in(result.out), as_doubles(streamed.outputs(x))), 1e-5)
         << length << ": " << result.out;
   }
+}
+
+// Each channel as training had it.
+Tensor scaled(const Tensor& x, const std::vector<double>& mean, const std::vector<double>& std) {
+  const auto channels = static_cast<int64_t>(mean.size());
+  const Tensor means = tensor<double>(mean, {1, channels, 1}).to(x.dtype());
+  return (x - means) / tensor<double>(std, {1, channels, 1}).to(x.dtype());
+}
+
+// (1, L, K): each step becomes the mean of those up to it.
+std::vector<double> running_means(const Tensor& y) {
+  std::vector<double> values = as_doubles(y);
+  const auto outputs = static_cast<size_t>(y.size(2));
+  std::vector<double> sums(outputs);
+  for (size_t i = 0; i < values.size(); ++i) {
+    sums[i % outputs] += values[i];
+    values[i] = sums[i % outputs] / static_cast<double>(i / outputs + 1);
+  }
+  return values;
+}
+
+TEST(StreamCommand, AnswersForASeriesAsItWasTrained) {
+  const std::vector<double> mean{10, -3};
+  const std::vector<double> std{4, 0.5};
+  for (const char* pooling : {"last", "mean"}) {
+    for (const bool centred : {false, true}) {
+      Streamed streamed({.input_channels = 2, .output_size = 3}, {{"centred", centred}},
+                        to_json(SeriesMetadata{.classes = {"a", "b", "c"},
+                                               .pooling = pooling,
+                                               .normalise = "channel",
+                                               .mean = mean,
+                                               .std = std}));
+      const Tensor x = randn({1, 2, 20}) * 3.0 + 5.0;
+      const Tensor y = streamed.outputs(scaled(x, mean, std));
+      const bool is_mean = std::string(pooling) == "mean";
+      const std::vector<double> wanted = is_mean ? running_means(y) : as_doubles(y);
+      const CommandResult result = run_with_input(streamed.arguments(), lines_of(x));
+      EXPECT_LE(relative_difference(numbers_in(result.out), wanted), 1e-5)
+          << pooling << centred << result.err;
+
+      // Its last line is what predict says of the whole series.
+      const TemporaryFolder& folder = streamed.folder();
+      save_npy(folder.path("X.npy"), x);
+      expect_runs({"predict", "tcn", "--checkpoint", streamed.checkpoint(), "--input",
+                   folder.path("X.npy"), "--output", folder.path("Y.npy"), "--device", "cpu"});
+      if (is_mean) {
+        EXPECT_LE(relative_difference(as_doubles(load_npy(folder.path("Y.npy"))),
+                                      std::vector<double>(wanted.end() - 3, wanted.end())),
+                  1e-5);
+      }
+
+      // In two parts: what the outputs were so far is part of the state.
+      const std::string state = folder.path("state.safetensors");
+      const CommandResult first =
+          run_with_input(streamed.arguments({"--save-state", state}), lines_of(slice(x, 2, 0, 13)));
+      const CommandResult second =
+          run_with_input(streamed.arguments({"--load-state", state}), lines_of(slice(x, 2, 13)));
+      EXPECT_EQ(first.out + second.out, result.out);
+      if (is_mean) {
+        StateDict cut = load_safetensors(state).tensors;
+        cut.erase(std::remove_if(cut.begin(), cut.end(),
+                                 [](const auto& entry) { return entry.first == "outputs.sum"; }),
+                  cut.end());
+        save_safetensors(state, cut);
+        expect_fails(streamed.arguments({"--load-state", state}),
+                     {"state.safetensors", "outputs.sum: got none", "mean of its outputs"});
+      }
+      expect_fails(streamed.arguments({"--wav", folder.path("in.wav"), folder.path("out.wav")}),
+                   {"[stream] --wav: got a checkpoint of series, 3 classes"});
+    }
+  }
+  // A steady input is a number of the file's, too.
+  Streamed streamed(
+      {.input_channels = 1}, {},
+      to_json(SeriesMetadata{.classes = {"a"}, .normalise = "channel", .mean = {7}, .std = {2}}));
+  const double settled =
+      as_doubles(streamed.outputs(Tensor::full({1, 1, 40}, (8.0 - 7.0) / 2))).back();
+  const std::vector<double> got =
+      numbers_in(run_with_input(streamed.arguments({"--steady", "8"}), "8\n").out);
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_NEAR(got[0], settled, 1e-5);
+}
+
+TEST(StreamCommand, TakesPixelsAndRefusesWhatNeedsAWholeSequence) {
+  Streamed pixels({.input_channels = 1}, {},
+                  to_json(PixelMetadata{.mean = {0.25}, .std = {0.5}, .steps = 6}));
+  const Tensor x = tensor<float>({0, 255, 17, 3, 128, 64}, {1, 1, 6});
+  const CommandResult result = run_with_input(pixels.arguments(), lines_of(x));
+  EXPECT_LE(relative_difference(numbers_in(result.out),
+                                as_doubles(pixels.outputs(scaled(x * (1 / 255.0), {0.25}, {0.5})))),
+            1e-5)
+      << result.err;
+  Streamed permuted({.input_channels = 1}, {},
+                    to_json(PixelMetadata{.mean = {0}, .std = {1}, .permute = 3, .steps = 6}));
+  expect_fails(permuted.arguments(),
+               {"[stream] --checkpoint", "in an order of its own", "warptape predict"});
+  Streamed by_series({.input_channels = 1}, {},
+                     to_json(SeriesMetadata{.classes = {"a"}, .normalise = "series"}));
+  expect_fails(by_series.arguments(),
+               {"normalises each series by its own mean and deviation", "before its last step"});
+  Streamed other(
+      {.input_channels = 2}, {},
+      to_json(SeriesMetadata{.classes = {"a"}, .normalise = "channel", .mean = {7}, .std = {2}}));
+  expect_fails(other.arguments(), {"got the mean of 1 channels, the model takes 2"});
+  Streamed classes({.input_channels = 2}, {}, to_json(SeriesMetadata{.classes = {"a", "b"}}));
+  expect_fails(classes.arguments(), {"got 2 classes and 1 outputs"});
+}
+
+// What is said of a checkpoint's keys stands beside the answers, not among them.
+TEST(StreamCommand, AnswersAloneStandOnStandardOutput) {
+  Streamed streamed({.input_channels = 1});
+  const std::string plain = run_with_input(streamed.arguments(), "1\n2\n").out;
+  NamedTensors wrapped = load_safetensors(streamed.checkpoint());
+  for (auto& [name, value] : wrapped.tensors) {
+    name.insert(0, "module.");
+  }
+  save_safetensors(streamed.checkpoint(), wrapped.tensors, wrapped.metadata);
+  const CommandResult result = run_with_input(streamed.arguments(), "1\n2\n");
+  EXPECT_EQ(result.out, plain);
+  EXPECT_NE(result.err.find("took \"module.\" off its keys"), std::string::npos) << result.err;
 }
 
 TEST(StreamCommand, BeginsWithASteadyInput) {

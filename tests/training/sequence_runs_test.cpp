@@ -9,12 +9,15 @@
 
 #include "core/primitives.h"
 #include "core/random.h"
+#include "kernels/reshape/reshape.h"
 #include "models/tcn.h"
 #include "tests/core/expect_throws.h"
 #include "tests/temporary_folder.h"
 #include "tests/training/bad_files.h"
+#include "training/image_data.h"
 #include "training/run.h"
 #include "training/sequence_checkpoint.h"
+#include "training/task_input.h"
 
 namespace warptape {
 namespace {
@@ -127,6 +130,16 @@ TEST(SequenceTasks, PixelsComeLineByLineOrPermuted) {
   const auto p = whole(*permuted.parts().test).input.to_vector<double>();
   EXPECT_NE(p, whole(*other.parts().test).input.to_vector<double>());
   EXPECT_EQ(p, whole(*TrainingRun(recipe(5)).parts().test).input.to_vector<double>());
+  // What a checkpoint says makes the same of the pixels as the files have them.
+  const Tensor pixels = reshape(
+      primitives::cast(load_image_data(WARPTAPE_SOURCE_DIR "/data/digits").test.images, float64),
+      {360, 1, 64});
+  const auto input_of = [&](const TrainingRun& run) {
+    const NamedTensors said{.tensors = {}, .metadata = run.parts().checkpoint_metadata};
+    return model_input(pixels, task_input(said, "said"), float64).to_vector<double>();
+  };
+  EXPECT_EQ(input_of(plain), x);
+  EXPECT_EQ(input_of(permuted), p);
   // Where the pixels of the first images went, all others go.
   std::vector<size_t> from;
   for (size_t t = 0; t < 64; ++t) {

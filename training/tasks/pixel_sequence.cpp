@@ -4,6 +4,7 @@
 #include "training/image_data.h"
 #include "training/image_loader.h"
 #include "training/permutation.h"
+#include "training/task_metadata.h"
 #include "training/tasks/sequences.h"
 
 namespace warptape {
@@ -70,7 +71,11 @@ TaskParts make_pixel_sequence(Recipe& recipe, Device device) {
        .test = set_of(data.test),
        .output_size = data.classes,
        .loss = cross_entropy_loss(),
-       .metric = accuracy()});
+       .metric = accuracy(),
+       .task_metadata = to_json(PixelMetadata{.mean = statistics.mean,
+                                              .std = statistics.std,
+                                              .permute = options.permute,
+                                              .steps = length})});
 }
 
 }  // namespace

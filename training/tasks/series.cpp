@@ -3,8 +3,7 @@
 #include "training/tasks/series.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
+#include <span>
 
 #include "core/check.h"
 #include "core/primitives.h"
@@ -14,6 +13,7 @@
 #include "kernels/reshape/reshape.h"
 #include "kernels/slice/slice.h"
 #include "training/step_masks.h"
+#include "training/task_input.h"
 #include "training/tasks/sequences.h"
 
 namespace warptape {
@@ -44,30 +44,6 @@ OptionList<Options> list_of_options() {
                        "values that are missing: refused, or the one before stands for them");
 }
 
-struct Moments {
-  double mean = 0;
-  double std = 1;
-};
-
-Moments moments_of(const std::vector<const double*>& parts, const std::vector<int64_t>& lengths) {
-  double sum = 0;
-  double count = 0;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    sum += std::accumulate(parts[i], parts[i] + lengths[i], 0.0);
-    count += static_cast<double>(lengths[i]);
-  }
-  const double mean = sum / count;
-  double squares = 0;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    for (const double* at = parts[i]; at < parts[i] + lengths[i]; ++at) {
-      squares += (*at - mean) * (*at - mean);
-    }
-  }
-  const double std = std::sqrt(squares / count);
-  // A constant channel stays 0.
-  return {mean, std > 1e-12 * (1 + std::abs(mean)) ? std : 1};
-}
-
 template <class T>
 void fill_padded(const TsFile& file, const SeriesMetadata& metadata, Tensor& to) {
   const int64_t longest = to.size(2);
@@ -75,14 +51,15 @@ void fill_padded(const TsFile& file, const SeriesMetadata& metadata, Tensor& to)
   for (const LabelledSeries& series : file.series) {
     for (int64_t c = 0; c < file.channels; ++c, line += longest) {
       const double* values = series.values.data() + c * series.length;
-      Moments by;
+      ChannelScale by;
       if (metadata.normalise == "channel") {
-        by = {metadata.mean[static_cast<size_t>(c)], metadata.std[static_cast<size_t>(c)]};
+        const auto at = static_cast<size_t>(c);
+        by = {.mean = metadata.mean[at], .std = metadata.std[at]};
       } else if (metadata.normalise == "series") {
-        by = moments_of({values}, {series.length});
+        by = scale_of({std::span(values, static_cast<size_t>(series.length))});
       }
       for (int64_t t = 0; t < series.length; ++t) {
-        line[t] = static_cast<T>((values[t] - by.mean) / by.std);
+        line[t] = static_cast<T>(by.scaled(values[t]));
       }
     }
   }
@@ -205,19 +182,15 @@ void measure_channels(const TsFile& file, const std::vector<int64_t>& rows,
                       SeriesMetadata& metadata) {
   metadata.mean.clear();
   metadata.std.clear();
-  std::vector<int64_t> lengths;
-  for (const int64_t row : rows) {
-    lengths.push_back(file.series[static_cast<size_t>(row)].length);
-  }
   for (int64_t c = 0; c < file.channels; ++c) {
-    std::vector<const double*> parts;
+    std::vector<std::span<const double>> parts;
     for (const int64_t row : rows) {
       const LabelledSeries& series = file.series[static_cast<size_t>(row)];
-      parts.push_back(series.values.data() + c * series.length);
+      parts.emplace_back(series.values.data() + c * series.length, series.length);
     }
-    const Moments moments = moments_of(parts, lengths);
-    metadata.mean.push_back(moments.mean);
-    metadata.std.push_back(moments.std);
+    const ChannelScale scale = scale_of(parts);
+    metadata.mean.push_back(scale.mean);
+    metadata.std.push_back(scale.std);
   }
 }
 
