@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "core/check.h"
 #include "core/parallel.h"
@@ -10,6 +11,7 @@
 #include "tools/end_signals.h"
 #include "tools/numbers.h"
 #include "training/forecast/report.h"
+#include "training/forecast/saved.h"
 #include "training/new_folder.h"
 
 namespace warptape::tools {
@@ -22,6 +24,8 @@ constexpr const char* who = "forecast";
 struct ForecastCommand {
   std::string data;
   std::string out;
+  std::string save;
+  std::string checkpoint;
   SeriesOptions series;
   StudyOptions study;
   MachineOptions machine;
@@ -90,8 +94,71 @@ StudyCallbacks progress(const StudyOptions& options) {
   return callbacks;
 }
 
+// On the CPU each model is small: threads are for models beside each other, and what is left of
+// them for each. How many models are side by side.
+int64_t share_threads(Device device, int64_t models) {
+  if (device != cpu) {
+    return 1;
+  }
+  const int64_t jobs = std::min<int64_t>(num_threads(), models);
+  set_num_threads(std::max(1, num_threads() / static_cast<int>(jobs)));
+  return jobs;
+}
+
+void print_warnings(const SeriesSet& data) {
+  for (const std::string& warning : data.warnings) {
+    fmt::print(stderr, "warning: {}\n", warning);
+  }
+}
+
+// Before hours of learning.
+void check_save(const ForecastCommand& command) {
+  if (command.save.empty()) {
+    return;
+  }
+  const std::filesystem::path path(command.save);
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  std::error_code error;
+  check<ValueError>(
+      std::filesystem::is_directory(folder, error) && !std::filesystem::is_directory(path, error),
+      "[forecast] --save {}: wanted a file in a folder that is there", escaped(command.save));
+  check<ValueError>(!std::filesystem::equivalent(path, command.data, error),
+                    "[forecast] --save {}: got the data's file, wanted another one",
+                    escaped(command.save));
+}
+
+// By models that have learnt.
+void forecast_by_checkpoint(const ForecastCommand& command) {
+  SavedForecasters saved = load_forecasters(command.checkpoint);
+  if (command.study.horizon > 0) {
+    saved.columns.horizon = command.study.horizon;
+  }
+  saved.model.device = apply(command.machine);
+  const auto models = static_cast<int64_t>(saved.models.size());
+  const int64_t jobs = share_threads(saved.model.device, models);
+  const SeriesSet data = read_series(command.data, saved.columns);
+  print_warnings(data);
+  end_in_order();
+  const Study study = forecast_ahead(data, saved, jobs);
+  fmt::print("{}: {} series, {} rows ahead, by {} model{} of {}\n", escaped(data.path),
+             data.series.size(), saved.columns.horizon, models, models == 1 ? "" : "s",
+             escaped(command.checkpoint));
+  write_new_folder(command.out, {{"forecast.csv", forecast_csv(data, study)}}, who);
+  fmt::print("{}: forecast.csv\n", escaped(command.out));
+}
+
 void run_forecast(ForecastCommand command) {
   check_new_folder(command.out, who);
+  if (!command.checkpoint.empty()) {
+    return forecast_by_checkpoint(command);
+  }
+  for (const auto& [flag, is_given] : {std::pair("--column", !command.series.columns.empty()),
+                                       std::pair("--horizon", command.study.horizon > 0)}) {
+    if (!is_given) {
+      throw CLI::RequiredError(flag);
+    }
+  }
+  check_save(command);
   StudyOptions& study = command.study;
   study.model.head = forecast_head(command.head);
   study.model.likelihood = likelihood(command.likelihood);
@@ -108,17 +175,10 @@ void run_forecast(ForecastCommand command) {
   }
   study.model.linear_window = !command.no_linear_window;
   study.model.device = apply(command.machine);
-  // On the CPU each model is small: threads are for models beside each other, and what is left of
-  // them for each.
-  if (study.model.device == cpu) {
-    study.jobs = std::min<int64_t>(num_threads(), study.seeds);
-    set_num_threads(std::max(1, num_threads() / static_cast<int>(study.jobs)));
-  }
+  study.jobs = share_threads(study.model.device, study.seeds);
   command.series.horizon = study.horizon;
   const SeriesSet data = read_series(command.data, command.series);
-  for (const std::string& warning : data.warnings) {
-    fmt::print(stderr, "warning: {}\n", warning);
-  }
+  print_warnings(data);
   end_in_order();
   const Study result = run_study(data, study, progress(study));
   const StudyOptions& chosen = result.options;
@@ -137,6 +197,11 @@ void run_forecast(ForecastCommand command) {
                     {"forecast.html", forecast_page(data, result)}},
                    who);
   fmt::print("{}: report.json, forecast.csv, forecast.html\n", escaped(command.out));
+  if (!command.save.empty()) {
+    save_forecasters(command.save, saved_of(result, command.series));
+    fmt::print("{}: {} model{}\n", escaped(command.save), chosen.seeds,
+               chosen.seeds == 1 ? "" : "s");
+  }
 }
 
 void add_data_options(CLI::App& command, ForecastCommand& o) {
@@ -146,7 +211,6 @@ void add_data_options(CLI::App& command, ForecastCommand& o) {
   command
       .add_option("--column", o.series.columns,
                   "What to forecast: a column, or several with commas between")
-      ->required()
       ->delimiter(',')
       ->check(not_empty());
   command
@@ -169,11 +233,14 @@ void add_data_options(CLI::App& command, ForecastCommand& o) {
   command.add_option("--out", o.out, "New folder for report.json, forecast.csv and forecast.html")
       ->required()
       ->check(not_empty());
+  command
+      .add_option("--save", o.save,
+                  "Safetensors file to write: the models, with all that forecasts by them need")
+      ->check(not_empty());
 }
 
 void add_window_options(CLI::App& command, StudyOptions& o) {
-  add_number(command, "--horizon", o.horizon, whole_number(1, 1 << 20), "Rows to forecast")
-      ->required();
+  add_number(command, "--horizon", o.horizon, whole_number(1, 1 << 20), "Rows to forecast");
   add_number(command, "--input", o.input, whole_number(1, 1 << 20),
              "Rows that a forecast is made from [two seasons, or 24]");
   add_number(command, "--test", o.test, whole_number(1, 1 << 30),
@@ -237,6 +304,23 @@ void add_model_options(CLI::App& command, ForecastCommand& o) {
   add_number_with_default(command, "--seed", o.study.seed, any_whole(), "Of the first model");
 }
 
+// Of models that have learnt, all but a few options stand in their file.
+void add_checkpoint_option(CLI::App& command, ForecastCommand& o) {
+  const std::vector<CLI::Option*> options = command.get_options();
+  CLI::Option* checkpoint =
+      command
+          .add_option("--checkpoint", o.checkpoint,
+                      "A file of --save: forecasts behind the last rows of --data by its models, "
+                      "without learning")
+          ->check(not_empty());
+  for (CLI::Option* option : options) {
+    const std::string name = option->get_name();
+    if (name != "--help" && name != "--data" && name != "--horizon" && name != "--out") {
+      checkpoint->excludes(option);
+    }
+  }
+}
+
 }  // namespace
 
 void add_forecast_command(CLI::App& program) {
@@ -246,6 +330,7 @@ void add_forecast_command(CLI::App& program) {
   add_data_options(*command, *options);
   add_window_options(*command, options->study);
   add_model_options(*command, *options);
+  add_checkpoint_option(*command, *options);
   add_machine_options(*command, options->machine);
   command->footer(
       R"(Errors are of the test rows, on the same windows for all: naive (the last value), seasonal_naive,
@@ -254,7 +339,9 @@ Examples:
   warptape forecast --data data/air_passengers.csv --column "#Passengers" --time Month \
       --horizon 12 --test 36 --covariates month --out runs/passengers
   warptape forecast --data sales.csv --column sold --group shop --time day --horizon 7 \
-      --likelihood quantiles --future-covariates price --out runs/sales)");
+      --likelihood quantiles --future-covariates price --out runs/sales --save sales.safetensors
+  warptape forecast --checkpoint sales.safetensors --data sales_later.csv --out runs/later)");
+  options->study.horizon = 0;  // until it is given
   command->callback([options] { run_forecast(*options); });
 }
 

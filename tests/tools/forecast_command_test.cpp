@@ -119,6 +119,66 @@ TEST(ForecastCommand, TakesGroupsQuantilesAndTheShiftedHead) {
   EXPECT_EQ(Json::parse(folder.read("s/report.json")).at("options").at("residual"), "none");
 }
 
+// The cells of the rows behind the last one of each series, as text.
+std::vector<std::vector<std::string>> rows_ahead(const std::string& csv) {
+  std::vector<std::vector<std::string>> ahead;
+  for (const std::vector<std::string>& row : parse_table(csv).rows) {
+    if (row[4].empty()) {
+      ahead.emplace_back(row.begin(), row.begin() + 9);
+    }
+  }
+  return ahead;
+}
+
+TEST(ForecastCommand, ForecastsByAFileOfModels) {
+  const TemporaryFolder folder;
+  folder.write("t.csv", monthly_rows(40));
+  const std::string models = folder.path("models.safetensors");
+  const std::string out = expect_runs(small_run(folder, {"--covariates", "month", "--likelihood",
+                                                         "gaussian", "--save", models}))
+                              .out;
+  EXPECT_NE(out.find("models.safetensors: 2 models"), std::string::npos) << out;
+  const Arguments go_on{"forecast", "--checkpoint", models, "--device", "cpu", "--data"};
+  expect_runs(go_on + Arguments{folder.path("t.csv"), "--out", folder.path("same")});
+  EXPECT_EQ(names_in(folder.path("same")), (std::vector<std::string>{"forecast.csv"}));
+  const std::string same = folder.read("same/forecast.csv");
+  EXPECT_EQ(parse_table(same).columns,
+            (std::vector<std::string>{"series", "origin", "time", "step", "actual", "tcn",
+                                      "tcn_0.1", "tcn_0.5", "tcn_0.9", "naive", "seasonal_naive",
+                                      "drift_seasonal"}));
+  EXPECT_EQ(rows_ahead(same), rows_ahead(folder.read("out/forecast.csv")));
+  EXPECT_EQ(rows_ahead(same).size(), 4U);
+
+  // From the end of what came since, and further.
+  folder.write("later.csv", monthly_rows(47));
+  const std::string later = expect_runs(go_on + Arguments{folder.path("later.csv"), "--out",
+                                                          folder.path("later"), "--horizon", "6"})
+                                .out;
+  EXPECT_NE(later.find("1 series, 6 rows ahead, by 2 models"), std::string::npos) << later;
+  EXPECT_EQ(rows_ahead(folder.read("later/forecast.csv"))[0][2], "1993-12");
+  EXPECT_EQ(rows_ahead(folder.read("later/forecast.csv")).size(), 6U);
+
+  const Arguments none{"--out", folder.path("none")};
+  const auto refused = [&](const std::string& data, const std::vector<std::string>& parts) {
+    expect_fails(go_on + Arguments{folder.write("bad.csv", data)} + none, parts);
+  };
+  refused("when,y\n1990-01,1\n", {"bad.csv: column x: not there, wanted one of when, y"});
+  refused("day,x\n1990-01,1\n", {"bad.csv: column when: not there"});
+  refused(monthly_rows(7), {"bad.csv: x: got 7 rows, wanted 8 at least"});
+  expect_fails({"forecast", "--checkpoint", folder.path("t.csv"), "--data", folder.path("t.csv"),
+                "--out", folder.path("none")},
+               {"t.csv"});
+  std::filesystem::remove_all(folder.path("out"));
+  expect_fails(small_run(folder, {"--save", folder.path("no/m.safetensors")}),
+               {"--save", "a folder that is there"});
+  expect_usage_error(go_on + Arguments{folder.path("t.csv"), "--epochs", "3"} + none,
+                     {"--checkpoint", "--epochs"});
+  expect_usage_error(
+      {"forecast", "--data", folder.path("t.csv"), "--horizon", "2", "--out", folder.path("none")},
+      {"--column"});
+  EXPECT_FALSE(std::filesystem::exists(folder.path("none")));
+}
+
 TEST(ForecastCommand, RefusesBadInputAndLeavesNothing) {
   const TemporaryFolder folder;
   const auto refused = [&](const std::string& text, const std::vector<std::string>& parts,

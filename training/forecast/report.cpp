@@ -67,6 +67,18 @@ std::string csv_number(double value) {
   return std::isfinite(value) ? fmt::format("{:.10g}", value) : "";
 }
 
+// Those that the study's windows have.
+std::vector<std::string> baselines_of(const Study& study) {
+  const StudyWindow& window = study.windows.empty() ? study.future.at(0) : study.windows[0];
+  std::vector<std::string> names;
+  for (const std::string& name : baseline_names()) {
+    if (window.forecasts.contains(name)) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
 void add_rows(std::string& text, const SeriesSet& data, const Study& study,
               const StudyWindow& window) {
   const Series& series = data.series[window.origin.series];
@@ -79,7 +91,7 @@ void add_rows(std::string& text, const SeriesSet& data, const Study& study,
     for (const Values& level : window.levels) {
       text += "," + csv_number(level[at]);
     }
-    for (const std::string& name : baseline_names()) {
+    for (const std::string& name : baselines_of(study)) {
       text += "," + csv_number(window.forecasts.at(name)[at]);
     }
     text += "\n";
@@ -151,7 +163,7 @@ std::string forecast_csv(const SeriesSet& data, const Study& study) {
       text += fmt::format(",tcn_{}", level);
     }
   }
-  for (const std::string& name : baseline_names()) {
+  for (const std::string& name : baselines_of(study)) {
     text += "," + name;
   }
   text += "\n";

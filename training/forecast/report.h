@@ -15,7 +15,8 @@ namespace warptape::forecasting {
 std::string report_json(const SeriesSet& data, const Study& study);
 
 // forecast.csv: a row per series, window and step; behind the last row of a series `actual` is
-// empty. Forecasts of the TCN are medians over the seeds.
+// empty. Forecasts of the TCN are medians over the seeds. Baselines are those that the windows
+// have.
 std::string forecast_csv(const SeriesSet& data, const Study& study);
 
 // One self-contained page, well-formed XML, with plots in SVG.

@@ -8,6 +8,8 @@
 
 #include "core/check.h"
 #include "training/forecast/choice.h"
+#include "training/forecast/seeds.h"
+#include "training/forecast/study_baselines.h"
 
 namespace warptape::forecasting {
 namespace {
@@ -82,118 +84,6 @@ Errors errors_of(const std::vector<StudyWindow>& windows, const Values& scales,
   return sums.mean();
 }
 
-// Linear regression of one row on those before it, and forecasts by its own forecasts.
-class Regression {
- public:
-  Regression(const SeriesSet& data, const std::vector<int64_t>& rows, int64_t lags) : data_(data) {
-    std::vector<LinearRegression::Row> examples;
-    for (size_t i = 0; i < data.series.size(); ++i) {
-      const Series& series = data.series[i];
-      const auto count = static_cast<size_t>(rows[i]);
-      SeriesScale scale;
-      for (size_t row = 0; row < count; ++row) {
-        scale.mean += series.values[row] / static_cast<double>(count);
-      }
-      double square = 0;
-      for (size_t row = 0; row < count; ++row) {
-        square += (series.values[row] - scale.mean) * (series.values[row] - scale.mean);
-      }
-      scale.deviation = std::sqrt(square / static_cast<double>(count));
-      Values scaled;
-      for (const double value : series.values) {
-        scaled.push_back(scale.scaled(value));
-      }
-      scales_.push_back(scale);
-      scaled_.push_back(std::move(scaled));
-    }
-    for (size_t i = 0; i < data.series.size(); ++i) {
-      for (int64_t row = lags; row < rows[i]; ++row) {
-        examples.push_back({std::span(scaled_[i]).first(static_cast<size_t>(row)),
-                            known_of(data.series[i], row), scaled_[i][static_cast<size_t>(row)]});
-      }
-    }
-    fitted_.emplace(lags, examples);
-  }
-
-  Values forecast(const Origin& origin, int64_t steps) const {
-    const Values& scaled = scaled_[origin.series];
-    Values seen(scaled.begin(), scaled.begin() + origin.row);
-    Values result;
-    for (int64_t h = 0; h < steps; ++h) {
-      const std::vector<double> known = known_of(data_.series[origin.series], origin.row + h);
-      seen.push_back(fitted_->next(seen, known));
-      result.push_back(scales_[origin.series].original(seen.back()));
-    }
-    return result;
-  }
-
- private:
-  static std::vector<double> known_of(const Series& series, int64_t row) {
-    std::vector<double> known;
-    for (const std::vector<double>& channel : series.known) {
-      known.push_back(channel.at(static_cast<size_t>(row)));
-    }
-    return known;
-  }
-
-  const SeriesSet& data_;
-  std::vector<SeriesScale> scales_;
-  std::vector<Values> scaled_;
-  std::optional<LinearRegression> fitted_;
-};
-
-void add_baselines(const SeriesSet& data, const StudyOptions& options, const Regression& regression,
-                   StudyWindow& window) {
-  const Values& values = data.series[window.origin.series].values;
-  const std::span<const double> seen =
-      std::span(values).first(static_cast<size_t>(window.origin.row));
-  const int64_t steps = options.horizon;
-  window.forecasts["naive"] = naive(seen, steps);
-  window.forecasts["seasonal_naive"] = seasonal_naive(seen, steps, *options.season);
-  window.forecasts["drift_seasonal"] = drift_seasonal(seen, steps, *options.season);
-  window.forecasts["linear_regression"] = regression.forecast(window.origin, steps);
-}
-
-double median_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
-// Step by step, over the seeds.
-Values median_path(const std::vector<const Values*>& paths) {
-  Values result;
-  for (size_t h = 0; h < paths[0]->size(); ++h) {
-    std::vector<double> at_step;
-    for (const Values* path : paths) {
-      at_step.push_back((*path)[h]);
-    }
-    result.push_back(median_of(std::move(at_step)));
-  }
-  return result;
-}
-
-// What each seed's model forecasts for a set of windows.
-using OfSeeds = std::vector<std::vector<WindowForecast>>;
-
-void add_tcn(std::vector<StudyWindow>& windows, const OfSeeds& of_seeds) {
-  for (size_t i = 0; i < windows.size(); ++i) {
-    std::vector<const Values*> points;
-    for (const std::vector<WindowForecast>& seed : of_seeds) {
-      windows[i].of_seeds.push_back(seed[i].point);
-      points.push_back(&seed[i].point);
-    }
-    windows[i].forecasts["tcn"] = median_path(points);
-    for (size_t level = 0; level < of_seeds[0][i].levels.size(); ++level) {
-      std::vector<const Values*> paths;
-      for (const std::vector<WindowForecast>& seed : of_seeds) {
-        paths.push_back(&seed[i].levels[level]);
-      }
-      windows[i].levels.push_back(median_path(paths));
-    }
-  }
-}
-
 // Of one seed: how many values lie between its outermost levels, and its mean pinball loss.
 void judge_levels(const std::vector<StudyWindow>& windows,
                   const std::vector<WindowForecast>& forecasts, const std::vector<double>& levels,
@@ -260,12 +150,12 @@ Study run_study(const SeriesSet& data, StudyOptions options, const StudyCallback
   for (const Origin& origin : tested) {
     const auto from = data.series[origin.series].values.begin() + origin.row;
     StudyWindow window{.origin = origin, .actual = Values(from, from + options.horizon)};
-    add_baselines(data, options, regression, window);
+    add_baselines(data, options.horizon, *options.season, &regression, window);
     study.windows.push_back(std::move(window));
   }
   for (const Origin& origin : ahead) {
     StudyWindow window{.origin = origin};
-    add_baselines(data, options, regression, window);
+    add_baselines(data, options.horizon, *options.season, &regression, window);
     study.future.push_back(std::move(window));
   }
   for (const std::string& name : baseline_names()) {
@@ -279,6 +169,7 @@ Study run_study(const SeriesSet& data, StudyOptions options, const StudyCallback
   OfSeeds of_ahead(count);
   study.seconds.resize(count);
   study.tcn.resize(count);
+  study.models.resize(count);
   std::mutex mutex;
   run_side_by_side(options.seeds, options.jobs, [&](int64_t seed) {
     const auto at = static_cast<size_t>(seed);
@@ -301,9 +192,13 @@ Study run_study(const SeriesSet& data, StudyOptions options, const StudyCallback
       }
     }
     study.tcn[at] = sums.mean();
+    for (const auto& [key, value] : state_dict(forecaster.model())) {
+      study.models[at].emplace_back(key, value.detach().to(cpu).clone());
+    }
     const std::lock_guard lock(mutex);
     if (seed == 0) {
       study.training_windows = forecaster.windows();
+      study.scales = forecaster.scales();
       study.parameters = count_parameters(forecaster.model());
       study.receptive_field = forecaster.model().receptive_field();
       study.model = to_string(forecaster.model());

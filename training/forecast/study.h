@@ -71,6 +71,9 @@ struct Study {
   std::vector<double> coverage;  // of each seed: values from the first level to the last one
   std::vector<double> pinball;   // of each seed: mean over levels
   std::vector<double> seconds;   // of each seed's training
+  // What was learnt: how each series is scaled, and the tensors of each seed's model, on the CPU.
+  std::vector<SeriesScales> scales;
+  std::vector<StateDict> models;
 };
 
 // The baselines' names, in the order of reports.
