@@ -45,6 +45,7 @@
 #include "training/csv.h"
 #include "training/data_loader.h"
 #include "training/forecast/report.h"
+#include "training/forecast/saved.h"
 #include "training/forecast/study.h"
 #include "training/image_data.h"
 #include "training/image_loader.h"

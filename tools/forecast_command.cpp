@@ -34,6 +34,7 @@ struct ForecastCommand {
   std::string residual = "auto";
   std::string scale = "linear";
   std::optional<int64_t> max_epochs;
+  std::optional<int64_t> jobs;
   bool no_linear_window = false;
 };
 
@@ -94,14 +95,14 @@ StudyCallbacks progress(const StudyOptions& options) {
   return callbacks;
 }
 
-// On the CPU each model is small: threads are for models beside each other, and what is left of
-// them for each. How many models are side by side.
-int64_t share_threads(Device device, int64_t models) {
-  if (device != cpu) {
-    return 1;
+// How many models are side by side. On the CPU each is small: threads are for models beside each
+// other, and what is left of them for each.
+int64_t share_threads(const ForecastCommand& command, Device device, int64_t models) {
+  const int64_t standard = device == cpu ? num_threads() : 1;
+  const int64_t jobs = std::min(command.jobs.value_or(standard), models);
+  if (device == cpu) {
+    set_num_threads(std::max(1, num_threads() / static_cast<int>(jobs)));
   }
-  const int64_t jobs = std::min<int64_t>(num_threads(), models);
-  set_num_threads(std::max(1, num_threads() / static_cast<int>(jobs)));
   return jobs;
 }
 
@@ -135,7 +136,7 @@ void forecast_by_checkpoint(const ForecastCommand& command) {
   }
   saved.model.device = apply(command.machine);
   const auto models = static_cast<int64_t>(saved.models.size());
-  const int64_t jobs = share_threads(saved.model.device, models);
+  const int64_t jobs = share_threads(command, saved.model.device, models);
   const SeriesSet data = read_series(command.data, saved.columns);
   print_warnings(data);
   end_in_order();
@@ -175,7 +176,7 @@ void run_forecast(ForecastCommand command) {
   }
   study.model.linear_window = !command.no_linear_window;
   study.model.device = apply(command.machine);
-  study.jobs = share_threads(study.model.device, study.seeds);
+  study.jobs = share_threads(command, study.model.device, study.seeds);
   command.series.horizon = study.horizon;
   const SeriesSet data = read_series(command.data, command.series);
   print_warnings(data);
@@ -301,6 +302,8 @@ void add_model_options(CLI::App& command, ForecastCommand& o) {
   add_number_with_default(command, "--weight-decay", model.weight_decay, not_negative());
   add_number_with_default(command, "--seeds", o.study.seeds, whole_number(1, 10000),
                           "Models that are trained; errors are their median and spread");
+  add_number(command, "--jobs", o.jobs, whole_number(1, 1024),
+             "Models side by side, with the same results [as many as threads; 1 on a GPU]");
   add_number_with_default(command, "--seed", o.study.seed, any_whole(), "Of the first model");
 }
 
@@ -315,7 +318,8 @@ void add_checkpoint_option(CLI::App& command, ForecastCommand& o) {
           ->check(not_empty());
   for (CLI::Option* option : options) {
     const std::string name = option->get_name();
-    if (name != "--help" && name != "--data" && name != "--horizon" && name != "--out") {
+    if (name != "--help" && name != "--data" && name != "--horizon" && name != "--out" &&
+        name != "--jobs") {
       checkpoint->excludes(option);
     }
   }

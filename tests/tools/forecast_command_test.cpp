@@ -119,6 +119,17 @@ TEST(ForecastCommand, TakesGroupsQuantilesAndTheShiftedHead) {
   EXPECT_EQ(Json::parse(folder.read("s/report.json")).at("options").at("residual"), "none");
 }
 
+TEST(ForecastCommand, JobsChangeNoResult) {
+  const TemporaryFolder folder;
+  folder.write("t.csv", monthly_rows(40));
+  expect_runs(small_run(folder, {"--threads", "1"}));
+  const std::string one = folder.read("out/forecast.csv");
+  std::filesystem::remove_all(folder.path("out"));
+  expect_runs(small_run(folder, {"--threads", "1", "--jobs", "2"}));
+  EXPECT_EQ(folder.read("out/forecast.csv"), one);
+  expect_usage_error(small_run(folder, {"--jobs", "0"}), {"--jobs", "0"});
+}
+
 // The cells of the rows behind the last one of each series, as text.
 std::vector<std::vector<std::string>> rows_ahead(const std::string& csv) {
   std::vector<std::vector<std::string>> ahead;

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "core/check.h"
+#include "training/forecast/own_stream.h"
 
 namespace warptape::forecasting {
 namespace {
@@ -33,14 +34,20 @@ double error_of(const SeriesSet& data, const std::vector<Origin>& origins,
 
 }  // namespace
 
-void run_side_by_side(int64_t count, int64_t threads, const std::function<void(int64_t)>& task) {
+void run_side_by_side(int64_t count, int64_t threads, Device device,
+                      const std::function<void(int64_t)>& task) {
+  threads = std::min(threads, count);
   std::atomic<int64_t> next{0};
   std::mutex mutex;
   std::exception_ptr thrown;
   const auto work = [&] {
     for (int64_t i = next++; i < count; i = next++) {
       try {
-        task(i);
+        if (threads > 1) {
+          on_own_stream(device, [&] { task(i); });
+        } else {
+          task(i);
+        }
       } catch (...) {
         const std::lock_guard lock(mutex);
         thrown = thrown ? thrown : std::current_exception();
@@ -49,7 +56,7 @@ void run_side_by_side(int64_t count, int64_t threads, const std::function<void(i
     }
   };
   std::vector<std::thread> workers;
-  for (int64_t i = 1; i < std::min(threads, count); ++i) {
+  for (int64_t i = 1; i < threads; ++i) {
     workers.emplace_back(work);
   }
   work();
@@ -125,27 +132,28 @@ std::vector<Trial> choose(const SeriesSet& data, StudyOptions& options,
   const auto seeds = std::min(options.choice_seeds, options.seeds);
   std::vector<std::vector<Values>> errors(trials.size(),
                                           std::vector<Values>(static_cast<size_t>(seeds)));
-  run_side_by_side(static_cast<int64_t>(trials.size()) * seeds, options.jobs, [&](int64_t i) {
-    const auto trial = static_cast<size_t>(i / seeds);
-    ForecasterOptions model = tried;
-    model.residual = trials[trial].residual;
-    model.log = trials[trial].log;
-    model.epochs = epochs;
-    model.seed = options.seed + static_cast<uint64_t>(i % seeds);
-    Forecaster forecaster(data, rows, model);
-    Values& curve = errors[trial][static_cast<size_t>(i % seeds)];
-    forecaster.train(
-        [&](const EpochMetrics& epoch) {
-          const bool is_asked =
-              epoch.epoch == epochs || (!options.epochs && epoch.epoch % step == 0);
-          if (is_asked) {
-            curve.push_back(
-                error_of(data, origins, forecaster.forecast(origins, steps), in_percent));
-          }
-        },
-        callbacks.should_stop);
-    check_running(callbacks);
-  });
+  run_side_by_side(static_cast<int64_t>(trials.size()) * seeds, options.jobs, options.model.device,
+                   [&](int64_t i) {
+                     const auto trial = static_cast<size_t>(i / seeds);
+                     ForecasterOptions model = tried;
+                     model.residual = trials[trial].residual;
+                     model.log = trials[trial].log;
+                     model.epochs = epochs;
+                     model.seed = options.seed + static_cast<uint64_t>(i % seeds);
+                     Forecaster forecaster(data, rows, model);
+                     Values& curve = errors[trial][static_cast<size_t>(i % seeds)];
+                     forecaster.train(
+                         [&](const EpochMetrics& epoch) {
+                           const bool is_asked = epoch.epoch == epochs ||
+                                                 (!options.epochs && epoch.epoch % step == 0);
+                           if (is_asked) {
+                             curve.push_back(error_of(
+                                 data, origins, forecaster.forecast(origins, steps), in_percent));
+                           }
+                         },
+                         callbacks.should_stop);
+                     check_running(callbacks);
+                   });
   for (size_t trial = 0; trial < trials.size(); ++trial) {
     trials[trial].error = std::numeric_limits<double>::infinity();
     for (size_t at = 0; at < errors[trial][0].size(); ++at) {

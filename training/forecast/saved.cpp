@@ -258,7 +258,7 @@ Study forecast_ahead(const SeriesSet& data, const SavedForecasters& saved, int64
     study.future.push_back(std::move(window));
   }
   OfSeeds of_seeds(saved.models.size());
-  run_side_by_side(study.options.seeds, jobs, [&](int64_t seed) {
+  run_side_by_side(study.options.seeds, jobs, saved.model.device, [&](int64_t seed) {
     const auto at = static_cast<size_t>(seed);
     Forecaster forecaster(data, scales, saved.models[at], saved.model);
     of_seeds[at] = forecaster.forecast(origins, saved.columns.horizon);

@@ -171,7 +171,7 @@ Study run_study(const SeriesSet& data, StudyOptions options, const StudyCallback
   study.tcn.resize(count);
   study.models.resize(count);
   std::mutex mutex;
-  run_side_by_side(options.seeds, options.jobs, [&](int64_t seed) {
+  run_side_by_side(options.seeds, options.jobs, options.model.device, [&](int64_t seed) {
     const auto at = static_cast<size_t>(seed);
     ForecasterOptions model = options.model;
     model.seed = options.seed + static_cast<uint64_t>(seed);

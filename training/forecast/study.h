@@ -28,7 +28,7 @@ struct StudyOptions {
   int64_t choice_seeds = 3;  // models that a choice is made by, of each kind
   int64_t seeds = 10;
   uint64_t seed = 0;        // of the first model; the next ones count on
-  int64_t jobs = 1;         // models that are trained side by side, on the CPU
+  int64_t jobs = 1;         // models that are trained side by side, each on a thread
   ForecasterOptions model;  // what is not named above
 };
 

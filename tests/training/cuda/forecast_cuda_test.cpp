@@ -3,14 +3,14 @@
 #include <gtest/gtest.h>
 
 #include "tests/core/device/gpu_test.h"
-#include "training/forecast/forecaster.h"
+#include "training/forecast/study.h"
 
 namespace warptape::forecasting {
 namespace {
 
 class GpuForecaster : public GpuTest {};
 
-TEST_F(GpuForecaster, ForecastsAsOnTheCpu) {
+SeriesSet small_set() {
   Series series;
   series.name = "x";
   Values known;
@@ -21,7 +21,10 @@ TEST_F(GpuForecaster, ForecastsAsOnTheCpu) {
   }
   series.times = Times::numbered(24);
   series.known = {known};
-  SeriesSet data{.path = "t.csv", .series = {series}, .known_names = {"k"}, .warnings = {}};
+  return {.path = "t.csv", .series = {series}, .known_names = {"k"}, .warnings = {}};
+}
+
+ForecasterOptions small() {
   ForecasterOptions options;
   options.input = 8;
   options.chunk = 2;
@@ -31,6 +34,12 @@ TEST_F(GpuForecaster, ForecastsAsOnTheCpu) {
   options.epochs = 2;
   options.residual = Residual::Seasonal;
   options.likelihood = Likelihood::Quantiles;
+  return options;
+}
+
+TEST_F(GpuForecaster, ForecastsAsOnTheCpu) {
+  const SeriesSet data = small_set();
+  ForecasterOptions options = small();
   Forecaster on_cpu(data, {20}, options);
   options.device = cuda;
   Forecaster on_cuda(data, {20}, options);
@@ -44,6 +53,27 @@ TEST_F(GpuForecaster, ForecastsAsOnTheCpu) {
       EXPECT_NEAR(got[i].levels[0][h], wanted[i].levels[0][h], 1e-3);
     }
   }
+}
+
+// Each on a stream of its own, of which none waits for another.
+TEST_F(GpuForecaster, SeedsSideBySideAreTheSame) {
+  const SeriesSet data = small_set();
+  StudyOptions options;
+  options.model = small();
+  options.model.device = cuda;
+  options.model.dropout = 0.2;
+  options.horizon = 2;
+  options.seeds = 3;
+  options.season = 4;
+  options.input = 8;
+  options.chunk = 2;
+  options.residual = Residual::Seasonal;
+  options.epochs = 1;
+  const Study one = run_study(data, options);
+  options.jobs = 3;
+  const Study three = run_study(data, options);
+  EXPECT_EQ(one.windows[0].of_seeds, three.windows[0].of_seeds);
+  EXPECT_NE(one.windows[0].of_seeds[0], one.windows[0].of_seeds[1]);
 }
 
 }  // namespace
