@@ -15,6 +15,9 @@ struct StreamStages {
   bool steps_first = false;        // whether it gives (N, L, C) instead of (N, C, L)
 };
 
+// Whether the memory of streams is laid out alike.
+bool are_alike(const StreamStages& a, const StreamStages& b);
+
 // Copies the weights of the model, folded. ValueError names the layer that has no stages, or has
 // them only with other options.
 StreamStages stream_stages(Module& model, int64_t block, const Site& site);
