@@ -231,6 +231,12 @@ void add_data_options(CLI::App& command, ForecastCommand& o) {
                   "Columns that are known ahead; rows at the end may have them alone")
       ->delimiter(',')
       ->check(not_empty());
+  command
+      .add_option(
+          "--past-covariates", o.series.past_covariates,
+          "Columns of numbers that are known up to the newest value alone; of a direct head")
+      ->delimiter(',')
+      ->check(not_empty());
   command.add_option("--out", o.out, "New folder for report.json, forecast.csv and forecast.html")
       ->required()
       ->check(not_empty());

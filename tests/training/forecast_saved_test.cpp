@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tests/temporary_folder.h"
@@ -30,11 +31,18 @@ Series make_series(const std::string& name, int64_t rows, double level) {
   return series;
 }
 
-SeriesSet two_series(int64_t rows) {
+SeriesSet two_series(int64_t rows, bool with_past = false) {
   SeriesSet set;
   set.path = "t.csv";
   set.series = {make_series("a", rows, 10), make_series("b", rows, 90)};
   set.known_names = {"k"};
+  if (with_past) {
+    set.past_names = {"p"};
+    for (Series& series : set.series) {
+      series.past = {series.values};
+      std::reverse(series.past[0].begin(), series.past[0].end());
+    }
+  }
   return set;
 }
 
@@ -95,6 +103,23 @@ TEST(ForecastSaved, ForecastsWhatTheStudyDid) {
       EXPECT_FALSE(again.future[i].forecasts.contains("linear_regression"));
     }
   }
+}
+
+TEST(ForecastSaved, KeepsPastCovariates) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path("m.safetensors");
+  const SeriesSet data = two_series(40, true);
+  StudyOptions options = small_study(ForecastHead::Direct, Likelihood::Point, false);
+  expect_error<ValueError>([&] { run_study(data, options); },
+                           {"chunk: got 3 with past covariates, wanted the horizon of 4"});
+  options.chunk = std::nullopt;
+  Study study;
+  save_forecasters(path, learn(data, options, &study));
+  EXPECT_EQ(study.options.chunk, 4);
+  const Study again = forecast_ahead(data, load_forecasters(path));
+  EXPECT_EQ(again.future[1].of_seeds, study.future[1].of_seeds);
+  expect_error<ValueError>([&] { forecast_ahead(two_series(40), load_forecasters(path)); },
+                           {"got 1 covariates and 0 past ones, wanted 1 and 1"});
 }
 
 TEST(ForecastSaved, ScalesSeriesByTheirNames) {

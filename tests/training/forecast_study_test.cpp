@@ -162,6 +162,49 @@ TEST(Forecaster, LearnsFromWhatIsKnownAhead) {
   }
 }
 
+// What comes was in another column a row before, and nothing behind the origin is read.
+TEST(Forecaster, LearnsFromWhatWasKnownUpToNow) {
+  std::mt19937 random(7);
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  Values ahead{uniform(random)};
+  Values values;
+  for (int t = 0; t < 120; ++t) {
+    values.push_back(5 + 2 * ahead.back());
+    ahead.push_back(uniform(random));
+  }
+  ahead.erase(ahead.begin());
+  ahead.resize(values.size());
+  Series series = make_series("x", std::move(values));
+  series.past = {ahead};
+  SeriesSet data = set_of({std::move(series)});
+  data.past_names = {"p"};
+  ForecasterOptions options = small();
+  options.chunk = 1;
+  options.season = 1;
+  options.residual = Residual::None;
+  options.epochs = 60;
+  options.lr = 2e-2;
+  const auto forecast = [&] {
+    Forecaster forecaster(data, {110}, options);
+    forecaster.train();
+    return forecaster.forecast({{0, 110}}, 1)[0].point[0];
+  };
+  const double made = forecast();
+  EXPECT_NEAR(made, data.series[0].values[110], 0.5);
+  for (size_t t = 110; t < 120; ++t) {
+    data.series[0].past[0][t] = 1000;
+  }
+  EXPECT_EQ(forecast(), made);
+  Forecaster forecaster(data, {110}, options);
+  expect_error<ValueError>(
+      [&] {
+        forecaster.forecast({{0, 110}}, 2);
+      },
+      {"steps: got 2 with past covariates", "chunk of 1"});
+  options.head = ForecastHead::Shifted;
+  expect_error<ValueError>([&] { Forecaster(data, {110}, options); }, {"a shifted head"});
+}
+
 TEST(Forecaster, LearnsHowWideValuesScatter) {
   std::mt19937 random(11);
   std::normal_distribution<double> normal(20, 4);

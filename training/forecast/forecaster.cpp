@@ -39,17 +39,24 @@ std::unique_ptr<ForecastTCN> make_model(const ForecasterOptions& options, int64_
   return std::make_unique<ForecastTCN>(model);
 }
 
+// What is known up to now alone stands beside no target, which a shifted head's early steps are.
+void check_past(const SeriesSet& data, const ForecasterOptions& options) {
+  check<ValueError>(data.past_names.empty() || options.head == ForecastHead::Direct,
+                    "[forecast] past covariates: got a shifted head, wanted a direct one");
+}
+
 }  // namespace
 
 Forecaster::Forecaster(const SeriesSet& data, const std::vector<int64_t>& rows,
                        ForecasterOptions options)
     : options_(checked(std::move(options))) {
+  check_past(data, options_);
   for (size_t i = 0; i < data.series.size(); ++i) {
     scales_.push_back(measure_scales(data, i, rows.at(i), options_));
     series_.push_back(scaled_series(data, i, scales_.back()));
   }
   windows_ = training_windows(series_, rows, options_);
-  model_ = make_model(options_, static_cast<int64_t>(data.known_names.size()));
+  model_ = make_model(options_, channels_of(series_.at(0)) - 1);
   model_->to(options_.device);
 }
 
@@ -62,7 +69,7 @@ Forecaster::Forecaster(const SeriesSet& data, const std::vector<SeriesScales>& s
   for (size_t i = 0; i < data.series.size(); ++i) {
     series_.push_back(scaled_series(data, i, scales[i]));
   }
-  model_ = make_model(options_, static_cast<int64_t>(data.known_names.size()));
+  model_ = make_model(options_, channels_of(series_.at(0)) - 1);
   load_state_dict(*model_, model);
   model_->to(options_.device);
 }
@@ -133,6 +140,10 @@ std::vector<WindowForecast> Forecaster::forecast(const std::vector<Origin>& orig
                                                  int64_t steps) {
   const bool was_training = model_->is_training();
   model_->eval();
+  check<ValueError>(series_.at(0).past.empty() || steps <= options_.chunk,
+                    "[forecast] steps: got {} with past covariates, wanted no more than the chunk "
+                    "of {}: behind it they are not known",
+                    steps, options_.chunk);
   const size_t level_count = options_.likelihood == Likelihood::Point ? 0 : options_.levels.size();
   std::vector<WindowForecast> result(origins.size());
   std::vector<Values> seen;
@@ -145,7 +156,7 @@ std::vector<WindowForecast> Forecaster::forecast(const std::vector<Origin>& orig
     seen.emplace_back(values.begin(), values.begin() + origins[i].row);
     result[i].levels.resize(level_count);
   }
-  const auto channels = static_cast<int64_t>(series_[0].known.size()) + 1;
+  const auto channels = channels_of(series_[0]);
   const int64_t width = options_.input + options_.chunk;
   const auto outputs = static_cast<size_t>(outputs_of(options_));
   for (int64_t done = 0; done < steps; done += options_.chunk) {

@@ -122,6 +122,9 @@ std::string report_json(const SeriesSet& data, const Study& study) {
   json["data"] = escaped(data.path);
   json["options"] = options_json(study.options);
   json["known"] = data.known_names;
+  if (!data.past_names.empty()) {
+    json["past"] = data.past_names;
+  }
   for (size_t i = 0; i < data.series.size(); ++i) {
     const Series& series = data.series[i];
     const int64_t train = study.train_rows[i];

@@ -54,6 +54,7 @@ void visit_columns(Options& o, const Field& field) {
   field("group", o.group);
   field("covariates", o.calendar);
   field("future_covariates", o.future_covariates);
+  field("past_covariates", o.past_covariates);
   field("horizon", o.horizon);
 }
 
@@ -96,9 +97,15 @@ Json to_json(const SavedForecasters& saved) {
   visit_columns(saved.columns, writer(json));
   json["series"] = Json::array();
   for (const SeriesScales& scales : saved.scales) {
-    Json one{{"name", scales.name}, {"values", to_json(scales.values)}, {"known", Json::array()}};
+    Json one{{"name", scales.name},
+             {"values", to_json(scales.values)},
+             {"known", Json::array()},
+             {"past", Json::array()}};
     for (const SeriesScale& known : scales.known) {
       one["known"].push_back(to_json(known));
+    }
+    for (const SeriesScale& past : scales.past) {
+      one["past"].push_back(to_json(past));
     }
     json["series"].push_back(std::move(one));
   }
@@ -132,6 +139,9 @@ SavedForecasters from_json(const Json& json, size_t& models) {
     SeriesScales scales{.name = one.at("name"), .values = scale_from(one.at("values"))};
     for (const Json& known : one.at("known")) {
       scales.known.push_back(scale_from(known));
+    }
+    for (const Json& past : one.at("past")) {
+      scales.past.push_back(scale_from(past));
     }
     saved.scales.push_back(std::move(scales));
   }

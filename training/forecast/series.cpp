@@ -97,6 +97,7 @@ SeriesSet read_series(const std::string& path, const SeriesOptions& options) {
   }
   const auto& given = options.future_covariates;
   set.known_names.insert(set.known_names.end(), given.begin(), given.end());
+  set.past_names = options.past_covariates;
   for (const Group& group : groups_of(table, options.group)) {
     std::vector<int64_t> lines;
     for (const size_t row : group.rows) {
@@ -135,6 +136,13 @@ SeriesSet read_series(const std::string& path, const SeriesOptions& options) {
           numbers.push_back(table.number(covariate, row));
         }
         series.known.push_back(std::move(numbers));
+      }
+      for (const std::string& covariate : options.past_covariates) {
+        std::vector<double> numbers;
+        for (size_t row = 0; row < series.values.size(); ++row) {
+          numbers.push_back(table.number(covariate, group.rows[row]));
+        }
+        series.past.push_back(std::move(numbers));
       }
       set.series.push_back(std::move(series));
     }

@@ -14,6 +14,7 @@ struct SeriesOptions {
   std::string group = {};                  // column that says whose row it is; empty: of one
   std::vector<std::string> calendar = {};  // features of the times (Times::features())
   std::vector<std::string> future_covariates = {};  // columns of numbers that are known ahead
+  std::vector<std::string> past_covariates = {};    // columns that are known up to now alone
   int64_t horizon = 1;                              // rows to come for which the calendar is asked
 };
 
@@ -25,6 +26,9 @@ struct Series {
   // Of each channel, for every row, and for what is known of rows behind the last value.
   std::vector<std::vector<double>> known;
 
+  // Of each channel, for the rows that have a value.
+  std::vector<std::vector<double>> past = {};
+
   int64_t rows() const { return static_cast<int64_t>(values.size()); }
   // Rows behind the last value of which everything is known.
   int64_t known_ahead() const;
@@ -35,7 +39,8 @@ struct SeriesSet {
   std::vector<Series> series;  // one or more
   // Of the channels of `known`: a calendar feature is two of them, sine and cosine.
   std::vector<std::string> known_names;
-  std::vector<std::string> warnings;  // whole lines, for people
+  std::vector<std::string> past_names = {};  // likewise of `past`
+  std::vector<std::string> warnings;         // whole lines, for people
 };
 
 // Values may be missing only in the last rows, and only where future covariates are there: what is

@@ -42,7 +42,9 @@ void complete(const SeriesSet& data, StudyOptions& options, std::vector<int64_t>
   }
   const int64_t season = std::max<int64_t>(1, *options.season);
   options.season = season;
-  const int64_t least_chunk = std::min(options.horizon, season > 1 ? season : int64_t{12});
+  const int64_t least_chunk = data.past_names.empty()
+                                  ? std::min(options.horizon, season > 1 ? season : int64_t{12})
+                                  : options.horizon;
   if (!options.input) {
     const int64_t wished = season > 1 ? 2 * season : 24;
     const int64_t rest = shortest - options.chunk.value_or(least_chunk);
@@ -51,6 +53,13 @@ void complete(const SeriesSet& data, StudyOptions& options, std::vector<int64_t>
       options.input = std::max(*options.input, options.chunk.value_or(least_chunk));
     }
   }
+  if (!options.chunk && !data.past_names.empty()) {
+    options.chunk = options.horizon;
+  }
+  check<ValueError>(data.past_names.empty() || *options.chunk >= options.horizon,
+                    "[forecast] chunk: got {} with past covariates, wanted the horizon of {}: "
+                    "behind a chunk they are not known",
+                    options.chunk.value_or(0), options.horizon);
   if (!options.chunk) {
     const int64_t windows = shortest - std::max(*options.input, season) - options.horizon + 1;
     const bool is_enough =

@@ -73,33 +73,48 @@ SeriesScales measure_scales(const SeriesSet& data, size_t index, int64_t rows,
       "series that is not constant",
       name, series.lines.front(), series.lines[static_cast<size_t>(rows - 1)],
       series.values.front(), rows);
-  for (const std::vector<double>& channel : series.known) {
-    const auto [mean, deviation] = moments(std::span(channel).first(static_cast<size_t>(rows)));
-    scales.known.push_back({.mean = mean, .deviation = deviation > 0 ? deviation : 1});
-  }
+  const auto measure = [&](const std::vector<std::vector<double>>& channels,
+                           std::vector<SeriesScale>& to) {
+    for (const std::vector<double>& channel : channels) {
+      const auto [mean, deviation] = moments(std::span(channel).first(static_cast<size_t>(rows)));
+      to.push_back({.mean = mean, .deviation = deviation > 0 ? deviation : 1});
+    }
+  };
+  measure(series.known, scales.known);
+  measure(series.past, scales.past);
   return scales;
 }
 
 ScaledSeries scaled_series(const SeriesSet& data, size_t index, const SeriesScales& scales) {
   const Series& series = data.series[index];
-  check<ValueError>(scales.known.size() == series.known.size(),
-                    "[forecast] {}: got {} covariates, wanted {}", name_of(data, index),
-                    series.known.size(), scales.known.size());
+  check<ValueError>(
+      scales.known.size() == series.known.size() && scales.past.size() == series.past.size(),
+      "[forecast] {}: got {} covariates and {} past ones, wanted {} and {}", name_of(data, index),
+      series.known.size(), series.past.size(), scales.known.size(), scales.past.size());
   if (scales.values.log) {
     check_has_logarithms(data, index);
   }
-  ScaledSeries scaled{.scale = scales.values, .values = {}, .known = {}};
+  ScaledSeries scaled{.scale = scales.values, .values = {}, .known = {}, .past = {}};
   for (const double value : series.values) {
     scaled.values.push_back(scales.values.scaled(value));
   }
-  for (size_t channel = 0; channel < series.known.size(); ++channel) {
-    Values values;
-    for (const double value : series.known[channel]) {
-      values.push_back(scales.known[channel].scaled(value));
+  const auto scale_all = [](const std::vector<std::vector<double>>& channels,
+                            const std::vector<SeriesScale>& by, std::vector<Values>& to) {
+    for (size_t channel = 0; channel < channels.size(); ++channel) {
+      Values values;
+      for (const double value : channels[channel]) {
+        values.push_back(by[channel].scaled(value));
+      }
+      to.push_back(std::move(values));
     }
-    scaled.known.push_back(std::move(values));
-  }
+  };
+  scale_all(series.known, scales.known, scaled.known);
+  scale_all(series.past, scales.past, scaled.past);
   return scaled;
+}
+
+int64_t channels_of(const ScaledSeries& series) {
+  return static_cast<int64_t>(1 + series.known.size() + series.past.size());
 }
 
 int64_t first_origin(const ForecasterOptions& options) {
@@ -148,6 +163,12 @@ void write_window(const ScaledSeries& series, const Values& seen, const Forecast
       *to++ = is_known ? static_cast<float>(channel[static_cast<size_t>(row)]) : 0.0F;
     }
   }
+  for (const Values& channel : series.past) {
+    for (int64_t row = now - options.input; row < now; ++row) {
+      *to++ = static_cast<float>(channel[static_cast<size_t>(row)]);
+    }
+    to = std::fill_n(to, options.chunk, 0.0F);
+  }
 }
 
 TensorDataset training_windows(const std::vector<ScaledSeries>& all,
@@ -155,7 +176,7 @@ TensorDataset training_windows(const std::vector<ScaledSeries>& all,
   std::vector<float> inputs;
   std::vector<float> targets;
   int64_t count = 0;
-  const auto channels = static_cast<int64_t>(all.at(0).known.size()) + 1;
+  const auto channels = channels_of(all.at(0));
   const int64_t width = options.input + options.chunk;
   const bool is_shifted = options.head == ForecastHead::Shifted;
   for (size_t i = 0; i < all.size(); ++i) {

@@ -26,6 +26,7 @@ struct SeriesScales {
   std::string name;
   SeriesScale values;
   std::vector<SeriesScale> known = {};
+  std::vector<SeriesScale> past = {};  // of each channel that is known up to now alone
 };
 
 // By the first `rows` values. ValueError names a series that is constant there, one with values of
@@ -37,10 +38,14 @@ struct ScaledSeries {
   SeriesScale scale;
   Values values;              // all of them
   std::vector<Values> known;  // of each channel
+  std::vector<Values> past;   // likewise, for the rows that have a value
 };
 
 // ValueError for values of 0 or less where logarithms are asked for.
 ScaledSeries scaled_series(const SeriesSet& data, size_t index, const SeriesScales& scales);
+
+// The value, what is known, and what is known up to now.
+int64_t channels_of(const ScaledSeries& series);
 
 // The first row that can be forecast.
 int64_t first_origin(const ForecasterOptions& options);
@@ -49,7 +54,8 @@ int64_t first_origin(const ForecasterOptions& options);
 Values residual_base(std::span<const double> seen, const ForecasterOptions& options);
 
 // What the model takes, (channels, input + chunk), of what has been seen: values up to the origin
-// and forecasts behind it.
+// and forecasts behind it; what is known of all these rows; what is known up to the origin alone,
+// which no forecast lies behind then, and 0 behind it.
 void write_window(const ScaledSeries& series, const Values& seen, const ForecasterOptions& options,
                   float* to);
 
