@@ -34,8 +34,11 @@ void run_product(const char* name, const Product& product) {
   if (tell_plan(name, [&] { return to_string(plan); })) {
     return;
   }
-  Tensor partials = Tensor::empty({partial_sums<Product>(plan)}, dtype_of<Sum>(), cuda);
-  on_cuda::launch_product(name, gpu::current_stream(), product, plan, partials.mutable_data<Sum>());
+  // Bytes begin at 16 of them, wherever other tensors begin.
+  const int64_t bytes = partial_sums<Product>(plan) * static_cast<int64_t>(sizeof(Sum));
+  Tensor partials = Tensor::empty({bytes}, uint8, cuda);
+  on_cuda::launch_product(name, gpu::current_stream(), product, plan,
+                          reinterpret_cast<Sum*>(partials.mutable_data<uint8_t>()));
 }
 
 }  // namespace warptape::matrix
