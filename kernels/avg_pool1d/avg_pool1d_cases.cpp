@@ -27,7 +27,21 @@ void avg_pool1d_cases(CaseTable& table) {
       {.kernel_size = 3, .stride = 2, .padding = 1, .count_include_pad = false});
   add("ceil_mode_padding", {1, 2, 8},
       {.kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true});
+  add("ceil_mode_shorter_than_window", {2, 3, 2},
+      {.kernel_size = 4, .stride = 5, .ceil_mode = true});
   add("empty_batch", {0, 2, 4}, {});
+  table.errors.push_back(
+      {"ceil_mode_too_short",
+       [] {
+         avg_pool1d(Tensor::zeros({1, 1, 1}), {.kernel_size = 4, .stride = 3, .ceil_mode = true});
+       },
+       {"[avg_pool1d] input length: got 1", "at least 2"}});
+  table.errors.push_back(
+      {"no_elements",
+       [] {
+         avg_pool1d(Tensor::zeros({1, 1, 0}), {.padding = 1, .count_include_pad = false});
+       },
+       {"[avg_pool1d] input length: got 0 with padding 1"}});
   table.errors.push_back({"too_short",
                           [] {
                             avg_pool1d(Tensor::zeros({1, 1, 2}), {.kernel_size = 3});

@@ -30,6 +30,8 @@ void avg_pool2d_cases(CaseTable& table) {
       {.kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true});
   add("ceil_mode_padding_not_counted", {1, 2, 6, 7},
       {.kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true, .count_include_pad = false});
+  add("ceil_mode_smaller_than_window", {1, 2, 2, 5},
+      {.kernel_size = 4, .stride = 3, .ceil_mode = true});
   // Channels in packs, on "cuda".
   add("one_channel", {3, 1, 5, 6}, {}, channels_last);
   add("packs", {2, 64, 4, 4}, {}, channels_last);

@@ -26,14 +26,17 @@ constexpr Names names_of_rank[] = {{"(N, C, L)", "sequence", {"length", ""}},
 int64_t pooled_size(const char* op, const Operand& x, const char* name, int64_t size,
                     const PoolAxisOptions& axis, bool ceil_mode) {
   const int64_t span = axis.dilation * (axis.kernel_size - 1) + 1;
-  const int64_t room = size + 2 * axis.padding - span;
-  check<ShapeError>(room >= 0, x.site(),
-                    "[{}] input {}: got {} with padding {}, wanted at least {} for kernel size {}",
-                    op, name, size, axis.padding, span, axis.kernel_size);
-  int64_t count = (room + (ceil_mode ? axis.stride - 1 : 0)) / axis.stride + 1;
+  // By so many elements the last window may lack some.
+  const int64_t beyond = ceil_mode ? axis.stride - 1 : 0;
+  const int64_t room = size + 2 * axis.padding - span + beyond;
+  int64_t count = room >= 0 ? room / axis.stride + 1 : 0;
   if (ceil_mode && (count - 1) * axis.stride >= size + axis.padding) {
     --count;
   }
+  check<ShapeError>(count > 0 && size > 0, x.site(),
+                    "[{}] input {}: got {} with padding {}, wanted at least {} for kernel size {}",
+                    op, name, size, axis.padding, std::max<int64_t>(span - beyond, 1),
+                    axis.kernel_size);
   return count;
 }
 

@@ -109,12 +109,22 @@ def pool1d_cases():
         case("adaptive_max_pool1d", name, F.adaptive_max_pool1d, shape, output_size=output_size)
 
 
+def shorter_than_window_cases():
+    """In ceil_mode a window may reach beyond all of x."""
+    add("max_pool1d", "shorter_than_window", F.max_pool1d, [randn(2, 3, 2)], kernel_size=9, stride=4,
+        padding=3, dilation=1, ceil_mode=True)
+    for padded in (True, False):
+        add("avg_pool1d", f"shorter_than_window_{padded}", F.avg_pool1d, [randn(2, 2, 2)],
+            kernel_size=4, stride=5, padding=1, ceil_mode=True, count_include_pad=padded)
+
+
 def main():
     torch.manual_seed(29)
     torch.set_num_threads(1)
     conv_transpose1d_cases()
     conv_transpose2d_cases()
     pool1d_cases()
+    shorter_than_window_cases()
     write(OUTPUT, cases)
 
 
