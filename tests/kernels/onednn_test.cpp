@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "core/random.h"
 #include "kernels/conv2d/conv2d.h"
@@ -47,6 +48,40 @@ TEST(Onednn, HasFastConvolutions) {
     EXPECT_TRUE(has_fast_convolution({.padding = Sides2d{.top = 2, .left = 2}}, dtype));
     EXPECT_TRUE(has_fast_convolution({.padding = Sides2d{.bottom = 2, .right = 1}}, dtype));
     EXPECT_TRUE(has_fast_convolution({.padding = Padding2d::same()}, dtype));
+  }
+}
+
+// Freed memory that oneDNN may get next is full of threes, as bfloat16.
+void dirty_memory() {
+  std::vector<std::vector<unsigned char>> blocks;
+  for (size_t size = 256; size <= size_t{1} << 20; size *= 2) {
+    blocks.emplace_back(size, static_cast<unsigned char>(0x40));
+  }
+}
+
+// Of a causal convolution with a stride, over one element: most taps lie in the padding for ever.
+TEST(Onednn, GivesTapsInThePaddingNoGradient) {
+  if (!onednn_is_used() || !onednn_takes(bfloat16)) {
+    GTEST_SKIP() << "no oneDNN, or no instructions for bfloat16";
+  }
+  for (const int64_t channels : {3, 16, 64}) {
+    for (const int64_t stride : {2, 3}) {
+      const Shape filters{channels, channels, 1, 8};
+      const Conv2dOptions options{.stride = {1, stride}, .padding = Sides2d{.left = 7}};
+      const ConvGeometry g =
+          conv_geometry("conv2d", Shape{1, channels, 1, 1}, filters, options.axes(), 1);
+      const auto ones = [](const Shape& shape) {
+        return Tensor::ones(shape, bfloat16).to(MemoryFormat::ChannelsLast);
+      };
+      std::vector<float> wanted;
+      for (int64_t i = 0; i < channels * channels * 8; ++i) {
+        wanted.push_back(i % 8 == 7 ? 1.0F : 0.0F);
+      }
+      Tensor dweight = Tensor::full(filters, 7);
+      dirty_memory();
+      ASSERT_TRUE(conv2d_weight_grad_onednn(ones(g.y_shape()), ones(g.x_shape()), g, dweight));
+      EXPECT_EQ(dweight.to_vector<float>(), wanted) << channels << " channels, stride " << stride;
+    }
   }
 }
 
