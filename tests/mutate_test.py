@@ -86,6 +86,17 @@ class Plant(unittest.TestCase):
         self.fails("x = a && b;", "x = @{a && ==> }@ b;", "ends with an operator")
         self.fails("x = a.b;", "x = a.@{b ==> c}@;", "marks a member")
         self.fails("x = {a, b};", "x = {@{a, b ==> b, a}@};", "is a list")
+        self.fails("x = a + b;", "x = a @{+ b ==> + 1}@;", "no whole expression")
+        self.fails("x = (a + b) * c;", "x = (a @{+ b) ==> + 1)}@ * c;", "no whole expression")
+
+    def test_text_within_a_namespace_has_its_switch_from_its_includers(self):
+        (self.root / "loops.inc").write_text("x = a;")
+        (self.root / "of_loops.cpp").write_text('namespace b {\n#include "loops.inc"\n}\n')
+        (self.root / "other.cpp").write_text("y = a;")
+        planted = plant.plant([mistake("x = @{a ==> b}@;", file="loops.inc")], self.root)
+        self.assertEqual(set(planted), {"loops.inc", "of_loops.cpp"})
+        self.assertTrue(planted["loops.inc"].startswith("x = ("))
+        self.assertTrue(planted["of_loops.cpp"].startswith(f'#include "{plant.HEADER}"\n'))
 
     def test_lists(self):
         path = self.root / "list.txt"

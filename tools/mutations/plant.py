@@ -126,6 +126,17 @@ def _is_list(text):
     return False
 
 
+def _is_balanced(text):
+    """Whether its brackets close each other; those in literals do not count."""
+    opened = []
+    for letter in re.sub(r"\"(\\.|[^\"])*\"|'(\\.|[^'])*'", "", text):
+        if letter in "([{":
+            opened.append(letter)
+        elif letter in ")]}" and (not opened or opened.pop() + letter not in ("()", "[]", "{}")):
+            return False
+    return not opened
+
+
 def _splice(place, original):
     """The code that chooses between the two texts: a statement, a term of an expression, or one."""
     switch = f"{SWITCH}({place.mistake.number})"
@@ -147,7 +158,7 @@ def _splice(place, original):
         if _is_list(text):
             raise ListError(f"{place.mistake.where}: [{place.mistake.id}]: \"{text}\" is a list, of "
                             "which C++ would take the last: mark its parts")
-        if re.match(r"&&|\|\||[<>=./%]|[+*-]=", text):
+        if re.match(r"&&|\|\||[<>=./%]|[+*-]=|[+*-] ", text) or not _is_balanced(text):
             raise ListError(f"{place.mistake.where}: [{place.mistake.id}]: \"{text}\" is no whole "
                             "expression")
     return f"({switch} ? ({mutated}) : ({original}))"
@@ -191,8 +202,17 @@ def plant(mistakes, root):
     for file, places in by_file.items():
         source = (root / file).read_text()
         places.sort(key=lambda p: (p.begin, -p.end, p.mistake.number))
-        text = _render(source, 0, len(source), places)
-        planted[file] = f'#include "{HEADER}"\n#line 1\n{text}'
+        planted[file] = _render(source, 0, len(source), places)
+    # Text that is included within a namespace has the switches of the files that include it.
+    includers = []
+    for file in by_file:
+        if file.endswith(".inc"):
+            includers += [str(path.relative_to(root)) for path in (root / file).parent.glob("*.cpp")
+                          if f'#include "{file}"' in path.read_text()]
+    for file in {*by_file, *includers}:
+        if not file.endswith(".inc"):
+            text = planted.get(file) or (root / file).read_text()
+            planted[file] = f'#include "{HEADER}"\n#line 1\n{text}'
     return planted
 
 
