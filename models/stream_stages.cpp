@@ -293,7 +293,8 @@ class Stager {
     }
     current_ = append_second({}, {.in = hidden});
     Stage skip{.filters = filters_of(*block.skip, inside(path, "skip")),
-               .last = is_last ? skips->activation : Activation::None};
+               .last = is_last ? skips->activation : Activation::None,
+               .negative_slope = options.negative_slope};
     skips->sum = builder_.append(std::move(skip), {.in = current_, .residual = skips->sum},
                                  options.skip_channels);
     if (!is_last) {

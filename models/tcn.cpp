@@ -94,7 +94,7 @@ Tensor TemporalConvNet::forward_with(const Operand& x, const Operand& condition)
       sum = sum.defined() ? add(sum, outputs.skip) : outputs.skip;
     }
   }
-  return has_skips ? activated(sum, skip_activation_) : y;
+  return has_skips ? activated(sum, skip_activation_, first->options().negative_slope) : y;
 }
 
 int64_t TemporalConvNet::receptive_field() const {

@@ -27,7 +27,8 @@ class TemporalConvNet : public ConditionedModule {
     // locuslab/TCN, 1x1 convolutions begin as N(0, 0.01).
     TemporalBlock::Options block{.residual_std = 0.01};
     bool last_is_linear = false;  // whether nothing follows conv2 of the last block, as in Darts
-    BlockActivation skip_activation = BlockActivation::ReLU;  // of the sum; not Gated
+    BlockActivation skip_activation = BlockActivation::ReLU;  // of the sum; not Gated, LeakyReLU
+                                                              // with the blocks' slope
 
     int64_t output_channels() const {
       return block.skip_channels > 0 || channels.empty() ? block.skip_channels : channels.back();

@@ -77,6 +77,9 @@ TEST(SequenceStreams, OfTheSumOfSkips) {
     expect_as_full_pass(options, {16, 3});
     options.net.channels = {3};
     expect_as_full_pass(options, {5});
+    options.net.skip_activation = BlockActivation::LeakyReLU;
+    options.net.block.negative_slope = 0.3;
+    expect_as_full_pass(options, {5});
   }
   TemporalBlock alone({.in_channels = 2, .out_channels = 3, .skip_channels = 4, .dtype = float64});
   randomize(alone);

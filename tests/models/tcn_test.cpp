@@ -385,7 +385,8 @@ TEST(Tcns, MayGiveTheSumOfTheirSkips) {
   TCN::Options options = small();
   options.net.block.skip_channels = 6;
   options.net.block.dropout = 0;
-  options.net.skip_activation = BlockActivation::None;
+  options.net.skip_activation = BlockActivation::LeakyReLU;
+  options.net.block.negative_slope = 0.3;
   TCN model(options);
   EXPECT_EQ(model.linear.weight.shape(), Shape({5, 6}));
   const Tensor x = randn({3, 2, 8});
@@ -396,7 +397,8 @@ TEST(Tcns, MayGiveTheSumOfTheirSkips) {
   const auto second = block(1).outputs(first.y, Tensor());
   const Tensor y = model.tcn(x);
   EXPECT_EQ(y.shape(), Shape({3, 6, 8}));
-  EXPECT_EQ(y.to_vector<float>(), add(first.skip, second.skip).to_vector<float>());
+  EXPECT_EQ(y.to_vector<float>(),
+            leaky_relu(add(first.skip, second.skip), {.negative_slope = 0.3}).to_vector<float>());
 }
 
 TEST(Tcns, RefuseBadOptions) {
