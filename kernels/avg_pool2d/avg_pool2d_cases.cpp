@@ -30,6 +30,7 @@ void avg_pool2d_cases(CaseTable& table) {
       {.kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true});
   add("ceil_mode_padding_not_counted", {1, 2, 6, 7},
       {.kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true, .count_include_pad = false});
+  add("ceil_mode_gaps", {1, 2, 6, 7}, {.kernel_size = 2, .stride = 3, .ceil_mode = true});
   add("ceil_mode_smaller_than_window", {1, 2, 2, 5},
       {.kernel_size = 4, .stride = 3, .ceil_mode = true});
   // Channels in packs, on "cuda".

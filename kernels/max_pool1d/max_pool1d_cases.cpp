@@ -59,6 +59,7 @@ void max_pool1d_cases(CaseTable& table) {
   add("packs", {2, 8, 11}, {}, channels_last);
   add("ceil_mode_padding", {1, 2, 8},
       {.kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true});
+  add("ceil_mode_gaps", {1, 2, 6}, {.kernel_size = 2, .stride = 3, .ceil_mode = true});
   add("ceil_mode_shorter_than_window", {2, 3, 2},
       {.kernel_size = 4, .stride = 5, .ceil_mode = true});
   add("overlap", {2, 5, 9}, {.kernel_size = 3, .stride = 1, .padding = 1}, channels_last);

@@ -33,6 +33,7 @@ void add_cases(CaseTable& table, const std::string& prefix, const Run& run,
   add("ceil_mode", {1, 2, 7, 5}, {.ceil_mode = true});
   add("ceil_mode_padding", {1, 2, 6, 7},
       {.kernel_size = 3, .stride = 2, .padding = 1, .ceil_mode = true});
+  add("ceil_mode_gaps", {1, 2, 6, 7}, {.kernel_size = 2, .stride = 3, .ceil_mode = true});
   add("ceil_mode_smaller_than_window", {1, 2, 2, 5},
       {.kernel_size = 4, .stride = 3, .ceil_mode = true});
   add("overlap", {2, 2, 7, 7}, {.kernel_size = 3, .stride = 1}, channels_last);
