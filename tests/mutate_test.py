@@ -87,6 +87,8 @@ class Plant(unittest.TestCase):
         self.fails("x = a.b;", "x = a.@{b ==> c}@;", "marks a member")
         self.fails("x = {a, b};", "x = {@{a, b ==> b, a}@};", "is a list")
         self.fails("x = a + b;", "x = a @{+ b ==> + 1}@;", "no whole expression")
+        self.fails("x = a - b - c;", "x = a - @{b - c ==> b}@;", "brackets would change")
+        self.fails("x = a + b * c;", "x = @{a + b ==> a}@ * c;", "brackets would change")
         self.fails("x = (a + b) * c;", "x = (a @{+ b) ==> + 1)}@ * c;", "no whole expression")
 
     def test_text_within_a_namespace_has_its_switch_from_its_includers(self):

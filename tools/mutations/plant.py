@@ -110,6 +110,11 @@ def find(mistake, source):
                         f"{mistake.file}, wanted once")
     for i in range(1, len(pieces) // 3 + 1):
         before = source[:matches[0].start(i)].rstrip()
+        behind = source[matches[0].end(i):].lstrip()
+        if (re.search(r"\s[-*/%]$", before) or re.match(r"[*/%]\s", behind)) and _is_sum(
+                matches[0].group(i)):
+            raise ListError(f"{mistake.where}: [{mistake.id}] marks a sum within a difference or a "
+                            "product, which brackets would change: mark all of it")
         if before.endswith((".", "->", "::")):
             raise ListError(f"{mistake.where}: [{mistake.id}] marks a member: mark its object, too")
     mutated = [piece.strip() for piece in pieces[2::3]]
@@ -135,6 +140,16 @@ def _is_balanced(text):
         elif letter in ")]}" and (not opened or opened.pop() + letter not in ("()", "[]", "{}")):
             return False
     return not opened
+
+
+def _is_sum(text):
+    """Whether a plus or minus stands between its operands, outside of all brackets."""
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(letter, 0)
+        if depth == 0 and at > 0 and re.match(r" [+-] ", text[at:]):
+            return True
+    return False
 
 
 def _splice(place, original):
