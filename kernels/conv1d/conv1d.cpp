@@ -47,14 +47,20 @@ void backward_along_lines(Backward& context, const Kept& kept, const ConvGeometr
   }
   const Tensor& x = kept.x.get();
   const Tensor& weight = kept.weight.get();
-  if (context.needs(1)) {
-    Tensor dweight = Tensor::empty(weight.shape(), weight.dtype());
-    lines_weight_grad(dy, x, geometry, dweight);
-    context.give(1, std::move(dweight));
-  }
-  if (context.needs(2)) {
-    Tensor dbias = context.overwrite(2);
-    lines_bias_grad(dy, dbias);
+  if (context.needs(1) || context.needs(2)) {
+    Tensor dweight;
+    Tensor dbias;
+    if (context.needs(1)) {
+      dweight = Tensor::empty(weight.shape(), weight.dtype());
+    }
+    if (context.needs(2)) {
+      dbias = context.overwrite(2);
+    }
+    lines_filter_grads(dy, x, geometry, dweight.defined() ? &dweight : nullptr,
+                       dbias.defined() ? &dbias : nullptr);
+    if (dweight.defined()) {
+      context.give(1, std::move(dweight));
+    }
   }
   if (context.needs(0)) {
     Tensor dx = Tensor::empty_like(x);

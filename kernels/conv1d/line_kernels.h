@@ -25,7 +25,7 @@ struct Accumulation {
 
 // Partial sums over time for a block of output channels o and some input channels c:
 //   sums[k][o][c][lane] += dy[o][t] x[c][t + shift + k * step]
-// over the t whose element lies in the line, dealt out to the lanes.
+// over the t with begin <= t < end whose element lies in the line, dealt out to the lanes.
 struct Correlation {
   const float* dy;  // (block, length)
   int64_t length;
@@ -34,11 +34,15 @@ struct Correlation {
   int64_t taps;
   int64_t shift;
   int64_t step;
+  int64_t begin;
+  int64_t end;
   float* sums;  // (taps, block, inputs, lanes)
 };
 
 // Of multiply_and_add: enough to hide how long one takes, few enough for 16 registers.
 constexpr int fma_chains = 12;
+
+constexpr int most_outputs = 6;  // of a correlation, at any level
 
 struct Level {
   int64_t lanes;
@@ -47,7 +51,10 @@ struct Level {
   int64_t largest_inputs;       // and of input channels beside it
   // By size of the block, from 1 on.
   void (*accumulate[9])(const Accumulation&);
-  void (*correlate[7][5])(const Correlation&);
+  void (*correlate[most_outputs + 1][5])(const Correlation&);
+  // to[i] = the sum of the lanes of vector i.
+  void (*add_lanes)(const float* vectors, int64_t count, float* to);
+  float (*sum)(const float* from, int64_t count);
   // So many rounds of fma_chains multiply-adds of vectors; returns something of their results.
   float (*multiply_and_add)(int64_t rounds);
 };

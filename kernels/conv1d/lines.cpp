@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "kernels/conv1d/line_blocks.h"
 #include "kernels/conv1d/line_kernels.h"
 #include "kernels/conv1d/lines.h"
 #include "kernels/vendor/onednn.h"
@@ -11,7 +12,9 @@ namespace warptape {
 namespace {
 
 using lines::Accumulation;
+using lines::Blocks;
 using lines::Level;
+using lines::level_in_use;
 
 #if defined(__x86_64__)
 const Level* level_of(LineInstructions instructions) {
@@ -30,29 +33,17 @@ const Level* level_of(LineInstructions) {
 }
 #endif
 
-std::atomic<const Level*>& level_in_use() {
+std::atomic<const Level*>& chosen_level() {
   static std::atomic<const Level*> level{level_of(best_line_instructions())};
   return level;
 }
-
-// Blocks of nearly equal size, none above the largest.
-struct Blocks {
-  Blocks(int64_t channels, int64_t largest)
-      : channels(channels), count((channels + largest - 1) / largest) {}
-  int64_t begin(int64_t block) const { return channels * block / count; }
-  int64_t size(int64_t block) const { return begin(block + 1) - begin(block); }
-  int64_t largest() const { return (channels + count - 1) / count; }
-
-  int64_t channels;
-  int64_t count;
-};
 
 // weights[b][k][a] of each block of a, one block behind the other; at(a, b, k) is the weight's
 // place.
 template <class At>
 std::vector<float> packed(const float* weights, const Blocks& blocks, int64_t channels,
                           int64_t taps, const At& at) {
-  std::vector<float> result(static_cast<size_t>(blocks.channels * channels * taps));
+  std::vector<float> result(static_cast<size_t>(blocks.things * channels * taps));
   float* to = result.data();
   for (int64_t block = 0; block < blocks.count; ++block) {
     for (int64_t b = 0; b < channels; ++b) {
@@ -66,7 +57,7 @@ std::vector<float> packed(const float* weights, const Blocks& blocks, int64_t ch
   return result;
 }
 
-// out (batch, blocks.channels, out_length) of in (batch, channels, in_length), as an Accumulation.
+// out (batch, blocks.things, out_length) of in (batch, channels, in_length), as an Accumulation.
 void accumulate(const Level& level, const Blocks& blocks, int64_t batch, const float* in,
                 int64_t channels, int64_t in_length, const std::vector<float>& weights,
                 int64_t taps, int64_t shift, int64_t step, const float* bias,
@@ -91,13 +82,13 @@ void accumulate(const Level& level, const Blocks& blocks, int64_t batch, const f
                        .shift = shift,
                        .step = step,
                        .bias = bias == nullptr ? nullptr : bias + first,
-                       .out = out + (n * blocks.channels + first) * out_length,
+                       .out = out + (n * blocks.things + first) * out_length,
                        .out_length = out_length,
                        .begin = number * part,
                        .end = number + 1 == parts ? out_length : (number + 1) * part};
                    level.accumulate[blocks.size(block)](job);
                    for (int64_t a = 0; epilogue != nullptr && a < blocks.size(block); ++a) {
-                     const int64_t line = (n * blocks.channels + first + a) * out_length;
+                     const int64_t line = (n * blocks.things + first + a) * out_length;
                      epilogue->apply(out, line + job.begin, job.end - job.begin);
                    }
                  }
@@ -105,6 +96,10 @@ void accumulate(const Level& level, const Blocks& blocks, int64_t batch, const f
 }
 
 }  // namespace
+
+const Level* lines::level_in_use() {
+  return chosen_level();
+}
 
 LineInstructions best_line_instructions() {
 #if defined(__x86_64__)
@@ -120,7 +115,7 @@ LineInstructions best_line_instructions() {
 }
 
 void use_line_instructions(LineInstructions instructions) {
-  level_in_use() = level_of(std::min(instructions, best_line_instructions()));
+  chosen_level() = level_of(std::min(instructions, best_line_instructions()));
 }
 
 int64_t run_line_fmas(int64_t rounds) {
@@ -170,82 +165,6 @@ void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry&
              packed(weight.data<float>(), blocks, g.out_channels, axis.kernel, at), axis.kernel,
              axis.padding_before, -axis.dilation, nullptr, nullptr, dx.mutable_data<float>(),
              axis.size);
-}
-
-void lines_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor& dweight) {
-  const Level& level = *level_in_use();
-  const WindowAxis& axis = g.axes[0];
-  const Blocks outputs(g.out_channels, level.largest_correlation);
-  const Blocks inputs(g.in_channels, level.largest_inputs);
-  const float* px = x.data<float>();
-  const float* pdy = dy.data<float>();
-  float* to = dweight.mutable_data<float>();
-  const int64_t work = g.batch * axis.out * axis.kernel * outputs.largest() * inputs.largest();
-  parallel_for(
-      outputs.count * inputs.count, default_grain / (work / 16 + 1) + 1,
-      [&](int64_t begin, int64_t end) {
-        std::vector<float> room(
-            static_cast<size_t>(axis.kernel * outputs.largest() * inputs.largest() * level.lanes));
-        for (int64_t i = begin; i < end; ++i) {
-          const int64_t o = outputs.begin(i / inputs.count);
-          const int64_t c = inputs.begin(i % inputs.count);
-          const int64_t block = outputs.size(i / inputs.count);
-          const int64_t beside = inputs.size(i % inputs.count);
-          std::fill(room.begin(), room.end(), 0.0F);
-          for (int64_t n = 0; n < g.batch; ++n) {
-            level.correlate[block][beside]({.dy = pdy + (n * g.out_channels + o) * axis.out,
-                                            .length = axis.out,
-                                            .x = px + (n * g.in_channels + c) * axis.size,
-                                            .x_length = axis.size,
-                                            .taps = axis.kernel,
-                                            .shift = axis.element(0, 0),
-                                            .step = axis.dilation,
-                                            .sums = room.data()});
-          }
-          const float* lanes = room.data();
-          for (int64_t k = 0; k < axis.kernel; ++k) {
-            for (int64_t a = o; a < o + block; ++a) {
-              for (int64_t b = c; b < c + beside; ++b, lanes += level.lanes) {
-                double sum = 0;
-                for (int64_t lane = 0; lane < level.lanes; ++lane) {
-                  sum += lanes[lane];
-                }
-                to[(a * g.in_channels + b) * axis.kernel + k] = static_cast<float>(sum);
-              }
-            }
-          }
-        }
-      });
-}
-
-void lines_bias_grad(const Tensor& dy, Tensor& dbias) {
-  const int64_t batch = dy.size(0);
-  const int64_t channels = dy.size(1);
-  const int64_t length = dy.size(2);
-  const float* from = dy.data<float>();
-  float* to = dbias.mutable_data<float>();
-  parallel_for(channels, default_grain / (batch * length + 1) + 1, [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o) {
-      double sums[8] = {};  // so that one addition need not wait for the last
-      for (int64_t n = 0; n < batch; ++n) {
-        const float* line = from + (n * channels + o) * length;
-        int64_t t = 0;
-        for (; t + 8 <= length; t += 8) {
-          for (int64_t lane = 0; lane < 8; ++lane) {
-            sums[lane] += line[t + lane];
-          }
-        }
-        for (; t < length; ++t) {
-          sums[0] += line[t];
-        }
-      }
-      double total = 0;
-      for (double sum : sums) {
-        total += sum;
-      }
-      to[o] = static_cast<float>(total);
-    }
-  });
 }
 
 }  // namespace warptape

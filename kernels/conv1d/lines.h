@@ -18,8 +18,9 @@ bool lines_serve(DType dtype, const ConvGeometry& geometry);
 void lines_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
                    const LineEpilogueLoops* epilogue, Tensor& y);
 void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx);
-void lines_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor& dweight);
-void lines_bias_grad(const Tensor& dy, Tensor& dbias);
+// Either gradient may be null.
+void lines_filter_grads(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor* dweight,
+                        Tensor* dbias);
 
 // For benchmarks: so many rounds of multiply-adds in registers by the level in use, of which no two
 // need wait for each other. Returns their FLOPs.

@@ -32,6 +32,11 @@ inline Vector zero() {
 inline Vector fused(Vector a, Vector b, Vector c) {
   return _mm256_fmadd_ps(a, b, c);
 }
+inline float sum_of(Vector value) {
+  __m128 sum = _mm_add_ps(_mm256_castps256_ps128(value), _mm256_extractf128_ps(value, 1));
+  sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+  return _mm_cvtss_f32(_mm_add_ss(sum, _mm_shuffle_ps(sum, sum, 1)));
+}
 
 using Part = __m256i;  // all bits of a lane
 inline Part part(int64_t first, int64_t last) {

@@ -32,6 +32,16 @@ inline Vector zero() {
 inline Vector fused(Vector a, Vector b, Vector c) {
   return _mm512_fmadd_ps(a, b, c);
 }
+inline float sum_of(Vector value) {
+  // With a mask of all, as g++ 12 warns of what the plain ones leave undefined.
+  const __m512d pairs = _mm512_castps_pd(value);
+  const __m256 low = _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(0xF, pairs, 0));
+  const __m256 high = _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(0xF, pairs, 1));
+  const __m256 eight = _mm256_add_ps(low, high);
+  __m128 sum = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+  return _mm_cvtss_f32(_mm_add_ss(sum, _mm_shuffle_ps(sum, sum, 1)));
+}
 
 using Part = __mmask16;
 inline Part part(int64_t first, int64_t last) {

@@ -32,6 +32,10 @@ inline Vector zero() {
 inline Vector fused(Vector a, Vector b, Vector c) {
   return _mm_add_ps(_mm_mul_ps(a, b), c);
 }
+inline float sum_of(Vector value) {
+  const __m128 sum = _mm_add_ps(value, _mm_movehl_ps(value, value));
+  return _mm_cvtss_f32(_mm_add_ss(sum, _mm_shuffle_ps(sum, sum, 1)));
+}
 
 struct Part {
   int64_t first;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 
 #include "core/parallel.h"
 #include "core/random.h"
@@ -162,6 +163,69 @@ TEST(Lines, GradientsThatMeetOnlyZerosDoNotCount) {
           << "length " << length;
     }
   }
+}
+
+// Whole numbers, whose sums are exact in any order.
+Tensor whole_numbers(const Shape& shape) {
+  std::vector<float> values(static_cast<size_t>(shape.numel()));
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<float>(i * i % 7) - 3;
+  }
+  return tensor(values, shape);
+}
+
+// Sums of blocks of sequences, of spans of time and of groups of inputs come together, each product
+// once.
+TEST(Lines, FiltersOfManyParts) {
+  const Line lines[] = {
+      {{2, 1, 82000}, {1, 1, 2}, {}},  // a block of its own for each sequence
+      {{3, 2, 2100}, {2, 2, 3}, {.padding = Padding1d::causal(), .dilation = 600}},
+      {{2, 70, 20}, {7, 70, 2}, {.padding = Padding1d::causal()}},
+  };
+  for (const Line& line : lines) {
+    std::vector<std::vector<float>> results;
+    for (const DType dtype : {float64, float32}) {
+      for (LineInstructions level : all_levels()) {
+        const Instructions use(level);
+        const Tensor x = whole_numbers(line.x).to(dtype);
+        Tensor weight = whole_numbers(line.weight).to(dtype);
+        Tensor bias = whole_numbers({line.weight[0]}).to(dtype);
+        Tape tape;
+        tape.watch(weight);
+        tape.watch(bias);
+        const Tensor y = conv1d(x, weight, bias, line.options);
+        tape.backward(y, whole_numbers(y.shape()).to(dtype));
+        EXPECT_TRUE(dtype == float64 || y.memory_format() == MemoryFormat::RowMajor);
+        results.push_back(tape.gradient(weight).to(float32).to_vector<float>());
+        results.push_back(tape.gradient(bias).to(float32).to_vector<float>());
+      }
+    }
+    for (size_t i = 2; i < results.size(); ++i) {
+      EXPECT_EQ(results[i], results[i % 2]) << line.x.to_string() << ", result " << i;
+    }
+  }
+}
+
+// A filter or a bias that is not trained costs the other nothing.
+TEST(Lines, FiltersWithoutBiasesAndBiasesWithoutFilters) {
+  const Tensor x = whole_numbers({2, 3, 50});
+  const Tensor dy = whole_numbers({2, 4, 50});
+  const auto gradients = [&](bool of_weight, bool of_bias) {
+    Tensor weight = whole_numbers({4, 3, 2});
+    Tensor bias = whole_numbers({4});
+    Tape tape;
+    if (of_weight) {
+      tape.watch(weight);
+    }
+    if (of_bias) {
+      tape.watch(bias);
+    }
+    tape.backward(conv1d(x, weight, bias, {.padding = Padding1d::causal()}), dy);
+    return std::pair(of_weight ? tape.gradient(weight).to_vector<float>() : std::vector<float>(),
+                     of_bias ? tape.gradient(bias).to_vector<float>() : std::vector<float>());
+  };
+  EXPECT_EQ(gradients(true, false).first, gradients(true, true).first);
+  EXPECT_EQ(gradients(false, true).second, gradients(true, true).second);
 }
 
 // Long ones are cut into parts for several threads.
