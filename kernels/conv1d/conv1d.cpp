@@ -21,6 +21,7 @@ constexpr MemoryFormat row_major = MemoryFormat::RowMajor;
 // What a call along lines keeps for its backward: all of it constants.
 struct Kept {
   Saved x;
+  bool is_row_major = true;  // x, before it was laid out for the loops
   Saved weight;
   Saved y;      // where a ReLU's gradient is told by it
   Saved signs;  // where it is not
@@ -63,9 +64,14 @@ void backward_along_lines(Backward& context, const Kept& kept, const ConvGeometr
     }
   }
   if (context.needs(0)) {
-    Tensor dx = Tensor::empty_like(x);
-    lines_data_grad(dy, weight, geometry, dx);
-    context.give(0, std::move(dx));
+    if (kept.is_row_major) {  // as its gradient is
+      GradientTarget dx = context.into(0);
+      lines_data_grad(dy, weight, geometry, dx.buffer, dx.mode == WriteMode::Accumulate);
+    } else {
+      Tensor dx = Tensor::empty_like(x);
+      lines_data_grad(dy, weight, geometry, dx, false);
+      context.give(0, std::move(dx));
+    }
   }
   if (epilogue.adds && context.needs(3)) {
     context.give(3, sum.defined() ? std::move(sum) : std::move(dy));
@@ -153,6 +159,7 @@ Tensor along_lines(const LineOperands& in, const ConvGeometry& geometry,
       work, {geometry.y_shape(), in.x.dtype(), in.x.device(), row_major}, [&](Tensor& y) {
         if (tape != nullptr) {
           work->kept->x = Saved(in.lines);
+          work->kept->is_row_major = in.x.memory_format() == row_major;
           work->kept->weight = Saved(in.filters);
           tape->record("conv1d", {&in.x, &in.weight, &in.bias, &in.residual}, {&y},
                        [kept = work->kept, geometry, epilogue](Backward& context) {

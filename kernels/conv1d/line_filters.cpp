@@ -1,6 +1,7 @@
 // The gradients of filters and biases.
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "core/parallel.h"
@@ -25,7 +26,7 @@ struct Plan {
 
   // Of which the second-level cache keeps x, for one block of outputs after the other.
   static int64_t sequences_of(const ConvGeometry& g) {
-    constexpr int64_t most_floats = 160 * 1024;
+    constexpr int64_t most_floats = 256 * 1024;
     return std::max<int64_t>(1, most_floats / (g.in_channels * g.axes[0].size));
   }
   int64_t tasks() const { return sequences.count * groups.count * outputs.count; }
@@ -49,6 +50,29 @@ struct Task {
   int64_t sequences;
 };
 
+// A span of a block of dy, whose rows begin with a line of a cache.
+class AlignedRows {
+ public:
+  AlignedRows(const Plan& plan, int64_t lanes)
+      : length_((plan.spans.largest() + lanes - 1) / lanes * lanes),
+        room_(static_cast<size_t>(plan.outputs.largest() * length_ + floats_of_line)) {
+    const auto address = reinterpret_cast<uintptr_t>(room_.data()) / sizeof(float);
+    first_ = room_.data() + (floats_of_line - address % floats_of_line) % floats_of_line;
+  }
+  AlignedRows(const AlignedRows&) = delete;
+  AlignedRows& operator=(const AlignedRows&) = delete;
+
+  float* operator[](int64_t row) { return first_ + row * length_; }
+  int64_t length() const { return length_; }
+
+ private:
+  static constexpr size_t floats_of_line = 16;
+
+  int64_t length_;
+  std::vector<float> room_;
+  float* first_;
+};
+
 class Filters {
  public:
   Filters(const Tensor& dy, const Tensor& x, const ConvGeometry& g)
@@ -70,11 +94,12 @@ class Filters {
                  [&](int64_t begin, int64_t end) {
                    std::vector<float> room(static_cast<size_t>(vectors * level_.lanes));
                    std::vector<float> sums(static_cast<size_t>(vectors));
+                   AlignedRows dy(plan_, level_.lanes);
                    for (int64_t number = begin; number < end; ++number) {
                      const Task task(plan_, number);
                      std::fill(room.begin(), room.end(), 0.0F);
                      float* const bias = bias_parts.data() + task.sequences * biases;
-                     add_products(task, room, biases > 0 && task.group == 0 ? bias : nullptr);
+                     add_products(task, dy, room, biases > 0 && task.group == 0 ? bias : nullptr);
                      if (filters > 0) {
                        level_.add_lanes(room.data(), vectors, sums.data());
                        place(task, sums, weight_parts.data() + task.sequences * filters);
@@ -94,7 +119,8 @@ class Filters {
   int64_t most_inputs() const { return plan_.groups.largest() * plan_.inputs.largest(); }
 
   // room: (inputs' blocks, taps, outputs, inputs, lanes), or empty; bias: of all outputs, or null.
-  void add_products(const Task& task, std::vector<float>& room, float* bias) const {
+  void add_products(const Task& task, AlignedRows& rows, std::vector<float>& room,
+                    float* bias) const {
     const WindowAxis& axis = g_.axes[0];
     const int64_t o = plan_.outputs.begin(task.output);
     const int64_t block = plan_.outputs.size(task.output);
@@ -104,23 +130,26 @@ class Filters {
       const float* const dy = dy_ + (n * g_.out_channels + o) * axis.out;
       for (int64_t span = 0; span < plan_.spans.count; ++span) {
         const int64_t begin = plan_.spans.begin(span);
-        for (int64_t a = 0; bias != nullptr && a < block; ++a) {
-          bias_sums[a] += level_.sum(dy + a * axis.out + begin, plan_.spans.size(span));
+        const int64_t length = plan_.spans.size(span);
+        for (int64_t a = 0; a < block; ++a) {
+          std::copy_n(dy + a * axis.out + begin, length, rows[a]);
+          if (bias != nullptr) {
+            bias_sums[a] += level_.sum(rows[a], length);
+          }
         }
         float* sums = room.data();
         for (int64_t i = plan_.groups.begin(task.group);
              !room.empty() && i < plan_.groups.begin(task.group + 1); ++i) {
           const int64_t c = plan_.inputs.begin(i);
           const int64_t beside = plan_.inputs.size(i);
-          level_.correlate[block][beside]({.dy = dy,
-                                           .length = axis.out,
+          level_.correlate[block][beside]({.dy = rows[0],
+                                           .dy_length = rows.length(),
+                                           .length = length,
                                            .x = x_ + (n * g_.in_channels + c) * axis.size,
                                            .x_length = axis.size,
                                            .taps = axis.kernel,
-                                           .shift = axis.element(0, 0),
+                                           .at = axis.element(begin, 0),
                                            .step = axis.dilation,
-                                           .begin = begin,
-                                           .end = begin + plan_.spans.size(span),
                                            .sums = sums});
           sums += axis.kernel * block * beside * level_.lanes;
         }

@@ -61,7 +61,7 @@ std::vector<float> packed(const float* weights, const Blocks& blocks, int64_t ch
 void accumulate(const Level& level, const Blocks& blocks, int64_t batch, const float* in,
                 int64_t channels, int64_t in_length, const std::vector<float>& weights,
                 int64_t taps, int64_t shift, int64_t step, const float* bias,
-                const LineEpilogueLoops* epilogue, float* out, int64_t out_length) {
+                const LineEpilogueLoops* epilogue, float* out, int64_t out_length, bool adds) {
   // Parts of a sequence, so that one sequence occupies all threads, too; in whole tiles.
   const int64_t part = 16 * 3 * level.lanes;
   const int64_t parts = std::max<int64_t>(1, (out_length + part / 2) / part);
@@ -84,6 +84,7 @@ void accumulate(const Level& level, const Blocks& blocks, int64_t batch, const f
                        .bias = bias == nullptr ? nullptr : bias + first,
                        .out = out + (n * blocks.things + first) * out_length,
                        .out_length = out_length,
+                       .adds = adds,
                        .begin = number * part,
                        .end = number + 1 == parts ? out_length : (number + 1) * part};
                    level.accumulate[blocks.size(block)](job);
@@ -150,10 +151,11 @@ void lines_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, co
   accumulate(level, blocks, g.batch, x.data<float>(), g.in_channels, axis.size,
              packed(weight.data<float>(), blocks, g.in_channels, axis.kernel, at), axis.kernel,
              -axis.padding_before, axis.dilation, bias.defined() ? bias.data<float>() : nullptr,
-             epilogue, y.mutable_data<float>(), axis.out);
+             epilogue, y.mutable_data<float>(), axis.out, false);
 }
 
-void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx) {
+void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx,
+                     bool adds) {
   const Level& level = *level_in_use();
   const WindowAxis& axis = g.axes[0];
   const Blocks blocks(g.in_channels, level.largest_block);
@@ -164,7 +166,7 @@ void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry&
   accumulate(level, blocks, g.batch, dy.data<float>(), g.out_channels, axis.out,
              packed(weight.data<float>(), blocks, g.out_channels, axis.kernel, at), axis.kernel,
              axis.padding_before, -axis.dilation, nullptr, nullptr, dx.mutable_data<float>(),
-             axis.size);
+             axis.size, adds);
 }
 
 }  // namespace warptape

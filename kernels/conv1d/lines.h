@@ -13,11 +13,12 @@ namespace warptape {
 // Whether they are the ones to take. geometry: of rank 1, as asked.
 bool lines_serve(DType dtype, const ConvGeometry& geometry);
 
-// epilogue: may be null. All outputs are overwritten. Results do not depend on the number of
-// threads.
+// epilogue: may be null. All outputs are overwritten, but for dx where the gradient is to be added
+// to it: the bits are those of a sum behind. Results do not depend on the number of threads.
 void lines_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
                    const LineEpilogueLoops* epilogue, Tensor& y);
-void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx);
+void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx,
+                     bool adds);
 // Either gradient may be null.
 void lines_filter_grads(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor* dweight,
                         Tensor* dbias);

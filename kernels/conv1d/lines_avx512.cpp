@@ -14,8 +14,8 @@ namespace {
 using Vector = __m512;
 constexpr int64_t lanes = 16;
 constexpr int64_t largest_block = 8;
-constexpr int64_t largest_correlation = 6;
-constexpr int64_t largest_inputs = 4;
+constexpr int64_t largest_correlation = 9;
+constexpr int64_t largest_inputs = 3;
 
 inline Vector load(const float* from) {
   return _mm512_loadu_ps(from);

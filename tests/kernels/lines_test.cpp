@@ -12,6 +12,8 @@
 #include "core/random.h"
 #include "core/tape.h"
 #include "kernels/conv1d/conv1d.h"
+#include "kernels/pointwise/pointwise.h"
+#include "kernels/sum/sum.h"
 
 namespace warptape {
 namespace {
@@ -226,6 +228,43 @@ TEST(Lines, FiltersWithoutBiasesAndBiasesWithoutFilters) {
   };
   EXPECT_EQ(gradients(true, false).first, gradients(true, true).first);
   EXPECT_EQ(gradients(false, true).second, gradients(true, true).second);
+}
+
+// What x got from others before is added to, each element once; the bits are those of a sum behind.
+TEST(Lines, GradientsOfInputsWithOtherReadersAreAdded) {
+  for (LineInstructions level : all_levels()) {
+    const Instructions use(level);
+    for (int64_t length = 1; length <= 130; length += length < 50 ? 1 : 7) {
+      Generator generator(3);
+      const Tensor x = randn({2, 3, length}, float32, generator);
+      const Tensor weight = randn({9, 3, 2}, float32, generator);
+      const Tensor dy = randn({2, 9, length}, float32, generator);
+      const Tensor others = randn(x.shape(), float32, generator);
+      // y may be of x, or of x and of its product, whose gradient comes first.
+      const auto gradient = [&](bool by_conv, bool by_product) {
+        Tensor leaf = x;
+        Tape tape;
+        tape.watch(leaf);
+        Tensor sum = Tensor::zeros({1});
+        if (by_conv) {
+          sum =
+              add(sum, warptape::sum(mul(
+                           conv1d(leaf, weight, Tensor(), {.padding = Padding1d::causal()}), dy)));
+        }
+        if (by_product) {
+          sum = add(sum, warptape::sum(mul(leaf, others)));
+        }
+        tape.backward(sum);
+        return tape.gradient(leaf).to_vector<float>();
+      };
+      std::vector<float> wanted = gradient(true, false);
+      const std::vector<float> product = gradient(false, true);
+      for (size_t i = 0; i < wanted.size(); ++i) {
+        wanted[i] += product[i];
+      }
+      ASSERT_EQ(gradient(true, true), wanted) << "length " << length;
+    }
+  }
 }
 
 // Long ones are cut into parts for several threads.
