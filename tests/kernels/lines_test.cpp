@@ -180,7 +180,7 @@ Tensor whole_numbers(const Shape& shape) {
 // once.
 TEST(Lines, FiltersOfManyParts) {
   const Line lines[] = {
-      {{2, 1, 82000}, {1, 1, 2}, {}},  // a block of its own for each sequence
+      {{2, 1, 140000}, {1, 1, 2}, {}},  // a block of its own for each sequence
       {{3, 2, 2100}, {2, 2, 3}, {.padding = Padding1d::causal(), .dilation = 600}},
       {{2, 70, 20}, {7, 70, 2}, {.padding = Padding1d::causal()}},
   };
