@@ -44,7 +44,7 @@ struct Step {
 };
 
 // The second step; the first one makes buffers.
-Step second_step_of(const Sizes& sizes, DType dtype = float32) {
+Step second_step_of(const Sizes& sizes) {
   TCN::Options options;
   options.output_size = sizes.is_regression ? 1 : 10;
   options.net.input_channels = sizes.inputs;
@@ -55,10 +55,10 @@ Step second_step_of(const Sizes& sizes, DType dtype = float32) {
   model.to(cuda);
   DryRun dry;
   Adam optimizer(parameters(model), {.lr = 0.002});
-  const Tensor x = Tensor::empty({sizes.batch, sizes.inputs, sizes.length}, dtype, cuda,
+  const Tensor x = Tensor::empty({sizes.batch, sizes.inputs, sizes.length}, float32, cuda,
                                  MemoryFormat::ChannelsLast);
   const Tensor labels = Tensor::empty({sizes.batch}, int64, cuda);
-  const Tensor numbers = Tensor::empty({sizes.batch, 1}, dtype, cuda);
+  const Tensor numbers = Tensor::empty({sizes.batch, 1}, float32, cuda);
   for (int i = 0; i < 2; ++i) {
     dry.take_launches();
     optimizer.zero_grad();
