@@ -49,6 +49,8 @@ REQUIRED = [
     (r"\blosses::sum_kernel<(?!1,)\d+,", [LOADS]),
     (r"\blosses::(each|gradient)_kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bplace_kernel<(?!1,)\d+,", [LOADS, STORES]),
+    (r"\bplace_masked_kernel<(?!1,)\d+,", [LOADS, STORES]),
+    (r"\bmask_gradient_kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\breduce::(rows|columns)_kernel<(?!1,)\d+,", [LOADS]),
     (r"\brows::staged_kernel<", [LOADS, STORES]),
     (r"\brows::(team|columns)_kernel<(?!1,)\d+,", [LOADS, STORES]),
@@ -85,10 +87,14 @@ ARITHMETIC_KERNELS = [
 # Regular expression of the name -> (what, instruction, by what, instruction, at least so many for one):
 # how much arithmetic a load from shared memory feeds. Wide tiles of floats: 4 elements a load.
 FLOAT_PACKS = r"\bmatrix::fma_kernel<.*<float, float>, {}, 4>"
+PASS_PACKS = r"\bmatrix::fma_kernel<.*Pass<float>, {}, 4>"
 RATIOS = [
     (FLOAT_PACKS.format("2, 2"), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 16),
     (FLOAT_PACKS.format("2, 1"), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 10),
     (FLOAT_PACKS.format("1, 1"), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 8),
+    # The same loops; a pass's epilogue loads its slabs once more, 4 packs each.
+    (PASS_PACKS.format("2, 1"), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 8),
+    (PASS_PACKS.format("1, 1"), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 6.4),
     (r"\bmatrix::mma_kernel<", "matrix instructions", r"HMMA\S*", "loads of fragments", r"LDSM\S*", 2.5),
 ]
 # Regular expression of the name -> operands that every wait for asynchronous copies must have: the newest
