@@ -20,6 +20,7 @@
 #include "kernels/slice/slice.h"
 #include "kernels/sum/sum.h"
 #include "tests/core/device/gpu_test.h"
+#include "tests/kernels/case_run.h"
 
 namespace warptape {
 namespace {
@@ -166,6 +167,9 @@ TEST_F(Conv1dPass, BlocksHaveTheBitsOfTheirOps) {
       {.channels = 16, .length = 40, .groups = 2, .dtype = bfloat16},
   };
   for (const Sizes& sizes : all) {
+    if (is_sanitized() && sizes.channels > 64) {
+      continue;  // MatrixPass meets the same threads
+    }
     SCOPED_TRACE(testing::Message() << sizes.channels << " channels, length " << sizes.length);
     const Results apart = results_of(blocks, sizes, false);
     const Results together = results_of(blocks, sizes, true);
