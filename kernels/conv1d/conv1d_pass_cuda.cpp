@@ -32,13 +32,13 @@ void with_pass_dtype(DType dtype, const Body& body) {
   }
 }
 
-struct Operands {
+struct PassOperands {
   Operand x, weight, bias, residual;
   Tensor pixels, filters;  // x and the weight as the kernels read them, of the planar geometry
 };
 
 // What a call keeps for its backward: all of it constants.
-struct Kept {
+struct PassKept {
   Saved pixels, filters;
   bool x_is_channels_last = false;
   // marks: undefined where the gradient passes everywhere.
@@ -50,7 +50,7 @@ bool lets_all_pass(const LineEpilogue& epilogue) {
 }
 
 // geometry: planar. marks: undefined where they are not wanted.
-void forward(const Operands& in, const ConvGeometry& geometry, const LineEpilogue& epilogue,
+void forward(const PassOperands& in, const ConvGeometry& geometry, const LineEpilogue& epilogue,
              Tensor& y, Tensor& marks) {
   const Tensor bias = widened(in.bias.tensor());
   with_pass_dtype(y.dtype(), [&]<class T>() {
@@ -101,7 +101,7 @@ MaskedGradient masked(Backward& context, const GradientMask& mask) {
 }
 
 // dx through the mask that its maker asked for. geometry: as asked.
-void give_masked_data_grad(Backward& context, const Tensor& dy, const Kept& kept,
+void give_masked_data_grad(Backward& context, const Tensor& dy, const PassKept& kept,
                            const GradientMask& mask, const ConvGeometry& geometry) {
   const ConvGeometry planar = geometry.as_planar();
   Tensor part = context.take_part(0);
@@ -130,7 +130,7 @@ void give_masked_data_grad(Backward& context, const Tensor& dy, const Kept& kept
   context.give_masked(0, std::move(dx));
 }
 
-void give_data_grad(Backward& context, const Tensor& dy, const Kept& kept,
+void give_data_grad(Backward& context, const Tensor& dy, const PassKept& kept,
                     const ConvGeometry& geometry) {
   const ConvGeometry planar = geometry.as_planar();
   if (const GradientMask* const mask = context.mask_of(0)) {
@@ -150,7 +150,7 @@ void give_data_grad(Backward& context, const Tensor& dy, const Kept& kept,
   give_viewed(context, 0, dx, geometry.x_shape());
 }
 
-void backward(Backward& context, const Kept& kept, const ConvGeometry& geometry,
+void backward(Backward& context, const PassKept& kept, const ConvGeometry& geometry,
               const LineEpilogue& epilogue) {
   const ConvGeometry planar = geometry.as_planar();
   MaskedGradient grad = masked(context, *kept.mask);
@@ -170,11 +170,12 @@ void backward(Backward& context, const Kept& kept, const ConvGeometry& geometry,
   }
 }
 
-Tensor in_one_pass(const Operands& in, const ConvGeometry& geometry, const LineEpilogue& epilogue);
+Tensor in_one_pass(const PassOperands& in, const ConvGeometry& geometry,
+                   const LineEpilogue& epilogue);
 
 class PassWork final : public Deferred {
  public:
-  PassWork(const Operands& in, const ConvGeometry& geometry, const LineEpilogue& epilogue)
+  PassWork(const PassOperands& in, const ConvGeometry& geometry, const LineEpilogue& epilogue)
       : in_(in), geometry_(geometry), epilogue_(epilogue) {}
 
   Tensor compute() override {
@@ -208,21 +209,22 @@ class PassWork final : public Deferred {
     if (!longer || other.memory_format() != channels_last) {
       return {};
     }
-    Operands more = in_;
+    PassOperands more = in_;
     more.residual = other;
     return in_one_pass(more, geometry_, *longer);
   }
 
   bool is_recorded = false;
-  const std::shared_ptr<Kept> kept = std::make_shared<Kept>();
+  const std::shared_ptr<PassKept> kept = std::make_shared<PassKept>();
 
  private:
-  const Operands in_;
+  const PassOperands in_;
   const ConvGeometry geometry_;  // as asked
   const LineEpilogue epilogue_;
 };
 
-Tensor in_one_pass(const Operands& in, const ConvGeometry& geometry, const LineEpilogue& epilogue) {
+Tensor in_one_pass(const PassOperands& in, const ConvGeometry& geometry,
+                   const LineEpilogue& epilogue) {
   const auto work = std::make_shared<PassWork>(in, geometry, epilogue);
   Tape* const tape = Tape::recording({&in.x, &in.weight, &in.bias, &in.residual});
   work->is_recorded = tape != nullptr;
@@ -231,7 +233,7 @@ Tensor in_one_pass(const Operands& in, const ConvGeometry& geometry, const LineE
         if (tape == nullptr) {
           return;
         }
-        Kept& kept = *work->kept;
+        PassKept& kept = *work->kept;
         kept.pixels = Saved(in.pixels);
         kept.filters = Saved(in.filters);
         kept.x_is_channels_last = in.x.memory_format() == channels_last;
@@ -259,12 +261,12 @@ bool conv1d_pass_serves_cuda(DType dtype, const ConvGeometry& geometry) {
 Tensor conv1d_pass_cuda(const Operand& x, const Operand& weight, const Operand& bias,
                         const ConvGeometry& geometry) {
   const ConvGeometry planar = geometry.as_planar();
-  const Operands in{x,
-                    weight,
-                    bias,
-                    Tensor(),
-                    conv_pixels(x, planar.x_shape()),
-                    conv_filters(weight, planar.filter_shape())};
+  const PassOperands in{x,
+                        weight,
+                        bias,
+                        Tensor(),
+                        conv_pixels(x, planar.x_shape()),
+                        conv_filters(weight, planar.filter_shape())};
   return in_one_pass(in, geometry, {});
 }
 
