@@ -151,6 +151,7 @@ struct BlockTold {
   int64_t out_channels;
   int64_t kernel_size;
   bool gated;
+  bool gated_second;  // not so in the last block of Darts' nets
   BlockNorm norm;
   int64_t condition_channels;
   int64_t skip_channels;
@@ -183,6 +184,7 @@ BlockTold told_by(const StateDict& state, const std::string& block, const Tensor
                  .out_channels = filters2.size(0),
                  .kernel_size = filters1.size(2),
                  .gated = false,
+                 .gated_second = false,
                  .norm = norm_told(state, block),
                  .condition_channels = size_told(state, block + ".condition", 1),
                  .skip_channels = size_told(state, block + ".skip", 0)};
@@ -192,7 +194,12 @@ BlockTold told_by(const StateDict& state, const std::string& block, const Tensor
       "[TCN] checkpoint: {} has filters {} and {}, wanted as many outputs of the first "
       "as inputs of the second, or twice as many where they are gated",
       block, filters1.shape(), filters2.shape());
-  told.out_channels /= told.gated ? 2 : 1;
+  // As many as the residual has: filters for twice as many are gated.
+  const int64_t residual =
+      std::max(size_told(state, block + ".downsample", 0), size_told(state, block + ".conv3", 0));
+  told.gated_second =
+      told.gated && told.out_channels != (residual == 0 ? told.in_channels : residual);
+  told.out_channels /= told.gated_second ? 2 : 1;
   return told;
 }
 
@@ -248,6 +255,7 @@ TCN::Options tcn_options_for(const StateDict& checkpoint, TCN::Head head) {
     if (find_weight(state, block + ".conv3", 3) != nullptr) {
       net.block.residual_name = "conv3";
     }
+    net.last_is_linear = told.gated && !told.gated_second;
     net.channels.push_back(told.out_channels);
     net.kernel_sizes.push_back(told.kernel_size);
   }

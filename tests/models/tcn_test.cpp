@@ -258,6 +258,17 @@ TEST(Tcns, AreBuiltAsTheirCheckpointSays) {
   options.net.block.norm = BlockNorm::Layer;
   options.net.block.skip_channels = 6;
   expect_loads(options);
+  // Nothing follows the last block's second convolution: its filters are not doubled.
+  for (const std::vector<int64_t>& channels : {std::vector<int64_t>{4, 6}, {4, 4}}) {
+    TCN::Options linear = small();
+    linear.net.channels = channels;
+    linear.net.block.activation = BlockActivation::Gated;
+    linear.net.last_is_linear = true;
+    expect_loads(linear);
+    linear.net.block.residual_name = "conv3";
+    linear.net.block.skip_channels = 3;
+    expect_loads(linear);
+  }
   options.net.block.condition_channels = 9;
   EXPECT_EQ(tcn_options_for(state_dict(TCN(options))).net.block.condition_channels, 9);
 }
