@@ -1,5 +1,5 @@
 // warptape: trains, measures and profiles models. Exit status: 0, 1 for a failure (one line on
-// standard error), 2 for wrong usage.
+// standard error), 2 for wrong usage, 128 and the signal for what a signal ended in order.
 
 #include <csignal>
 #include <cstdio>
@@ -91,7 +91,8 @@ int main(int argc, char** argv) {
     return refuse_usage(error.what());
   } catch (const warptape::Error& error) {
     std::fprintf(stderr, "warptape: %s\n", error.what());
-    return 1;
+    const int signal = warptape::tools::end_signal();
+    return signal == 0 ? 1 : 128 + signal;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "warptape: out of memory\n");
     return 1;

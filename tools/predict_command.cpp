@@ -11,6 +11,7 @@
 #include "core/primitives.h"
 #include "layers/precision.h"
 #include "models/image_models.h"
+#include "tools/output_files.h"
 #include "tools/predict_options.h"
 #include "training/data_on_device.h"
 #include "training/file.h"
@@ -165,7 +166,7 @@ void predict_folder(const PredictOptions& options, Device device) {
   }
 }
 
-// The files that the prediction reads.
+// The files that the command reads.
 std::vector<std::string> inputs_of(const PredictOptions& options) {
   if (options.data.empty()) {
     return {options.checkpoint, options.input};
@@ -179,23 +180,6 @@ std::vector<std::string> inputs_of(const PredictOptions& options) {
   return files;
 }
 
-// Under whatever name: the same file through a link would be gone, or be another than its link.
-void check_output(const PredictOptions& options) {
-  for (const auto& [option, output] :
-       {std::pair("--output", options.output), std::pair("--names", options.names)}) {
-    if (output.empty()) {
-      continue;
-    }
-    for (const std::string& input : inputs_of(options)) {
-      std::error_code error;
-      const bool is_input = std::filesystem::equivalent(output, input, error);
-      check<ValueError>(error || !is_input,
-                        "[predict] {} {}: got {}, which the prediction reads; wanted another file",
-                        option, escaped(output), escaped(input));
-    }
-  }
-}
-
 void predict(const PredictOptions& options) {
   const bool takes_images = is_image_model(options.model);
   check<ValueError>(!takes_images || options.names.empty(),
@@ -206,7 +190,8 @@ void predict(const PredictOptions& options) {
   check<ValueError>(
       !options.machine.tf32 || options.machine.gpu_libraries != "off",
       "[predict] --tf32: got --gpu-libraries off, wanted the libraries that round so");
-  check_output(options);
+  check_outputs({{"--output", options.output}, {"--names", options.names}}, inputs_of(options),
+                "predict");
   const Device device = apply(options.machine);
   if (!is_image_model(options.model)) {
     predict_sequences(options, device);

@@ -43,6 +43,7 @@ int sample(const SampleOptions& options) {
   for (const int64_t index : prompt) {
     logits = stream.step(index);
   }
+  end_in_order();
   fmt::print("{}", options.prompt);
   const RandomStream random{options.seed, stream_of(Purpose::Characters, 0)};
   for (int64_t i = 0; i < options.length && end_signal() == 0; ++i) {

@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <iostream>
+#include <limits>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "tools/end_signals.h"
+#include "tools/input_lines.h"
 #include "tools/latencies.h"
 #include "tools/numbers.h"
+#include "tools/output_files.h"
 #include "tools/stream_options.h"
 
 namespace warptape::tools {
@@ -39,10 +41,12 @@ void print_rows(const Tensor& outputs, RunningMeans* means, int64_t left_out = 0
     means->add(values, left_out);
   }
   const int64_t columns = outputs.size(2);
+  const int digits = outputs.dtype() == float64 ? std::numeric_limits<double>::max_digits10
+                                                : std::numeric_limits<float>::max_digits10;
   std::string text;
   for (auto i = static_cast<size_t>(left_out * columns); i < values.size(); ++i) {
     const bool ends = static_cast<int64_t>(i + 1) % columns == 0;
-    text += fmt::format("{:.9g}{}", values[i], ends ? '\n' : ' ');
+    text += fmt::format("{:.{}g}{}", values[i], digits, ends ? '\n' : ' ');
   }
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
@@ -65,16 +69,17 @@ int stream_lines(const StreamOptions& options) {
   Latencies latencies;
   int64_t steps = 0;
   int64_t refused = 0;
+  InputLines lines;
   std::string line;
-  for (int64_t number = 1; end_signal() == 0 && std::getline(std::cin, line); ++number) {
-    if (line.ends_with('\r')) {
-      line.pop_back();
-    }
-    if (!read_line(line, numbers)) {
+  end_in_order();
+  for (int64_t number = 1; lines.next(line); ++number) {
+    const bool are_numbers = read_line(line, numbers);
+    if (!are_numbers || !fit(numbers, model.loaded.input, stream.dtype())) {
       ++refused;
       fmt::print(stderr,
-                 "warptape: [stream] line {}: got \"{}\", wanted {} number{}; the state stays\n",
-                 number, excerpt(line), channels, channels == 1 ? "" : "s");
+                 "warptape: [stream] line {}: got \"{}\", wanted {} number{}{}; the state stays\n",
+                 number, excerpt(line), channels, channels == 1 ? "" : "s",
+                 are_numbers ? " of at most " + room(model.loaded.input, stream.dtype()) : "");
       continue;
     }
     latencies.time([&] {
@@ -99,7 +104,7 @@ int stream_lines(const StreamOptions& options) {
     fmt::print(stderr, "{} steps on {}, {} lines refused; a step: {}\n", steps,
                describe_device(model.device), refused, latencies.summary());
   }
-  return refused == 0 ? 0 : 1;
+  return end_signal() != 0 ? 128 + end_signal() : refused == 0 ? 0 : 1;
 }
 
 void add_stream_command(CLI::App& program) {
@@ -124,7 +129,7 @@ void add_stream_command(CLI::App& program) {
   command
       ->add_option("--save-state", options->save_state,
                    "Write what the stream remembers at its end; a centred model then keeps its "
-                   "last outputs for who goes on")
+                   "last outputs for the stream that goes on")
       ->check(not_empty());
   add_number_with_default(*command, "--block", options->block, whole_number(1, 4096),
                           "Frames of a WAV file that go through the model at once")
@@ -143,6 +148,14 @@ void add_stream_command(CLI::App& program) {
       "  printf '0.5\\n0.25\\n' | warptape stream --checkpoint runs/a/best.safetensors\n"
       "  warptape stream --checkpoint amp.safetensors --wav dry.wav wet.wav");
   command->callback([options] {
+    const auto wav_path = [&](size_t i) {
+      return options->wav.empty() ? std::string() : options->wav[i];
+    };
+    // --save-state may go on with the file of --load-state.
+    check_outputs({{"--wav", wav_path(1)}}, {options->checkpoint, wav_path(0), options->load_state},
+                  "stream");
+    check_outputs({{"--wav", wav_path(1)}, {"--save-state", options->save_state}},
+                  {options->checkpoint, wav_path(0)}, "stream");
     const int status = options->wav.empty() ? stream_lines(*options) : stream_wav(*options);
     if (status != 0) {
       throw CLI::RuntimeError(status);

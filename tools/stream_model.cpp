@@ -1,6 +1,8 @@
 // warptape stream: its model, and where its streams begin and end.
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -36,6 +38,11 @@ int64_t silent_in(const StateDict& state, int64_t delay) {
   return silent;
 }
 
+double largest_number(DType dtype) {
+  return dtype == float64 ? std::numeric_limits<double>::max()
+                          : static_cast<double>(std::numeric_limits<float>::max());
+}
+
 }  // namespace
 
 std::string Latencies::summary() const {
@@ -60,6 +67,22 @@ StreamedModel load_streamed_model(const StreamOptions& options) {
       escaped(options.checkpoint), loaded.input.needs_whole_sequence());
   loaded.module->to(model.device);
   return model;
+}
+
+bool fit(const std::vector<double>& numbers, const TaskInput& input, DType dtype) {
+  for (size_t c = 0; c < numbers.size(); ++c) {
+    const double number =
+        input.channels.empty() ? numbers[c] : input.channels[c].scaled(numbers[c]);
+    if (std::abs(number) > largest_number(dtype)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::string room(const TaskInput& input, DType dtype) {
+  return fmt::format("{:.4g}{}", largest_number(dtype),
+                     input.channels.empty() ? "" : " once normalised");
 }
 
 RunningMeans::RunningMeans(int64_t streams, int64_t outputs)
@@ -110,6 +133,9 @@ StreamProgress begin_stream(const StreamOptions& options, const StreamedModel& m
     check<ValueError>(count == stream.in_channels(),
                       "[stream] --steady: got {} numbers, the model takes {} channels", count,
                       stream.in_channels());
+    check<ValueError>(fit(options.steady, model.loaded.input, stream.dtype()),
+                      "[stream] --steady: got {:g}, wanted numbers of at most {}",
+                      fmt::join(options.steady, ","), room(model.loaded.input, stream.dtype()));
     const Tensor one = reshape(model_input(tensor<double>(options.steady, {1, count, 1}),
                                            model.loaded.input, stream.dtype()),
                                {1, count});

@@ -46,6 +46,11 @@ class RunningMeans {
   int64_t count_ = 0;
 };
 
+// Whether a model of this dtype has room for the numbers of a step, as its task scales them: what
+// is larger would be infinite in its state for ever. And how large they may be: "3.403e+38".
+bool fit(const std::vector<double>& numbers, const TaskInput& input, DType dtype);
+std::string room(const TaskInput& input, DType dtype);
+
 // How a stream begins, as --steady or --load-state say, and what --save-state writes at its end.
 struct StreamProgress {
   StreamState state;

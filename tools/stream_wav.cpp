@@ -70,9 +70,18 @@ int stream_wav(const StreamOptions& options) {
   const int64_t streams = is_mono ? channels : 1;
   const SequenceStream stream(*model.loaded.module, {.batch = streams, .block = options.block});
   StreamProgress progress = begin_stream(options, model, stream, nullptr);
-  WavOutput output(streams, stream.out_channels(), frames);
+  // As for lines: the file that goes on with a saved state has what this one still owes.
+  int64_t silent = progress.silent;
+  progress.silent = std::max<int64_t>(0, silent - frames);
+  const int64_t owed = options.save_state.empty() ? stream.delay() - progress.silent : int64_t{0};
+  const int64_t written = frames - std::min(silent, frames) + owed;
+  check<ValueError>(written > 0,
+                    "[stream] {}: got {} frames and --save-state, wanted more than the {} that the "
+                    "model looks ahead",
+                    escaped(options.wav[0]), frames, silent);
+  WavOutput output(streams, stream.out_channels(), written);
   Latencies latencies;
-  int64_t silent = stream.delay();  // the file that is written has this file's frames alone
+  end_in_order();
   for (int64_t begin = 0; begin < frames; begin += options.block) {
     const int64_t steps = std::min(options.block, frames - begin);
     const Tensor x =
@@ -92,20 +101,20 @@ int stream_wav(const StreamOptions& options) {
                  "written",
                  begin + steps, frames, escaped(options.wav[1]));
   }
-  progress.silent = std::max<int64_t>(0, progress.silent - frames);
-  save_stream(options, stream, progress, nullptr);
-  if (stream.delay() > 0) {
-    output.add(stream.finish(progress.state), silent);
+  if (owed > 0) {
+    output.add(stream.finish(progress.state), progress.silent);
   }
   wav.samples = output.samples();
   const int64_t clipped = save_wav(options.wav[1], wav);
-  const double seconds = static_cast<double>(frames) / static_cast<double>(wav.sample_rate);
-  fmt::print("{}: {} frames of {} channel{} at {} Hz, {:.3f} s\n", escaped(options.wav[1]), frames,
-             wav.samples.size(0), wav.samples.size(0) == 1 ? "" : "s", wav.sample_rate, seconds);
+  save_stream(options, stream, progress, nullptr);
+  const auto rate = static_cast<double>(wav.sample_rate);
+  fmt::print("{}: {} frames of {} channel{} at {} Hz, {:.3f} s\n", escaped(options.wav[1]), written,
+             wav.samples.size(0), wav.samples.size(0) == 1 ? "" : "s", wav.sample_rate,
+             static_cast<double>(written) / rate);
   fmt::print("real-time factor {:.4f} on {}; a block of {} ({:.2f} ms of sound): {}\n",
-             latencies.seconds() / seconds, describe_device(model.device), options.block,
-             1e3 * static_cast<double>(options.block) / static_cast<double>(wav.sample_rate),
-             latencies.summary());
+             latencies.seconds() * rate / static_cast<double>(frames),
+             describe_device(model.device), options.block,
+             1e3 * static_cast<double>(options.block) / rate, latencies.summary());
   if (stream.delay() > 0) {
     fmt::print("the model looks {} frames ahead, by which a live output would be late\n",
                stream.delay());

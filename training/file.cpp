@@ -250,4 +250,8 @@ void write_file_atomically(const std::string& path, std::string_view bytes, cons
       path, [&](OutputFile& file) { file.write(bytes); }, who);
 }
 
+void check_writable(const std::string& path, const char* who) {
+  const TemporaryFile removed_at_once(who, path);
+}
+
 }  // namespace warptape

@@ -67,4 +67,8 @@ void write_file_atomically(const std::string& path, const std::function<void(Out
 void write_file_atomically(const std::string& path, std::string_view bytes,
                            const char* who = "write_file");
 
+// The FileError that write_file_atomically would end with as things are now, before long work; no
+// file changes.
+void check_writable(const std::string& path, const char* who = "write_file");
+
 }  // namespace warptape

@@ -202,11 +202,12 @@ void expect_parts(const std::string& message, const std::vector<std::string>& pa
 }  // namespace
 
 RunningProgram::RunningProgram(const Arguments& arguments, const std::string& folder,
-                               const std::vector<int>& closed, const std::string& input)
+                               const std::vector<int>& closed, const std::string& input,
+                               const std::string& input_path)
     : arguments_(arguments),
       streams_(std::make_unique<TemporaryFolder>()),
       child_(spawn(arguments, folder, streams_->path("out"), streams_->path("err"), closed,
-                   streams_->write("in", input))) {}
+                   input_path.empty() ? streams_->write("in", input) : input_path)) {}
 
 RunningProgram::~RunningProgram() {
   if (child_ != 0) {

@@ -30,9 +30,11 @@ CommandResult run_with_input(const Arguments& arguments, const std::string& inpu
 // The program while it runs. The destructor kills what has not been waited for.
 class RunningProgram {
  public:
-  // Descriptors in `closed` are closed for it.
+  // Descriptors in `closed` are closed for it. Its standard input is a file with the text `input`,
+  // or what is at `input_path`.
   explicit RunningProgram(const Arguments& arguments, const std::string& folder = "",
-                          const std::vector<int>& closed = {}, const std::string& input = "");
+                          const std::vector<int>& closed = {}, const std::string& input = "",
+                          const std::string& input_path = "");
   ~RunningProgram();
   RunningProgram(const RunningProgram&) = delete;
   RunningProgram& operator=(const RunningProgram&) = delete;

@@ -256,7 +256,7 @@ TEST(PredictBadInput, RefusesToWriteOverWhatItReads) {
         "good.npy", "images", "sub//../images"}) {
     expect_fails(predict_arguments(folder.path("good.safetensors"), folder.path("good.npy"),
                                    folder.path(output)),
-                 {"--output " + folder.path(output), "which the prediction reads"});
+                 {"--output " + folder.path(output), "which the command reads"});
   }
   EXPECT_TRUE(folder.read("good.safetensors") == checkpoint);
   EXPECT_TRUE(folder.read("good.npy") == input);

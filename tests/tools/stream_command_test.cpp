@@ -1,12 +1,19 @@
 // warptape stream: lines of numbers, and WAV files.
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <sstream>
+#include <thread>
 
 #include "core/random.h"
+#include "kernels/concat/concat.h"
 #include "kernels/reshape/reshape.h"
 #include "kernels/slice/slice.h"
 #include "kernels/transpose/transpose.h"
@@ -242,6 +249,122 @@ TEST(StreamCommand, AnswersAloneStandOnStandardOutput) {
   const CommandResult result = run_with_input(streamed.arguments(), "1\n2\n");
   EXPECT_EQ(result.out, plain);
   EXPECT_NE(result.err.find("took \"module.\" off its keys"), std::string::npos) << result.err;
+}
+
+TEST(StreamCommand, CentredModelsGoOnWithTheLinesThatTheyOwe) {
+  Streamed streamed({.input_channels = 1}, {{"centred", true}});
+  const Tensor x = randn({1, 1, 20});
+  const std::string wanted = run_with_input(streamed.arguments(), lines_of(x)).out;
+  const std::string state = streamed.folder().path("state.safetensors");
+  for (const int64_t first : {2, 13, 20}) {  // fewer than the model looks ahead; all
+    const CommandResult begun = run_with_input(streamed.arguments({"--save-state", state}),
+                                               lines_of(slice(x, 2, 0, first)));
+    const CommandResult rest =
+        run_with_input(streamed.arguments({"--load-state", state}), lines_of(slice(x, 2, first)));
+    EXPECT_EQ(begun.out + rest.out, wanted) << first;
+  }
+}
+
+// What is larger than the model's numbers would be infinite in its state.
+TEST(StreamCommand, RefusesNumbersThatTheModelHasNoRoomFor) {
+  Streamed streamed({.input_channels = 1});
+  const CommandResult result = run_with_input(streamed.arguments(), "1e39\n0.5\n");
+  EXPECT_EQ(result.out, run_with_input(streamed.arguments(), "0.5\n").out);
+  EXPECT_NE(result.err.find("line 1: got \"1e39\", wanted 1 number of at most 3.4"),
+            std::string::npos)
+      << result.err;
+  expect_fails(streamed.arguments({"--steady", "-1e39"}), {"--steady: got -1e+39"});
+  Streamed wide({.input_channels = 1, .dtype = float64});
+  EXPECT_EQ(run_with_input(wide.arguments(), "1e39\n").status, 0);
+}
+
+TEST(StreamCommand, WritesAllDigitsOfAModelInFloat64) {
+  Streamed streamed({.input_channels = 1, .dtype = float64});
+  const Tensor x = Tensor::full({1, 1, 1}, 0.5, float64);
+  const std::vector<double> got = numbers_in(run_with_input(streamed.arguments(), "0.5\n").out);
+  EXPECT_LE(relative_difference(got, as_doubles(streamed.outputs(x))), 1e-14);
+}
+
+// Also while it waits for the next line.
+TEST(StreamCommand, KeepsItsStateWhereASignalEndsIt) {
+  Streamed streamed({.input_channels = 1});
+  const std::string state = streamed.folder().path("state.safetensors");
+  const std::string lines = streamed.folder().path("lines");
+  ASSERT_EQ(::mkfifo(lines.c_str(), 0600), 0);
+  const int writer = ::open(lines.c_str(), O_RDWR);
+  ASSERT_GE(writer, 0);
+  RunningProgram program(streamed.arguments({"--save-state", state}), "", {}, "", lines);
+  // It reads once it notes signals, and answers once it has read.
+  const std::string text = "refused\n0.5\n0.25\n";
+  ASSERT_EQ(::write(writer, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  for (int i = 0; i < 6000 && program.errors().find("line 1") == std::string::npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  program.send(SIGTERM);
+  const CommandResult result = program.wait();
+  ::close(writer);
+  EXPECT_EQ(result.status, 128 + SIGTERM) << result.err;
+  ASSERT_TRUE(std::filesystem::exists(state));
+  const std::string rest =
+      run_with_input(streamed.arguments({"--load-state", state}), "2\n-1\n").out;
+  const auto answered = std::count(result.out.begin(), result.out.end(), '\n');
+  const std::vector<std::string> given = {"", "0.5\n", "0.5\n0.25\n"};
+  ASSERT_LE(answered, 2);
+  EXPECT_EQ(
+      result.out + rest,
+      run_with_input(streamed.arguments(), given[static_cast<size_t>(answered)] + "2\n-1\n").out);
+}
+
+TEST(StreamCommand, RefusesToWriteOverWhatItReads) {
+  Streamed streamed({.input_channels = 1});
+  const TemporaryFolder& folder = streamed.folder();
+  const std::string in = folder.path("in.wav");
+  const std::string state = folder.path("state.safetensors");
+  save_wav(in, {rand({1, 9}), 8000, WavSamples::PCM16});
+  run_with_input(streamed.arguments({"--save-state", state}), "0.5\n");
+  std::filesystem::create_symlink(in, folder.path("link.wav"));
+  const std::vector<std::string> names = folder.names();
+  const auto refuse = [&](const std::string& out, const Arguments& more, const std::string& part) {
+    expect_fails(streamed.arguments({"--wav", in, folder.path(out)}) + more, {part});
+    EXPECT_EQ(folder.names(), names);
+  };
+  for (const std::string out : {"in.wav", "link.wav", "model.safetensors"}) {
+    const std::string before = folder.read(out);
+    refuse(out, {}, "which the command reads");
+    EXPECT_TRUE(folder.read(out) == before) << out;
+  }
+  refuse("state.safetensors", {"--load-state", state}, "which the command reads");
+  refuse("out.wav", {"--save-state", streamed.checkpoint()}, "--save-state");
+  refuse("out.wav", {"--save-state", folder.path("./out.wav")}, "got the file of --wav");
+  refuse("none/out.wav", {}, "none/out.wav");
+  refuse("out.wav", {"--save-state", folder.path("none/state")}, "none/state");
+  expect_runs(streamed.arguments(
+      {"--wav", in, folder.path("out.wav"), "--load-state", state, "--save-state", state}));
+}
+
+TEST(StreamCommand, WavFilesOfACentredModelGoOnInAnother) {
+  Streamed streamed({.input_channels = 1}, {{"centred", true}});
+  const TemporaryFolder& folder = streamed.folder();
+  const std::string state = folder.path("state.safetensors");
+  const Tensor samples = rand({2, 100});
+  const auto run = [&](const Tensor& x, const Arguments& more) {
+    const std::string in = folder.path("in.wav");
+    const std::string out = folder.path("out.wav");
+    save_wav(in, {x, 8000, WavSamples::Float32});
+    const CommandResult result = run_program(streamed.arguments({"--wav", in, out}) + more);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return load_wav(out).samples;
+  };
+  const Tensor wanted = run(samples, {});
+  const Tensor first = run(slice(samples, 1, 0, 60), {"--save-state", state});
+  const Tensor second = run(slice(samples, 1, 60), {"--load-state", state});
+  EXPECT_LT(first.size(1), 60);
+  EXPECT_EQ(concat({first, second}, 1).to_vector<float>(), wanted.to_vector<float>());
+  save_wav(folder.path("in.wav"), {slice(samples, 1, 0, 3), 8000, WavSamples::Float32});
+  expect_fails(streamed.arguments({"--wav", folder.path("in.wav"), folder.path("short.wav"),
+                                   "--save-state", state}),
+               {"in.wav: got 3 frames and --save-state", "looks ahead"});
+  EXPECT_FALSE(std::filesystem::exists(folder.path("short.wav")));
 }
 
 TEST(StreamCommand, BeginsWithASteadyInput) {
