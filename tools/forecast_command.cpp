@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "core/check.h"
@@ -36,6 +37,7 @@ struct ForecastCommand {
   std::optional<int64_t> max_epochs;
   std::optional<int64_t> jobs;
   bool no_linear_window = false;
+  bool has_levels = false;
 };
 
 NumberRule<double> level() {
@@ -51,6 +53,11 @@ NumberRule<double> below_one() {
   return {"a number from 0 to below 1", [](double v) { return v >= 0 && v < 1; }};
 }
 
+// A share of the true values is none where one of them is 0.
+std::string number_text(double value, int digits) {
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "-";
+}
+
 // What each method says, and what the seeds make of it.
 void print_table(const Study& study) {
   std::vector<double> mape;
@@ -62,14 +69,19 @@ void print_table(const Study& study) {
   const Spread percent = spread_of(mape);
   const Spread scaled = spread_of(mase);
   fmt::print("{:<18} {:>8} {:>8}\n", "forecast", "MAPE, %", "MASE");
-  fmt::print("{:<18} {:>8.2f} {:>8.3f}  median of {} seed{}; MAPE {:.2f} to {:.2f}\n", "tcn",
-             percent.median, scaled.median, study.tcn.size(), study.tcn.size() == 1 ? "" : "s",
-             percent.min, percent.max);
+  fmt::print("{:<18} {:>8} {:>8}  median of {} seed{}; MAPE {} to {}\n", "tcn",
+             number_text(percent.median, 2), number_text(scaled.median, 3), study.tcn.size(),
+             study.tcn.size() == 1 ? "" : "s", number_text(percent.min, 2),
+             number_text(percent.max, 2));
   for (const std::string& name : baseline_names()) {
     const Errors& errors = study.baselines.at(name);
-    fmt::print("{:<18} {:>8.2f} {:>8.3f}\n", name, errors.mape, errors.mase);
+    fmt::print("{:<18} {:>8} {:>8}\n", name, number_text(errors.mape, 2),
+               number_text(errors.mase, 3));
   }
-  if (!study.coverage.empty()) {
+  if (!std::isfinite(percent.median)) {
+    fmt::print("no MAPE: a value of the test part is 0\n");
+  }
+  if (!study.coverage.empty() && study.options.model.levels.size() > 1) {
     const std::vector<double>& levels = study.options.model.levels;
     fmt::print("{:.1f} % of values between the levels {} and {} (median; wanted {:.1f} %)\n",
                100 * spread_of(study.coverage).median, levels.front(), levels.back(),
@@ -87,8 +99,8 @@ StudyCallbacks progress(const StudyOptions& options) {
   callbacks.on_seed = [first = options.seed, done = int64_t{0}, all = options.seeds](
                           int64_t seed, const Errors& errors) mutable {
     ++done;
-    fmt::print("seed {:<4} MAPE {:.2f} %, MASE {:.3f}  ({} of {})\n",
-               first + static_cast<uint64_t>(seed), errors.mape, errors.mase, done, all);
+    fmt::print("seed {:<4} MAPE {} %, MASE {}  ({} of {})\n", first + static_cast<uint64_t>(seed),
+               number_text(errors.mape, 2), number_text(errors.mase, 3), done, all);
     std::fflush(stdout);
   };
   callbacks.should_stop = [] { return end_signal() != 0; };
@@ -170,6 +182,10 @@ void run_forecast(ForecastCommand command) {
   check<ValueError>(study.model.head == ForecastHead::Direct || command.residual == "auto",
                     "[forecast] --residual {}: got --head shifted, wanted direct",
                     command.residual);
+  check<ValueError>(study.model.head == ForecastHead::Direct || !command.no_linear_window,
+                    "[forecast] --no-linear-window: got --head shifted, wanted direct");
+  check<ValueError>(!command.has_levels || command.likelihood != "point",
+                    "[forecast] --levels: got --likelihood point, wanted gaussian or quantiles");
   if (command.max_epochs) {
     study.epochs = std::nullopt;
     study.max_epochs = *command.max_epochs;
@@ -352,7 +368,10 @@ Examples:
       --likelihood quantiles --future-covariates price --out runs/sales --save sales.safetensors
   warptape forecast --checkpoint sales.safetensors --data sales_later.csv --out runs/later)");
   options->study.horizon = 0;  // until it is given
-  command->callback([options] { run_forecast(*options); });
+  command->callback([options, command] {
+    options->has_levels = command->count("--levels") > 0;
+    run_forecast(*options);
+  });
 }
 
 }  // namespace warptape::tools

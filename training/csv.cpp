@@ -22,14 +22,36 @@ constexpr std::string_view utf8_mark = "\xef\xbb\xbf";
   throw FileError(fmt::format("[{}] {}: {}", who, escaped(path), message));
 }
 
-std::vector<std::string> fields_of(std::string_view line) {
-  std::vector<std::string> fields;
-  for (size_t begin = 0; begin <= line.size();) {
-    const size_t end = std::min(line.find(',', begin), line.size());
-    fields.emplace_back(line.substr(begin, end - begin));
-    begin = end + 1;
+// Fields between commas. One that begins with a quote goes on to the next single quote, commas and
+// all; two quotes in it are one of its own. Says what is wrong, or nothing.
+std::string read_fields(std::string_view line, std::vector<std::string>& fields) {
+  for (size_t at = 0; at <= line.size(); ++at) {  // behind the field: its comma, or the end
+    std::string field;
+    const bool is_quoted = at < line.size() && line[at] == '"';
+    if (is_quoted) {
+      for (++at;; ++at) {
+        if (at == line.size()) {
+          return "got a quote that does not end in its line";
+        }
+        const bool is_quote = line[at] == '"';
+        const bool is_double = is_quote && at + 1 < line.size() && line[at + 1] == '"';
+        if (is_quote && !is_double) {
+          break;
+        }
+        field += line[at];
+        at += is_double ? 1 : 0;
+      }
+      ++at;
+    }
+    const size_t end = std::min(line.find(',', at), line.size());
+    const std::string_view rest = line.substr(at, end - at);
+    if (rest.find('"') != std::string_view::npos || (is_quoted && !rest.empty())) {
+      return "got a quote inside a field, wanted quotes around all of it";
+    }
+    fields.push_back(is_quoted ? field : std::string(rest));
+    at = end;
   }
-  return fields;
+  return "";
 }
 
 }  // namespace
@@ -50,24 +72,28 @@ CsvTable read_csv(const std::string& path) {
     if (line.ends_with('\r')) {
       line.remove_suffix(1);
     }
-    if (line.find('"') != std::string_view::npos) {
-      fail(path, fmt::format("line {}: got a quote, wanted fields without", number));
+    if (number > 1 && line.empty() && text.find_first_not_of("\r\n", begin - 1) == text.npos) {
+      break;  // nothing but line ends to the end of the file
     }
-    std::vector<std::string> fields = fields_of(line);
+    std::vector<std::string> fields;
+    const std::string fault = read_fields(line, fields);
+    if (!fault.empty()) {
+      fail(path, fmt::format("line {}: {}", number, fault));
+    }
     if (number == 1) {
       for (const std::string& name : fields) {
-        if (name.empty() || std::count(fields.begin(), fields.end(), name) > 1) {
-          fail(path, fmt::format("line 1: got the name \"{}\", wanted one name per column, none "
-                                 "of them twice",
-                                 excerpt(name)));
+        if (!name.empty() && std::count(fields.begin(), fields.end(), name) > 1) {
+          fail(path,
+               fmt::format("line 1: got the name \"{}\" twice, wanted each once", excerpt(name)));
         }
       }
       table.names_ = std::move(fields);
       continue;
     }
     if (fields.size() != table.names_.size()) {
-      fail(path, fmt::format("line {}: got {} fields, wanted {}", number, fields.size(),
-                             table.names_.size()));
+      fail(path, line.empty() ? fmt::format("line {}: got an empty line", number)
+                              : fmt::format("line {}: got {} fields, wanted {}", number,
+                                            fields.size(), table.names_.size()));
     }
     table.rows_.push_back(std::move(fields));
   }
@@ -79,8 +105,9 @@ CsvTable read_csv(const std::string& path) {
 
 size_t CsvTable::index_of(const std::string& column) const {
   const auto found = std::find(names_.begin(), names_.end(), column);
-  if (found == names_.end()) {
+  if (found == names_.end() || column.empty()) {
     std::vector<std::string> names = names_;
+    std::erase(names, "");  // such as the column of numbers that pandas writes in front
     std::transform(names.begin(), names.end(), names.begin(), excerpt);
     fail(path_, fmt::format("column {}: not there, wanted one of {}", excerpt(column),
                             fmt::join(names, ", ")));

@@ -5,8 +5,10 @@
 
 namespace warptape {
 
-// A text file with a line of names and then a line per row, fields between commas. Quotes are not
-// read. A mark of UTF-8 at its begin is passed over, and lines may end as Windows ends them.
+// A text file with a line of names and then a line per row, fields between commas, with quotes
+// around them or without. A column may be without a name; it cannot be asked for. A mark of UTF-8
+// at the file's begin is passed over, and so are empty lines at its end; lines may end as Windows
+// ends them.
 class CsvTable {
  public:
   const std::vector<std::string>& names() const { return names_; }
@@ -29,8 +31,8 @@ class CsvTable {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// FileError for a file without rows, for a name that is there twice or is empty, for a line with
-// another number of fields than names, for quotes, and for UTF-16.
+// FileError for a file without rows, for a name that is there twice, for a line with another number
+// of fields than names, for quotes that do not stand around a field, and for UTF-16.
 CsvTable read_csv(const std::string& path);
 
 }  // namespace warptape

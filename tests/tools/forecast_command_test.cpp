@@ -199,6 +199,9 @@ TEST(ForecastCommand, RefusesBadInputAndLeavesNothing) {
     EXPECT_EQ(names_in(folder.path()), (std::vector<std::string>{"t.csv"}));
   };
   const std::string good = monthly_rows(40);
+  refused(good, {"column x: got it as one to forecast and as a future covariate"},
+          {"--future-covariates", "x"});
+  refused(good, {"--levels: got --likelihood point, wanted gaussian"}, {"--levels", "0.1,0.5"});
   refused("when,y\n1990-01,1\n", {"t.csv: column x: not there, wanted one of when, y"});
   refused(good + "1993-05\n", {"line 42: got 1 fields, wanted 2"});
   refused(good + "1993-05,many\n", {"line 42, x: got \"many\""});

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "tests/core/expect_throws.h"
 #include "tests/training/bad_files.h"
 #include "training/forecast/series.h"
 
@@ -117,6 +118,42 @@ TEST(ForecastSeries, RefusesBadFiles) {
   refused("x,p\n1,1\n2,\n", {"line 3, p: got \"\""},
           {.columns = {"x"}, .future_covariates = {"p"}});
   refused("x,p\n,1\n", {"x: got no values"}, {.columns = {"x"}, .future_covariates = {"p"}});
+}
+
+// A series that is its own covariate would be told ahead.
+TEST(ForecastSeries, TakeAColumnForOneThing) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("t.csv", "t,g,x,p\n1,a,1,2\n2,a,2,3\n");
+  const auto refused = [&](const SeriesOptions& options, const std::string& what) {
+    expect_throws<ValueError>([&] { read_series(path, options); }, {"[forecast] ", what});
+  };
+  refused({.columns = {"x"}, .future_covariates = {"x"}},
+          "column x: got it as one to forecast and as a future covariate");
+  refused({.columns = {"x", "x"}}, "column x: got it as one to forecast and as one to forecast");
+  refused({.columns = {"x"}, .time = "x"}, "column x: got it as one to forecast and as the time");
+  refused({.columns = {"x"}, .time = "t", .group = "t"}, "column t: got it as the time and as the");
+  refused({.columns = {"x"}, .group = "g", .future_covariates = {"p", "p"}},
+          "column p: got it as a future covariate and as");
+  refused({.columns = {"x"}, .future_covariates = {"p"}, .past_covariates = {"p"}},
+          "column p: got it as a future covariate and as a past covariate");
+  EXPECT_EQ(read_series(path, {.columns = {"x", "p"}, .past_covariates = {"p"}}).past_names,
+            (std::vector<std::string>{"p"}));
+  refused({.columns = {"x"}, .time = "t", .calendar = {"month", "month"}},
+          "covariates: got month twice");
+}
+
+TEST(ForecastSeries, WarnWhereTheRowsToComeAreTooFew) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("t.csv", "x,p\n1,1\n2,1\n,1\n,2\n");
+  const auto warnings = [&](int64_t horizon) {
+    return read_series(path, {.columns = {"x"}, .future_covariates = {"p"}, .horizon = horizon})
+        .warnings;
+  };
+  EXPECT_TRUE(warnings(2).empty());
+  ASSERT_EQ(warnings(3).size(), 1U);
+  EXPECT_NE(warnings(3)[0].find("x: 2 rows to come have covariates, and the horizon has 3"),
+            std::string::npos)
+      << warnings(3)[0];
 }
 
 }  // namespace

@@ -42,6 +42,19 @@ TEST(NewFolder, ReplacesNothing) {
   expect_file_error([] { write_new_folder("", {}, "test"); }, {"wanted the path"});
 }
 
+TEST(NewFolder, IsKnownToBePossibleBeforehand) {
+  const TemporaryFolder folder;
+  folder.write("f", "");
+  for (const char* name : {"f/b", "f/b/c/d", "/proc/none/a/b"}) {
+    const std::string path = name[0] == '/' ? name : folder.path(name);
+    expect_file_error([&] { check_new_folder(path, "test"); },
+                      {"[test] " + path + ": the folder cannot be made"});
+  }
+  check_new_folder(folder.path("a/b/c//"), "test");
+  check_new_folder(folder.path("a"), "test");
+  EXPECT_EQ(names_below(folder.path()), (std::vector<std::string>{"f"}));
+}
+
 TEST(NewFolder, LeavesNothingHalfWritten) {
   const TemporaryFolder folder;
   expect_file_error(

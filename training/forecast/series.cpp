@@ -78,6 +78,40 @@ Times times_of(const CsvTable& table, const SeriesOptions& options, const Group&
                      {.path = table.path(), .column = options.time, .lines = lines});
 }
 
+// A column is one thing: one to forecast that were also known ahead would tell itself.
+void check_columns(const SeriesOptions& options) {
+  std::vector<std::pair<std::string, const char*>> used;
+  const auto add = [&](const std::string& column, const char* use) {
+    for (const auto& [other, before] : used) {
+      check<ValueError>(column != other,
+                        "[forecast] column {}: got it as {} and as {}, wanted it once",
+                        excerpt(column), before, use);
+    }
+    used.emplace_back(column, use);
+  };
+  for (const std::string& column : options.columns) {
+    add(column, "one to forecast");
+  }
+  if (!options.time.empty()) {
+    add(options.time, "the time");
+  }
+  if (!options.group.empty()) {
+    add(options.group, "the group");
+  }
+  for (const std::string& column : options.future_covariates) {
+    add(column, "a future covariate");
+  }
+  // What a series was up to now may be a covariate, of others.
+  used.erase(used.begin(), used.end() - static_cast<int64_t>(options.future_covariates.size()));
+  for (const std::string& column : options.past_covariates) {
+    add(column, "a past covariate");
+  }
+  for (const std::string& feature : options.calendar) {
+    check<ValueError>(std::count(options.calendar.begin(), options.calendar.end(), feature) == 1,
+                      "[forecast] covariates: got {} twice, wanted each once", excerpt(feature));
+  }
+}
+
 }  // namespace
 
 int64_t Series::known_ahead() const {
@@ -88,6 +122,7 @@ SeriesSet read_series(const std::string& path, const SeriesOptions& options) {
   check<ValueError>(!options.columns.empty(), "[forecast] columns: got none, wanted one or more");
   check<ValueError>(options.calendar.empty() || !options.time.empty(),
                     "[forecast] covariates: got no column of times, wanted one");
+  check_columns(options);
   const CsvTable table = read_csv(path);
   SeriesSet set;
   set.path = path;
@@ -119,6 +154,12 @@ SeriesSet read_series(const std::string& path, const SeriesOptions& options) {
       series.lines = lines;
       const int64_t ahead =
           given.empty() ? options.horizon : static_cast<int64_t>(group.rows.size()) - series.rows();
+      if (ahead > 0 && ahead < options.horizon) {
+        set.warnings.push_back(fmt::format(
+            "{}: {}: {} rows to come have covariates, and the horizon has {}: what comes behind "
+            "the last value is not forecast",
+            escaped(path), excerpt(series.name), ahead, options.horizon));
+      }
       for (const std::string& feature : options.calendar) {
         std::vector<double> sines;
         std::vector<double> cosines;

@@ -45,7 +45,8 @@ struct SeriesSet {
 
 // Values may be missing only in the last rows, and only where future covariates are there: what is
 // known of rows to come. FileError names file and line for a column that is not there, a field that
-// is no finite number, an empty one, and times that are none, not in order or twice.
+// is no finite number, an empty one, and times that are none, not in order or twice. ValueError for
+// a column that is to be two things, as one to forecast that is also known ahead.
 SeriesSet read_series(const std::string& path, const SeriesOptions& options);
 
 }  // namespace warptape::forecasting
