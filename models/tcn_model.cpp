@@ -144,6 +144,7 @@ SequenceModel tcn_model() {
       .name = "tcn",
       .description = "a stack of dilated causal convolutions (Bai et al. 2018)",
       .options = list.options(),
+      // Without a place in errors: options come from a command line or a file.
       .make = [list](const SequenceModelOptions& general,
                      const OptionValues& values) -> std::unique_ptr<Module> {
         TCN::Options options = tcn_options(list.read(values));
@@ -155,15 +156,16 @@ SequenceModel tcn_model() {
               EmbeddedTCN::Options{.vocabulary = general.indices->vocabulary,
                                    .net = options.net,
                                    .dropout = general.indices->dropout,
-                                   .tied = general.indices->tied});
+                                   .tied = general.indices->tied},
+              Site{});
         }
         options.output_size = general.output_size;
         options.head = general.every_step ? TCN::Head::EveryStep : TCN::Head::LastStep;
-        return std::make_unique<TCN>(options);
+        return std::make_unique<TCN>(options, Site{});
       },
       .seen = [list](const OptionValues& values) -> SeenOfSequence {
         const std::vector<DilatedKernel> kernels =
-            dilated_kernels(tcn_options(list.read(values)).net);
+            dilated_kernels(tcn_options(list.read(values)).net, Site{});
         const bool is_causal = !list.read(values).centred;
         return {receptive_field(kernels), is_causal ? 0 : look_ahead(kernels)};
       },

@@ -38,6 +38,8 @@ Tensor load_input(const PredictOptions& options, const LoadedSequenceModel& mode
                       "[predict] {}: got {} channels in shape {}, the checkpoint {} takes {}",
                       escaped(options.input), input.size(1), input.shape(),
                       escaped(options.checkpoint), general.input_channels);
+    check<ValueError>(input.size(2) >= 1, "[predict] {}: got shape {}, wanted 1 step or more",
+                      escaped(options.input), input.shape());
     check<ValueError>(
         model.input.order_seed == 0 || input.size(2) == model.input.order_steps,
         "[predict] {}: got {} steps in shape {}, the checkpoint {} takes images of {} "
@@ -50,6 +52,8 @@ Tensor load_input(const PredictOptions& options, const LoadedSequenceModel& mode
   check<ValueError>(input.rank() == 2 && input.dtype() == int64,
                     "[predict] {}: got shape {} of {}, wanted indices (N, L) of int64",
                     escaped(options.input), input.shape(), to_string(input.dtype()));
+  check<ValueError>(input.size(1) >= 1, "[predict] {}: got shape {}, wanted 1 step or more",
+                    escaped(options.input), input.shape());
   return input;
 }
 

@@ -192,8 +192,8 @@ class TsReader {
 
   void check_missing(int64_t channel, size_t place) const {
     lines_.require(missing_ != MissingValues::Refuse,
-                   "channel {}, value {}: got a missing value, wanted none, or an option that says "
-                   "what stands for it",
+                   "channel {}, value {}: got a missing value, wanted none (a model trained with "
+                   "--missing previous takes the value before)",
                    channel, place);
     lines_.require(header_.missing.value_or(true),
                    "channel {}, value {}: got a missing value, wanted none, as @missing false says",

@@ -95,6 +95,16 @@ TEST(SequenceModels, NameWhatIsWrong) {
         complete({{"norm", std::string("group")}});
       },
       {"norm: got group, wanted none, batch or layer"});
+  // Options come from command lines and files: no line of a source is at fault.
+  for (const char* option : {"kernel_size", "dilations"}) {
+    try {
+      reaching({{"channels", Numbers{1}}, {option, Numbers{2, 2}}}, 3, 0);
+      FAIL() << option;
+    } catch (const ValueError& error) {
+      EXPECT_TRUE(std::string(error.what()).ends_with("got 2, wanted one for each of 1 blocks"))
+          << error.what();
+    }
+  }
   expect_throws<ValueError>([] { reaching({}, 3, 3); }, {"[impulse_test] t: got 3, wanted 0 to 2"});
 }
 

@@ -102,6 +102,9 @@ TEST(SequenceCommands, TrainAndPredict) {
   save_npy(folder.path("X2.npy"), randn({3, 4}));
   wrong[5] = folder.path("X2.npy");
   expect_fails(wrong, {"X2.npy: got shape (3, 4), wanted (N, C, L)"});
+  save_npy(folder.path("X0.npy"), Tensor::zeros({1, 2, 0}));
+  wrong[5] = folder.path("X0.npy");
+  expect_fails(wrong, {"X0.npy: got shape (1, 2, 0), wanted 1 step or more"});
   EXPECT_FALSE(std::filesystem::exists(folder.path("W.npy")));
   expect_fails({"predict", "tcn", "--checkpoint", checkpoint, "--data", folder.path("run")},
                {"--data: got a checkpoint of no series", "wanted --input for it"});

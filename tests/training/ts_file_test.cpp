@@ -52,7 +52,8 @@ TEST(TsFile, MayComeFromElsewhere) {  // with a byte order mark, "\r\n", and few
 
 TEST(TsFile, FillsMissingValuesWhereAskedTo) {
   const std::string row = "?,1,NaN,?,4:5,?,6,7,8:on\n";
-  expect_refused(header + row, {"line 11", "channel 1, value 1", "a missing value"});
+  expect_refused(header + row,
+                 {"line 11", "channel 1, value 1", "a missing value", "--missing previous"});
   const TsFile file = read(header + row, missing_values("previous"));
   EXPECT_EQ(file.series[0].values, (std::vector<double>{1, 1, 1, 1, 4, 5, 5, 6, 7, 8}));
   expect_refused(header + "1,2:?,?:on\n", {"line 11: channel 2: got no value at all"},
