@@ -137,6 +137,16 @@ StateDict without_duplicates(const StateDict& state) {
       kept.push_back(entry);
     }
   }
+  // Weights that two layers share are in safetensors files once, under the first of their names.
+  const std::string decoder = "decoder.weight";
+  for (const auto& [key, tensor] : state) {
+    if (key.ends_with(decoder) && tensor.rank() == 2) {
+      const std::string encoder = key.substr(0, key.size() - decoder.size()) + "encoder.weight";
+      if (!has_key(state, encoder)) {
+        kept.emplace_back(encoder, tensor);
+      }
+    }
+  }
   return kept;
 }
 

@@ -92,7 +92,8 @@ class TCN : public ConditionedModule {
 // activations (relu), and whether the last block has the second one (as if it had). The duplicate
 // keys net.N that locuslab's modules save are left out. ValueError names what is missing.
 TCN::Options tcn_options_for(const StateDict& state, TCN::Head head = TCN::Head::LastStep);
-// The state without those duplicates, for load_state_dict.
+// The state without those duplicates, for load_state_dict; with an encoder.weight where a
+// decoder.weight is there alone, as safetensors' save_model leaves weights that two layers share.
 StateDict without_duplicates(const StateDict& state);
 
 }  // namespace warptape

@@ -116,7 +116,7 @@ void take_from(const StateDict& checkpoint, SequenceModelOptions& general, Optio
   general.output_size = told.output_size;
   general.weight_norm = net.block.weight_norm;
   general.dtype = net.block.dtype;
-  const StateDict state = without_wrappers(checkpoint);
+  const StateDict state = without_wrappers(without_duplicates(checkpoint));
   if (const Tensor* table = find_weight(state, "encoder", 2)) {
     general.indices = IndexInput{.vocabulary = table->size(0), .embedding_size = table->size(1)};
     general.every_step = true;

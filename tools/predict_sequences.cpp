@@ -54,6 +54,14 @@ Tensor load_input(const PredictOptions& options, const LoadedSequenceModel& mode
                     escaped(options.input), input.shape(), to_string(input.dtype()));
   check<ValueError>(input.size(1) >= 1, "[predict] {}: got shape {}, wanted 1 step or more",
                     escaped(options.input), input.shape());
+  const std::vector<int64_t> indices = input.to_vector<int64_t>();
+  const int64_t most = general.indices->vocabulary - 1;
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const auto steps = static_cast<size_t>(input.size(1));
+    check<ValueError>(indices[i] >= 0 && indices[i] <= most,
+                      "[predict] {}: sequence {}, step {}: got {}, wanted 0 to {}",
+                      escaped(options.input), i / steps, i % steps, indices[i], most);
+  }
   return input;
 }
 

@@ -11,7 +11,9 @@
 #include "core/tape.h"
 #include "kernels/sum/sum.h"
 #include "layers/state_dict.h"
+#include "models/image_models.h"
 #include "models/index_stream.h"
+#include "models/sequence_models.h"
 #include "tests/core/expect_throws.h"
 
 namespace warptape {
@@ -46,6 +48,31 @@ TEST(EmbeddedTcn, HasLocuslabsKeys) {
     EXPECT_LT(std::abs(weight), 0.1);
   }
   EXPECT_EQ(model.decoder.bias.value().to_vector<double>(), std::vector<double>(5, 0.0));
+}
+
+TEST(EmbeddedTcn, IsToldByACheckpointThatHasItsTiedWeightsOnce) {
+  manual_seed(7);
+  EmbeddedTCN::Options options = small();
+  options.tied = true;
+  EmbeddedTCN model(options);
+  StateDict once;
+  for (const auto& [key, value] : state_dict(model)) {
+    if (key != "encoder.weight") {
+      once.emplace_back("module." + key, value);
+    }
+  }
+  ASSERT_TRUE(has_key(once, "module.decoder.weight"));
+  SequenceModelOptions general;
+  OptionValues own = sequence_models().complete({"tcn"});
+  sequence_models().find("tcn").take_from(once, general, own);
+  ASSERT_TRUE(general.indices.has_value());
+  EXPECT_EQ(general.indices->vocabulary, 5);
+  const auto loaded = sequence_models().find("tcn").make(general, own);
+  load_state_dict(*loaded, without_duplicates(once));
+  model.eval();
+  loaded->eval();
+  const Tensor index = tensor<int64_t>({0, 4, 2}, {1, 3});
+  EXPECT_EQ((*loaded)(index).to_vector<double>(), model(index).to_vector<double>());
 }
 
 TEST(EmbeddedTcn, TiesItsOutputToItsEmbedding) {

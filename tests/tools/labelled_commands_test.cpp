@@ -129,6 +129,9 @@ TEST(LabelledCommands, TrainOnATextAndWriteOne) {
   EXPECT_EQ(load_npy(folder.path("Y.npy")).shape(), Shape({2, 2, 4}));
   save_npy(folder.path("X.npy"), Tensor::zeros({2, 1, 2}));
   expect_fails(predict + Arguments{folder.path("X.npy")}, {"(2, 1, 2)", "indices (N, L) of int64"});
+  save_npy(folder.path("X.npy"), tensor<int64_t>({0, 1, 0, 1000}, {2, 2}));
+  expect_fails(predict + Arguments{folder.path("X.npy")},
+               {"X.npy: sequence 1, step 1: got 1000, wanted 0 to "});
   expect_fails({"predict", "tcn", "--checkpoint", checkpoint, "--data", data},
                {"--data: got a checkpoint of no series"});
   EXPECT_NE(expect_runs({"inspect", "tcn", "--checkpoint", checkpoint}).out.find("EmbeddedTCN"),
