@@ -190,8 +190,10 @@ void predict(const PredictOptions& options) {
   check<ValueError>(
       !options.machine.tf32 || options.machine.gpu_libraries != "off",
       "[predict] --tf32: got --gpu-libraries off, wanted the libraries that round so");
-  check_outputs({{"--output", options.output}, {"--names", options.names}}, inputs_of(options),
-                "predict");
+  if (!options.output.empty() || !options.names.empty()) {
+    check_outputs({{"--output", options.output}, {"--names", options.names}}, inputs_of(options),
+                  "predict");
+  }
   const Device device = apply(options.machine);
   if (!is_image_model(options.model)) {
     predict_sequences(options, device);
