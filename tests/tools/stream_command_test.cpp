@@ -276,6 +276,11 @@ TEST(StreamCommand, RefusesNumbersThatTheModelHasNoRoomFor) {
   expect_fails(streamed.arguments({"--steady", "-1e39"}), {"--steady: got -1e+39"});
   Streamed wide({.input_channels = 1, .dtype = float64});
   EXPECT_EQ(run_with_input(wide.arguments(), "1e39\n").status, 0);
+  Streamed normalised({.input_channels = 1}, {},
+                      to_json(SeriesMetadata{
+                          .classes = {"a"}, .normalise = "channel", .mean = {0}, .std = {1e-3}}));
+  expect_fails(normalised.arguments({"--steady", "1e37"}), {"at most 3.403e+38 once normalised"});
+  EXPECT_EQ(run_with_input(normalised.arguments(), "1e37\n").status, 1);
 }
 
 TEST(StreamCommand, WritesAllDigitsOfAModelInFloat64) {
