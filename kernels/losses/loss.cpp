@@ -188,9 +188,11 @@ Tensor loss_op(const LossKernels& kernels, const Operand& input, const Operand& 
   }
   Tensor y = reduction.each ? Tensor::empty_like(input.tensor())
                             : Tensor::empty({}, input.dtype(), input.device());
-  // The forward pass has all that the usual backward one needs: the end of the graph.
+  // The forward pass has all that the usual backward one needs: the end of the graph. Where a loss
+  // is not that, the gradient was written in vain: only where a launch is dearer than bytes.
+  constexpr int64_t most = 1 << 16;
   const bool is_usual = !reduction.each && !reduction.counted.defined() && input.numel() > 0 &&
-                        Tape::recording({&input}) != nullptr &&
+                        input.numel() <= most && Tape::recording({&input}) != nullptr &&
                         Tape::recording({&target, &third}) == nullptr;
   if (is_usual && input.device() == cuda) {
     reduction.gradient = Tensor::empty_like(input.tensor());

@@ -131,7 +131,8 @@ TEST(ProfileBounds, NarrowTilesBreakThem) {
   EXPECT_GT(traffic.bytes_read, allowed_bytes<float>(traffic));
 }
 
-// Plain products, whichever operand is transposed: each element once per tile, by 16 bytes.
+// Plain products, whichever operand is transposed: each element once per tile, by 16 bytes. Blocks
+// that share a tile read each other's sums besides.
 TEST(ProfileBounds, MatrixCoreOfGemm) {
   constexpr int64_t size = 128;
   Tensor a = bytes(size * size * 4);
@@ -153,7 +154,10 @@ TEST(ProfileBounds, MatrixCoreOfGemm) {
         }
         const Counts read = kernel.total(Space::Device, Access::Read);
         EXPECT_GE(read.share_of_16(), 0.99);
-        EXPECT_LE(static_cast<double>(read.moved_bytes()), 1.05 * size * size * size * 4 / 32);
+        const int splits = matrix::make_plan({size, size, size}, matrix::Cores::Float, 4).splits;
+        const double sums = splits > 1 ? splits * size * size * 4.0 : 0;
+        EXPECT_LE(static_cast<double>(read.moved_bytes()),
+                  1.05 * (size * size * size * 4.0 / 32 + sums));
         EXPECT_LE(kernel.total(Space::Shared).bank_factor(), 1.05);
       }
     }
