@@ -71,21 +71,27 @@ void read_forward(Product& product, const ConvGeometry& g, const T* x, const T* 
   product.b.group_stride = g.out_per_group() * filter_size(g);
 }
 
-// y = x * filters, plus bias (or nullptr).
-template <class T>
-matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filters,
-                              const Compute<T>* bias, bool relu, T* y) {
+// Where its results lie.
+template <class Out>
+void place_in_y(Out& out, const ConvGeometry& g) {
   const Indices int_of(g);
-  matrix::Forward<T, T> product;
-  read_forward(product, g, x, filters, pixels_of_y(g));
-  auto& out = product.out;
-  out.data = y;
   out.rows = pixels_of_y(g);
   out.row_stride = {g.out_pixels() * g.out_channels, g.horizontal().out * g.out_channels,
                     g.out_channels};
   out.columns = int_of(g.out_per_group());
   out.groups = int_of(g.groups);
   out.group_stride = g.out_per_group();
+}
+
+// y = x * filters, plus bias (or nullptr).
+template <class T>
+matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filters,
+                              const Compute<T>* bias, bool relu, T* y) {
+  matrix::Forward<T, T> product;
+  read_forward(product, g, x, filters, pixels_of_y(g));
+  auto& out = product.out;
+  out.data = y;
+  place_in_y(out, g);
   out.bias = bias;
   out.bias_group_stride = g.out_per_group();
   out.relu = relu;
@@ -96,17 +102,11 @@ matrix::Forward<T, T> forward(const ConvGeometry& g, const T* x, const T* filter
 template <class T>
 matrix::ForwardPass<T> forward_pass(const ConvGeometry& g, const T* x, const T* filters,
                                     const Compute<T>* bias, T* y) {
-  const Indices int_of(g);
   matrix::ForwardPass<T> product;
   read_forward(product, g, x, filters, pixels_of_y(g));
   auto& out = product.out;
   out.data = y;
-  out.rows = pixels_of_y(g);
-  out.row_stride = {g.out_pixels() * g.out_channels, g.horizontal().out * g.out_channels,
-                    g.out_channels};
-  out.columns = int_of(g.out_per_group());
-  out.groups = int_of(g.groups);
-  out.group_stride = g.out_per_group();
+  place_in_y(out, g);
   out.bias = bias;
   return product;
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 
 #include "core/random.h"
@@ -41,6 +43,7 @@ struct Step {
   std::map<std::string, int> counts;        // launches, by name
   std::map<std::string, double> megabytes;  // of the tensors that each kernel is given
   int launches = 0;
+  int64_t fewest_blocks = INT64_MAX;  // of a convolution
 };
 
 // The second step; the first one makes buffers.
@@ -70,10 +73,21 @@ Step second_step_of(const Sizes& sizes) {
   Step result;
   for (const DryLaunch& launch : dry.take_launches()) {
     ++result.launches;
+    if (launch.name == "conv1d") {
+      result.fewest_blocks = std::min(result.fewest_blocks, launch.blocks());
+    }
     ++result.counts[launch.name];
     result.megabytes[launch.name] += 1e-6 * static_cast<double>(launch.bytes);
   }
   return result;
+}
+
+// All but a twentieth of 132 multiprocessors: a split has whole steps, so there may be fewer splits
+// than were asked for.
+TEST_F(EmulatedTcnStep, ConvolutionsFillTheChip) {
+  for (const Sizes& sizes : {adding, pixels, c64}) {
+    EXPECT_GE(second_step_of(sizes).fewest_blocks, 126);
+  }
 }
 
 // What kernels must move that do all of a residual step on the way, in tensors of (batch, channels,
