@@ -22,7 +22,7 @@ struct PassPlace {
   DigitStrides row_stride;
   int columns = 0;
   int groups = 1;
-  int64_t group_stride = 0;
+  int64_t group_stride = 0;  // columns, as groups lie side by side
   bool packs = false;
 
   WARPTAPE_HOST_DEVICE int64_t at(const Digits& row, int group, int column) const {
@@ -35,8 +35,8 @@ struct PassPlace {
   template <class... T>
   void choose_packs(const T*... tensors) {
     const auto is_whole = [](int64_t n) { return n % pass_pack == 0; };
-    packs = is_whole(columns) && is_whole(group_stride) && is_whole(row_stride.outer) &&
-            is_whole(row_stride.middle) && is_whole(row_stride.inner) &&
+    packs = is_whole(columns) && is_whole(row_stride.outer) && is_whole(row_stride.middle) &&
+            is_whole(row_stride.inner) &&
             (... && (reinterpret_cast<uintptr_t>(tensors) % (pass_pack * sizeof(T)) == 0));
   }
 };

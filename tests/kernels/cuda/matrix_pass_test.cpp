@@ -159,6 +159,8 @@ TEST_F(MatrixPass, OfFloat) {
   // Lines that are not whole blocks of random words, and whole ones; more rows than a tile has.
   check<float>({2, 16, 1, 35, 24, {1, 3}, {.padding = {0, 2}, .groups = 2}});
   check<float>({1, 8, 1, 144, 5, {1, 3}, {.padding = {0, 2}, .dilation = {1, 2}}});
+  // Groups that are no whole packs in pixels that are.
+  check<float>({1, 12, 1, 24, 12, {1, 2}, {.groups = 2}});
   check<float>({1, 6, 1, 24, 70, {1, 2}, {.stride = {1, 2}}});
 }
 TEST_F(MatrixPass, OfBfloat16) {
