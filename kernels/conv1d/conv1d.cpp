@@ -11,6 +11,7 @@
 #include "core/tape.h"
 #include "kernels/conv1d/conv1d_pass_cuda.h"
 #include "kernels/conv1d/lines.h"
+#include "kernels/conv1d/masked_gradient.h"
 #include "kernels/conv2d/convolve.h"
 
 namespace warptape {
@@ -23,29 +24,45 @@ struct Kept {
   Saved x;
   bool is_row_major = true;  // x, before it was laid out for the loops
   Saved weight;
-  Saved y;      // where a ReLU's gradient is told by it
-  Saved signs;  // where it is not
+  // marks: undefined where the gradient passes everywhere.
+  const std::shared_ptr<GradientMask> mask = std::make_shared<GradientMask>();
 };
+
+void give_data_grad(Backward& context, const Tensor& dy, const Kept& kept,
+                    const ConvGeometry& geometry) {
+  const Tensor& weight = kept.weight.get();
+  if (!kept.is_row_major) {  // its gradient is laid out anew
+    Tensor dx = Tensor::empty_like(kept.x.get());
+    lines_data_grad(dy, weight, geometry, dx, false, nullptr);
+    context.give(0, std::move(dx));
+    return;
+  }
+  const GradientMask* const mask = context.mask_of(0);
+  if (mask == nullptr) {
+    GradientTarget dx = context.into(0);
+    lines_data_grad(dy, weight, geometry, dx.buffer, dx.mode == WriteMode::Accumulate, nullptr);
+    return;
+  }
+  const Tensor part = context.take_part(0);
+  MaskedPlaces dx(*mask, part, dy.dtype());
+  if (part.defined() && !dx.whole.shares_storage_with(part)) {
+    primitives::copy(part, dx.whole);
+  }
+  const LineMask loops{mask->marks.data<uint8_t>(), static_cast<float>(mask->scale),
+                       dx.gradient.inner.mutable_data<float>(),
+                       mask->wants_outer ? dx.gradient.outer.mutable_data<float>() : nullptr};
+  lines_data_grad(dy, weight, geometry, dx.whole, part.defined(), &loops);
+  context.give_masked(0, std::move(dx.gradient));
+}
 
 void backward_along_lines(Backward& context, const Kept& kept, const ConvGeometry& geometry,
                           const LineEpilogue& epilogue) {
-  Tensor dy = context.take_grad();
-  Tensor sum;  // the residual's gradient where it is not dy
-  if (!epilogue.is_empty()) {
-    if (!dy.is_sole_owner()) {
-      Tensor own = Tensor::empty_like(dy);
-      primitives::copy(dy, own);
-      dy = std::move(own);
-    }
-    Tensor to = dy;
-    if (epilogue.has_two_gradients()) {
-      sum = std::move(dy);
-      to = Tensor::empty_like(sum);
-    }
-    Tensor& from = sum.defined() ? sum : dy;
-    line_epilogue_backward(epilogue, kept.y.get(), kept.signs.get(), from, to);
-    dy = std::move(to);
+  MaskedGradient gradient = take_masked_gradient(context, *kept.mask);
+  const bool gives_residual = epilogue.adds && context.needs(3);
+  if (gives_residual && gradient.outer.defined()) {
+    context.give(3, std::move(gradient.outer));
   }
+  const Tensor& dy = gradient.inner;
   const Tensor& x = kept.x.get();
   const Tensor& weight = kept.weight.get();
   if (context.needs(1) || context.needs(2)) {
@@ -64,17 +81,10 @@ void backward_along_lines(Backward& context, const Kept& kept, const ConvGeometr
     }
   }
   if (context.needs(0)) {
-    if (kept.is_row_major) {  // as its gradient is
-      GradientTarget dx = context.into(0);
-      lines_data_grad(dy, weight, geometry, dx.buffer, dx.mode == WriteMode::Accumulate);
-    } else {
-      Tensor dx = Tensor::empty_like(x);
-      lines_data_grad(dy, weight, geometry, dx, false);
-      context.give(0, std::move(dx));
-    }
+    give_data_grad(context, dy, kept, geometry);
   }
-  if (epilogue.adds && context.needs(3)) {
-    context.give(3, sum.defined() ? std::move(sum) : std::move(dy));
+  if (gives_residual && !epilogue.has_two_gradients()) {
+    context.give(3, std::move(gradient.inner));
   }
 }
 
@@ -105,22 +115,16 @@ class LinesWork final : public Deferred {
   Tensor compute() override {
     const profile::Range range("conv1d");
     Tensor y = Tensor::empty(geometry_.y_shape(), in_.lines.dtype());
-    Tensor signs;
-    if (epilogue_.keeps_signs() && is_recorded) {
-      signs = Tensor::empty(y.shape(), uint8);
+    Tensor marks;
+    if (is_recorded && !epilogue_.lets_all_gradients_pass()) {
+      marks = Tensor::empty(y.shape(), uint8);
     }
     const LineEpilogueLoops loops(epilogue_, epilogue_.adds ? in_.residual.data<float>() : nullptr,
-                                  signs.defined() ? signs.mutable_data<uint8_t>() : nullptr);
+                                  marks.defined() ? marks.mutable_data<uint8_t>() : nullptr);
     lines_forward(in_.lines, in_.filters, in_.bias.tensor(), geometry_,
                   epilogue_.is_empty() ? nullptr : &loops, y);
-    kept->signs = Saved(signs);
+    kept->mask->marks = marks;
     return y;
-  }
-  void computed(const Tensor& y) override {
-    const bool tells_signs = epilogue_.relu_after || (epilogue_.relu && !epilogue_.adds);
-    if (is_recorded && tells_signs) {
-      kept->y = Saved(y);
-    }
   }
 
   Tensor followed_by(const char* op) override {
@@ -157,14 +161,22 @@ Tensor along_lines(const LineOperands& in, const ConvGeometry& geometry,
   work->is_recorded = tape != nullptr;
   return Deferred::result(
       work, {geometry.y_shape(), in.x.dtype(), in.x.device(), row_major}, [&](Tensor& y) {
-        if (tape != nullptr) {
-          work->kept->x = Saved(in.lines);
-          work->kept->is_row_major = in.x.memory_format() == row_major;
-          work->kept->weight = Saved(in.filters);
-          tape->record("conv1d", {&in.x, &in.weight, &in.bias, &in.residual}, {&y},
-                       [kept = work->kept, geometry, epilogue](Backward& context) {
-                         backward_along_lines(context, *kept, geometry, epilogue);
-                       });
+        if (tape == nullptr) {
+          return;
+        }
+        Kept& kept = *work->kept;
+        kept.x = Saved(in.lines);
+        kept.is_row_major = in.x.memory_format() == row_major;
+        kept.weight = Saved(in.filters);
+        kept.mask->scale = epilogue.scale();
+        kept.mask->wants_outer =
+            epilogue.has_two_gradients() && Tape::recording({&in.residual}) != nullptr;
+        tape->record("conv1d", {&in.x, &in.weight, &in.bias, &in.residual}, {&y},
+                     [kept = work->kept, geometry, epilogue](Backward& context) {
+                       backward_along_lines(context, *kept, geometry, epilogue);
+                     });
+        if (!epilogue.lets_all_gradients_pass()) {
+          tape->take_gradient_masked(y, kept.mask);
         }
       });
 }

@@ -10,7 +10,7 @@
 #include "core/tape.h"
 #include "core/widened.h"
 #include "kernels/conv1d/line_epilogue.h"
-#include "kernels/conv1d/mask_gradient_cuda.h"
+#include "kernels/conv1d/masked_gradient.h"
 #include "kernels/conv2d/conv2d_choice.h"
 #include "kernels/conv2d/conv2d_kernels.h"
 #include "kernels/conv2d/conv2d_products.h"
@@ -45,10 +45,6 @@ struct PassKept {
   const std::shared_ptr<GradientMask> mask = std::make_shared<GradientMask>();
 };
 
-bool lets_all_pass(const LineEpilogue& epilogue) {
-  return !epilogue.relu && epilogue.dropout == 0 && !epilogue.relu_after;
-}
-
 // geometry: planar. marks: undefined where they are not wanted.
 void forward(const PassOperands& in, const ConvGeometry& geometry, const LineEpilogue& epilogue,
              Tensor& y, Tensor& marks) {
@@ -62,7 +58,7 @@ void forward(const PassOperands& in, const ConvGeometry& geometry, const LineEpi
     if (epilogue.dropout > 0) {
       out.drops = true;
       out.least_kept = static_cast<uint32_t>(std::ceil(epilogue.dropout * 0x1p32));
-      out.scale = static_cast<Compute<T>>(1 / (1 - epilogue.dropout));
+      out.scale = static_cast<Compute<T>>(epilogue.scale());
       out.random = epilogue.stream;
     }
     out.residual = epilogue.adds ? in.residual.data<T>() : nullptr;
@@ -75,46 +71,14 @@ void forward(const PassOperands& in, const ConvGeometry& geometry, const LineEpi
                       serving_detail::Event::ByOurs);
 }
 
-// The gradient of y behind the mask of its epilogue.
-MaskedGradient masked(Backward& context, const GradientMask& mask) {
-  MaskedGradient result;
-  result.inner = context.take_grad();
-  if (context.grad_is_masked()) {
-    result.outer = context.take_outer_grad();
-    return result;
-  }
-  if (!mask.marks.defined()) {
-    return result;
-  }
-  const Tensor dy = std::move(result.inner);
-  result.inner = Tensor::empty_like(dy);
-  result.outer = mask.wants_outer ? Tensor::empty_like(dy) : Tensor();
-  with_pass_dtype(dy.dtype(), [&]<class T>() {
-    if (dy.numel() > 0) {
-      on_cuda::mask_gradient<T>(gpu::current_stream(), dy.numel(), dy.data<T>(),
-                                mask.marks.data<uint8_t>(), static_cast<float>(mask.scale),
-                                result.inner.mutable_data<T>(),
-                                result.outer.defined() ? result.outer.mutable_data<T>() : nullptr);
-    }
-  });
-  return result;
-}
-
 // dx through the mask that its maker asked for. geometry: as asked.
 void give_masked_data_grad(Backward& context, const Tensor& dy, const PassKept& kept,
                            const GradientMask& mask, const ConvGeometry& geometry) {
   const ConvGeometry planar = geometry.as_planar();
   Tensor part = context.take_part(0);
   const Tensor& filters = kept.filters.get();
-  MaskedGradient dx;
-  // The first may lie where the part is: each element is read before it is written.
-  Tensor& first = mask.wants_outer ? dx.outer : dx.inner;
-  first = part.defined() && part.is_sole_owner()
-              ? part
-              : Tensor::empty(geometry.x_shape(), dy.dtype(), dy.device(), channels_last);
-  if (mask.wants_outer) {
-    dx.inner = Tensor::empty_like(first);
-  }
+  // One of the two may lie where the part is: each element is read before it is written.
+  MaskedGradient dx = MaskedPlaces(mask, part, dy.dtype()).gradient;
   with_pass_dtype(dy.dtype(), [&]<class T>() {
     const conv2d_products::MaskedGradientPlaces<T> places{
         dx.inner.mutable_data<T>(), dx.outer.defined() ? dx.outer.mutable_data<T>() : nullptr,
@@ -153,7 +117,7 @@ void give_data_grad(Backward& context, const Tensor& dy, const PassKept& kept,
 void backward(Backward& context, const PassKept& kept, const ConvGeometry& geometry,
               const LineEpilogue& epilogue) {
   const ConvGeometry planar = geometry.as_planar();
-  MaskedGradient grad = masked(context, *kept.mask);
+  MaskedGradient grad = take_masked_gradient(context, *kept.mask);
   const bool gives_residual = epilogue.adds && context.needs(3);
   if (gives_residual && grad.outer.defined()) {
     context.give(3, std::move(grad.outer));
@@ -184,7 +148,7 @@ class PassWork final : public Deferred {
     Tensor y =
         Tensor::empty(planar.y_shape(), in_.pixels.dtype(), in_.pixels.device(), channels_last);
     Tensor marks;
-    if (is_recorded && !lets_all_pass(epilogue_)) {
+    if (is_recorded && !epilogue_.lets_all_gradients_pass()) {
       marks = Tensor::empty(geometry_.y_shape(), uint8, y.device(), channels_last);
     }
     if (epilogue_.is_empty()) {
@@ -237,14 +201,14 @@ Tensor in_one_pass(const PassOperands& in, const ConvGeometry& geometry,
         kept.pixels = Saved(in.pixels);
         kept.filters = Saved(in.filters);
         kept.x_is_channels_last = in.x.memory_format() == channels_last;
-        kept.mask->scale = epilogue.dropout > 0 ? 1 / (1 - epilogue.dropout) : 1;
+        kept.mask->scale = epilogue.scale();
         kept.mask->wants_outer =
             epilogue.has_two_gradients() && Tape::recording({&in.residual}) != nullptr;
         tape->record("conv1d", {&in.x, &in.weight, &in.bias, &in.residual}, {&y},
                      [kept = work->kept, geometry, epilogue](Backward& context) {
                        backward(context, *kept, geometry, epilogue);
                      });
-        if (!lets_all_pass(epilogue)) {
+        if (!epilogue.lets_all_gradients_pass()) {
           tape->take_gradient_masked(y, kept.mask);
         }
       });

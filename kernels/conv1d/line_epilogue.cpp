@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "core/clones.h"
-#include "core/parallel.h"
+#include "core/gradient_marks.h"
 #include "core/random_words.h"
 
 namespace warptape {
@@ -27,10 +27,29 @@ WARPTAPE_CLONES void drop(float* y, const uint32_t* words, uint32_t least, float
   }
 }
 
-WARPTAPE_CLONES void keep_signs(const float* y, uint8_t* signs, int64_t count) {
+// Marks of what a ReLU gave, of what a dropout keeps, and of all.
+WARPTAPE_CLONES void mark_positive(const float* y, uint8_t* marks, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    const int32_t sign = y[i] <= 0 ? 0 : 1;
-    signs[i] = static_cast<uint8_t>(sign);
+    const int32_t mark =
+        y[i] <= 0 ? gradient_marks::outer : gradient_marks::inner | gradient_marks::outer;
+    marks[i] = static_cast<uint8_t>(mark);
+  }
+}
+
+WARPTAPE_CLONES void mark_kept(const uint32_t* words, uint32_t least, uint8_t* marks,
+                               int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t mark =
+        words[i] >= least ? gradient_marks::inner | gradient_marks::outer : gradient_marks::outer;
+    marks[i] = static_cast<uint8_t>(mark);
+  }
+}
+
+// No marks where the last ReLU lets nothing pass.
+WARPTAPE_CLONES void clear_marks(const float* y, uint8_t* marks, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const uint32_t passes = y[i] <= 0 ? 0U : 0xffU;
+    marks[i] = static_cast<uint8_t>(marks[i] & passes);
   }
 }
 
@@ -40,21 +59,27 @@ WARPTAPE_CLONES void add(float* y, const float* other, int64_t count) {
   }
 }
 
-// to = from where y is positive or NaN, times scale; else 0.
-WARPTAPE_CLONES void pass_by_output(const float* from, const float* y, float scale, float* to,
-                                    int64_t count) {
+// By bits, as AVX-512F compares no bytes. `from` and `to` do not overlap.
+WARPTAPE_CLONES void pass_inner(const float* __restrict from, const uint8_t* marks, float scale,
+                                float* __restrict to, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    const float scaled = from[i] * scale;
-    to[i] = y[i] <= 0 ? 0.0F : scaled;
+    const auto scaled = std::bit_cast<uint32_t>(from[i] * scale);
+    to[i] = std::bit_cast<float>(scaled & (0U - (marks[i] & gradient_marks::inner)));
   }
 }
 
-WARPTAPE_CLONES void pass_by_signs(const float* from, const uint8_t* signs, float scale, float* to,
-                                   int64_t count) {
+WARPTAPE_CLONES void pass_inner_in_place(float* x, const uint8_t* marks, float scale,
+                                         int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    // By bits: AVX-512F compares no bytes.
-    const auto scaled = std::bit_cast<uint32_t>(from[i] * scale);
-    to[i] = std::bit_cast<float>(scaled & (uint32_t{0} - signs[i]));
+    const auto scaled = std::bit_cast<uint32_t>(x[i] * scale);
+    x[i] = std::bit_cast<float>(scaled & (0U - (marks[i] & gradient_marks::inner)));
+  }
+}
+
+WARPTAPE_CLONES void pass_outer(float* x, const uint8_t* marks, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const uint32_t passes = (marks[i] & gradient_marks::outer) / gradient_marks::outer;
+    x[i] = std::bit_cast<float>(std::bit_cast<uint32_t>(x[i]) & (0U - passes));
   }
 }
 
@@ -90,16 +115,16 @@ std::optional<LineEpilogue> LineEpilogue::then_sum() const {
 }
 
 LineEpilogueLoops::LineEpilogueLoops(const LineEpilogue& epilogue, const float* residual,
-                                     uint8_t* signs)
+                                     uint8_t* marks)
     : relu(epilogue.relu),
       drops(epilogue.dropout > 0),
       stream(epilogue.stream),
       residual(residual),
       relu_after(epilogue.relu_after),
-      signs(signs) {
+      marks(marks) {
   if (drops) {
     least = static_cast<uint32_t>(std::ceil(epilogue.dropout * 0x1p32));
-    scale = static_cast<float>(1 / (1 - epilogue.dropout));
+    scale = static_cast<float>(epilogue.scale());
   }
 }
 
@@ -107,52 +132,48 @@ void LineEpilogueLoops::apply(float* y, int64_t begin, int64_t count) const {
   for (int64_t end = begin + count; begin < end; begin += RandomWords::most) {
     const int64_t part = std::min(RandomWords::most, end - begin);
     float* const to = y + begin;
+    uint8_t* const kept = marks == nullptr ? nullptr : marks + begin;
+    if (kept != nullptr && !relu && !drops) {
+      std::fill_n(kept, part, uint8_t{gradient_marks::inner | gradient_marks::outer});
+    }
     if (relu) {
       rectify(to, part);
     }
     if (drops) {
-      drop(to, RandomWords(stream, begin, part).data(), least, scale, part);
+      const RandomWords words(stream, begin, part);
+      drop(to, words.data(), least, scale, part);
+      if (kept != nullptr && !relu) {
+        mark_kept(words.data(), least, kept, part);
+      }
     }
-    if (signs != nullptr) {
-      keep_signs(to, signs + begin, part);
+    if (kept != nullptr && relu) {
+      mark_positive(to, kept, part);
     }
     if (residual != nullptr) {
       add(to, residual + begin, part);
     }
     if (relu_after) {
       rectify(to, part);
+      if (kept != nullptr) {
+        clear_marks(to, kept, part);
+      }
     }
   }
 }
 
-void line_epilogue_backward(const LineEpilogue& epilogue, const Tensor& y, const Tensor& signs,
-                            Tensor& sum, Tensor& to) {
-  const LineEpilogueLoops loops(epilogue, nullptr, nullptr);
-  const float* const outputs = y.defined() ? y.data<float>() : nullptr;
-  const uint8_t* const kept = signs.defined() ? signs.data<uint8_t>() : nullptr;
-  float* const sums = sum.mutable_data<float>();
-  float* const results = to.mutable_data<float>();
-  parallel_for(sum.numel(), default_grain / 4, [&](int64_t begin, int64_t end) {
-    for (; begin < end; begin += RandomWords::most) {
-      const int64_t count = std::min(RandomWords::most, end - begin);
-      float* const from = sums + begin;
-      float* const result = results + begin;
-      if (loops.relu_after) {
-        pass_by_output(from, outputs + begin, 1, from, count);
-      }
-      if (kept != nullptr) {
-        pass_by_signs(from, kept + begin, loops.scale, result, count);
-      } else if (loops.relu) {
-        pass_by_output(from, outputs + begin, loops.scale, result, count);
-      } else if (loops.drops) {
-        if (result != from) {
-          std::copy_n(from, count, result);
-        }
-        drop(result, RandomWords(loops.stream, begin, count).data(), loops.least, loops.scale,
-             count);
-      }
-    }
-  });
+void LineMask::apply(const float* from, int64_t begin, int64_t count) const {
+  const uint8_t* const kept = marks + begin;
+  if (from == inner) {
+    pass_inner_in_place(inner + begin, kept, scale, count);
+    return;
+  }
+  pass_inner(from + begin, kept, scale, inner + begin, count);
+  if (outer != nullptr && outer != from) {
+    std::copy_n(from + begin, count, outer + begin);
+  }
+  if (outer != nullptr) {
+    pass_outer(outer + begin, kept, count);
+  }
 }
 
 }  // namespace warptape

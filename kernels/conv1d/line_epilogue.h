@@ -19,8 +19,8 @@ struct LineEpilogue {
   bool relu_after = false;
 
   bool is_empty() const { return !relu && dropout == 0 && !adds && !relu_after; }
-  // The sign of what the first ReLU gave cannot be told from the output once something was added.
-  bool keeps_signs() const { return relu && adds; }
+  bool lets_all_gradients_pass() const { return !relu && dropout == 0 && !relu_after; }
+  double scale() const { return dropout > 0 ? 1 / (1 - dropout) : 1; }  // of what is kept
   // Whether the gradient of what the last ReLU was given is not that of the convolution's sums.
   bool has_two_gradients() const { return adds && (relu || dropout > 0); }
 
@@ -32,9 +32,9 @@ struct LineEpilogue {
 
 // The same for loops.
 struct LineEpilogueLoops {
-  // residual: row-major, of the output's shape, or nullptr. signs: 1 where the gradient passes the
-  // first ReLU and the dropout; nullptr where they are not wanted.
-  LineEpilogueLoops(const LineEpilogue& epilogue, const float* residual, uint8_t* signs);
+  // residual: row-major, of the output's shape, or nullptr. marks: which gradients pass
+  // (gradient_marks.h); nullptr where they are not wanted.
+  LineEpilogueLoops(const LineEpilogue& epilogue, const float* residual, uint8_t* marks);
 
   // Elements begin, ..., begin + count - 1 of the output y, in place.
   void apply(float* y, int64_t begin, int64_t count) const;
@@ -46,13 +46,19 @@ struct LineEpilogueLoops {
   float scale = 1;
   const float* residual;
   bool relu_after;
-  uint8_t* signs;
+  uint8_t* marks;
 };
 
-// `sum` holds dy when it begins, then the gradient of what the last ReLU was given, which is the
-// residual's, and `to` that of the convolution's sums. They may be one tensor where there are no
-// two gradients. y: the output; signs: as kept, or undefined.
-void line_epilogue_backward(const LineEpilogue& epilogue, const Tensor& y, const Tensor& signs,
-                            Tensor& sum, Tensor& to);
+// Gradients behind such a mask (core/gradient_mask.h).
+struct LineMask {
+  const uint8_t* marks;
+  float scale;
+  float* inner;
+  float* outer;  // nullptr where it is not wanted
+
+  // Of elements begin, ..., begin + count - 1 of `from`, which may be the outer gradient or, where
+  // that is not wanted, the inner one.
+  void apply(const float* from, int64_t begin, int64_t count) const;
+};
 
 }  // namespace warptape

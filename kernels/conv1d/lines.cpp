@@ -58,10 +58,12 @@ std::vector<float> packed(const float* weights, const Blocks& blocks, int64_t ch
 }
 
 // out (batch, blocks.things, out_length) of in (batch, channels, in_length), as an Accumulation.
+// finish(begin, count): called for elements of out as soon as they are there.
+template <class Finish>
 void accumulate(const Level& level, const Blocks& blocks, int64_t batch, const float* in,
                 int64_t channels, int64_t in_length, const std::vector<float>& weights,
-                int64_t taps, int64_t shift, int64_t step, const float* bias,
-                const LineEpilogueLoops* epilogue, float* out, int64_t out_length, bool adds) {
+                int64_t taps, int64_t shift, int64_t step, const float* bias, float* out,
+                int64_t out_length, bool adds, const Finish& finish) {
   // Parts of a sequence, so that one sequence occupies all threads, too; in whole tiles.
   const int64_t part = 16 * 3 * level.lanes;
   const int64_t parts = std::max<int64_t>(1, (out_length + part / 2) / part);
@@ -88,9 +90,9 @@ void accumulate(const Level& level, const Blocks& blocks, int64_t batch, const f
                        .begin = number * part,
                        .end = number + 1 == parts ? out_length : (number + 1) * part};
                    level.accumulate[blocks.size(block)](job);
-                   for (int64_t a = 0; epilogue != nullptr && a < blocks.size(block); ++a) {
+                   for (int64_t a = 0; a < blocks.size(block); ++a) {
                      const int64_t line = (n * blocks.things + first + a) * out_length;
-                     epilogue->apply(out, line + job.begin, job.end - job.begin);
+                     finish(line + job.begin, job.end - job.begin);
                    }
                  }
                });
@@ -148,25 +150,35 @@ void lines_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, co
   const auto at = [&](int64_t o, int64_t c, int64_t k) {
     return (o * g.in_channels + c) * axis.kernel + k;
   };
+  float* const out = y.mutable_data<float>();
   accumulate(level, blocks, g.batch, x.data<float>(), g.in_channels, axis.size,
              packed(weight.data<float>(), blocks, g.in_channels, axis.kernel, at), axis.kernel,
              -axis.padding_before, axis.dilation, bias.defined() ? bias.data<float>() : nullptr,
-             epilogue, y.mutable_data<float>(), axis.out, false);
+             out, axis.out, false, [&](int64_t begin, int64_t count) {
+               if (epilogue != nullptr) {
+                 epilogue->apply(out, begin, count);
+               }
+             });
 }
 
 void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx,
-                     bool adds) {
+                     bool adds, const LineMask* mask) {
   const Level& level = *level_in_use();
   const WindowAxis& axis = g.axes[0];
   const Blocks blocks(g.in_channels, level.largest_block);
   const auto at = [&](int64_t c, int64_t o, int64_t k) {
     return (o * g.in_channels + c) * axis.kernel + k;
   };
+  float* const out = dx.mutable_data<float>();
   // Tap k of output t met element t - padding + k * dilation.
   accumulate(level, blocks, g.batch, dy.data<float>(), g.out_channels, axis.out,
              packed(weight.data<float>(), blocks, g.out_channels, axis.kernel, at), axis.kernel,
-             axis.padding_before, -axis.dilation, nullptr, nullptr, dx.mutable_data<float>(),
-             axis.size, adds);
+             axis.padding_before, -axis.dilation, nullptr, out, axis.size, adds,
+             [&](int64_t begin, int64_t count) {
+               if (mask != nullptr) {
+                 mask->apply(out, begin, count);
+               }
+             });
 }
 
 }  // namespace warptape

@@ -14,11 +14,12 @@ namespace warptape {
 bool lines_serve(DType dtype, const ConvGeometry& geometry);
 
 // epilogue: may be null. All outputs are overwritten, but for dx where the gradient is to be added
-// to it: the bits are those of a sum behind. Results do not depend on the number of threads.
+// to it: the bits are those of a sum behind. mask: may be null; applied to dx, which is one of its
+// two gradients. Results do not depend on the number of threads.
 void lines_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& g,
                    const LineEpilogueLoops* epilogue, Tensor& y);
 void lines_data_grad(const Tensor& dy, const Tensor& weight, const ConvGeometry& g, Tensor& dx,
-                     bool adds);
+                     bool adds, const LineMask* mask);
 // Either gradient may be null.
 void lines_filter_grads(const Tensor& dy, const Tensor& x, const ConvGeometry& g, Tensor* dweight,
                         Tensor* dbias);

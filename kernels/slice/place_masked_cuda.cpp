@@ -30,7 +30,7 @@ on_cuda::PlacedSlice placed(const Tensor& whole, const Box& box, int dim) {
 
 bool give_masked_slice_cuda(Backward& context, const Box& box, int dim) {
   const GradientMask* const mask = context.mask_of(0);
-  if (mask == nullptr) {
+  if (mask == nullptr || mask->marks.device() != cuda) {
     return false;
   }
   const Tensor& marks = mask->marks;

@@ -88,7 +88,9 @@ void expect_one_pass(const Ops& ops) {
     expect_same_bits(apart, together);
     EXPECT_GT(apart.ran.size(), 2U);
     for (const std::string& name : together.ran) {
-      EXPECT_TRUE(name == "conv1d" || name == "conv1d backward") << name << " ran on its own";
+      const bool is_of_pass =
+          name == "conv1d" || name == "conv1d backward" || name == "mask_gradient backward";
+      EXPECT_TRUE(is_of_pass) << name << " ran on its own";
     }
     expect_same_bits(results_of(ops, length, false, false), results_of(ops, length, true, false));
   }
@@ -158,6 +160,62 @@ TEST(LineEpilogue, LeavesTheGradientOfItsOutput) {
   const Tensor y = relu(conv1d(x, randn({5, 3, 3}), Tensor(), {.padding = 1}));
   const std::vector<Tensor> gradients = tape.gradients(sum(y), {y, x});
   EXPECT_EQ(gradients[0].to_vector<float>(), std::vector<float>(2 * 5 * 37, 1));
+}
+
+// Two residual blocks, h = relu(c2(c1(x)) + x) and the same of h; returns their output, every
+// gradient and how many passes over gradients there were for masks alone.
+struct Blocks {
+  std::vector<Tensor> tensors;
+  int64_t passes = 0;
+};
+Blocks two_blocks(bool together) {
+  Generator numbers(3);
+  Generator drops(11);
+  Tensor x = randn({2, 5, 2303}, float32, numbers);
+  std::vector<Tensor> weights;
+  for (int i = 0; i < 4; ++i) {
+    weights.push_back(randn({5, 5, 3}, float32, numbers));
+  }
+  Tape tape;
+  tape.watch(x);
+  for (Tensor& weight : weights) {
+    tape.watch(weight);
+  }
+  profile::start();
+  Blocks result;
+  {
+    std::optional<DeferralScope> scope;
+    if (together) {
+      scope.emplace();
+    }
+    const Conv1dOptions causal{.padding = Padding1d::causal()};
+    Tensor h = x;
+    for (size_t block = 0; block < 2; ++block) {
+      Tensor c = dropout(relu(conv1d(h, weights[2 * block], Tensor(), causal)), 0.3, true, drops);
+      c = dropout(relu(conv1d(c, weights[2 * block + 1], Tensor(), causal)), 0.3, true, drops);
+      h = relu(add(std::move(c), h));
+    }
+    result.tensors.push_back(h);
+  }
+  tape.backward(result.tensors[0], randn({2, 5, 2303}, float32, numbers));
+  result.tensors.push_back(tape.gradient(x));
+  for (const Tensor& weight : weights) {
+    result.tensors.push_back(tape.gradient(weight));
+  }
+  for (const profile::Event& event : profile::stop()) {
+    result.passes += event.name == "mask_gradient backward" ? 1 : 0;
+  }
+  return result;
+}
+
+TEST(LineMasks, AreAppliedByTheLoopsThatMakeTheGradient) {
+  const Blocks apart = two_blocks(false);
+  const Blocks together = two_blocks(true);
+  ASSERT_EQ(apart.tensors.size(), together.tensors.size());
+  for (size_t i = 0; i < apart.tensors.size(); ++i) {
+    EXPECT_EQ(apart.tensors[i].to_vector<float>(), together.tensors[i].to_vector<float>()) << i;
+  }
+  EXPECT_EQ(together.passes, 1);  // over what is given for the last output
 }
 
 // A result with another holder has elements of its own.

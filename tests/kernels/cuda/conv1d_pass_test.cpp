@@ -156,6 +156,11 @@ Tensor blocks(Inputs& in) {
   return y;
 }
 
+// What was given for the last output is masked in a pass of its own.
+bool is_of_pass(const std::string& name) {
+  return name == "conv1d" || name == "conv1d backward" || name == "mask_gradient backward";
+}
+
 TEST_F(Conv1dPass, BlocksHaveTheBitsOfTheirOps) {
   const Sizes all[] = {
       {.channels = 5, .length = 37},                               // single elements
@@ -174,7 +179,7 @@ TEST_F(Conv1dPass, BlocksHaveTheBitsOfTheirOps) {
     const Results apart = results_of(blocks, sizes, false);
     const Results together = results_of(blocks, sizes, true);
     for (const std::string& name : together.ran) {
-      EXPECT_TRUE(name == "conv1d" || name == "conv1d backward") << name << " ran on its own";
+      EXPECT_TRUE(is_of_pass(name)) << name << " ran on its own";
     }
     const Results untrained = results_of(blocks, sizes, true, false);
     EXPECT_EQ(untrained.values[0], together.values[0]);
@@ -194,7 +199,7 @@ void expect_one_pass(const Ops& ops) {
     expect_same_bits(apart, together);
     EXPECT_GT(apart.ran.size(), 2U);
     for (const std::string& name : together.ran) {
-      EXPECT_TRUE(name == "conv1d" || name == "conv1d backward") << name << " ran on its own";
+      EXPECT_TRUE(is_of_pass(name)) << name << " ran on its own";
     }
     expect_same_bits(results_of(ops, sizes, false, false), results_of(ops, sizes, true, false));
   }
