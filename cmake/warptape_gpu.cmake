@@ -4,11 +4,23 @@ add_library(warptape_gpu_interface INTERFACE)  # what users of our headers need
 add_library(warptape_gpu_own_flags INTERFACE)  # what our own targets have beside
 set(WARPTAPE_GPU_CORE_PATTERNS "")
 set(WARPTAPE_GPU_CORE_USES "")
+
+# warptape_write_build_header(FOLDER MACROS...) writes FOLDER/core/simt/build.h, which defines MACROS
+# ("NAME VALUE"). A header, not options of the compiler: files that do not include it compile to the same
+# in all presets, which ccache then sees without looking into them.
+function(warptape_write_build_header folder)
+  set(text "#pragma once\n// What this build has of a GPU (WARPTAPE_GPU). Who asks for one of these includes this.\n\n")
+  foreach(macro ${ARGN})
+    string(APPEND text "#define ${macro}\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${folder}/core/simt/build.h CONTENT "${text}" @ONLY)
+endfunction()
+set(WARPTAPE_BUILD_MACROS "WARPTAPE_HAS_GPU 1")
 set(WARPTAPE_SIMT_KERNEL_OPTIONS -x c++ -Wno-unknown-pragmas)
 if(WARPTAPE_GPU STREQUAL "simt")
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp emulator/device/*.cpp)
   set(WARPTAPE_GPU_CORE_USES warptape_engine)
-  target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_HAS_GPU=1 WARPTAPE_SIMT=1)
+  list(APPEND WARPTAPE_BUILD_MACROS "WARPTAPE_SIMT 1")
   if(NOT WARPTAPE_SANITIZE MATCHES "^(off|OFF)$")
     # What emulated threads run, whatever the rest of the build has: preset simt-asan optimises
     # nothing else, as that compiles in half the time.
@@ -21,17 +33,17 @@ if(WARPTAPE_GPU STREQUAL "simt")
     # The kernels call emulator/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
     # not linked. Lines and functions are what is asked of an address (source_lines.h).
     list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g1 -fsanitize=thread)
-    target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_SIMT_PROFILE=1)
+    list(APPEND WARPTAPE_BUILD_MACROS "WARPTAPE_SIMT_PROFILE 1")
     target_link_libraries(warptape_gpu_interface INTERFACE ${CMAKE_DL_LIBS})
     include(warptape_ptxas)
   endif()
 elseif(WARPTAPE_GPU STREQUAL "cuda")
   include(warptape_cuda)
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp core/device/cuda/*.cpp)
-  target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_HAS_GPU=1)
 else()
-  target_compile_definitions(warptape_gpu_interface INTERFACE WARPTAPE_HAS_GPU=0)
+  set(WARPTAPE_BUILD_MACROS "WARPTAPE_HAS_GPU 0")
 endif()
+warptape_write_build_header(${PROJECT_BINARY_DIR}/generated ${WARPTAPE_BUILD_MACROS})
 # What functions need that are called from folders of other projects.
 set_property(GLOBAL PROPERTY WARPTAPE_PACKAGE_GPU ${WARPTAPE_GPU})
 set_property(GLOBAL PROPERTY WARPTAPE_PACKAGE_KERNEL_OPTIONS "${WARPTAPE_SIMT_KERNEL_OPTIONS}")

@@ -6,7 +6,8 @@
 and, within core, simt <- device <- the rest. The emulator sees core's vocabulary, seam and errors; it is seen by
 the headers that take its half in, and by tools. What only tests need lies in tests/support, which nothing here
 includes, and reaches in by the seams listed below. Headers, warptape.h with all of them, do without fmt, which whoever
-includes them would have to compile. Also that headers begin with `#pragma once`. Run from anywhere;
+includes them would have to compile. Also that headers begin with `#pragma once`,
+and that who asks for a macro of core/simt/build.h includes it. Run from anywhere;
 prints every offence and exits with 1 if there is one.
 """
 import pathlib
@@ -79,17 +80,29 @@ def offences(path: pathlib.Path) -> list[str]:
     return found
 
 
-def main() -> int:
-    files = [
+def undefined_macros(path: pathlib.Path) -> list[str]:
+    text = path.read_text()
+    asks = re.search(r"^(?!\s*//).*\bWARPTAPE_(HAS_GPU|SIMT|SIMT_PROFILE)\b", text, re.MULTILINE)
+    if not asks or '#include "core/simt/build.h"' in text:
+        return []
+    return [f"{path.relative_to(ROOT)}: WARPTAPE_{asks.group(1)} is undefined without core/simt/build.h"]
+
+
+def sources(room: str) -> list[pathlib.Path]:
+    return [
         path
-        for room in MAY_INCLUDE
         for path in sorted((ROOT / room).rglob("*"))
         if path.suffix in {".h", ".cpp", ".cu", ".cuh"}
-    ] + [ROOT / "warptape.h"]
+    ]
+
+
+def main() -> int:
+    files = [path for room in MAY_INCLUDE for path in sources(room)] + [ROOT / "warptape.h"]
     if not files:
         print("no source files found")
         return 1
     found = [offence for path in files for offence in offences(path)]
+    found += [offence for path in files + sources("tests") for offence in undefined_macros(path)]
     print("\n".join(found) if found else f"{len(files)} files include only what they may")
     return 1 if found else 0
 

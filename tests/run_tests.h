@@ -5,6 +5,8 @@
 
 #include <cstdio>
 
+#include "core/simt/build.h"
+
 #ifdef WARPTAPE_SIMT
 #include "tests/print_seed.h"
 #endif

@@ -13,6 +13,7 @@
 #include "core/parallel.h"
 #include "core/profile.h"
 #include "core/random.h"
+#include "core/simt/build.h"
 #include "kernels/vendor/choice.h"
 #include "kernels/vendor/onednn.h"
 #include "layers/precision.h"

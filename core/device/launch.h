@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/device/gpu.h"
+#include "core/simt/build.h"
 #include "core/simt/simt.h"
 
 #ifdef WARPTAPE_SIMT

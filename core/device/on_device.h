@@ -3,6 +3,7 @@
 // has a GPU.
 
 #include "core/device/device.h"
+#include "core/simt/build.h"
 
 namespace warptape {
 

@@ -2,6 +2,7 @@
 // How a kernel reports what it cannot raise (gpu::report_word()).
 
 #include "core/device/gpu.h"
+#include "core/simt/build.h"
 #include "core/simt/simt.h"
 
 namespace warptape {

@@ -2,6 +2,7 @@
 // A memory fence among blocks, the only one: letting the last block of a launch finish the job of
 // all.
 
+#include "core/simt/build.h"
 #include "core/simt/simt.h"
 
 namespace warptape::simt {

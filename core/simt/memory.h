@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/simt/build.h"
 #include "core/simt/host_device.h"
 
 namespace warptape::simt {

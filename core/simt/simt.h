@@ -12,6 +12,8 @@
 // and launch() in core/device/launch.h. Select by WARPTAPE_SIMT, never by __CUDACC__: .cpp files of
 // a CUDA build see neither.
 
+#include "core/simt/build.h"
+
 #ifdef WARPTAPE_SIMT
 #include "emulator/engine/atomics_host.h"
 #include "emulator/engine/vocabulary_host.h"

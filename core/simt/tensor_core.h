@@ -14,6 +14,7 @@
 //   mma_m16n8k16(c, a, b): c += a * b; the order of the 16 additions is the hardware's own
 
 #include "core/simt/bfloat16.h"
+#include "core/simt/build.h"
 #include "core/simt/memory.h"
 
 #ifdef WARPTAPE_SIMT

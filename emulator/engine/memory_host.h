@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/simt/build.h"
 #include "core/simt/memory.h"
 #include "emulator/engine/vocabulary_host.h"
 

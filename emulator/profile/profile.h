@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "core/simt/build.h"
+
 namespace warptape::simt::profile {
 
 #ifdef WARPTAPE_SIMT_PROFILE

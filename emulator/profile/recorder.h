@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/simt/build.h"
 #include "emulator/engine/block.h"
 #include "emulator/profile/profile.h"
 #include "emulator/profile/request.h"

@@ -1,6 +1,7 @@
 #pragma once
 // Which tile of the result a block makes, and how its sums leave the chip.
 
+#include "core/simt/build.h"
 #include "core/simt/packs.cuh"
 #include "kernels/matrix/output.h"
 #include "kernels/matrix/plan.h"

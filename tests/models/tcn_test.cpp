@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "core/random.h"
+#include "core/simt/build.h"
 #include "core/tape.h"
 #include "kernels/ops.h"
 #include "layers/precision.h"

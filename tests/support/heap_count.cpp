@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "core/simt/build.h"
+
 #ifdef WARPTAPE_SIMT
 #include "emulator/device/emulated.h"
 #endif

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/device/device.h"
+#include "core/simt/build.h"
 #include "tests/tools/command_line.h"
 #include "tests/tools/tiny_data.h"
 

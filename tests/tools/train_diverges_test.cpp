@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "core/simt/build.h"
 #include "tests/tools/command_line.h"
 #include "tests/tools/tiny_data.h"
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 
+#include "core/simt/build.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/core/device/test_kernels.h"
 #include "tests/core/expect_throws.h"

@@ -7,6 +7,7 @@
 #include <optional>
 #include <random>
 
+#include "core/simt/build.h"
 #include "kernels/conv2d/conv2d_products.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/kernels/case_run.h"

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/random.h"
+#include "core/simt/build.h"
 #include "core/tape.h"
 #include "kernels/ops.h"
 #include "layers/conv2d.h"
