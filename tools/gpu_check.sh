@@ -53,7 +53,7 @@ checks_limit=180 # tests, sanitizers and training, which run side by side
 step_limit=60
 kernels_limit=60
 ncu_limit=60
-pytorch_limit=110
+pytorch_limit=145
 total_limit=410
 
 all_stages=(tests libraries_on libraries_off memcheck racecheck devices training step kernels ncu pytorch)

@@ -319,7 +319,16 @@ pytorch_compile() {
     echo "detail: no PyTorch with CUDA in python3"
     return 77
   fi
-  python3 tools/bench_vs_pytorch.py --device cuda --child graphs --steps 3
+  local model precision pid pids=() status=0
+  for model in simple_cnn tcn_c64; do
+    for precision in fp32 bf16; do # tf32 compiles to what fp32 does
+      python3 tools/bench_vs_pytorch.py --device cuda --steps 3 \
+        --child "[[\"$model\", \"$precision\", \"compiled_graph\"]]" &
+      pids+=($!)
+    done
+  done
+  for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
+  return $status
 }
 
 pytorch() {
@@ -328,13 +337,17 @@ pytorch() {
     echo "detail: no PyTorch with CUDA in python3: $(tail -n 1 <<<"$reason")"
     return 77
   fi
+  # 121 s by the script's --dry-run: a best mode of PyTorch for each model and precision.
   python3 tools/bench_vs_pytorch.py --warptape "$build/warptape" --device cuda --rounds 1 --markdown \
-    --only warptape,warptape_own,eager,channels_last,graphs --timeout $((50 * patience)) --json "$work/pytorch.json"
+    --model simple_cnn,tcn_c64 --precision fp32,tf32,bf16 \
+    --only warptape,warptape_own,eager_graph,channels_last_graph,compiled_graph \
+    --timeout $((80 * patience)) --budget $((140 * patience)) --json "$work/pytorch.json"
   echo "detail: $(python3 - "$work/pytorch.json" <<'PYTHON'
 import json, sys
 report = json.load(open(sys.argv[1]))
-parts = [f"{r['implementation']} {r['median_ms']:.3f} ms" for r in report["results"]]
-print(", ".join(parts + [f"{name} not run" for name in report["not_run"]]))
+ratios = [f"{r['model']} {r['precision']} {r['implementation']} {r['ratio_to_warptape']:.2f}"
+          for r in report["results"] if r["ratio_to_warptape"] and r["implementation"] != "Warptape"]
+print("; ".join(["time / Warptape's"] + ratios + [f"{name} not run" for name in report["not_run"]]))
 PYTHON
 )"
 }
