@@ -1,8 +1,10 @@
 #include "core/primitives.h"
 
+#include <bit>
 #include <cmath>
 
 #include "core/check.h"
+#include "core/clones.h"
 #include "core/device/on_device.h"
 #include "core/parallel.h"
 #include "core/primitives_cuda.h"
@@ -117,6 +119,34 @@ Tensor relayout(const Tensor& tensor, MemoryFormat format) {
   return result;
 }
 
+namespace {
+
+template <class To, class From>
+void convert(const From* from, int64_t count, To* to) {
+  for (int64_t i = 0; i < count; ++i) {
+    to[i] = static_cast<To>(from[i]);
+  }
+}
+
+// Those of mixed precision once per instruction set; overload resolution prefers these.
+WARPTAPE_CLONES void convert(const float* __restrict from, int64_t count,
+                             simt::bfloat16* __restrict to) {
+  for (int64_t i = 0; i < count; ++i) {
+    const auto wide = std::bit_cast<uint32_t>(from[i]);
+    const uint32_t rounded = (wide + 0x7FFFU + ((wide >> 16) & 1U)) >> 16;
+    const bool is_nan = (wide & 0x7FFFFFFFU) > 0x7F800000U;  // as simt::bfloat16's constructor
+    to[i].bits = static_cast<uint16_t>(is_nan ? 0x7FFFU : rounded);
+  }
+}
+WARPTAPE_CLONES void convert(const simt::bfloat16* __restrict from, int64_t count,
+                             float* __restrict to) {
+  for (int64_t i = 0; i < count; ++i) {
+    to[i] = std::bit_cast<float>(static_cast<uint32_t>(from[i].bits) << 16);
+  }
+}
+
+}  // namespace
+
 Tensor cast(const Tensor& tensor, DType dtype) {
   if (tensor.dtype() == dtype) {
     Tensor same = tensor;
@@ -132,9 +162,7 @@ Tensor cast(const Tensor& tensor, DType dtype) {
           "cast", tensor.device(),
           [&] {
             parallel_for(tensor.numel(), default_grain, [&](int64_t begin, int64_t end) {
-              for (int64_t i = begin; i < end; ++i) {
-                target[i] = static_cast<To>(source[i]);
-              }
+              convert(source + begin, end - begin, target + begin);
             });
           },
           [&] {

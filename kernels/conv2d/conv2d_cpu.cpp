@@ -2,8 +2,10 @@
 // channels-last and the filters are turned to (group, kH, kW, C / groups, O / groups), so that the
 // innermost loop runs along output channels. Sums are float64.
 
+#include <bit>
 #include <vector>
 
+#include "core/clones.h"
 #include "core/parallel.h"
 #include "core/widened.h"
 #include "kernels/conv2d/conv2d_kernels.h"
@@ -261,6 +263,35 @@ void conv2d_weight_grad_cpu(const Tensor& dy, const Tensor& x, const ConvGeometr
   dispatch_floating(dy.dtype(), [&]<class T>() { weight_grad<T>(dy, x, geometry, dweight); });
 }
 
+namespace {
+
+template <class T>
+WARPTAPE_INLINE void add_pixels(const T* __restrict from, int64_t pixels, int64_t channels,
+                                double* __restrict sums) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t c = 0; c < channels; ++c) {
+      sums[c] += from[p * channels + c];
+    }
+  }
+}
+
+// The usual types once per instruction set; overload resolution prefers these.
+WARPTAPE_CLONES void add_pixels(const float* __restrict from, int64_t pixels, int64_t channels,
+                                double* __restrict sums) {
+  add_pixels<float>(from, pixels, channels, sums);
+}
+WARPTAPE_CLONES void add_pixels(const simt::bfloat16* __restrict from, int64_t pixels,
+                                int64_t channels, double* __restrict sums) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const uint32_t bits = static_cast<uint32_t>(from[p * channels + c].bits) << 16;
+      sums[c] += std::bit_cast<float>(bits);
+    }
+  }
+}
+
+}  // namespace
+
 void conv2d_bias_grad_cpu(const Tensor& dy, Tensor& dbias) {
   const int64_t channels = dbias.numel();
   const int64_t pixels = channels == 0 ? 0 : dy.numel() / channels;
@@ -273,12 +304,8 @@ void conv2d_bias_grad_cpu(const Tensor& dy, Tensor& dbias) {
     std::vector<double> sums(static_cast<size_t>(blocks * channels), 0.0);
     parallel_for(blocks, grain_of(block * channels), [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
-        double* sum = sums.data() + b * channels;
-        for (int64_t p = b * block; p < std::min(pixels, (b + 1) * block); ++p) {
-          for (int64_t c = 0; c < channels; ++c) {
-            sum[c] += from[p * channels + c];
-          }
-        }
+        add_pixels(from + b * block * channels, std::min(block, pixels - b * block), channels,
+                   sums.data() + b * channels);
       }
     });
     for (int64_t c = 0; c < channels; ++c) {

@@ -6,11 +6,11 @@
 #include <limits>
 #include <vector>
 
-#include "core/clones.h"
 #include "core/parallel.h"
 #include "core/primitives.h"
 #include "core/widened.h"
 #include "kernels/max_pool2d/max_pool2d_kernels.h"
+#include "kernels/max_pool2d/max_pool2d_pixels.h"
 
 namespace warptape {
 namespace {
@@ -38,39 +38,6 @@ void for_each_tap(const PoolGeometry& g, const Window& window, const Body& body)
       }
     }
   }
-}
-
-// Folds one pixel into the running maxima of its window. best starts as -infinity, index as
-// anything.
-template <class T, class Index>
-WARPTAPE_INLINE void fold_pixel(const T* __restrict pixel, int64_t channels, Index tap,
-                                T* __restrict best, Index* __restrict index) {
-  for (int64_t c = 0; c < channels; ++c) {
-    const T value = pixel[c];
-    // !(value <= best) also lets a NaN win; once best is one, only another NaN could replace it.
-    const bool larger = !(value <= best[c]) && best[c] == best[c];
-    best[c] = larger ? value : best[c];
-    index[c] = larger ? tap : index[c];
-  }
-}
-
-// The gradient of one pixel of disjoint windows.
-template <class T, class Index>
-WARPTAPE_INLINE void spread_pixel(const T* __restrict dy, const Index* __restrict index,
-                                  int64_t channels, Index tap, T* __restrict dx) {
-  for (int64_t c = 0; c < channels; ++c) {
-    dx[c] = index[c] == tap ? dy[c] : T(0);
-  }
-}
-
-// The usual types once per instruction set; overload resolution prefers these.
-WARPTAPE_CLONES void fold_pixel(const float* __restrict pixel, int64_t channels, uint8_t tap,
-                                float* __restrict best, uint8_t* __restrict index) {
-  fold_pixel<float, uint8_t>(pixel, channels, tap, best, index);
-}
-WARPTAPE_CLONES void spread_pixel(const float* __restrict dy, const uint8_t* __restrict index,
-                                  int64_t channels, uint8_t tap, float* __restrict dx) {
-  spread_pixel<float, uint8_t>(dy, index, channels, tap, dx);
 }
 
 // A line of windows of a row-major tensor (N, C, H', W') as pixels, and back: where y or dy is
@@ -105,6 +72,18 @@ struct LineOfRows {
   int64_t channels, windows, from_channel_to_channel, first;
 };
 
+// Whether all windows are of two by two neighbours, all in the image.
+bool windows_are_squares(const PoolGeometry& g) {
+  const auto fits = [](int64_t kernel, int64_t stride, int64_t padding, int64_t dilation,
+                       int64_t size, int64_t out) {
+    return kernel == 2 && padding == 0 && dilation == 1 && (out - 1) * stride + 2 <= size;
+  };
+  return fits(g.kernel.height, g.stride.height, g.padding.height, g.dilation.height, g.height,
+              g.out_height) &&
+         fits(g.kernel.width, g.stride.width, g.padding.width, g.dilation.width, g.width,
+              g.out_width);
+}
+
 template <class T, class Index>
 void forward(const Tensor& x, const PoolGeometry& g, bool with_relu, Tensor& y, Tensor& indices) {
   const T* px = x.data<T>();
@@ -113,6 +92,7 @@ void forward(const Tensor& x, const PoolGeometry& g, bool with_relu, Tensor& y, 
   const int64_t channels = g.channels;
   const auto nowhere = static_cast<Index>(g.kernel.height * g.kernel.width);
   const bool by_rows = y.memory_format() == MemoryFormat::RowMajor;
+  const bool squares = sizeof(T) < 8 && sizeof(Index) == 1 && windows_are_squares(g);
   parallel_for(g.batch * g.out_height, pool_line_grain(g), [&](int64_t begin, int64_t end) {
     std::vector<Index> unwanted(static_cast<size_t>(channels));
     std::vector<T> pixels(static_cast<size_t>(by_rows ? g.out_width * channels : 0));
@@ -123,7 +103,18 @@ void forward(const Tensor& x, const PoolGeometry& g, bool with_relu, Tensor& y, 
         const int64_t at = (line * g.out_width + ow) * channels;
         T* best = line_of_y + ow * channels;
         Index* index = pi != nullptr ? pi + at : unwanted.data();
-        std::fill_n(best, channels, -std::numeric_limits<T>::infinity());
+        if constexpr (sizeof(T) < 8 && sizeof(Index) == 1) {
+          if (squares) {
+            const Window window = window_of(g, line % g.out_height, ow);
+            const T* const corner =
+                image + (window.first_row * g.width + window.first_column) * channels;
+            const T* const below = corner + g.width * channels;
+            const T* const pixels_of[] = {corner, corner + channels, below, below + channels};
+            fold_windows(pixels_of, channels, with_relu, best, index);
+            continue;
+          }
+        }
+        std::fill_n(best, channels, static_cast<T>(-std::numeric_limits<T>::infinity()));
         std::fill_n(index, channels, Index{0});
         bool first = true;
         for_each_tap(g, window_of(g, line % g.out_height, ow), [&](int64_t tap, int64_t pixel) {
@@ -135,9 +126,9 @@ void forward(const Tensor& x, const PoolGeometry& g, bool with_relu, Tensor& y, 
         });
         if (with_relu) {
           for (int64_t c = 0; c < channels; ++c) {
-            const bool dead = best[c] <= T(0);
+            const bool dead = best[c] <= 0;
             index[c] = dead ? nowhere : index[c];
-            best[c] = dead ? T(0) : best[c];
+            best[c] = dead ? T{} : best[c];
           }
         }
       }
@@ -194,26 +185,28 @@ bool windows_tile_image(const PoolGeometry& g) {
 }
 
 template <class T, class Index>
-void backward(const Tensor& given, const Tensor& indices, const PoolGeometry& g, Tensor& dx) {
-  const bool tiles = windows_tile_image(g);
-  const bool by_rows = tiles && given.memory_format() == MemoryFormat::RowMajor;
-  const Tensor dy = by_rows ? given : primitives::relayout(given, MemoryFormat::ChannelsLast);
+void spread(const Tensor& dy, const Tensor& indices, const PoolGeometry& g, Tensor& dx) {
+  const bool by_rows = dy.memory_format() == MemoryFormat::RowMajor;
   const T* pdy = dy.data<T>();
   const Index* pi = indices.data<Index>();
   T* to = dx.mutable_data<T>();
-  if (tiles) {
-    parallel_for(g.batch * g.out_height, pool_line_grain(g), [&](int64_t begin, int64_t end) {
-      const int64_t elements = g.out_width * g.channels;
-      std::vector<T> pixels(static_cast<size_t>(by_rows ? elements : 0));
-      for (int64_t line = begin; line < end; ++line) {
-        if (by_rows) {
-          LineOfRows(g, line).read(pdy, pixels.data());
-        }
-        spread_line(by_rows ? pixels.data() : pdy + line * elements, pi, g, line, to);
+  parallel_for(g.batch * g.out_height, pool_line_grain(g), [&](int64_t begin, int64_t end) {
+    const int64_t elements = g.out_width * g.channels;
+    std::vector<T> pixels(static_cast<size_t>(by_rows ? elements : 0));
+    for (int64_t line = begin; line < end; ++line) {
+      if (by_rows) {
+        LineOfRows(g, line).read(pdy, pixels.data());
       }
-    });
-    return;
-  }
+      spread_line(by_rows ? pixels.data() : pdy + line * elements, pi, g, line, to);
+    }
+  });
+}
+
+template <class T, class Index>
+void scatter(const Tensor& dy, const Tensor& indices, const PoolGeometry& g, Tensor& dx) {
+  const T* pdy = dy.data<T>();
+  const Index* pi = indices.data<Index>();
+  T* to = dx.mutable_data<T>();
   parallel_for(g.batch, pool_line_grain(g) / g.out_height + 1, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       scatter_image(pdy, pi, g, n, to);
@@ -221,32 +214,41 @@ void backward(const Tensor& given, const Tensor& indices, const PoolGeometry& g,
   });
 }
 
-}  // namespace
-
-void max_pool2d_forward_cpu(const Tensor& narrow_x, const PoolGeometry& geometry, bool with_relu,
-                            Tensor& narrow_y, Tensor& indices) {
-  const Tensor x = widened(narrow_x);
-  through_wide(narrow_y, [&](Tensor& y) {
-    dispatch_computed(x.dtype(), [&]<class T>() {
-      if (pool_index_dtype(geometry) == uint8) {
-        forward<T, uint8_t>(x, geometry, with_relu, y, indices);
-      } else {
-        forward<T, int64_t>(x, geometry, with_relu, y, indices);
-      }
-    });
-    return true;
+// body.template operator()<T, Index>() of elements of this dtype and indices of that one.
+template <class Body>
+void dispatch_pooled(DType elements, DType indices, const Body& body) {
+  dispatch_floating(elements, [&]<class T>() {
+    if (indices == uint8) {
+      body.template operator()<T, uint8_t>();
+    } else {
+      body.template operator()<T, int64_t>();
+    }
   });
 }
 
-void max_pool2d_backward_cpu(const Tensor& narrow_dy, const Tensor& indices,
-                             const PoolGeometry& geometry, Tensor& narrow_dx) {
-  const Tensor dy = widened(narrow_dy);
-  through_wide(narrow_dx, [&](Tensor& dx) {
-    dispatch_computed(dy.dtype(), [&]<class T>() {
+}  // namespace
+
+void max_pool2d_forward_cpu(const Tensor& x, const PoolGeometry& geometry, bool with_relu,
+                            Tensor& y, Tensor& indices) {
+  dispatch_pooled(x.dtype(), pool_index_dtype(geometry), [&]<class T, class Index>() {
+    forward<T, Index>(x, geometry, with_relu, y, indices);
+  });
+}
+
+void max_pool2d_backward_cpu(const Tensor& dy, const Tensor& indices, const PoolGeometry& geometry,
+                             Tensor& dx) {
+  if (windows_tile_image(geometry)) {
+    dispatch_pooled(dy.dtype(), indices.dtype(),
+                    [&]<class T, class Index>() { spread<T, Index>(dy, indices, geometry, dx); });
+    return;
+  }
+  const Tensor wide_dy = primitives::relayout(widened(dy), MemoryFormat::ChannelsLast);
+  through_wide(dx, [&](Tensor& wide_dx) {  // pixels of several windows are sums
+    dispatch_computed(wide_dx.dtype(), [&]<class T>() {
       if (indices.dtype() == uint8) {
-        backward<T, uint8_t>(dy, indices, geometry, dx);
+        scatter<T, uint8_t>(wide_dy, indices, geometry, wide_dx);
       } else {
-        backward<T, int64_t>(dy, indices, geometry, dx);
+        scatter<T, int64_t>(wide_dy, indices, geometry, wide_dx);
       }
     });
     return true;

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/clones.h"
 #include "core/parallel.h"
 #include "kernels/optimizer/optimizer_step.h"
 #include "kernels/reduce/robust_norm.h"
@@ -35,6 +36,29 @@ void apply(ParameterUpdate& update, const Rule& rule, std::index_sequence<I...> 
   });
 }
 
+// To lanes of sums that need not wait for each other.
+template <class T>
+WARPTAPE_INLINE void add_squares(const T* values, int64_t count, double factor, double* lanes) {
+  const int64_t whole = count / 8 * 8;
+  for (int64_t i = 0; i < whole; i += 8) {
+    for (int64_t lane = 0; lane < 8; ++lane) {
+      const double value = values[i + lane] * factor;
+      lanes[lane] += value * value;
+    }
+  }
+  for (int64_t i = whole; i < count; ++i) {
+    const double value = values[i] * factor;
+    lanes[i - whole] += value * value;
+  }
+}
+
+// The usual type once per instruction set; overload resolution prefers this.
+WARPTAPE_CLONES void add_squares(const float* values, int64_t count, double factor, double* lanes) {
+  double own[8] = {};
+  add_squares<float>(values, count, factor, own);
+  std::copy_n(own, 8, lanes);
+}
+
 // Of the elements times factor.
 double sum_of_squares(std::span<const Tensor> tensors, double factor) {
   double total = 0;
@@ -47,11 +71,8 @@ double sum_of_squares(std::span<const Tensor> tensors, double factor) {
       parallel_for(blocks, 2, [&](int64_t begin, int64_t end) {
         for (int64_t b = begin; b < end; ++b) {
           const int64_t last = std::min(tensor.numel(), (b + 1) * block);
-          double lanes[8] = {};  // sums that need not wait for each other
-          for (int64_t i = b * block; i < last; ++i) {
-            const double value = values[i] * factor;
-            lanes[i % 8] += value * value;
-          }
+          double lanes[8] = {};
+          add_squares(values + b * block, last - b * block, factor, lanes);
           for (double lane : lanes) {
             sums[static_cast<size_t>(b)] += lane;
           }
