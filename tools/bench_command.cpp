@@ -17,6 +17,7 @@
 #include "kernels/vendor/choice.h"
 #include "kernels/vendor/onednn.h"
 #include "layers/precision.h"
+#include "tools/bench_baseline.h"
 #include "tools/bench_cases.h"
 #include "tools/commands.h"
 #include "tools/numbers.h"
@@ -33,6 +34,7 @@ namespace {
 struct BenchOptions {
   std::string model;
   std::string precision = "float32";
+  std::string baseline;    // empty: none
   int64_t batch_size = 0;  // 0: the case's own
   int64_t warmup = 3;
   int64_t steps = 15;
@@ -43,6 +45,7 @@ struct BenchOptions {
 };
 
 struct Profile {
+  double cpu_ms = 0;  // of a step, on average
   std::vector<profile::Total> totals;
   std::vector<Served> served;  // on a GPU
 };
@@ -58,10 +61,23 @@ std::string who_served(const Served& served) {
                                : "ours";
 }
 
-double peak_rss_mib() {
+rusage used_by_process() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
+  return usage;
+}
+
+double peak_rss_mib() {
+  return static_cast<double>(used_by_process().ru_maxrss) / 1024;
+}
+
+// Of all threads, for the program and for the system.
+double cpu_ms() {
+  const rusage usage = used_by_process();
+  const auto ms = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_usec) / 1e3;
+  };
+  return ms(usage.ru_utime) + ms(usage.ru_stime);
 }
 
 // Milliseconds from the end of one training step to the end of the next, as they follow each other
@@ -92,7 +108,11 @@ std::vector<double> time_steps(const BenchOptions& options, const StepCase& step
       ends.push_back(Clock::now());
     }
   };
+  double cpu_ms_before = 0;
   for (int64_t step = 0; step < options.warmup + options.steps; ++step) {
+    if (step == options.warmup) {
+      cpu_ms_before = cpu_ms();
+    }
     if (step == options.warmup && options.profile) {
       profile::start();
       start_serving_log();
@@ -102,6 +122,7 @@ std::vector<double> time_steps(const BenchOptions& options, const StepCase& step
     wait_for_all_but(losses->worth_waiting());
   }
   wait_for_all_but(0);
+  profile.cpu_ms = (cpu_ms() - cpu_ms_before) / static_cast<double>(options.steps);
   if (options.profile) {
     profile.totals = profile::summarize(profile::stop());
     profile.served = stop_serving_log();
@@ -121,38 +142,46 @@ int bench_step(const BenchOptions& options) {
   Profile profile;
   const StepCase step_case = step_cases().find(options.model);
   const int64_t batch_size = options.batch_size == 0 ? step_case.batch_size : options.batch_size;
+  const std::string precision = options.precision != "float32" ? options.precision
+                                : device == cpu                ? "float32"
+                                                               : product_precision();
+  nlohmann::ordered_json json{{"model", options.model},
+                              {"batch_size", batch_size},
+                              {"precision", precision},
+                              {"device", to_string(device)},
+                              {"device_name", describe_device(device)},
+                              {"threads", num_threads()}};
+  nlohmann::ordered_json baseline;
+  if (!options.baseline.empty()) {
+    baseline = read_baseline(options.baseline, json);  // before the work
+  }
   const std::vector<double> times = time_steps(options, step_case, batch_size, device, profile);
   const double median = times[times.size() / 2];
   const double rate = 1000 * static_cast<double>(batch_size) / median;
   const double live_peak = static_cast<double>(memory_stats(device).peak_bytes) / (1 << 20);
   const auto steps = static_cast<double>(options.steps);
-  const std::string precision = options.precision != "float32" ? options.precision
-                                : device == cpu                ? "float32"
-                                                               : product_precision();
+  json.update({{"steps", options.steps},
+               {"median_ms", median},
+               {"min_ms", times.front()},
+               {"max_ms", times.back()},
+               {"cpu_ms", profile.cpu_ms},
+               {"samples_per_second", rate},
+               {"peak_rss_mb", peak_rss_mib()},
+               {"peak_tensors_mb", live_peak},
+               {"onednn", onednn_version()},
+               {"instruction_set", onednn_instruction_set()}});
+  for (const profile::Total& total : profile.totals) {
+    json["profile"][total.name] = {{"calls", total.calls},
+                                   {"self_ms", static_cast<double>(total.self_ns) / 1e6 / steps}};
+  }
+  if (!baseline.is_null()) {
+    json["baseline"] = compare_with_baseline(baseline, json);
+  }
   if (options.json) {
-    nlohmann::ordered_json json{{"model", options.model},
-                                {"batch_size", batch_size},
-                                {"precision", precision},
-                                {"device", to_string(device)},
-                                {"device_name", describe_device(device)},
-                                {"threads", num_threads()},
-                                {"steps", options.steps},
-                                {"median_ms", median},
-                                {"min_ms", times.front()},
-                                {"max_ms", times.back()},
-                                {"samples_per_second", rate},
-                                {"peak_rss_mb", peak_rss_mib()},
-                                {"peak_tensors_mb", live_peak},
-                                {"onednn", onednn_version()},
-                                {"instruction_set", onednn_instruction_set()}};
     if (device != cpu) {
       json["gpu_libraries"] = name_of(gpu_libraries());
       json["cublaslt"] = version_of(cublas_library());
       json["cudnn"] = version_of(cudnn_library());
-    }
-    for (const profile::Total& total : profile.totals) {
-      json["profile"][total.name] = {{"calls", total.calls},
-                                     {"self_ms", static_cast<double>(total.self_ns) / 1e6 / steps}};
     }
     for (const Served& served : profile.served) {
       json["products"].push_back({{"product", to_string(served.product)},
@@ -168,6 +197,7 @@ int bench_step(const BenchOptions& options) {
              step_case.description, precision, describe_device(device));
   fmt::print("  median {:.2f} ms of {} steps (min {:.2f}, max {:.2f})\n", median, options.steps,
              times.front(), times.back());
+  fmt::print("  CPU time {:.2f} ms a step, of all threads\n", profile.cpu_ms);
   fmt::print("  {:.0f} samples/s; peak memory {:.0f} MiB, of it tensors {:.0f} MiB\n", rate,
              peak_rss_mib(), live_peak);
   if (options.profile && device != cpu) {
@@ -177,6 +207,9 @@ int bench_step(const BenchOptions& options) {
   for (const profile::Total& total : profile.totals) {
     const double self = static_cast<double>(total.self_ns) / 1e6 / steps;
     fmt::print("  {:>8.3f} ms  {:>5.1f} %  {}\n", self, 100 * self / median, total.name);
+  }
+  if (json.contains("baseline")) {
+    fmt::print("{}", to_lines(json["baseline"]));
   }
   if (!profile.served.empty()) {
     fmt::print("  who served which product (--gpu-libraries {})\n", name_of(gpu_libraries()));
@@ -208,6 +241,9 @@ void add_bench_command(CLI::App& program) {
   add_number_with_default(*step, "--steps", options->steps, up_to_a_million, "Timed steps");
   add_number_with_default(*step, "--warmup", options->warmup, up_to_a_million, "Steps before them");
   step->add_flag("--json", options->json, "Print a JSON object");
+  step->add_option("--baseline", options->baseline,
+                   "What --json printed in an earlier run of the same case: add ratios to it")
+      ->type_name("FILE");
   step->add_flag(
       "--profile", options->profile,
       "Add what each op costs the host per step, without what it calls, and which library or "

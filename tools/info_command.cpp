@@ -24,12 +24,22 @@ std::string onednn_line() {
   return onednn_version() + ", using " + onednn_instruction_set();
 }
 
+// What --precision bf16 is on the CPU.
+std::string bfloat16_line() {
+  return onednn_takes(bfloat16)
+             ? "products by the processor's own instructions, on the CPU"
+             : "products by float32 copies on the CPU, slower than float32 itself: " +
+                   std::string(onednn_is_built_in() ? "this processor has no instructions for it"
+                                                    : "oneDNN is not built in");
+}
+
 std::string instruction_sets() {
   std::string found = "x86-64";
   __builtin_cpu_init();
   found += __builtin_cpu_supports("avx2") ? " avx2" : "";
   found += __builtin_cpu_supports("fma") ? " fma" : "";
   found += __builtin_cpu_supports("avx512f") ? " avx512f" : "";
+  found += __builtin_cpu_supports("avx512bf16") ? " avx512_bf16" : "";
   return found;
 }
 
@@ -111,6 +121,7 @@ void info() {
   fmt::print("cuda          {}\n", cuda_line());
   fmt::print("processor     {}\n", instruction_sets());
   fmt::print("oneDNN        {}\n", onednn_line());
+  fmt::print("bfloat16      {}\n", bfloat16_line());
   fmt::print("cuBLASLt      {}\n", library_line(cublas_library()));
   fmt::print("cuDNN         {}\n", library_line(cudnn_library()));
   print_choices();

@@ -76,6 +76,8 @@ std::string onednn_instruction_set() {
       return "AVX-512 with VNNI";
     case dnnl_cpu_isa_avx512_core_bf16:
       return "AVX-512 with bfloat16";
+    case dnnl_cpu_isa_avx512_core_amx:
+      return "AVX-512 with bfloat16 and AMX";
     default:
       return "AVX-512 or later";
   }

@@ -51,6 +51,56 @@ TEST(BenchCommand, PrintsJson) {
   EXPECT_LT(self_ms, json.at("max_ms").get<double>() * 1.5);
 }
 
+TEST(BenchCommand, ComparesWithAnEarlierRun) {
+  const TemporaryFolder folder;
+  const Arguments json = quick_step + Arguments{"--json", "--profile"};
+  auto before = nlohmann::json::parse(expect_runs(json).out);
+  EXPECT_GT(before.at("cpu_ms"), 0);
+  EXPECT_FALSE(before.contains("baseline"));
+  before["median_ms"] = 4.0;
+  before["profile"]["conv2d"]["self_ms"] = 0.5;
+  before["profile"]["linear"]["self_ms"] = 0;  // no ratio to nothing
+  const std::string path = folder.write("before.json", before.dump());
+  const auto now = nlohmann::json::parse(expect_runs(json + Arguments{"--baseline", path}).out);
+  const auto& ratios = now.at("baseline");
+  EXPECT_EQ(ratios.at("median_ms").at("before"), 4.0);
+  EXPECT_EQ(ratios.at("median_ms").at("now"), now.at("median_ms"));
+  EXPECT_EQ(ratios.at("median_ms").at("ratio"), now.at("median_ms").get<double>() / 4);
+  EXPECT_EQ(ratios.at("min_ms").at("before"), before.at("min_ms"));
+  EXPECT_EQ(ratios.at("profile").at("conv2d").at("ratio"),
+            now.at("profile").at("conv2d").at("self_ms").get<double>() / 0.5);
+  EXPECT_FALSE(ratios.at("profile").contains("linear"));
+  const std::string out = expect_runs(quick_step + Arguments{"--baseline", path}).out;
+  EXPECT_NE(out.find("against the baseline"), std::string::npos) << out;
+  EXPECT_NE(out.find("     4.000 -> "), std::string::npos) << out;
+}
+
+TEST(BenchCommand, RefusesABaselineOfSomethingElse) {
+  const TemporaryFolder folder;
+  const auto before = nlohmann::json::parse(expect_runs(quick_step + Arguments{"--json"}).out);
+  const auto expect_refused = [&](const std::string& bytes, const std::vector<std::string>& parts) {
+    const std::string path = folder.write("before.json", bytes);
+    expect_fails(quick_step + Arguments{"--baseline", path}, parts);
+  };
+  expect_fails(quick_step + Arguments{"--baseline", folder.path("none")}, {"[bench step]", "none"});
+  expect_refused("hello", {"[bench step]", "before.json", "no JSON object", "--json"});
+  expect_refused("[1]", {"no JSON object"});
+  expect_refused("{}", {"got no \"model\""});
+  const auto with = [&](const char* name, const nlohmann::json& value) {
+    auto changed = before;
+    changed[name] = value;
+    return changed.dump();
+  };
+  expect_refused(with("median_ms", "fast"), {"median_ms: got fast"});
+  expect_refused(with("min_ms", 0), {"min_ms: got 0"});
+  expect_refused(with("model", "mlp\n"), {"model: got mlp\\x0a, wanted simple_cnn"});
+  expect_refused(with("device", "cuda:0"), {"device: got cuda:0, wanted cpu"});
+  expect_refused(with("device_name", "another"), {"device_name: got another"});
+  expect_refused(with("precision", "bf16"), {"precision: got bf16, wanted float32"});
+  expect_refused(with("batch_size", 3), {"batch_size: got 3, wanted 2"});
+  expect_refused(with("threads", 2), {"threads: got 2, wanted 1"});
+}
+
 TEST(BenchCommand, MeasuresAStepOfSequences) {
   const std::string out = expect_runs({"bench", "step", "tcn_c64", "--batch-size", "1", "--steps",
                                        "1", "--warmup", "1", "--threads", "1", "--profile"})
@@ -151,6 +201,18 @@ TEST(InfoCommand, SaysWhatIsThere) {
   for (const std::string& part : parts) {
     EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
   }
+}
+
+// A processor without instructions for bfloat16 is slower, and is said to be.
+TEST(InfoCommand, SaysHowBfloat16IsComputed) {
+  const bool takes = onednn_takes(bfloat16);
+  const std::string out = expect_runs({"info"}).out;
+  EXPECT_EQ(out.find("bfloat16      products by the processor's own") != std::string::npos, takes)
+      << out;
+  const EnvironmentVariable variable("ONEDNN_MAX_CPU_ISA", "AVX2");
+  const std::string limited = expect_runs({"info"}).out;
+  EXPECT_NE(limited.find("bfloat16      products by float32 copies"), std::string::npos) << limited;
+  expect_runs(quick_step + Arguments{"--precision", "bf16", "--device", "cpu"});
 }
 
 TEST(InfoCommand, HelpOfEveryCommandHasAnExample) {
