@@ -33,13 +33,25 @@ WARPTAPE_HOST_DEVICE inline PhiloxBlock philox(uint64_t counter_low, uint64_t co
   return counter;
 }
 
-// One draw: names a stream of random words.
+// One draw: names a stream of random words. In a graph, whose draws differ from replay to replay,
+// it says where on the device the rest of its name lies (RecordedDraws in random.h).
 struct RandomStream {
   uint64_t seed = 0;
   uint64_t stream = 0;
+  // {seed, stream}, of which the stream is added to the one above; null: both are above.
+  const uint64_t* on_device = nullptr;
 
+  // It may be a kernel's argument.
   template <class Visit>
-  void for_each_pointer(Visit&&) const {}  // it may be a kernel's argument
+  void for_each_pointer(Visit&& visit) const {
+    if (on_device != nullptr) {
+      visit(on_device);
+    }
+  }
+  // What a kernel draws from: each thread asks once.
+  WARPTAPE_HOST_DEVICE RandomStream resolved() const {
+    return on_device == nullptr ? *this : RandomStream{on_device[0], on_device[1] + stream};
+  }
 
   // Words 4 i to 4 i + 3.
   WARPTAPE_HOST_DEVICE PhiloxBlock block(uint64_t i) const { return philox(i, stream, seed); }

@@ -2,12 +2,48 @@
 
 #include <cmath>
 
+#include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/parallel.h"
 #include "core/primitives.h"
 #include "core/random_cuda.h"
 
 namespace warptape {
+
+namespace {
+
+thread_local RecordedDraws* recording = nullptr;
+
+}  // namespace
+
+RandomStream Generator::next_stream() {
+  if (recording != nullptr) [[unlikely]] {
+    return recording->next(*this);
+  }
+  return {seed_, stream_++};
+}
+
+RecordedDraws::RecordedDraws(Generator& generator, const uint64_t* state)
+    : generator_(generator), state_(state) {
+  recording = this;
+}
+
+RecordedDraws::~RecordedDraws() {
+  recording = nullptr;
+}
+
+RandomStream RecordedDraws::next(const Generator& generator) {
+  check<DeviceError>(&generator == &generator_,
+                     "[Generator] a generator of one's own is drawn from during graph capture, "
+                     "wanted the default one");
+  return {0, count_++, state_};
+}
+
+void check_known_on_host(const RandomStream& stream) {
+  check<DeviceError>(stream.on_device == nullptr,
+                     "[Generator] the host draws random numbers during graph capture, wanted the "
+                     "device to draw them");
+}
 
 Generator& default_generator() {
   thread_local Generator generator;
@@ -34,6 +70,7 @@ void fill_by_index(Tensor& tensor, const Make& make) {
     on_device(
         "random", tensor.device(),
         [&] {
+          check_known_on_host(values.stream);
           parallel_for(n, 1024, [&](int64_t begin, int64_t end) {
             PhiloxBlock words{};
             for (int64_t i = begin; i < end; ++i) {

@@ -13,7 +13,7 @@ class Generator {
   explicit Generator(uint64_t seed = 0) : seed_(seed) {}
   void manual_seed(uint64_t seed) { *this = Generator(seed); }
   uint64_t seed() const { return seed_; }
-  RandomStream next_stream() { return {seed_, stream_++}; }
+  RandomStream next_stream();
 
   // With the seed, all of its state: how many streams it has given.
   uint64_t streams() const { return stream_; }
@@ -26,6 +26,30 @@ class Generator {
   uint64_t seed_;
   uint64_t stream_ = 0;
 };
+
+// While one lives, draws of this thread are recorded for a graph on a device: they count from what
+// `state` there holds when it is replayed, {seed, streams}, and the generator itself gives nothing
+// away. Only `generator` may be drawn from: DeviceError for another one. On the host their numbers
+// cannot be had: DeviceError, too.
+class RecordedDraws {
+ public:
+  RecordedDraws(Generator& generator, const uint64_t* state);
+  ~RecordedDraws();
+  RecordedDraws(const RecordedDraws&) = delete;
+  RecordedDraws& operator=(const RecordedDraws&) = delete;
+  uint64_t count() const { return count_; }  // so far
+
+ private:
+  friend class Generator;
+  RandomStream next(const Generator& generator);
+
+  Generator& generator_;
+  const uint64_t* state_;
+  uint64_t count_ = 0;
+};
+
+// DeviceError where it is one of those.
+void check_known_on_host(const RandomStream& stream);
 
 // The generator that is used where none is given; one per thread of the program, seed 0 at start.
 Generator& default_generator();

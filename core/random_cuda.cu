@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(block_threads)
   if (first >= n) {
     return;
   }
-  const PhiloxBlock word = values.stream.block(static_cast<uint64_t>(block));
+  const PhiloxBlock word = values.stream.resolved().block(static_cast<uint64_t>(block));
   if (first + words <= n) {
 #pragma unroll
     for (int i = 0; i < words; i += E) {

@@ -73,7 +73,9 @@ struct NormalValues {
     return static_cast<T>(mean + std * radius * (i % 2 == 0 ? turn.cos : turn.sin));
   }
   template <class Visit>
-  void for_each_pointer(Visit&&) const {}  // it may be a kernel's argument
+  void for_each_pointer(Visit&& visit) const {  // it may be a kernel's argument
+    stream.for_each_pointer(visit);
+  }
 };
 
 // Uniform in [low, low + range), of which `end` is the end and `last` the number before.
@@ -90,7 +92,9 @@ struct UniformValues {
     return value < end ? value : last;  // rounding must not reach the end
   }
   template <class Visit>
-  void for_each_pointer(Visit&&) const {}
+  void for_each_pointer(Visit&& visit) const {
+    stream.for_each_pointer(visit);
+  }
 };
 
 }  // namespace warptape

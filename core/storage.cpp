@@ -5,12 +5,16 @@
 #include <cstdlib>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "core/allocation_hooks.h"
 #include "core/check.h"
 #include "core/deferred.h"
+#include "core/device/on_device.h"
+#include "core/device/unordered_memory.h"
+#include "core/graph_memory.h"
 
 // Under a sanitizer blocks have their exact size and are never reused, so that overruns are seen.
 #if defined(__SANITIZE_ADDRESS__)
@@ -57,6 +61,31 @@ size_t bytes_of_class(size_t number) {
   return (number - 8 * octave) << (6 + octave);
 }
 
+// From a device of which graphs can be made.
+void* allocate_for_graph(size_t bytes) {
+  if constexpr (has_gpu) {
+    return gpu::allocate_unordered(bytes);
+  } else {
+    return nullptr;
+  }
+}
+void deallocate_for_graph(void* pointer) noexcept {
+  if constexpr (has_gpu) {
+    gpu::deallocate_unordered(pointer);
+  }
+}
+
+thread_local GraphMemory* memory_of_thread = nullptr;
+
+}  // namespace
+
+// Guarded by the allocator's mutex.
+struct GraphMemory::Blocks {
+  std::vector<std::vector<void*>> lists;  // free ones, by the number of the size class
+  size_t reserved_bytes = 0;
+  bool is_abandoned = false;  // its GraphMemory is gone
+};
+
 // Blocks wait in one list per stream and size class. What is queued on a stream runs in order, so
 // the next owner on the same stream needs to wait for nobody.
 class CachingAllocator {
@@ -68,6 +97,9 @@ class CachingAllocator {
   }
 
   void* allocate(size_t bytes, DeviceBackend::Stream stream) {
+    if (GraphMemory::is_open(device_)) [[unlikely]] {
+      return allocate_for(memory_of_thread->blocks_, bytes);
+    }
     const SizeClass block = class_of(bytes);
     std::lock_guard lock(mutex_);
     void* pointer = take_cached(block, bytes, stream);
@@ -77,9 +109,7 @@ class CachingAllocator {
     if (pointer == nullptr) {
       pointer = take_fresh(block, bytes, stream);
     }
-    ++stats_.allocations;
-    stats_.live_bytes += bytes;
-    stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.live_bytes);
+    count_live(bytes);
     return pointer;
   }
 
@@ -87,6 +117,9 @@ class CachingAllocator {
     const SizeClass block = class_of(bytes);
     std::lock_guard lock(mutex_);
     stats_.live_bytes -= bytes;
+    if (!of_graphs_.empty() && return_to_graphs(pointer, bytes)) {
+      return;
+    }
     if (keeps_blocks_ && backend_.retire(pointer, stream)) {
       try {
         list_of(stream, block.number).push_back(pointer);
@@ -96,6 +129,22 @@ class CachingAllocator {
       }
     }
     give_back(pointer, block.bytes, stream);
+  }
+
+  void abandon(GraphMemory::Blocks& memory) noexcept {
+    std::lock_guard lock(mutex_);
+    memory.is_abandoned = true;
+    for (size_t number = 1; number < memory.lists.size(); ++number) {
+      for (void* pointer : memory.lists[number]) {
+        give_back_of_graphs(pointer, memory, bytes_of_class(number));
+      }
+    }
+    memory.lists.clear();
+  }
+
+  size_t reserved_bytes(const GraphMemory::Blocks& memory) {
+    std::lock_guard lock(mutex_);
+    return memory.reserved_bytes;
   }
 
   void release() {
@@ -120,6 +169,62 @@ class CachingAllocator {
     DeviceBackend::Stream stream;
     std::vector<List> lists;  // by the number of the size class
   };
+
+  void count_live(size_t bytes) {
+    ++stats_.allocations;
+    stats_.live_bytes += bytes;
+    stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.live_bytes);
+  }
+
+  void* allocate_for(const std::shared_ptr<GraphMemory::Blocks>& memory, size_t bytes) {
+    const SizeClass block = size_class(bytes);
+    std::lock_guard lock(mutex_);
+    if (memory->lists.size() <= block.number) {
+      memory->lists.resize(block.number + 1);
+    }
+    std::vector<void*>& list = memory->lists[block.number];
+    void* pointer = nullptr;
+    if (!list.empty()) {
+      pointer = list.back();
+      list.pop_back();
+    } else {
+      pointer = allocate_for_graph(block.bytes);
+      check<OutOfMemory>(pointer != nullptr,
+                         "[allocate] out of memory on {} for a graph: requested {} bytes, live {}, "
+                         "peak {}, cached {}",
+                         to_string(device_), bytes, stats_.live_bytes, stats_.peak_bytes,
+                         stats_.cached_bytes);
+      of_graphs_.emplace(pointer, memory);
+      memory->reserved_bytes += block.bytes;
+      stats_.reserved_bytes += block.bytes;
+      ++stats_.device_allocations;
+    }
+    count_live(bytes);
+    return pointer;
+  }
+
+  // False where it is no block of a graph's.
+  bool return_to_graphs(void* pointer, size_t bytes) noexcept {
+    const auto found = of_graphs_.find(pointer);
+    if (found == of_graphs_.end()) {
+      return false;
+    }
+    const SizeClass block = size_class(bytes);
+    GraphMemory::Blocks& memory = *found->second;
+    if (memory.is_abandoned) {
+      give_back_of_graphs(pointer, memory, block.bytes);
+    } else {
+      memory.lists[block.number].push_back(pointer);
+    }
+    return true;
+  }
+
+  void give_back_of_graphs(void* pointer, GraphMemory::Blocks& memory, size_t bytes) noexcept {
+    stats_.reserved_bytes -= bytes;
+    memory.reserved_bytes -= bytes;
+    deallocate_for_graph(pointer);
+    of_graphs_.erase(pointer);  // the last of an abandoned memory ends it
+  }
 
   SizeClass class_of(size_t bytes) const {
     return keeps_blocks_ ? size_class(bytes) : SizeClass{std::max<size_t>(bytes, 1), 0};
@@ -212,8 +317,11 @@ class CachingAllocator {
   const bool keeps_blocks_;
   std::mutex mutex_;
   std::vector<StreamBlocks> blocks_;  // there are few streams
+  std::unordered_map<void*, std::shared_ptr<GraphMemory::Blocks>> of_graphs_;
   MemoryStats stats_;
 };
+
+namespace {
 
 // Throws DeviceError where there is no such device. One per device, never destroyed, as storages in
 // static objects outlive main.
@@ -228,6 +336,29 @@ CachingAllocator& allocator(Device device) {
 }
 
 }  // namespace
+
+GraphMemory::GraphMemory(Device device) : device_(device), blocks_(std::make_shared<Blocks>()) {
+  check<DeviceError>(has_gpu && device.type == DeviceType::CUDA,
+                     "[GraphMemory] device: got {}, wanted cuda", to_string(device));
+}
+
+GraphMemory::~GraphMemory() {
+  allocator(device_).abandon(*blocks_);
+}
+
+size_t GraphMemory::reserved_bytes() const {
+  return allocator(device_).reserved_bytes(*blocks_);
+}
+
+GraphMemory::Scope::Scope(GraphMemory& memory) : outer_(std::exchange(memory_of_thread, &memory)) {}
+
+GraphMemory::Scope::~Scope() {
+  memory_of_thread = outer_;
+}
+
+bool GraphMemory::is_open(Device device) {
+  return memory_of_thread != nullptr && memory_of_thread->device_ == device;
+}
 
 MemoryStats memory_stats(Device device) {
   return allocator(device).stats();

@@ -144,6 +144,7 @@ void trunc_normal(const Target& target, double mean, double std, double low, dou
   check<ValueError>(low < high, "[trunc_normal] got low {} and high {}, wanted low < high", low,
                     high);
   const RandomStream stream = generator.next_stream();
+  check_known_on_host(stream);
   // By the inverse of the distribution: a number per element.
   const double scale = std * std::numbers::sqrt2;
   const double first = std::erf((low - mean) / scale);

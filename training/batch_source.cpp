@@ -53,11 +53,18 @@ class ResidentBatches final : public BatchSource {
   }
 
   std::optional<ImageBatch> next() override {
+    const std::optional<Tensor> numbers = next_numbers();
+    return numbers ? std::optional(batch_of(*numbers)) : std::nullopt;
+  }
+  bool makes_batches_of_numbers() const override { return true; }
+  std::optional<Tensor> next_numbers() override {
     if (!order_.defined() || next_ == count_batches(order_, options_.batch_size)) {
       return std::nullopt;
     }
-    return image_batch(images_.images, images_.labels,
-                       part_of(order_, next_++, options_.batch_size), options_.transform);
+    return part_of(order_, next_++, options_.batch_size);
+  }
+  ImageBatch batch_of(const Tensor& numbers) override {
+    return image_batch(images_.images, images_.labels, numbers, options_.transform);
   }
 
  private:

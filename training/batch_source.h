@@ -17,6 +17,10 @@ class BatchSource {
   // Batches of the images with these numbers; drops what is left of an earlier epoch.
   virtual void start(std::vector<int64_t> order) = 0;
   virtual std::optional<ImageBatch> next() = 0;  // nothing at the end
+  // As of a Loader.
+  virtual bool makes_batches_of_numbers() const { return false; }
+  virtual std::optional<Tensor> next_numbers() { return std::nullopt; }
+  virtual ImageBatch batch_of(const Tensor& /*numbers*/) { return {}; }
 };
 
 struct BatchSourceOptions {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "layers/module.h"
+#include "training/batch_graphs.h"
 #include "training/loader.h"
 #include "training/train_step.h"
 
@@ -35,6 +36,21 @@ struct Evaluation {
 // ValueError for no rows.
 Evaluation evaluate(Module& model, Loader& loader, const Loss& loss,
                     const std::optional<Metric>& metric = {});
+
+// For evaluations that come again and again, as graphs where the options say so. The model, the
+// loss and the metric are the same each time, and outlive it.
+class Evaluator {
+ public:
+  Evaluator(Module& model, const Loss& loss, const std::optional<Metric>& metric,
+            const GraphOptions& graph);
+  Evaluation evaluate(Loader& loader);  // as evaluate()
+
+ private:
+  Module& model_;
+  const std::optional<Metric>& metric_;
+  ParameterStates states_;
+  BatchGraphs graphs_;
+};
 
 // Mean cross-entropy and accuracy.
 Evaluation evaluate_classifier(Module& model, Loader& loader);

@@ -81,4 +81,17 @@ std::optional<Batch> ImageLoader::next_batch() {
   return batch ? std::optional(Batch{batch->images, batch->labels}) : std::nullopt;
 }
 
+bool ImageLoader::makes_batches_of_numbers() const {
+  return source_->makes_batches_of_numbers();
+}
+
+std::optional<Tensor> ImageLoader::next_numbers() {
+  return source_->next_numbers();
+}
+
+Batch ImageLoader::batch_of(const Tensor& numbers) {
+  const ImageBatch batch = source_->batch_of(numbers);
+  return {batch.images, batch.labels};
+}
+
 }  // namespace warptape

@@ -46,6 +46,9 @@ class ImageLoader final : public Loader {
   // stream, which has to be the same one throughout.
   std::optional<ImageBatch> next();
   std::optional<Batch> next_batch() override;  // the same: images and labels
+  bool makes_batches_of_numbers() const override;
+  std::optional<Tensor> next_numbers() override;
+  Batch batch_of(const Tensor& numbers) override;
   int64_t batches_per_epoch() const override;
   int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
 

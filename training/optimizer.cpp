@@ -112,10 +112,17 @@ void Optimizer::set_learning_rate(size_t group, double learning_rate) {
   const double before = this->learning_rate(group);
   check_rate(learning_rate);
   GroupState& own = groups_[group];
-  if (own.rate_on_device.defined() && learning_rate != before) {
-    primitives::fill(own.rate_on_device, learning_rate);
-  }
+  own.rate_has_changed = own.rate_has_changed || learning_rate != before;
   own.learning_rate = learning_rate;
+}
+
+void Optimizer::write_changed_rates(const std::function<void(double*, double)>& visit) {
+  for (GroupState& group : groups_) {
+    if (group.rate_has_changed && group.rate_on_device.defined()) {
+      visit(group.rate_on_device.mutable_data<double>(), group.learning_rate);
+      group.rate_has_changed = false;
+    }
+  }
 }
 
 void Optimizer::set_learning_rate(double learning_rate) {
@@ -135,6 +142,7 @@ void Optimizer::prepare_state(Device device) {
   if (!state_.steps.defined()) {
     for (GroupState& group : groups_) {
       group.rate_on_device = Tensor::full({1}, group.learning_rate, float64, device);
+      group.rate_has_changed = false;
     }
     state_.steps = Tensor::zeros({static_cast<int64_t>(entries_.size())}, int64, device);
     state_.arrivals = Tensor::zeros({1}, int64, device);
@@ -173,6 +181,9 @@ void Optimizer::step(StepOptions options) {
   for (size_t group = 0; group < groups_.size(); ++group) {
     std::vector<ParameterUpdate> updates = updates_of(group);
     if (!updates.empty()) {
+      if (std::exchange(groups_[group].rate_has_changed, false)) {
+        primitives::fill(groups_[group].rate_on_device, groups_[group].learning_rate);
+      }
       state_.learning_rate = groups_[group].rate_on_device;
       update(state_.steps.device(), updates, groups_[group].options, state_);
     }

@@ -5,6 +5,7 @@
 // empty, or which require none, are skipped.
 
 #include <array>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -68,6 +69,13 @@ class Optimizer {
   void set_learning_rate(double learning_rate);  // of all groups
   void set_learning_rate(size_t group, double learning_rate);
 
+  // For graphs of a step, which read the rates from device memory: visit(address there, rate) for
+  // each rate that was set since it was written there, which the caller writes before the next
+  // step; step() writes them itself. And a number that changes when a step may be another one than
+  // before: when a state was loaded.
+  void write_changed_rates(const std::function<void(double*, double)>& visit);
+  uint64_t revision() const { return revision_; }
+
   // What the next step depends on beside parameters and gradients:
   //   steps            int64, one element per parameter: how often each was updated; absent before
   //                    the first step
@@ -112,7 +120,8 @@ class Optimizer {
   struct GroupState {
     double learning_rate;
     OptimizerOptions options;
-    Tensor rate_on_device = {};  // float64, one element; from the first step on
+    Tensor rate_on_device = {};     // float64, one element; from the first step on
+    bool rate_has_changed = false;  // since it was written there
   };
   struct Reader;  // of a state that is loaded
 
@@ -128,6 +137,7 @@ class Optimizer {
   StepState state_;  // on the parameters' device, from the first step on; the rate is a group's
   std::vector<GroupState> groups_;
   std::vector<Entry> entries_;  // group by group
+  uint64_t revision_ = 0;
 };
 
 // The norm of all gradients together (empty ones count as 0, and those of parameters that require

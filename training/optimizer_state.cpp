@@ -166,6 +166,7 @@ void Optimizer::load_state_dict(const StateDict& state) {
   const Device device = entries_[0].parameter->value.device();
   groups_ = std::move(read.groups);
   state_ = StepState();
+  ++revision_;
   for (GroupState& group : groups_) {
     group.rate_on_device = Tensor();
   }

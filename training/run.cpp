@@ -67,7 +67,8 @@ TrainingOptions TrainingRun::training_options() const {
           .average = average_.get(),
           .schedule = make_schedule(recipe_, steps_per_epoch()),
           .checkpoint_every = recipe_.checkpoint_every,
-          .patience = recipe_.patience};
+          .patience = recipe_.patience,
+          .graph = graph_};
 }
 
 void TrainingRun::restore(const RunState& state) {

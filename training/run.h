@@ -42,6 +42,8 @@ class TrainingRun {
   const TrainingPosition& position() const { return position_; }  // where train() begins
   bool is_complete() const;
 
+  void set_graphs(GraphOptions options) { graph_ = std::move(options); }  // none without
+
   // Trains from position() on, with rows and checkpoints in the folder. Callbacks come after the
   // folder has what they tell; what on_checkpoint gets is on the disk. Returns the best epoch.
   // Once.
@@ -57,6 +59,7 @@ class TrainingRun {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<ParameterAverage> average_;  // null: none
   TrainingPosition position_;
+  GraphOptions graph_;
 };
 
 }  // namespace warptape

@@ -103,6 +103,10 @@ class Run {
         position_(from),
         states_(checked_parameters()),
         reports_(states_[0]->value.device(), callbacks),
+        steps_(
+            {.what = "a step", .model = model, .states = states_, .optimizer = &optimizer},
+            [this](const Batch& batch) { return step(batch); }, options.graph),
+        evaluator_(model, options.loss, options.metric, options.graph),
         rates_(optimizer, options.schedule, length_of_run(options, data.batches_per_epoch())) {
     reports_.begin_with(from.loss_sum);
     if (from.step > 0) {  // an epoch of which only the evaluation is left tells it
@@ -192,10 +196,10 @@ class Run {
         was_asked_to_stop && !has_all_steps() && position_.batches < data_.batches_per_epoch();
     AverageScope with_averages(options_.average);
     if (options_.test != nullptr) {
-      metrics.test = evaluate(model_, *options_.test, options_.loss, options_.metric);
+      metrics.test = evaluator_.evaluate(*options_.test);
     }
     if (options_.validation != nullptr) {
-      metrics.validation = evaluate(model_, *options_.validation, options_.loss, options_.metric);
+      metrics.validation = evaluator_.evaluate(*options_.validation);
     }
     metrics.is_best = metrics.is_finite() && (!position_.best || is_better(metrics));
     callbacks_.on_epoch(metrics);
@@ -224,6 +228,15 @@ class Run {
                                   !options_.metric || options_.metric->higher_is_better);
   }
 
+  std::vector<Tensor> step(const Batch& batch) {
+    const QueuedStep queued =
+        train_step(model_, optimizer_, states_, batch, options_.loss, options_.clip_norm);
+    if (options_.average != nullptr) {
+      options_.average->update();
+    }
+    return {queued.loss, queued.gradient_norm};
+  }
+
   // Whether should_stop ended them.
   bool take_steps(EpochMetrics& metrics) {
     const auto start = std::chrono::steady_clock::now();
@@ -233,23 +246,19 @@ class Run {
     bool stop = has_all_steps();
     bool was_asked_to_stop = false;
     while (!stop) {
-      const auto batch = data_.next_batch();
-      if (!batch) {
+      const std::optional<int64_t> rows = steps_.take(data_);
+      if (!rows) {
         break;
       }
       rates_.set(position_.step);
-      const QueuedStep queued =
-          train_step(model_, optimizer_, states_, *batch, options_.loss, options_.clip_norm);
-      if (options_.average != nullptr) {
-        options_.average->update();
-      }
+      const std::vector<Tensor>& queued = steps_.run();
       ++position_.step;
       reports_.add({.epoch = position_.epoch,
                     .step = position_.step,
                     .learning_rate = optimizer_.learning_rate()},
-                   batch->rows(), queued);
+                   *rows, {queued[0], queued[1]});
       ++position_.batches;
-      position_.rows += batch->rows();
+      position_.rows += *rows;
       was_asked_to_stop = callbacks_.should_stop();
       stop = was_asked_to_stop || has_all_steps();
       if (stop || (options_.checkpoint_every && position_.step % *options_.checkpoint_every == 0)) {
@@ -271,6 +280,8 @@ class Run {
   TrainingPosition position_;
   ParameterStates states_;
   StepReports reports_;
+  BatchGraphs steps_;
+  Evaluator evaluator_;
   RateScope rates_;
 };
 

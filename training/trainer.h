@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "layers/state_dict.h"
+#include "training/batch_graphs.h"
 #include "training/evaluate.h"
 #include "training/loader.h"
 #include "training/optimizer.h"
@@ -37,6 +38,7 @@ struct TrainingOptions {
   std::optional<int64_t> checkpoint_every = {};  // steps between two on_checkpoint
   std::optional<int64_t> patience = {};  // end after so many epochs in a row without a better one
   bool restore_best = false;             // the model ends with the weights of its best epoch
+  GraphOptions graph = {};  // of steps, and of evaluations; same bits with graphs and without
 };
 
 struct StepMetrics {

@@ -58,6 +58,7 @@ class Machine {
   void reuse(void* pointer, size_t bytes, CUstream_st& stream);
   // Memory of zeros that all streams may use at once, with atomics.
   void* allocate_unordered(size_t bytes);
+  void deallocate_unordered(void* pointer) noexcept;
   // Arrival counters, zeros at once: a DryRun runs no fills. And their end, when what used them up
   // to a point in `stream` has run.
   Block* make_counters();

@@ -63,6 +63,21 @@ void* Machine::allocate_unordered(size_t bytes) {
   return block->data();
 }
 
+void Machine::deallocate_unordered(void* pointer) noexcept {
+  Block* block = arena.find(pointer);
+  if (block == nullptr || block->data() != pointer || block->ordered) {
+    scheduler.set_fault(fmt::format(
+        "[deallocate_unordered] got {}, wanted what allocate_unordered returned", pointer));
+    return;
+  }
+  scheduler.finish_all();
+  host_.join(everything_);
+  const OpenMemory open(Arena::place_of(*block));
+  Arena::unmake(Arena::place_of(*block));
+  block->ordered = true;
+  arena.give_back(*block);
+}
+
 Block* Machine::make_counters() {
   constexpr size_t bytes = sizeof(unsigned long long) * most_arrival_counters;
   Block* block = arena.take(bytes, host_);  // whose last owner's work has run

@@ -6,6 +6,7 @@
 #include "core/check.h"
 #include "core/device/arrivals.h"
 #include "core/device/gpu/parts.h"
+#include "core/device/unordered_memory.h"
 #include "emulator/device/machine.h"
 
 namespace warptape::gpu {
@@ -40,6 +41,19 @@ void reuse(void* pointer, size_t bytes, StreamHandle handle) {
 
 // Blocks that were freed are joined where memory runs out (Machine::allocate).
 void trim() noexcept {}
+
+void* allocate_unordered(size_t bytes) {
+  std::lock_guard lock(machine().mutex);
+  machine().check_healthy();
+  return machine().allocate_unordered(bytes);
+}
+
+void deallocate_unordered(void* pointer) noexcept {
+  if (pointer != nullptr) {
+    std::lock_guard lock(machine().mutex);
+    machine().deallocate_unordered(pointer);
+  }
+}
 
 void* allocate_pinned(size_t bytes) {
   std::lock_guard lock(machine().mutex);

@@ -6,6 +6,7 @@
 
 #include "core/clones.h"
 #include "core/gradient_marks.h"
+#include "core/random.h"
 #include "core/random_words.h"
 
 namespace warptape {
@@ -123,6 +124,7 @@ LineEpilogueLoops::LineEpilogueLoops(const LineEpilogue& epilogue, const float* 
       relu_after(epilogue.relu_after),
       marks(marks) {
   if (drops) {
+    check_known_on_host(stream);
     least = static_cast<uint32_t>(std::ceil(epilogue.dropout * 0x1p32));
     scale = static_cast<float>(epilogue.scale());
   }

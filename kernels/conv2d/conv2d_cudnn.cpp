@@ -14,6 +14,7 @@
 
 #include "core/check.h"
 #include "core/device/gpu.h"
+#include "core/graph_memory.h"
 #include "kernels/vendor/gpu_libraries.h"
 #include "kernels/vendor/load_cudnn.h"
 
@@ -171,7 +172,8 @@ class Convolutions {
            std::unordered_map<int64_t, void*>& addresses) {
     std::lock_guard lock(mutex_);  // held until the work is queued: the handle has one stream
     const Plan& plan = planned(pass, g, has_bias);
-    if (plan.graph == nullptr || (gpu::is_capturing() && plan.workspace > 0)) {
+    if (plan.graph == nullptr || (plan.workspace > 0 && gpu::is_capturing() &&
+                                  !GraphMemory::is_open({DeviceType::CUDA, 0}))) {
       return false;
     }
     Tensor workspace;

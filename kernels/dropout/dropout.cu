@@ -5,7 +5,6 @@
 
 #include "core/device/launch.h"
 #include "core/element_types.h"
-#include "core/elementwise_places.h"
 #include "core/simt/packs.cuh"
 
 namespace warptape::on_cuda {
@@ -15,7 +14,7 @@ constexpr int block_threads = 256;
 constexpr int words = 4;  // of a block of random numbers
 
 template <class T>
-struct Mask : elementwise::NoPointers {
+struct Mask {
   RandomStream random;
   uint64_t threshold;
   Compute<T> scale;
@@ -24,6 +23,10 @@ struct Mask : elementwise::NoPointers {
   __device__ T operator()(uint32_t word, Compute<T> x, Compute<T> old) const {
     const Compute<T> value = word >= threshold ? x * scale : 0;
     return static_cast<T>(add ? old + value : value);
+  }
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    random.for_each_pointer(visit);
   }
 };
 
@@ -41,10 +44,11 @@ __global__ void __launch_bounds__(block_threads)
   if (first >= n) {
     return;
   }
+  const RandomStream random = mask.random.resolved();
   PhiloxBlock word[own / words];
 #pragma unroll
   for (int b = 0; b < own / words; ++b) {
-    word[b] = mask.random.block(static_cast<uint64_t>(first / words + b));
+    word[b] = random.block(static_cast<uint64_t>(first / words + b));
   }
   if (first + own <= n) {
 #pragma unroll
@@ -87,10 +91,11 @@ __global__ void __launch_bounds__(block_threads)
   const int64_t row = thread / packs;  // of four neighbours
   const int64_t image = row / (inner / words);
   const int64_t place = row % (inner / words);  // in the image
+  const RandomStream random = mask.random.resolved();
   PhiloxBlock word[E];
 #pragma unroll
   for (int j = 0; j < E; ++j) {
-    word[j] = mask.random.block(
+    word[j] = random.block(
         static_cast<uint64_t>((image * channels + channel + j) * (inner / words) + place));
   }
 #pragma unroll
@@ -122,7 +127,8 @@ __global__ void __launch_bounds__(block_threads)
   const int64_t image = at / channels / inner;
   const int64_t place = at / channels % inner;
   const int64_t index = (image * channels + channel) * inner + place;
-  to[at] = mask(mask.random.word(static_cast<uint64_t>(index)), x[at], mask.add ? to[at] : T(0));
+  to[at] = mask(mask.random.resolved().word(static_cast<uint64_t>(index)), x[at],
+                mask.add ? to[at] : T(0));
 }
 
 LaunchConfig config_of(int64_t threads, gpu::StreamHandle stream) {
@@ -139,7 +145,7 @@ void dropout(gpu::StreamHandle stream, const DropoutExtents& extents, const T* x
              uint64_t threshold, Compute<T> scale, const RandomStream& random, T* to, bool add) {
   constexpr int E = simt::pack_size<T>;
   const auto& [images, inner, channels] = extents;
-  const Mask<T> mask{{}, random, threshold, scale, add};
+  const Mask<T> mask{random, threshold, scale, add};
   const bool aligned = simt::is_aligned16(x) && simt::is_aligned16(to);
   const int64_t n = images * inner * channels;
   if (channels == 1) {

@@ -53,6 +53,7 @@ void drop_row(const Dropped<T>& drop, const RandomStream& stream, int64_t begin,
 }  // namespace
 
 void dropout_cpu(const Tensor& x, double p, const RandomStream& stream, GradientTarget to) {
+  check_known_on_host(stream);
   if (x.numel() == 0) {
     return;
   }

@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/device/gpu.h"
 #include "core/element_types.h"
+#include "core/graph_memory.h"
 #include "core/simt/bfloat16.h"
 #include "core/storage.h"
 #include "kernels/matmul/gemm_cuda.h"
@@ -145,7 +146,8 @@ class Gemms {
       found = plans_.emplace(key, make_plan(problem, a, b, epilogue, c)).first;
     }
     Plan& plan = found->second;
-    if (!plan.exists || (gpu::is_capturing() && plan.workspace > 0)) {
+    if (!plan.exists || (plan.workspace > 0 && gpu::is_capturing() &&
+                         !GraphMemory::is_open({DeviceType::CUDA, 0}))) {
       return false;
     }
     std::shared_ptr<Storage> workspace;

@@ -66,6 +66,7 @@ struct PassOutput : PassPlace {
     if (marks != nullptr) {
       visit(marks);
     }
+    random.for_each_pointer(visit);
   }
   void choose_packs() { PassPlace::choose_packs(data, residual, marks); }
 };

@@ -74,13 +74,14 @@ __device__ PhiloxBlock random_words(const PassOutput<T>& out, const Digits& row,
     const int64_t line = at.outer * (int64_t{out.groups} * out.columns) + channel;
     return static_cast<uint64_t>(line * pixels + int64_t{at.middle} * out.rows.inner + at.inner);
   };
+  const RandomStream random = out.random.resolved();
   if (pixels % 4 == 0) {
-    return out.random.block(index(row) / 4);
+    return random.block(index(row) / 4);
   }
   Digits at = row;
 #pragma unroll
   for (uint32_t& word : result) {
-    word = out.random.word(index(at));
+    word = random.word(index(at));
     out.rows.advance(at, {0, 0, 1});
   }
   return result;

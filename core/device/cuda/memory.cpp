@@ -10,6 +10,7 @@
 #include "core/device/cuda/check_cuda.h"
 #include "core/device/cuda/handles.h"
 #include "core/device/gpu/parts.h"
+#include "core/device/unordered_memory.h"
 
 namespace warptape::gpu {
 namespace {
@@ -95,6 +96,23 @@ void trim() noexcept {
     return;
   }
   cudaMemPoolTrimTo(pool, 0);
+}
+
+void* allocate_unordered(size_t bytes) {
+  const OutsideCapture outside;
+  void* pointer = nullptr;
+  const cudaError_t status = cudaMalloc(&pointer, std::max<size_t>(bytes, 1));
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  check_cuda(status, "allocate_unordered");
+  return pointer;
+}
+
+void deallocate_unordered(void* pointer) noexcept {
+  const OutsideCapture outside;
+  cudaFree(pointer);  // which waits
 }
 
 void* allocate_pinned(size_t bytes) {
