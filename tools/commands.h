@@ -23,6 +23,7 @@ void add_sample_command(CLI::App& program);
 void add_inspect_command(CLI::App& program);
 void add_kernel_command(CLI::App& program);
 void add_forecast_command(CLI::App& program);
+void add_cost_command(CLI::App& program);
 
 // Options that several commands have.
 struct MachineOptions {

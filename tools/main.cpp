@@ -73,6 +73,7 @@ int main(int argc, char** argv) {
   warptape::tools::add_stream_command(program);
   warptape::tools::add_sample_command(program);
   warptape::tools::add_forecast_command(program);
+  warptape::tools::add_cost_command(program);
   warptape::tools::add_bench_command(program);
   warptape::tools::add_kernel_command(program);
   warptape::tools::add_info_command(program);

@@ -15,6 +15,8 @@ struct DryLaunch {
   const void* function = nullptr;  // the __global__ function
   size_t largest_bytes = 0;        // of the allocations that its arguments point into
   size_t bytes = 0;                // of all of these, each once
+  size_t written_bytes = 0;        // of those among them that it may write
+  size_t dynamic_shared = 0;       // bytes of a block
 
   int64_t blocks() const { return int64_t{grid.x} * grid.y * grid.z; }
 };

@@ -26,9 +26,11 @@ void queue_kernel(const simt::Grid& grid, StreamHandle handle, std::vector<Acces
     }
     if (machine().dry_launches) {
       DryLaunch launch{operation.name, grid.grid, grid.block, grid.function};
+      launch.dynamic_shared = grid.dynamic_shared;
       for (const Opening& opening : machine().openings_of(operation.uses)) {
         launch.largest_bytes = std::max(launch.largest_bytes, opening.place.bytes);
         launch.bytes += opening.place.bytes;
+        launch.written_bytes += opening.mode == AccessMode::Write ? opening.place.bytes : 0;
       }
       machine().dry_launches->push_back(std::move(launch));
     }

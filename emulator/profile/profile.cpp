@@ -24,10 +24,10 @@ void if_recording(const Record& record) {
 
 }  // namespace
 
-void start(const DeviceRange& device) {
+void start(const DeviceRange& device, Each each) {
   check<ValueError>(recorder == nullptr, "[profile] start: already running");
   workers_before = std::exchange(settings().workers, 1);
-  recorder = std::make_unique<Recorder>(device);
+  recorder = std::make_unique<Recorder>(device, each);
 }
 
 std::vector<KernelProfile> stop() {

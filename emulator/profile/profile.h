@@ -100,10 +100,13 @@ struct DeviceRange {
   const void* end = nullptr;
 };
 
+// What a profile is of: all launches of a kernel together, or each by itself.
+enum class Each : uint8_t { Kernel, Launch };
+
 // Profiles the kernels that run until stop(). Accesses within `device` count as device memory; the
 // engine knows shared memory; all others (stacks, arguments) are ignored. Blocks run one at a time
 // meanwhile. Queued work must have been waited for before either call.
-void start(const DeviceRange& device);
-std::vector<KernelProfile> stop();  // in the order of the first launches
+void start(const DeviceRange& device, Each each = Each::Kernel);
+std::vector<KernelProfile> stop();  // in the order of the (first) launches
 
 }  // namespace warptape::simt::profile

@@ -5,9 +5,21 @@
 
 namespace warptape::simt::profile {
 
+namespace {
+
+uint64_t blocks_of(const Grid& grid) {
+  return uint64_t{grid.grid.x} * grid.grid.y * grid.grid.z;
+}
+
+}  // namespace
+
 Recorder::Kernel& Recorder::running(const BlockRunner& block) {
   const Grid& grid = block.grid();
-  for (size_t i = 0; running_ == nullptr && i < kernels_.size(); ++i) {
+  if (each_ == Each::Launch && running_ == nullptr && !kernels_.empty() &&
+      kernels_.back()->blocks < kernels_.back()->all_blocks) {
+    running_ = kernels_.back().get();  // the launch goes on: launches run one after the other
+  }
+  for (size_t i = 0; each_ == Each::Kernel && running_ == nullptr && i < kernels_.size(); ++i) {
     if (kernels_[i]->name == grid.name && kernels_[i]->function == grid.function) {
       running_ = kernels_[i].get();
     }
@@ -17,6 +29,7 @@ Recorder::Kernel& Recorder::running(const BlockRunner& block) {
     running_ = kernels_.back().get();
     running_->name = grid.name;
     running_->function = grid.function;
+    running_->all_blocks = blocks_of(grid);
   }
   return *running_;
 }

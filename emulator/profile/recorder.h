@@ -22,7 +22,8 @@ namespace warptape::simt::profile {
 
 class Recorder {
  public:
-  explicit Recorder(const DeviceRange& device) : device_(device) {}
+  explicit Recorder(const DeviceRange& device, Each each = Each::Kernel)
+      : device_(device), each_(each) {}
 
   // One access by the block's current thread. pc: where the instruction returns to.
   void access(const BlockRunner& block, const void* address, unsigned bytes, Access access,
@@ -59,6 +60,7 @@ class Recorder {
     std::string name;
     uint64_t launches = 0;
     uint64_t blocks = 0;
+    uint64_t all_blocks = 0;  // of its first launch
     unsigned threads_per_block = 0;
     size_t dynamic_shared = 0;
     const void* function = nullptr;
@@ -74,6 +76,7 @@ class Recorder {
   std::vector<uint64_t>& calls_of(const BlockRunner& block);
 
   DeviceRange device_;
+  Each each_;
   std::vector<std::unique_ptr<Kernel>> kernels_;
   Kernel* running_ = nullptr;  // nullptr between blocks
   // Calls that were not inlined, as chains: from where, and the number of the call around it.

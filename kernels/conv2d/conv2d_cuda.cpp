@@ -101,7 +101,7 @@ bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bia
   }
   serving_detail::log(as_measured, serving_detail::Event::ByOurs);
   constexpr const char* name = "conv2d_max_pool2d";
-  if (!tell_plan(name, [&] { return to_string(plan); })) {
+  if (!matrix::tell_product(name, product, plan)) {
     on_cuda::launch_product(name, gpu::current_stream(), product, plan, nullptr);
   }
   return true;

@@ -6,6 +6,12 @@
 
 namespace warptape {
 
+namespace matrix {
+enum class Cores;
+struct Plan;
+struct ProductSize;
+}  // namespace matrix
+
 class PlanListener {
  public:
   // Of this thread; null: nobody listens.
@@ -15,6 +21,8 @@ class PlanListener {
   }
   // True if the launch is to be skipped.
   virtual bool hear(const char* name, const std::string& plan) = 0;
+  // Of products of the matrix core, right before that: what is multiplied, and by what.
+  virtual void hear_product(const matrix::ProductSize&, matrix::Cores, const matrix::Plan&) {}
 
  protected:
   ~PlanListener() = default;

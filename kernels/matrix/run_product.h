@@ -23,6 +23,18 @@ inline Radix radix_of(const char* op, int64_t outer, int64_t middle, int64_t inn
 // Views of filters and images count elements in 32 bits: ValueError for more. `what` is "a matrix".
 void check_elements(const char* op, const char* what, int64_t elements);
 
+// tell_plan() of a product, with its size.
+template <class Product>
+bool tell_product(const char* name, const Product& product, const Plan& plan) {
+  PlanListener* const listener = PlanListener::current();
+  if (listener != nullptr) {
+    listener->hear_product({product.out.rows.size(), product.out.columns, product.a.depth.size(),
+                            product.out.groups, Product::is_pass},
+                           cores_of<typename Product::In>(), plan);
+  }
+  return tell_plan(name, [&] { return to_string(plan); });
+}
+
 template <class Product>
 void run_product(const char* name, const Product& product) {
   const int64_t results = product.out.results();
@@ -31,7 +43,7 @@ void run_product(const char* name, const Product& product) {
   }
   using Sum = Accumulator<typename Product::In>;
   const Plan plan = plan_product(product);
-  if (tell_plan(name, [&] { return to_string(plan); })) {
+  if (tell_product(name, product, plan)) {
     return;
   }
   // Bytes begin at 16 of them, wherever other tensors begin.
