@@ -22,6 +22,15 @@ target_link_libraries(warptape_gpu_interface INTERFACE $<BUILD_INTERFACE:${WARPT
 target_include_directories(warptape_gpu_interface SYSTEM INTERFACE
                            $<BUILD_INTERFACE:$<$<COMPILE_LANGUAGE:CXX>:${WARPTAPE_CUDA_INCLUDE}>>)
 
+# CUPTI, by which `warptape profile` times kernels: its header here, its library while the program runs.
+# A toolkit that NVIDIA's installer made has both in a folder of their own.
+set(WARPTAPE_CUPTI_INCLUDE "")
+if(NOT EXISTS ${WARPTAPE_CUDA_INCLUDE}/cupti.h AND EXISTS ${WARPTAPE_CUDA_TOP}/extras/CUPTI/include/cupti.h)
+  set(WARPTAPE_CUPTI_INCLUDE ${WARPTAPE_CUDA_TOP}/extras/CUPTI/include)
+endif()
+get_filename_component(folder ${WARPTAPE_CUDA_RUNTIME} DIRECTORY)
+set(WARPTAPE_CUPTI_FOLDERS "${folder}:${WARPTAPE_CUDA_TOP}/extras/CUPTI/lib64:${WARPTAPE_CUDA_TOP}/lib64")
+
 # Kernels use no local memory: ptxas warns of spills and, apart from those, of stack frames.
 set(WARPTAPE_CUDA_WARNINGS "SHELL:-Xptxas -warn-spills,-warn-lmem-usage" -Xcompiler=-Wall,-Wextra)
 if(WARPTAPE_WERROR)

@@ -76,6 +76,7 @@ Tensor Deferred::begin(const std::shared_ptr<Deferred>& work, const Promise& pro
 
 std::shared_ptr<Storage> Deferred::run(const std::shared_ptr<Storage>& self) {
   const FirstElement as_promised(promised_.offset_);
+  const profile::LayerScope layer(layer_);
   const Tensor made = compute();
   Tensor y = promised_;
   y.storage_ = self;

@@ -23,6 +23,7 @@
 
 #include "core/operand.h"
 #include "core/philox.h"
+#include "core/profile.h"
 
 namespace warptape {
 
@@ -33,6 +34,8 @@ class Deferred {
 
   // The result: runs the kernels. Of the shape, dtype and format that were promised.
   virtual Tensor compute() = 0;
+  // The layer that called the op, for profiles; it may run in the call of another.
+  const void* layer() const { return layer_; }
   // Told of the result as its holders see it, for what backward keeps.
   virtual void computed(const Tensor&) {}
 
@@ -106,6 +109,7 @@ class Deferred {
   static Tensor begin(const std::shared_ptr<Deferred>& work, const Promise& promise);
   std::shared_ptr<Storage> run(const std::shared_ptr<Storage>& self);
 
+  const void* const layer_ = profile::current_layer;
   Tensor promised_;  // without storage
   TapeHandle handle_;
 };

@@ -8,6 +8,7 @@
 #include "core/device/on_device.h"
 #include "core/parallel.h"
 #include "core/primitives_cuda.h"
+#include "core/profile_work.h"
 #include "core/strided.h"
 
 namespace warptape::primitives {
@@ -41,6 +42,8 @@ void check_same(const char* op, const Tensor& from, const Tensor& to) {
 }  // namespace
 
 void fill(Tensor& tensor, double value) {
+  const profile::Range range("fill");
+  profile::note([&] { return profile::moved({}, {&tensor}); });
   dispatch_all(tensor.dtype(), [&]<class T>() {
     T* to = tensor.mutable_data<T>();
     const T element = static_cast<T>(value);
@@ -57,6 +60,8 @@ void fill(Tensor& tensor, double value) {
 
 void copy(const Tensor& from, Tensor& to) {
   check_same("copy", from, to);
+  const profile::Range range("copy");
+  profile::note([&] { return profile::moved({&from}, {&to}); });
   dispatch_all(from.dtype(), [&]<class T>() {
     const T* source = from.data<T>();
     T* target = to.mutable_data<T>();
@@ -80,6 +85,8 @@ void copy(const Tensor& from, Tensor& to) {
 
 void add(const Tensor& from, Tensor& to) {
   check_same("add", from, to);
+  const profile::Range range("accumulate");
+  profile::note([&] { return profile::moved({&from, &to}, {&to}); });
   dispatch_floating(from.dtype(), [&]<class T>() {
     const T* source = from.data<T>();
     T* target = to.mutable_data<T>();
@@ -153,7 +160,9 @@ Tensor cast(const Tensor& tensor, DType dtype) {
     same.cut_from(tensor, "primitives::cast");
     return same;
   }
+  const profile::Range range("cast");
   Tensor result = Tensor::empty(tensor.shape(), dtype, tensor.device(), tensor.memory_format());
+  profile::note([&] { return profile::moved({&tensor}, {&result}); });
   dispatch_all(tensor.dtype(), [&]<class From>() {
     dispatch_all(dtype, [&]<class To>() {
       const From* source = tensor.data<From>();

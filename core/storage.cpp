@@ -15,6 +15,7 @@
 #include "core/device/on_device.h"
 #include "core/device/unordered_memory.h"
 #include "core/graph_memory.h"
+#include "core/profile.h"
 
 // Under a sanitizer blocks have their exact size and are never reused, so that overruns are seen.
 #if defined(__SANITIZE_ADDRESS__)
@@ -397,6 +398,9 @@ std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) {
   const DeviceBackend::Stream stream = backend(device).current_stream();
   void* pointer = allocator(device).allocate(bytes, stream);
   auto storage = std::make_shared<Storage>(Key{}, pointer, bytes, device, stream);
+  if (profile::is_on()) [[unlikely]] {
+    profile::note_memory(pointer, static_cast<int64_t>(bytes), device);
+  }
   if (const auto hook = allocation_hooks::after_allocation.load(std::memory_order_relaxed)) {
     hook(pointer, bytes, device);
   }
@@ -459,6 +463,9 @@ void Storage::compute() const {
 
 Storage::~Storage() {
   if (!deferral_) {
+    if (profile::is_on()) [[unlikely]] {
+      profile::note_memory(data_, -static_cast<int64_t>(bytes_), device_);
+    }
     allocator(device_).deallocate(data_, bytes_, stream_);
   }
 }

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "core/check.h"
+#include "core/profile.h"
 
 namespace warptape {
 namespace {
@@ -154,7 +155,14 @@ Tape* Tape::recording(std::span<const Operand* const> inputs) {
 
 void Tape::record(const char* op, std::span<const Operand* const> inputs,
                   std::span<Tensor* const> outputs, BackwardFunction backward) {
-  Record record{op, {}, links_.size(), inputs.size(), outputs.size(), std::move(backward), {}};
+  Record record{op,
+                {},
+                links_.size(),
+                inputs.size(),
+                outputs.size(),
+                std::move(backward),
+                profile::current_layer,
+                {}};
   for (const Operand* input : inputs) {
     if (record.site.file == nullptr) {
       record.site = input->site();

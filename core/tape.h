@@ -192,7 +192,8 @@ class Tape {
     size_t num_inputs = 0;
     size_t num_outputs = 0;
     BackwardFunction backward;
-    std::string lost;  // what became of an input whose gradient cannot be passed on
+    const void* layer = nullptr;  // for profiles
+    std::string lost;             // what became of an input whose gradient cannot be passed on
   };
   // The last tensor that an op took and that had been cut off from this tape or a parameter.
   struct SeenCut {

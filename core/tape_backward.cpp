@@ -100,6 +100,7 @@ void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool
     const bool wanted = std::any_of(inputs.begin(), inputs.end(),
                                     [&](int32_t in) { return in >= 0 && slot(in).wanted; });
     if (used && wanted) {
+      const profile::LayerScope layer(record.layer);
       const profile::Range range(record.op, profile::Phase::Backward);
       Backward context(*this, i, keep);
       try {

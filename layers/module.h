@@ -47,6 +47,7 @@
 #include "core/buffer.h"
 #include "core/deferred.h"
 #include "core/operand.h"
+#include "core/profile.h"
 
 namespace warptape {
 
@@ -190,6 +191,7 @@ class Module : public Member<MemberKind::Module> {
   template <class Forward>
   auto call_from(const Site& site, const Forward& forward) {
     const SiteScope scope(site);
+    const profile::LayerScope layer(this);
     try {
       if (!is_checked_.yes()) {
         check_fields(site);

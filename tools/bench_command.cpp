@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -12,17 +11,13 @@
 #include "core/check.h"
 #include "core/parallel.h"
 #include "core/profile.h"
-#include "core/random.h"
 #include "core/simt/build.h"
 #include "kernels/vendor/choice.h"
 #include "kernels/vendor/onednn.h"
-#include "layers/precision.h"
 #include "tools/bench_baseline.h"
-#include "tools/bench_cases.h"
 #include "tools/commands.h"
 #include "tools/numbers.h"
-#include "training/scalar_reader.h"
-#include "training/train_step.h"
+#include "tools/step_run.h"
 
 #ifdef WARPTAPE_SIMT
 #include "emulator/device/dry_run.h"
@@ -80,9 +75,7 @@ double cpu_ms() {
   return ms(usage.ru_utime) + ms(usage.ru_stime);
 }
 
-// Milliseconds from the end of one training step to the end of the next, as they follow each other
-// in training, by the training loop's own step: the host queues one, then waits for the one before,
-// whose loss and gradient norm it reads.
+// Milliseconds of each timed step, sorted.
 std::vector<double> time_steps(const BenchOptions& options, const StepCase& step_case,
                                int64_t batch_size, Device device, Profile& profile) {
 #ifdef WARPTAPE_SIMT
@@ -91,23 +84,7 @@ std::vector<double> time_steps(const BenchOptions& options, const StepCase& step
     dry.emplace();
   }
 #endif
-  manual_seed(0);
-  StepParts parts = step_case.make(batch_size);
-  Module& model = *parts.model;
-  model.to(device);
-  set_precision(model, options.precision);
-  const ParameterStates states = parameters(model);
-  const std::unique_ptr<Optimizer> optimizer = parts.make_optimizer(states);
-  const Batch batch{parts.batch.input.to(device), parts.batch.target.to(device)};
-  const auto losses = ScalarReader::make(device);
-  using Clock = std::chrono::steady_clock;
-  std::vector<Clock::time_point> ends;
-  const auto wait_for_all_but = [&](size_t steps) {
-    while (losses->waiting() > steps) {
-      losses->pop();
-      ends.push_back(Clock::now());
-    }
-  };
+  StepRun run(step_case, batch_size, options.precision, device);
   double cpu_ms_before = 0;
   for (int64_t step = 0; step < options.warmup + options.steps; ++step) {
     if (step == options.warmup) {
@@ -117,20 +94,15 @@ std::vector<double> time_steps(const BenchOptions& options, const StepCase& step
       profile::start();
       start_serving_log();
     }
-    const QueuedStep queued = train_step(model, *optimizer, states, batch, parts.loss);
-    losses->push({queued.loss, queued.gradient_norm});
-    wait_for_all_but(losses->worth_waiting());
+    run.queue();
   }
-  wait_for_all_but(0);
+  run.finish();
   profile.cpu_ms = (cpu_ms() - cpu_ms_before) / static_cast<double>(options.steps);
   if (options.profile) {
     profile.totals = profile::summarize(profile::stop());
     profile.served = stop_serving_log();
   }
-  std::vector<double> times;
-  for (auto end = ends.begin() + options.warmup; end != ends.end(); ++end) {
-    times.push_back(std::chrono::duration<double, std::milli>(*end - *(end - 1)).count());
-  }
+  std::vector<double> times = run.times_ms(options.warmup);
   std::sort(times.begin(), times.end());
   return times;
 }

@@ -22,6 +22,8 @@ void add_stream_command(CLI::App& program);
 void add_sample_command(CLI::App& program);
 void add_inspect_command(CLI::App& program);
 void add_kernel_command(CLI::App& program);
+void add_profile_command(CLI::App& program);
+void add_profile_kernel_command(CLI::App& profile);  // of `warptape profile`
 void add_forecast_command(CLI::App& program);
 void add_cost_command(CLI::App& program);
 

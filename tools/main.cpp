@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
       "  warptape train tcn --task sequence                 the digits, read pixel by pixel\n"
       "  warptape inspect tcn --kernel-size 7 --length 784  what its outputs see\n"
       "  warptape bench step simple_cnn --threads 1\n"
+      "  warptape profile simple_cnn --html profile.html    where a training step spends its time\n"
       "  warptape COMMAND --help                            all options of a command");
   warptape::tools::add_train_command(program);
   warptape::tools::add_predict_command(program);
@@ -76,6 +77,7 @@ int main(int argc, char** argv) {
   warptape::tools::add_cost_command(program);
   warptape::tools::add_bench_command(program);
   warptape::tools::add_kernel_command(program);
+  warptape::tools::add_profile_command(program);
   warptape::tools::add_info_command(program);
   refuse_flag_values(program);
   // A file-size limit then shows as a failed write, which has a message and leaves nothing

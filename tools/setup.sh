@@ -10,7 +10,8 @@ clang_format_version="14.0.6"
 # One release of CUDA, installed without dependencies: nvcc's own would bring an nvvm that is newer
 # than its ptxas.
 cuda_wheels=(nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88
-  nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85)
+  nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85
+  nvidia-cuda-cupti==13.0.85 nvidia-nvtx==13.0.85)
 # The version that cmake/warptape_gpu_libraries.cmake asks for; only its headers are used.
 cudnn_frontend_wheel="nvidia-cudnn-frontend==1.32.0"
 cudnn_wheel="nvidia-cudnn-cu13==9.19.0.56"

@@ -11,7 +11,7 @@
 #include "core/device/on_device.h"
 #include "core/fresh_gradients.h"
 #include "core/primitives.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 
 namespace warptape {
 namespace {
@@ -185,6 +185,16 @@ void Optimizer::step(StepOptions options) {
         primitives::fill(groups_[group].rate_on_device, groups_[group].learning_rate);
       }
       state_.learning_rate = groups_[group].rate_on_device;
+      profile::note([&] {
+        profile::Work work;
+        for (const ParameterUpdate& each : updates) {
+          work.add(profile::moved({&each.value, &each.grad}, {&each.value}));
+          for (const Tensor& buffer : each.buffers) {
+            work.add(profile::moved({&buffer}, {&buffer}));
+          }
+        }
+        return work;
+      });
       update(state_.steps.device(), updates, groups_[group].options, state_);
     }
   }
@@ -212,6 +222,13 @@ Tensor norm_and_factor(std::span<const Tensor> tensors, double max_norm) {
                        to_string(device), to_string(tensor.device()));
   }
   Tensor result = Tensor::empty({2}, float64, device);
+  profile::note([&] {
+    profile::Work work = profile::moved({}, {&result});
+    for (const Tensor& tensor : tensors) {
+      work.add(profile::moved({&tensor}, {}));
+    }
+    return work;
+  });
   on_device(
       "grad_norm", device, [&] { clip_factor_cpu(tensors, max_norm, result); },
       [&] { clip_factor_cuda(tensors, max_norm, result); });
@@ -235,6 +252,13 @@ Tensor queue_clip_grad_norm(const ParameterStates& parameters, double max_norm) 
     return Tensor::zeros({1}, float64);
   }
   const Tensor result = norm_and_factor(tensors, max_norm);
+  profile::note([&] {
+    profile::Work work = profile::moved({&result}, {});
+    for (const Tensor& tensor : tensors) {
+      work.add(profile::moved({&tensor}, {&tensor}));
+    }
+    return work;
+  });
   on_device(
       "clip_grad_norm", result.device(), [&] { scale_by_factor_cpu(tensors, result); },
       [&] { scale_by_factor_cuda(tensors, result); });

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/device/activity.h"
 #include "core/device/gpu.h"
 #include "core/simt/build.h"
 #include "core/simt/simt.h"
@@ -76,6 +77,7 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments
     return;
   }
   ++gpu::launches;
+  const gpu::LaunchScope scope(config.name, config.grid, config.block, config.smem);
   const std::tuple<launch_detail::Held<std::decay_t<Parameters>, Arguments>...> values{
       launch_detail::hold<std::decay_t<Parameters>, Arguments>(
           std::forward<Arguments>(arguments))...};

@@ -195,6 +195,9 @@ void Machine::queue(CUstream_st& stream, const Operation& operation, bool manage
   } else {
     work->run = [] {};
   }
+  if (activities != nullptr && !manages_memory) {
+    work->run = activities->timed(operation, stream.lane, std::move(work->run));
+  }
   work->openings = openings_of(operation.uses);
   work->after = std::move(stream.point.works);
   work->manages_memory = manages_memory;

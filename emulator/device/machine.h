@@ -5,6 +5,7 @@
 #include <mutex>
 #include <set>
 
+#include "emulator/device/activity.h"
 #include "emulator/device/capture.h"
 #include "emulator/device/dry_run.h"
 #include "emulator/device/pinned.h"
@@ -31,6 +32,8 @@ class Machine {
   PinnedMemory pinned;
   Scheduler scheduler;
   std::optional<std::vector<DryLaunch>> dry_launches;  // noted while a DryRun lives
+
+  std::shared_ptr<ActivityLog> activities;  // while a recorder listens (core/device/activity.h)
 
   // Throws what a synchronisation has found before: faults stick.
   void check_healthy() const;

@@ -89,9 +89,11 @@ void copy(void* to, const void* from, size_t bytes, StreamHandle handle) {
   const auto* target_begin = static_cast<const char*>(to);
   check<DeviceError>(begin + bytes <= target_begin || target_begin + bytes <= begin,
                      "[copy] source and target of {} bytes overlap", bytes);
-  machine().submit(stream, {"copy", {source, target}, std::nullopt, [to, from, bytes] {
-                              std::memcpy(to, from, bytes);
-                            }});
+  machine().submit(stream, {"copy",
+                            {source, target},
+                            std::nullopt,
+                            [to, from, bytes] { std::memcpy(to, from, bytes); },
+                            static_cast<int64_t>(bytes)});
 }
 
 void copy_from_pinned(void* to, const void* from, size_t bytes, StreamHandle handle) {
@@ -105,7 +107,7 @@ void copy_from_pinned(void* to, const void* from, size_t bytes, StreamHandle han
   const DeviceUse target = machine().use_of(to, bytes, AccessMode::Write, who, "target");
   const HostUse source{static_cast<char*>(const_cast<void*>(from)), static_cast<char*>(to), bytes,
                        AccessMode::Read};
-  machine().submit(stream, {who, {target}, source, nullptr});
+  machine().submit(stream, {who, {target}, source, nullptr, static_cast<int64_t>(bytes)});
 }
 
 void copy_to_pinned(void* to, const void* from, size_t bytes, StreamHandle handle) {
@@ -119,7 +121,7 @@ void copy_to_pinned(void* to, const void* from, size_t bytes, StreamHandle handl
   const DeviceUse source = machine().use_of(from, bytes, AccessMode::Read, who, "source");
   const HostUse target{static_cast<char*>(to), static_cast<char*>(const_cast<void*>(from)), bytes,
                        AccessMode::Write};
-  machine().submit(stream, {who, {source}, target, nullptr});
+  machine().submit(stream, {who, {source}, target, nullptr, static_cast<int64_t>(bytes)});
 }
 
 void fill_bytes(void* pointer, int value, size_t bytes, StreamHandle handle) {
@@ -131,9 +133,11 @@ void fill_bytes(void* pointer, int value, size_t bytes, StreamHandle handle) {
   }
   const DeviceUse target =
       machine().use_of(pointer, bytes, AccessMode::Write, "fill_bytes", "target");
-  machine().submit(stream, {"fill_bytes", {target}, std::nullopt, [pointer, value, bytes] {
-                              std::memset(pointer, value, bytes);
-                            }});
+  machine().submit(stream, {"fill_bytes",
+                            {target},
+                            std::nullopt,
+                            [pointer, value, bytes] { std::memset(pointer, value, bytes); },
+                            static_cast<int64_t>(bytes)});
 }
 
 namespace parts {

@@ -55,6 +55,7 @@ struct Operation {
   std::vector<DeviceUse> uses;
   std::optional<HostUse> host;
   std::function<void()> run;  // where it is not such a copy
+  int64_t bytes = 0;          // of copies and fills
 };
 
 inline const char* verb(AccessMode mode) {

@@ -7,7 +7,7 @@
 #include "core/deferred.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "core/tape.h"
 #include "kernels/conv1d/conv1d_pass_cuda.h"
 #include "kernels/conv1d/lines.h"
@@ -33,6 +33,7 @@ void give_data_grad(Backward& context, const Tensor& dy, const Kept& kept,
   const Tensor& weight = kept.weight.get();
   if (!kept.is_row_major) {  // its gradient is laid out anew
     Tensor dx = Tensor::empty_like(kept.x.get());
+    profile::note([&] { return profile::moved({&dy, &weight}, {&dx}, geometry.flops()); });
     lines_data_grad(dy, weight, geometry, dx, false, nullptr);
     context.give(0, std::move(dx));
     return;
@@ -40,6 +41,7 @@ void give_data_grad(Backward& context, const Tensor& dy, const Kept& kept,
   const GradientMask* const mask = context.mask_of(0);
   if (mask == nullptr) {
     GradientTarget dx = context.into(0);
+    profile::note([&] { return profile::moved({&dy, &weight}, dx, geometry.flops()); });
     lines_data_grad(dy, weight, geometry, dx.buffer, dx.mode == WriteMode::Accumulate, nullptr);
     return;
   }
@@ -51,6 +53,10 @@ void give_data_grad(Backward& context, const Tensor& dy, const Kept& kept,
   const LineMask loops{mask->marks.data<uint8_t>(), static_cast<float>(mask->scale),
                        dx.gradient.inner.mutable_data<float>(),
                        mask->wants_outer ? dx.gradient.outer.mutable_data<float>() : nullptr};
+  profile::note([&] {
+    return profile::moved({&dy, &weight, &part, &mask->marks},
+                          {&dx.gradient.inner, &dx.gradient.outer}, geometry.flops());
+  });
   lines_data_grad(dy, weight, geometry, dx.whole, part.defined(), &loops);
   context.give_masked(0, std::move(dx.gradient));
 }
@@ -74,6 +80,10 @@ void backward_along_lines(Backward& context, const Kept& kept, const ConvGeometr
     if (context.needs(2)) {
       dbias = context.overwrite(2);
     }
+    profile::note([&] {
+      return dweight.defined() ? profile::moved({&dy, &x}, {&dweight, &dbias}, geometry.flops())
+                               : profile::moved({&dy}, {&dbias});
+    });
     lines_filter_grads(dy, x, geometry, dweight.defined() ? &dweight : nullptr,
                        dbias.defined() ? &dbias : nullptr);
     if (dweight.defined()) {
@@ -119,6 +129,11 @@ class LinesWork final : public Deferred {
     if (is_recorded && !epilogue_.lets_all_gradients_pass()) {
       marks = Tensor::empty(y.shape(), uint8);
     }
+    profile::note([&] {
+      return profile::moved({&in_.lines, &in_.filters, &in_.bias.tensor(),
+                             epilogue_.adds ? &in_.residual.tensor() : nullptr},
+                            {&y, &marks}, geometry_.flops());
+    });
     const LineEpilogueLoops loops(epilogue_, epilogue_.adds ? in_.residual.data<float>() : nullptr,
                                   marks.defined() ? marks.mutable_data<uint8_t>() : nullptr);
     lines_forward(in_.lines, in_.filters, in_.bias.tensor(), geometry_,

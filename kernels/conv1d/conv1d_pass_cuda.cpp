@@ -6,7 +6,7 @@
 
 #include "core/deferred.h"
 #include "core/primitives.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "core/tape.h"
 #include "core/widened.h"
 #include "kernels/conv1d/line_epilogue.h"
@@ -49,6 +49,11 @@ struct PassKept {
 void forward(const PassOperands& in, const ConvGeometry& geometry, const LineEpilogue& epilogue,
              Tensor& y, Tensor& marks) {
   const Tensor bias = widened(in.bias.tensor());
+  profile::note([&] {
+    return profile::moved(
+        {&in.pixels, &in.filters, &bias, epilogue.adds ? &in.residual.tensor() : nullptr},
+        {&y, &marks}, geometry.flops());
+  });
   with_pass_dtype(y.dtype(), [&]<class T>() {
     auto product = conv2d_products::forward_pass(
         geometry, in.pixels.data<T>(), in.filters.data<T>(),
@@ -79,6 +84,10 @@ void give_masked_data_grad(Backward& context, const Tensor& dy, const PassKept& 
   const Tensor& filters = kept.filters.get();
   // One of the two may lie where the part is: each element is read before it is written.
   MaskedGradient dx = MaskedPlaces(mask, part, dy.dtype()).gradient;
+  profile::note([&] {
+    return profile::moved({&dy, &filters, &part, &mask.marks}, {&dx.inner, &dx.outer},
+                          planar.flops());
+  });
   with_pass_dtype(dy.dtype(), [&]<class T>() {
     const conv2d_products::MaskedGradientPlaces<T> places{
         dx.inner.mutable_data<T>(), dx.outer.defined() ? dx.outer.mutable_data<T>() : nullptr,
@@ -106,10 +115,12 @@ void give_data_grad(Backward& context, const Tensor& dy, const PassKept& kept,
   if (kept.x_is_channels_last && !library_is_chosen(product)) {
     GradientTarget to = context.into(0);
     Tensor dx = to.buffer.view(planar.x_shape());
+    profile::note([&] { return profile::moved({&dy, &filters}, to, planar.flops()); });
     conv2d_own_data_grad_cuda(dy, filters, planar, to.mode == WriteMode::Accumulate, dx);
     return;
   }
   Tensor dx = Tensor::empty_like(kept.pixels.get());
+  profile::note([&] { return profile::moved({&dy, &filters}, {&dx}, planar.flops()); });
   conv2d_data_grad_cuda(dy, filters, Tensor(), planar, dx);
   give_viewed(context, 0, dx, geometry.x_shape());
 }
@@ -152,6 +163,10 @@ class PassWork final : public Deferred {
       marks = Tensor::empty(geometry_.y_shape(), uint8, y.device(), channels_last);
     }
     if (epilogue_.is_empty()) {
+      profile::note([&] {
+        return profile::moved({&in_.pixels, &in_.filters, &in_.bias.tensor()}, {&y},
+                              planar.flops());
+      });
       conv2d_forward_cuda(in_.pixels, in_.filters, widened(in_.bias.tensor()), planar, y);
     } else {
       forward(in_, planar, epilogue_, y, marks);

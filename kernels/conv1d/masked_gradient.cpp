@@ -5,6 +5,7 @@
 #include "core/device/on_device.h"
 #include "core/parallel.h"
 #include "core/profile.h"
+#include "core/profile_work.h"
 #include "kernels/conv1d/line_epilogue.h"
 #include "kernels/conv1d/mask_gradient_cuda.h"
 
@@ -54,6 +55,7 @@ MaskedGradient take_masked_gradient(Backward& context, const GradientMask& mask)
   if (dy.numel() == 0) {
     return result;
   }
+  profile::note([&] { return profile::moved({&dy, &mask.marks}, {&result.inner, &result.outer}); });
   on_device(
       "conv1d backward", dy.device(), [&] { mask_lines(dy, mask, result); },
       [&] {

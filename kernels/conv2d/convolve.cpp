@@ -4,7 +4,7 @@
 
 #include "core/device/on_device.h"
 #include "core/primitives.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "core/tape.h"
 #include "core/widened.h"
 #include "kernels/conv2d/conv2d_kernels.h"
@@ -48,6 +48,10 @@ void conv_parameter_grads(Backward& context, const Tensor& dy, const Tensor& x,
   if (to_dweight == nullptr && to_dbias == nullptr) {
     return;
   }
+  profile::note([&] {
+    return to_dweight != nullptr ? profile::moved({&dy, &x}, {&dweight, &dbias}, planar.flops())
+                                 : profile::moved({&dy}, {&dbias});
+  });
   on_device(
       geometry.op, dy.device(), [&] { parameter_grads_cpu(dy, x, planar, to_dweight, to_dbias); },
       [&] { conv2d_parameter_grads_cuda(dy, x, planar, to_dweight, to_dbias); });
@@ -76,6 +80,7 @@ void backward(Backward& context, const Tensor& x, const Tensor& weight,
   conv_parameter_grads(context, dy, x, weight, geometry);
   if (context.needs(0)) {
     Tensor dx = Tensor::empty_like(x);
+    profile::note([&] { return profile::moved({&dy, &weight}, {&dx}, planar.flops()); });
     on_device(
         geometry.op, dy.device(), [&] { conv2d_data_grad_cpu(dy, weight, Tensor(), planar, dx); },
         [&] { conv2d_data_grad_cuda(dy, weight, Tensor(), planar, dx); });
@@ -96,6 +101,9 @@ class ConvWork final : public PoolableWork {
   Tensor compute() override {
     const profile::Range range(geometry_.op);
     Tensor y = Tensor::empty(geometry_.y_shape(), pixels.dtype(), pixels.device(), channels_last);
+    profile::note([&] {
+      return profile::moved({&pixels, &filters, &wide_bias_}, {&y}, geometry_.flops());
+    });
     on_device(
         geometry_.op, y.device(),
         [&] { conv2d_forward_cpu(pixels, filters, wide_bias_, geometry_, y); },
@@ -105,7 +113,11 @@ class ConvWork final : public PoolableWork {
 
   bool compute_pooled(const PoolGeometry& pool, bool with_relu, Tensor& y,
                       Tensor& indices) override {
+    const profile::LayerScope as_called(layer());
     const profile::Range range(geometry_.op);
+    profile::note([&] {
+      return profile::moved({&pixels, &filters, &wide_bias_}, {&y, &indices}, geometry_.flops());
+    });
     bool is_done = false;
     on_device(
         geometry_.op, y.device(), [] {},
@@ -155,6 +167,7 @@ void transposed_backward(Backward& context, const Tensor& x, const Tensor& weigh
   const DType dtype = compute_dtype(weight.dtype());
   if (context.needs(1)) {
     Tensor dweight = Tensor::empty(weight.shape(), dtype, weight.device(), weight.memory_format());
+    profile::note([&] { return profile::moved({&x, &dy}, {&dweight}, planar.flops()); });
     on_device(
         geometry.op, dy.device(), [&] { conv2d_weight_grad_cpu(x, dy, planar, dweight); },
         [&] { conv2d_parameter_grads_cuda(x, dy, planar, &dweight, nullptr); });
@@ -162,12 +175,14 @@ void transposed_backward(Backward& context, const Tensor& x, const Tensor& weigh
   }
   if (context.needs(2)) {
     Tensor dbias = context.overwrite(2, dtype);
+    profile::note([&] { return profile::moved({&dy}, {&dbias}); });
     on_device(
         geometry.op, dy.device(), [&] { conv2d_bias_grad_cpu(dy, dbias); },
         [&] { conv2d_bias_grad_cuda(geometry.op, dy, dbias); });
   }
   if (context.needs(0)) {
     Tensor dx = Tensor::empty_like(x);
+    profile::note([&] { return profile::moved({&dy, &weight}, {&dx}, planar.flops()); });
     on_device(
         geometry.op, dy.device(), [&] { conv2d_forward_cpu(dy, weight, Tensor(), planar, dx); },
         [&] { conv2d_forward_cuda(dy, weight, Tensor(), planar, dx); });
@@ -185,6 +200,9 @@ Tensor convolve_transposed(const Operand& x, const Operand& weight, const Operan
   const Tensor filters = conv_filters(weight, planar.filter_shape());
   const Tensor wide_bias = widened(bias.tensor());
   Tensor image = Tensor::empty(planar.x_shape(), x.dtype(), x.device(), channels_last);
+  profile::note([&] {
+    return profile::moved({&pixels, &filters, &wide_bias}, {&image}, planar.flops());
+  });
   on_device(
       geometry.op, image.device(),
       [&] { conv2d_data_grad_cpu(pixels, filters, wide_bias, planar, image); },

@@ -3,7 +3,7 @@
 #include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "kernels/cross_entropy/cross_entropy_kernels.h"
 #include "kernels/log_softmax/log_softmax.h"
 #include "kernels/mean/mean.h"
@@ -46,6 +46,7 @@ void record(Tape& tape, const Operand& logits, const Tensor& rows,
                 const Tensor& dy = context.grad();
                 const Tensor& of_forward = saved.get();
                 const GradientTarget to = context.into(0);
+                profile::note([&] { return profile::moved({&dy, &of_forward}, to); });
                 on_device(
                     "cross_entropy", dy.device(),
                     [&] {
@@ -75,6 +76,9 @@ Tensor cross_entropy(const Operand& logits, const Tensor& labels, CrossEntropyOp
       "cross_entropy", logits.device(),
       [&] {
         state.log_sums = Tensor::empty(rows.shape(), float64);
+        profile::note([&] {
+          return profile::moved({&logits.tensor(), &rows}, {&loss, &state.log_sums});
+        });
         state.labels = cross_entropy_forward_cpu(logits.tensor(), rows, options, state, loss);
         check_counted("cross_entropy", state.labels, logits.shape()[1], options.ignore_index,
                       logits.site());
@@ -83,6 +87,9 @@ Tensor cross_entropy(const Operand& logits, const Tensor& labels, CrossEntropyOp
         if (tape != nullptr) {
           state.gradient = Tensor::empty_like(logits.tensor());
         }
+        profile::note([&] {
+          return profile::moved({&logits.tensor(), &rows}, {&loss, &state.gradient});
+        });
         cross_entropy_forward_cuda(logits.tensor(), rows, options, state, loss);
       });
   if (tape != nullptr) {

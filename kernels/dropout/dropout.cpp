@@ -3,7 +3,7 @@
 #include "core/check.h"
 #include "core/deferred.h"
 #include "core/device/on_device.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "kernels/dropout/dropout_kernels.h"
 #include "kernels/reshape/reshape.h"
 
@@ -27,6 +27,7 @@ Tensor dropout(const Operand& x, double p, bool training, Generator& generator) 
   const profile::Range range("dropout");
   Tensor y = Tensor::empty_like(x.tensor());
   const GradientTarget to{y, WriteMode::Overwrite};
+  profile::note([&] { return profile::moved({&x.tensor()}, to); });
   on_device(
       "dropout", x.device(), [&] { dropout_cpu(x.tensor(), p, stream, to); },
       [&] { dropout_cuda(x.tensor(), p, stream, to); });
@@ -36,9 +37,11 @@ Tensor dropout(const Operand& x, double p, bool training, Generator& generator) 
         return;
       }
       const Tensor& dy = context.grad();
+      const GradientTarget dx = context.into(0);
+      profile::note([&] { return profile::moved({&dy}, dx); });
       on_device(
-          "dropout", dy.device(), [&] { dropout_cpu(dy, p, stream, context.into(0)); },
-          [&] { dropout_cuda(dy, p, stream, context.into(0)); });
+          "dropout", dy.device(), [&] { dropout_cpu(dy, p, stream, dx); },
+          [&] { dropout_cuda(dy, p, stream, dx); });
     });
   }
   return y;

@@ -45,6 +45,9 @@ struct ConvGeometry {
   int64_t taps() const { return axes[0].kernel * axes[1].kernel * axes[2].kernel; }
   bool empty() const { return batch * in_channels * out_channels == 0; }
 
+  // Of the product that makes y, and of each gradient: two for every tap of every element of y,
+  // those that meet the padding too.
+  int64_t flops() const { return 2 * y_shape().numel() * taps() * in_per_group(); }
   Shape x_shape() const;
   Shape filter_shape() const;
   Shape y_shape() const;

@@ -1,7 +1,7 @@
 #include <string_view>
 
 #include "core/primitives.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "core/tape.h"
 #include "core/widened.h"
 #include "kernels/linear/linear_kernels.h"
@@ -105,6 +105,7 @@ struct Kept {
 void backward(Backward& context, const Kept& kept) {
   const Tensor& dy = context.grad();
   const Tensor& h = kept.h.get();
+  profile::note([&] { return work_of_parameter_grads(context, 3, 4, dy, h); });
   linear_parameter_grads_cuda(name, context, 3, 4, dy, h);
   if (!context.needs(0) && !context.needs(1) && !context.needs(2)) {
     return;
@@ -112,7 +113,13 @@ void backward(Backward& context, const Kept& kept) {
   Tensor dbias1 = context.needs(2) ? context.overwrite(2, compute_dtype(dy.dtype())) : Tensor();
   const Tensor mask = kept.mask.defined() ? kept.mask.get() : Tensor();
   bool has_dbias1 = false;
+  profile::note([&] {
+    const Tensor& weight = kept.weight2.get();
+    return profile::moved({&dy, &weight, mask.defined() ? &mask : &h}, {&h},
+                          2 * dy.numel() * weight.size(1));
+  });
   const Tensor dh = hidden_grad(dy, kept.weight2.get(), h, mask, dbias1, has_dbias1);
+  profile::note([&] { return work_of_parameter_grads(context, 1, 2, dh, kept.x.get()); });
   Tensor* const to_dbias1 = dbias1.defined() && !has_dbias1 ? &dbias1 : nullptr;
   if (context.needs(1)) {
     linear_weight_grad_cuda(name, dh, kept.x.get(), context.into(1, compute_dtype(dy.dtype())),
@@ -126,6 +133,10 @@ void backward(Backward& context, const Kept& kept) {
   if (context.needs(0)) {
     // Row-major like the saved rows; give() brings it into x's format.
     Tensor dx = Tensor::empty_like(kept.x.get());
+    profile::note([&] {
+      const Tensor& weight = kept.weight1.get();
+      return profile::moved({&dh, &weight}, {&dx}, 2 * dh.numel() * weight.size(1));
+    });
     linear_data_grad_cuda(name, dh, kept.weight1.get(), dx);
     context.give(0, std::move(dx));
   }
@@ -146,9 +157,17 @@ class HiddenWork final : public Deferred {
     const profile::Range range(name);
     Tensor h = with_features(rows, weight1.size(0));
     Tensor mask;
+    profile::note([&] {
+      return profile::moved({&rows, &weight1.tensor(), &bias1.tensor()}, {&h},
+                            2 * rows.numel() * weight1.size(0));
+    });
     hidden_forward(rows, weight1.tensor(), widened(bias1.tensor()), weight2.tensor(), h, keeps,
                    mask);
     Tensor y = with_features(rows, weight2.size(0));
+    profile::note([&] {
+      return profile::moved({&h, &weight2.tensor(), &bias2.tensor()}, {&y},
+                            2 * h.numel() * weight2.size(0));
+    });
     linear_forward_cuda(name, h, weight2.tensor(), widened(bias2.tensor()), false, y);
     if (keeps) {
       *kept = {Saved(rows), Saved(weight1.tensor()), Saved(h),

@@ -5,7 +5,7 @@
 #include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "core/tape.h"
 #include "core/widened.h"
 #include "kernels/linear/linear_kernels.h"
@@ -16,6 +16,11 @@ namespace warptape {
 namespace {
 
 constexpr const char* name = "linear";
+
+// Of the product that makes y, and of each gradient.
+int64_t flops_of(const Tensor& x, const Tensor& weight) {
+  return 2 * x.numel() * weight.size(0);
+}
 
 void backward_cpu(Backward& context, const Tensor& dy, const Tensor& x) {
   const DType dtype = compute_dtype(dy.dtype());
@@ -30,6 +35,7 @@ void backward_cpu(Backward& context, const Tensor& dy, const Tensor& x) {
 // The gradient of what ReLU was given, in dy's place where nobody else has that.
 Tensor before_relu(Tensor dy, const Tensor& y) {
   const GradientTarget to{dy.is_sole_owner() ? dy : Tensor::empty_like(dy), WriteMode::Overwrite};
+  profile::note([&] { return profile::moved({&dy, &y}, to); });
   unary_backward(name, pointwise::Relu(), dy, y, to);
   return to.buffer;
 }
@@ -40,11 +46,13 @@ void backward(Backward& context, const Tensor& x, const Tensor& weight, const Te
   if (context.needs(0)) {
     // Row-major like the saved rows; give() brings it into x's format.
     Tensor dx = Tensor::empty_like(x);
+    profile::note([&] { return profile::moved({&dy, &weight}, {&dx}, flops_of(x, weight)); });
     on_device(
         name, dy.device(), [&] { linear_data_grad_cpu(dy, weight, dx); },
         [&] { linear_data_grad_cuda(name, dy, weight, dx); });
     context.give(0, std::move(dx));
   }
+  profile::note([&] { return work_of_parameter_grads(context, 1, 2, dy, x); });
   on_device(
       name, dy.device(), [&] { backward_cpu(context, dy, x); },
       [&] { linear_parameter_grads_cuda(name, context, 1, 2, dy, x); });
@@ -91,6 +99,10 @@ Tensor LinearWork::compute() {
   const profile::Range range(name);
   Tensor y = Tensor::empty(shape(), x.dtype(), x.device());
   const Tensor wide_bias = widened(bias.tensor());
+  profile::note([&] {
+    return profile::moved({&rows, &weight.tensor(), &wide_bias}, {&y},
+                          flops_of(rows, weight.tensor()));
+  });
   on_device(
       name, x.device(),
       [&] {

@@ -1,7 +1,26 @@
 #pragma once
+#include "core/profile_work.h"
 #include "core/tape.h"
 
 namespace warptape {
+
+// For profiles, of the gradients of (out, in) weights and of biases that are wanted, in float32
+// beside bfloat16. weight, bias: their numbers among the inputs.
+inline profile::Work work_of_parameter_grads(const Backward& context, int weight, int bias,
+                                             const Tensor& dy, const Tensor& x) {
+  const int64_t out = dy.rank() == 0 ? 1 : dy.size(-1);
+  const int64_t size = size_of(compute_dtype(dy.dtype()));
+  profile::Work work = profile::moved({&dy}, {});
+  if (context.needs(weight)) {
+    work.add({.bytes_read = profile::bytes_of(x),
+              .bytes_written = out * x.size(-1) * size,
+              .flops = 2 * x.numel() * out});
+  }
+  if (context.needs(bias)) {
+    work.bytes_written += out * size;
+  }
+  return work;
+}
 
 // x, y, dx, dy are row-major with the features last: (rows, features). bias may be undefined. It,
 // dweight and dbias are of compute_dtype: float32 beside bfloat16.

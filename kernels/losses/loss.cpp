@@ -5,7 +5,7 @@
 
 #include "core/check.h"
 #include "core/primitives.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "core/strided.h"
 #include "kernels/pointwise/binary.h"
 #include "kernels/pointwise/functors.h"
@@ -197,6 +197,10 @@ Tensor loss_op(const LossKernels& kernels, const Operand& input, const Operand& 
   if (is_usual && input.device() == cuda) {
     reduction.gradient = Tensor::empty_like(input.tensor());
   }
+  profile::note([&] {
+    return profile::moved({&in.input, &in.target, &in.third, &in.mask},
+                          {&y, &reduction.gradient, &reduction.counted});
+  });
   const bool accepted = kernels.forward(in, reduction, y);
   check<ValueError>(accepted, input.site(), "[{}] {}", name, kernels.refusal);
   if (Tape* tape = Tape::recording({&input, &target, &third})) {
@@ -226,6 +230,14 @@ Tensor loss_op(const LossKernels& kernels, const Operand& input, const Operand& 
           for (GradientPlace& place : places) {
             place.begin(context, again.input, to);
           }
+          profile::note([&] {
+            profile::Work work =
+                profile::moved({&again.input, &again.target, &again.third, &again.mask}, {});
+            for (int i = 0; i < 3; ++i) {
+              work.add(profile::moved({}, GradientTarget{to.buffers[i], to.modes[i]}));
+            }
+            return work;
+          });
           kernels.backward(again, is_end ? Tensor() : context.grad(), reduction, to);
           for (GradientPlace& place : places) {
             place.finish(context);

@@ -3,7 +3,7 @@
 #include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "core/tape.h"
 #include "kernels/matmul/matmul_kernels.h"
 
@@ -55,38 +55,43 @@ Tensor matmul(const Operand& a, const Operand& b, MatmulOptions options) {
   const Tensor rows_a = primitives::relayout(a.tensor(), MemoryFormat::RowMajor);
   const Tensor rows_b = primitives::relayout(b.tensor(), MemoryFormat::RowMajor);
   Tensor y = Tensor::empty(shape, a.dtype(), a.device());
+  const int64_t flops = 2 * y.numel() * product.k;
+  profile::note([&] { return profile::moved({&rows_a, &rows_b}, {&y}, flops); });
   on_device(
       "matmul", a.device(), [&] { matmul_forward_cpu(product, rows_a, rows_b, y); },
       [&] { matmul_forward_cuda(product, rows_a, rows_b, y); });
   if (Tape* tape = Tape::recording({&a, &b})) {
-    tape->record("matmul", {&a, &b}, {&y},
-                 [product, saved_a = Saved(rows_a), saved_b = Saved(rows_b)](Backward& context) {
-                   const Tensor& dy = context.grad();
-                   // Row-major like the saved operands; give() brings it into the input's format.
-                   const auto run = [&](int input, const Tensor& like, const auto& kernel) {
-                     if (context.needs(input)) {
-                       Tensor gradient = Tensor::empty_like(like);
-                       if (product.batches.numel() > 0) {
-                         kernel(gradient);
-                       } else {
-                         primitives::fill(gradient, 0);  // no product reads the operand
-                       }
-                       context.give(input, std::move(gradient));
-                     }
-                   };
-                   run(0, saved_a.get(), [&](Tensor& da) {
-                     on_device(
-                         "matmul", dy.device(),
-                         [&] { matmul_backward_a_cpu(product, dy, saved_b.get(), da); },
-                         [&] { matmul_backward_a_cuda(product, dy, saved_b.get(), da); });
-                   });
-                   run(1, saved_b.get(), [&](Tensor& db) {
-                     on_device(
-                         "matmul", dy.device(),
-                         [&] { matmul_backward_b_cpu(product, dy, saved_a.get(), db); },
-                         [&] { matmul_backward_b_cuda(product, dy, saved_a.get(), db); });
-                   });
-                 });
+    tape->record(
+        "matmul", {&a, &b}, {&y},
+        [product, flops, saved_a = Saved(rows_a), saved_b = Saved(rows_b)](Backward& context) {
+          const Tensor& dy = context.grad();
+          // Row-major like the saved operands; give() brings it into the input's format.
+          const auto run = [&](int input, const Tensor& like, const auto& kernel) {
+            if (context.needs(input)) {
+              Tensor gradient = Tensor::empty_like(like);
+              const Tensor& other = input == 0 ? saved_b.get() : saved_a.get();
+              profile::note([&] { return profile::moved({&dy, &other}, {&gradient}, flops); });
+              if (product.batches.numel() > 0) {
+                kernel(gradient);
+              } else {
+                primitives::fill(gradient, 0);  // no product reads the operand
+              }
+              context.give(input, std::move(gradient));
+            }
+          };
+          run(0, saved_a.get(), [&](Tensor& da) {
+            on_device(
+                "matmul", dy.device(),
+                [&] { matmul_backward_a_cpu(product, dy, saved_b.get(), da); },
+                [&] { matmul_backward_a_cuda(product, dy, saved_b.get(), da); });
+          });
+          run(1, saved_b.get(), [&](Tensor& db) {
+            on_device(
+                "matmul", dy.device(),
+                [&] { matmul_backward_b_cpu(product, dy, saved_a.get(), db); },
+                [&] { matmul_backward_b_cuda(product, dy, saved_a.get(), db); });
+          });
+        });
   }
   return y;
 }

@@ -3,7 +3,7 @@
 #include "core/deferred.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "core/tape.h"
 #include "kernels/geometry/give_viewed.h"
 #include "kernels/max_pool2d/max_pool.h"
@@ -47,6 +47,7 @@ class PoolWork final : public Deferred {
     if (!with_it) {
       const Tensor pixels =
           primitives::relayout(x_.tensor().detach().view(pool_image(geometry_)), channels_last);
+      profile::note([&] { return profile::moved({&pixels}, {&y, &indices}); });
       on_device(
           geometry_.op, x_.device(),
           [&] { max_pool2d_forward_cpu(pixels, geometry_, with_relu_, y, indices); },
@@ -78,6 +79,7 @@ void backward(Backward& context, const PoolGeometry& geometry, const Tensor& ind
   }
   const Tensor dy = context.grad().view(pooled_image(geometry));
   Tensor dx = Tensor::empty(pool_image(geometry), dy.dtype(), dy.device(), channels_last);
+  profile::note([&] { return profile::moved({&dy, &indices}, {&dx}); });
   on_device(
       geometry.op, dy.device(), [&] { max_pool2d_backward_cpu(dy, indices, geometry, dx); },
       [&] { max_pool2d_backward_cuda(dy, indices, geometry, dx); });

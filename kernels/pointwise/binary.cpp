@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "core/deferred.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 
 namespace warptape {
 
@@ -26,6 +26,7 @@ Tensor binary_op(const char* name, const Operand& a, const Operand& b,
   check_countable(name, "output", shape, a.dtype(), a.site());
   const MemoryFormat format = a.rank() >= b.rank() ? a.memory_format() : b.memory_format();
   Tensor y = Tensor::empty(shape, a.dtype(), a.device(), format);
+  profile::note([&] { return profile::moved({&a.tensor(), &b.tensor()}, {&y}); });
   kernels.forward(name, a.tensor(), b.tensor(), y);
   if (Tape* tape = Tape::recording({&a, &b})) {
     tape->record(name, {&a, &b}, {&y},
@@ -33,11 +34,15 @@ Tensor binary_op(const char* name, const Operand& a, const Operand& b,
                   saved_b = kernels.saves_b ? Saved(b.tensor()) : Saved(), name,
                   backward = kernels.backward](Backward& context) {
                    const Tensor& dy = context.grad();
-                   if (context.needs(0)) {
-                     backward(name, Side::A, dy, saved_a.get(), saved_b.get(), context.into(0));
-                   }
-                   if (context.needs(1)) {
-                     backward(name, Side::B, dy, saved_a.get(), saved_b.get(), context.into(1));
+                   for (const Side side : {Side::A, Side::B}) {
+                     const int input = side == Side::A ? 0 : 1;
+                     if (context.needs(input)) {
+                       const GradientTarget to = context.into(input);
+                       profile::note([&] {
+                         return profile::moved({&dy, &saved_a.get(), &saved_b.get()}, to);
+                       });
+                       backward(name, side, dy, saved_a.get(), saved_b.get(), to);
+                     }
                    }
                  });
   }

@@ -1,12 +1,13 @@
 #include "kernels/pointwise/unary.h"
 
-#include "core/profile.h"
+#include "core/profile_work.h"
 
 namespace warptape {
 
 Tensor UnaryWork::compute() {
   const profile::Range range(name);
   Tensor y = Tensor::empty_like(x.tensor());
+  profile::note([&] { return profile::moved({&x.tensor()}, {&y}); });
   kernels.forward(name, x.tensor(), y);
   return y;
 }
@@ -37,7 +38,11 @@ Tensor unary_op(const char* name, const Operand& x, const UnaryKernels& kernels)
             if (context.needs(0)) {
               const Tensor& dy = context.grad();
               const bool saves = kernels.saves != Saves::Nothing;
-              kernels.backward(name, dy, saves ? saved->get() : dy, context.into(0));
+              const GradientTarget dx = context.into(0);
+              profile::note([&] {
+                return profile::moved({&dy, saves ? &saved->get() : nullptr}, dx);
+              });
+              kernels.backward(name, dy, saves ? saved->get() : dy, dx);
             }
           });
         }

@@ -4,7 +4,7 @@
 
 #include "core/check.h"
 #include "core/device/on_device.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "kernels/regions/regions.h"
 #include "kernels/slice/place_masked_cuda.h"
 
@@ -39,6 +39,7 @@ Tensor slice(const Operand& x, int dim, std::optional<int64_t> start, std::optio
   box.begin[static_cast<size_t>(d)] = begin;
   box.step[static_cast<size_t>(d)] = step;
   Tensor y = Tensor::empty(box.sizes, x.dtype(), x.device(), x.memory_format());
+  profile::note([&] { return profile::moved({&y}, {&y}); });
   move_region("slice", box.sizes, x, region_of(x, box), y, region_of(y), WriteMode::Overwrite);
   if (Tape* tape = Tape::recording({&x})) {
     tape->record("slice", {&x}, {&y}, [box, d](Backward& context) {

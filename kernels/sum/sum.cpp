@@ -1,7 +1,7 @@
 #include "kernels/sum/sum.h"
 
 #include "core/device/on_device.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "kernels/sum/sum_kernels.h"
 
 namespace warptape {
@@ -9,6 +9,7 @@ namespace warptape {
 Tensor scaled_sum(const char* name, const Operand& x, const ReductionDims& dims, double scale) {
   const profile::Range range(name);
   Tensor y = Tensor::empty(dims.kept, x.dtype(), x.device());
+  profile::note([&] { return profile::moved({&x.tensor()}, {&y}); });
   on_device(
       name, x.device(), [&] { sum_forward_cpu(x.tensor(), dims, scale, y); },
       [&] { sum_forward_cuda(name, x.tensor(), dims, scale, y); });
@@ -19,9 +20,11 @@ Tensor scaled_sum(const char* name, const Operand& x, const ReductionDims& dims,
         return;
       }
       const Tensor dy = context.grad().view(dims.kept);
+      const GradientTarget dx = context.into(0);
+      profile::note([&] { return profile::moved({&dy}, dx); });
       on_device(
-          name, dy.device(), [&] { sum_backward_cpu(dy, dims, scale, context.into(0)); },
-          [&] { sum_backward_cuda(name, dy, dims, scale, context.into(0)); });
+          name, dy.device(), [&] { sum_backward_cpu(dy, dims, scale, dx); },
+          [&] { sum_backward_cuda(name, dy, dims, scale, dx); });
     });
   }
   return y;

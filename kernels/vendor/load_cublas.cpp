@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "kernels/vendor/gpu_libraries.h"
-#include "kernels/vendor/load_library.h"
+#include "core/device/load_library.h"
 
 namespace warptape {
 namespace {

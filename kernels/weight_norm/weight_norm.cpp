@@ -7,7 +7,7 @@
 
 #include "core/check.h"
 #include "core/device/on_device.h"
-#include "core/profile.h"
+#include "core/profile_work.h"
 #include "core/tape.h"
 #include "kernels/weight_norm/weight_norm_kernels.h"
 
@@ -107,6 +107,14 @@ void backward(Backward& context, const std::vector<SavedWeight>& saved) {
     }
     gradients.push_back(gradient);
   }
+  profile::note([&] {
+    profile::Work work;
+    for (const WeightNormGradient& each : gradients) {
+      work.add(profile::moved({&each.dw, &each.v, &each.g, &each.inv_norm}, each.dv));
+      work.add(profile::moved({}, each.dg));
+    }
+    return work;
+  });
   run<WeightNormGradient>(
       gradients, [](auto all) { weight_norm_backward_cpu(all); },
       [](auto all) { weight_norm_backward_cuda(all); });
@@ -170,6 +178,13 @@ void compute_and_record(std::span<const WeightNormUse> weights) {
   }
   if (!stale.empty()) {
     const profile::Range range("weight_norm");
+    profile::note([&] {
+      profile::Work work;
+      for (const WeightNormRows& rows : stale) {
+        work.add(profile::moved({&rows.v, &rows.g}, {&rows.w, &rows.inv_norm}));
+      }
+      return work;
+    });
     run<WeightNormRows>(
         stale, [](auto all) { weight_norm_forward_cpu(all); },
         [](auto all) { weight_norm_forward_cuda(all); });

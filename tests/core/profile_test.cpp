@@ -109,6 +109,105 @@ TEST(Profile, OpsAndTheirBackwardsAreRanges) {
   }
 }
 
+TEST(Profile, WorkIsThatOfTheInnermostRange) {
+  int asked = 0;
+  const auto work = [&](int64_t read) {
+    ++asked;
+    return Work{.bytes_read = read, .bytes_written = 2, .flops = 3};
+  };
+  note([&] { return work(1); });  // nobody listens
+  EXPECT_EQ(asked, 0);
+  start();
+  {
+    const Range outer("outer");
+    {
+      const Range inner("inner");
+      note([&] { return work(10); });
+      note([&] { return work(20); });
+    }
+    const Range silent("silent");
+  }
+  const std::vector<Event> events = stop();
+  const Event* inner = find(events, "inner");
+  const Event* outer = find(events, "outer");
+  ASSERT_TRUE(inner != nullptr && outer != nullptr);
+  EXPECT_TRUE(inner->has_work);
+  EXPECT_EQ(inner->work.bytes_read, 30);
+  EXPECT_EQ(inner->work.bytes_written, 4);
+  EXPECT_EQ(inner->work.flops, 6);
+  EXPECT_FALSE(outer->has_work);
+  EXPECT_FALSE(find(events, "silent")->has_work);
+  EXPECT_EQ(inner->parent, outer->id);
+  EXPECT_EQ(outer->parent, 0U);
+}
+
+TEST(Profile, BackwardIsInTheLayerThatRecordedTheOp) {
+  const Parameter p(Tensor::ones({3}));
+  int layer = 0;
+  start();
+  Tape tape;
+  Tensor y;
+  {
+    const LayerScope scope(&layer);
+    y = exp(p);
+  }
+  tape.backward(sum(y));
+  const std::vector<Event> events = stop();
+  EXPECT_EQ(find(events, "exp")->layer, &layer);
+  EXPECT_EQ(find(events, "exp backward")->layer, &layer);
+  EXPECT_EQ(find(events, "sum")->layer, nullptr);
+  EXPECT_EQ(find(events, "sum backward")->layer, nullptr);
+  EXPECT_EQ(current_layer, nullptr);
+}
+
+TEST(Profile, PointwiseOpsTellWhatTheyMove) {
+  const Parameter p(Tensor::ones({5}));
+  start();
+  Tape tape;
+  tape.backward(sum(exp(p)));
+  const std::vector<Event> events = stop();
+  const Event* forward = find(events, "exp");
+  EXPECT_EQ(forward->work.bytes_read, 20);
+  EXPECT_EQ(forward->work.bytes_written, 20);
+  EXPECT_EQ(forward->work.flops, 0);
+  const Event* backward = find(events, "exp backward");
+  EXPECT_EQ(backward->work.bytes_read, 40);  // dy and y
+  EXPECT_EQ(backward->work.bytes_written, 20);
+}
+
+TEST(Profile, ConvolutionsTellTheirFlopsBothWays) {
+  const Tensor x = Tensor::ones({2, 3, 5, 5});
+  const Parameter w(Tensor::ones({4, 3, 3, 3}));
+  const Parameter b(Tensor::ones({4}));
+  start();
+  Tape tape;
+  tape.backward(sum(conv2d(x, w, b, {.padding = 1})));
+  const std::vector<Event> events = stop();
+  constexpr int64_t flops = 2 * (2 * 4 * 5 * 5) * 3 * 9;
+  const Event* forward = find(events, "conv2d");
+  EXPECT_EQ(forward->work.flops, flops);
+  EXPECT_EQ(forward->work.bytes_read, 4 * (2 * 3 * 25 + 4 * 27 + 4));
+  EXPECT_EQ(forward->work.bytes_written, 4 * 2 * 4 * 25);
+  const Event* backward = find(events, "conv2d backward");
+  EXPECT_EQ(backward->work.flops, flops);  // x needs no gradient
+  EXPECT_EQ(backward->work.bytes_written, 4 * (4 * 27 + 4));
+}
+
+TEST(Profile, MemoryIsRecordedWithItsRange) {
+  start();
+  {
+    const Range range("maker");
+    const Tensor tensor = Tensor::empty({100}, float64);
+  }
+  const Recording recording = stop_recording();
+  ASSERT_EQ(recording.memory.size(), 2U);
+  EXPECT_EQ(recording.memory[0].bytes, 800);
+  EXPECT_EQ(recording.memory[1].bytes, -800);
+  EXPECT_EQ(recording.memory[0].block, recording.memory[1].block);
+  EXPECT_EQ(recording.memory[0].range, recording.events.at(0).id);
+  EXPECT_LE(recording.memory[0].time_ns, recording.memory[1].time_ns);
+}
+
 TEST(Profile, TotalsAddUpCallsAndSelfTimes) {
   // outer 0-100 holds inner 10-40 (which holds leaf 15-20) and inner 50-60.
   const std::vector<Event> events{{"outer", 0, 100, 0, 0},

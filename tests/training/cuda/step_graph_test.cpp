@@ -7,6 +7,7 @@
 
 #include "core/primitives.h"
 #include "core/random.h"
+#include "core/simt/build.h"
 #include "kernels/cross_entropy/cross_entropy.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
