@@ -20,7 +20,7 @@ StepParts make_parts(const StepCase& step_case, int64_t batch_size, const std::s
   return parts;
 }
 
-Batch on_device(const Batch& batch, Device device) {
+Batch moved_to(const Batch& batch, Device device) {
   const profile::Range range("batch");
   return {batch.input.to(device), batch.target.to(device)};
 }
@@ -32,7 +32,7 @@ StepRun::StepRun(const StepCase& step_case, int64_t batch_size, const std::strin
     : parts_(make_parts(step_case, batch_size, precision, device)),
       states_(parameters(*parts_.model)),
       optimizer_(parts_.make_optimizer(states_)),
-      batch_(on_device(parts_.batch, device)),
+      batch_(moved_to(parts_.batch, device)),
       losses_(ScalarReader::make(device)) {}
 
 void StepRun::wait_for_all_but(size_t steps) {

@@ -12,7 +12,7 @@ namespace {
 
 // What the calling thread is in.
 thread_local std::vector<uint64_t> ranges;
-thread_local uint64_t launch = 0;
+thread_local uint64_t current_launch = 0;
 
 int64_t steady_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -48,8 +48,8 @@ class Recorder final : public ActivityRecorder {
       ranges.pop_back();
     }
   }
-  void begin_launch(uint64_t id) override { launch = id; }
-  void end_launch() override { launch = 0; }
+  void begin_launch(uint64_t id) override { current_launch = id; }
+  void end_launch() override { current_launch = 0; }
   std::vector<Activity> finish() override {
     std::lock_guard lock(machine().mutex);
     machine().activities = nullptr;
@@ -66,15 +66,15 @@ class Recorder final : public ActivityRecorder {
 std::function<void()> ActivityLog::timed(const Operation& operation, size_t lane,
                                          std::function<void()> run) {
   const bool fills = operation.name == "fill_bytes";
-  if (launch == 0 && operation.bytes == 0) {
+  if (current_launch == 0 && operation.bytes == 0) {
     return run;  // an event, or a kernel of a graph
   }
   Activity activity;
-  activity.kind = launch != 0 ? Activity::Kind::Kernel
+  activity.kind = current_launch != 0 ? Activity::Kind::Kernel
                   : fills     ? Activity::Kind::Fill
                               : Activity::Kind::Copy;
   activity.name = operation.name;
-  activity.launch = launch;
+  activity.launch = current_launch;
   activity.range = ranges.empty() ? 0 : ranges.back();
   activity.stream = lane + 1;
   activity.bytes = operation.bytes;
