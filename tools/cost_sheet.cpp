@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "core/random.h"
+#include "core/simt/build.h"
 #include "layers/precision.h"
 #include "tools/bench_cases.h"
 #include "training/train_step.h"
