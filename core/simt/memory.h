@@ -4,6 +4,7 @@
 //
 //   load16(pointer), store16(pointer, pack): one access
 //   store8(pointer, pack): one access of 8 bytes: what 16 of a type twice as wide are rounded to
+//   load_marks<N>(pointer): N bytes beside N elements of another type, aligned to N, in one access
 //   cp_async16(shared, global, bytes = 16): starts a copy of 0 to 16 bytes into 16 bytes of shared
 //       memory, the rest of which becomes zero; until waited for, the target is undefined
 //   cp_async_commit(): this thread's copies since the last call are a group
@@ -80,6 +81,11 @@ __device__ __forceinline__ void store8(T* pointer, const Pack8<T>& value) {
                  "r"(raw.x), "r"(raw.y)
                  : "memory");
   }
+}
+
+template <int N>
+__device__ __forceinline__ Pack<uint8_t, N> load_marks(const uint8_t* pointer) {
+  return *reinterpret_cast<const Pack<uint8_t, N>*>(pointer);
 }
 
 __device__ __forceinline__ void cp_async16(void* shared, const void* global, unsigned bytes = 16) {

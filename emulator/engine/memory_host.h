@@ -63,6 +63,14 @@ __forceinline__ void store8(T* pointer, const Pack8<T>& value) {
   *reinterpret_cast<engine::Word2*>(pointer) = raw;
 }
 
+template <int N>
+__forceinline__ Pack<uint8_t, N> load_marks(const uint8_t* pointer) {
+  if (reinterpret_cast<uintptr_t>(pointer) % N != 0) {
+    engine::misaligned(pointer, "load_marks", N);
+  }
+  return *reinterpret_cast<const Pack<uint8_t, N>*>(pointer);
+}
+
 // The undefined target holds NaN.
 __forceinline__ void cp_async16(void* shared, const void* global, unsigned bytes = 16) {
   engine::check16(shared, "cp_async16 to");

@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(block_threads)
     return;
   }
   const simt::Pack<T, E> gradient = simt::load_pack<E>(dy + at);
-  const auto mark = *reinterpret_cast<const simt::Pack<uint8_t, E>*>(marks + at);
+  const auto mark = simt::load_marks<E>(marks + at);
   simt::Pack<T, E> passed_in;
   simt::Pack<T, E> passed_out;
 #pragma unroll

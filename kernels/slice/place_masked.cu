@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(block_threads)
   simt::Pack<T, E> inner = {};
   simt::Pack<T, E> outer = {};
   if (is_in || gradients.part != nullptr) {
-    const auto marks = *reinterpret_cast<const simt::Pack<uint8_t, E>*>(gradients.marks + at);
+    const auto marks = simt::load_marks<E>(gradients.marks + at);
 #pragma unroll
     for (int e = 0; e < E; ++e) {
       inner[e] = (marks[e] & gradient_marks::inner) != 0

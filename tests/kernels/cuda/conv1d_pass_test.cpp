@@ -15,8 +15,10 @@
 #include "core/random.h"
 #include "core/tape.h"
 #include "kernels/conv1d/conv1d.h"
+#include "kernels/conv1d/mask_gradient_cuda.h"
 #include "kernels/dropout/dropout.h"
 #include "kernels/pointwise/pointwise.h"
+#include "kernels/slice/place_masked.h"
 #include "kernels/slice/slice.h"
 #include "kernels/sum/sum.h"
 #include "tests/core/device/gpu_test.h"
@@ -298,6 +300,40 @@ TEST_F(Conv1dPass, SlicesOfAMaskedGradient) {
     const Sizes packs{.batch = 1, .channels = 8, .dtype = bfloat16};
     expect_near(results_of(ops, single, false), results_of(ops, single, true), float32);
     expect_near(results_of(beside, packs, false), results_of(beside, packs, true), bfloat16);
+  }
+}
+
+// Packs of marks are read where they begin with a pack alone.
+TEST_F(Conv1dPass, MarksThatBeginAnywhere) {
+  constexpr int64_t n = 64;
+  const Tensor dy = randn({n}).to(cuda);
+  std::vector<std::vector<float>> results;
+  for (const int64_t begin : {0, 1}) {
+    Tensor numbers = Tensor::empty({n + 1}, uint8);
+    for (int64_t i = 0; i < n; ++i) {
+      numbers.mutable_data<uint8_t>()[begin + i] = static_cast<uint8_t>(i % 4);
+    }
+    const Tensor marks = numbers.to(cuda).slice(begin, begin + n);
+    Tensor inner = Tensor::empty_like(dy);
+    Tensor outer = Tensor::empty_like(dy);
+    on_cuda::mask_gradient<float>(gpu::current_stream(), n, dy.data<float>(), marks.data<uint8_t>(),
+                                  2, inner.mutable_data<float>(), outer.mutable_data<float>());
+    results.push_back(inner.to_vector<float>());
+    results.push_back(outer.to_vector<float>());
+    const on_cuda::PlacedSlice whole{
+        .outer = 1, .size = 1, .inner = n, .begin = 0, .step = 1, .count = 1};
+    on_cuda::place_masked<float>(gpu::current_stream(), whole,
+                                 {.dy = dy.data<float>(),
+                                  .part = dy.data<float>(),
+                                  .marks = marks.data<uint8_t>(),
+                                  .scale = 2,
+                                  .inner = inner.mutable_data<float>(),
+                                  .outer = outer.mutable_data<float>()});
+    results.push_back(inner.to_vector<float>());
+    results.push_back(outer.to_vector<float>());
+  }
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(results[i], results[i + 4]) << i;
   }
 }
 
