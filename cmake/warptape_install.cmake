@@ -70,7 +70,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/warptapeConfigVersion.cma
 install(FILES ${PROJECT_BINARY_DIR}/warptapeConfig.cmake ${PROJECT_BINARY_DIR}/warptapeConfigVersion.cmake
         DESTINATION ${package})
 
-if(WARPTAPE_PROGRAM AND NOT WARPTAPE_SANITIZE STREQUAL "thread")
+if(WARPTAPE_PROGRAM AND NOT WARPTAPE_SANITIZE MATCHES "^(address|thread)$")
   file(RELATIVE_PATH libraries_from_bin /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR}/warptape)
   set_target_properties(warptape PROPERTIES INSTALL_RPATH "$ORIGIN/${libraries_from_bin}")
   install(TARGETS warptape RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
