@@ -59,7 +59,8 @@ REQUIRED = [
     (r"\bdropout_(channels_last_)?kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\btranspose::kernel<[\w ]+, (?!1>)\d+>", [LOADS, STORES]),
     (r"\bmatrix::fma_kernel<.*, [24]>", [LOADS, STORES]),
-    (r"\bmatrix::mma_kernel<.*, 8>", [("asynchronous 16-byte copy", r"LDGSTS\S*\.128\S*", 1)]),
+    (r"\bmatrix::mma_kernel<.*, [48]>", [("asynchronous 16-byte copy", r"LDGSTS\S*\.128\S*", 1),
+                                         STORES]),
     (r"\bdepthwise::\w+_kernel<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bpool::\w+_(forward|backward)<(?!1,)\d+,", [LOADS, STORES]),
     (r"\bcast_kernel<(float|double), (float|double)>", [LOADS, STORES]),
@@ -69,7 +70,9 @@ REQUIRED = [
 # for memory needs to keep enough loads under way. Kernels that wait for arithmetic do with 16 warps.
 MOST_REGISTERS = 64
 ARITHMETIC_KERNELS = [
-    (r"\bmatrix::(fma|mma)_kernel<", 128),
+    # 128 sums of a thread, and two of each fragment; so a multiprocessor has 8 warps.
+    (r"\bmatrix::mma_kernel<", 255),
+    (r"\bmatrix::fma_kernel<", 128),
     (r"\bimage_batch_kernel<[\w:]*bfloat16, 8,", 128),  # of 8 elements, see below
     (r"\bimage_batch_kernel<", 80),  # in double; 24 warps
     # A pack of bfloat16 is 8 elements, which are floats (in sums doubles) in registers: 16 or 24 warps.
@@ -95,11 +98,15 @@ RATIOS = [
     # The same loops; a pass's epilogue loads its slabs once more, 4 packs each.
     (PASS_PACKS.format("2, 1"), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 8),
     (PASS_PACKS.format("1, 1"), "multiplications", r"FFMA\S*", "16-byte loads from shared memory", r"LDS\S*\.128\S*", 6.4),
-    (r"\bmatrix::mma_kernel<", "matrix instructions", r"HMMA\S*", "loads of fragments", r"LDSM\S*", 2.5),
+]
+# The same within the loop that has all of that arithmetic: the first fragments are loaded ahead of it.
+# A warp has 64 x 64 results. Fragments of TF32 along the rows come by 16 bytes, not by ldmatrix.
+LOOP_RATIOS = [
+    (r"\bmatrix::mma_kernel<", "matrix instructions", r"HMMA\S*", "loads of fragments", r"LDSM\S*|LDS\.128\S*", 4),
 ]
 # Regular expression of the name -> operands that every wait for asynchronous copies must have: the newest
-# group of copies stays in flight.
-WAITS = [(r"\bmatrix::mma_kernel<", ["SB0", "0x1"])]
+# two groups of copies stay in flight.
+WAITS = [(r"\bmatrix::mma_kernel<", ["SB0", "0x2"])]
 # The same for the kernels of --expect-faults.
 PLANTED_REQUIRED = [(r"\bplanted_scalar\b|\bclean_vector\b", [LOADS, STORES])]
 
@@ -124,6 +131,7 @@ class Kernel:
         self.architecture = architecture
         self.resources = {}
         self.code = []  # (opcode with suffixes, [operands])
+        self.addresses = []  # of each
 
     @functools.cached_property
     def opcodes(self):
@@ -131,6 +139,19 @@ class Kernel:
 
     def count(self, pattern):
         return sum(number for opcode, number in self.opcodes.items() if re.fullmatch(pattern, opcode))
+
+    def loop_with(self, pattern):
+        """Opcodes of the shortest loop that has all instructions of a pattern; None if there is none."""
+        found = [at for (opcode, _), at in zip(self.code, self.addresses) if re.fullmatch(pattern, opcode)]
+        loops = []
+        for (opcode, operands), end in zip(self.code, self.addresses):
+            target = re.search(r"0x([0-9a-f]+)$", operands[-1]) if operands and opcode.startswith("BRA") else None
+            if target and found and int(target.group(1), 16) <= found[0] and found[-1] < end:
+                loops.append((end - int(target.group(1), 16), int(target.group(1), 16), end))
+        if not loops:
+            return None
+        _, begin, end = min(loops)
+        return [opcode for (opcode, _), at in zip(self.code, self.addresses) if begin <= at <= end]
 
 
 def find_cuobjdump(given, toolkit):
@@ -197,6 +218,7 @@ def read_kernels(cuobjdump, path):
                                         Kernel(match.group(1), architecture))
         elif kernel and (code := instruction(line)):
             kernel.code.append(code)
+            kernel.addresses.append(int(re.search(r"/\*([0-9a-f]+)\*/", line).group(1), 16))
     return kernels
 
 
@@ -257,6 +279,12 @@ def faults_of(kernel, demangled, required, used):
             found, loads = kernel.count(code), kernel.count(divisor)
             if loads == 0 or found < least * loads:
                 faults.append(f"has {found} {what} for {loads} {per}, at least {least} for one are wanted")
+    for pattern, what, code, per, divisor, least in LOOP_RATIOS:
+        if re.search(pattern, demangled):
+            loop = kernel.loop_with(code) or []
+            found, loads = (sum(bool(re.fullmatch(one, opcode)) for opcode in loop) for one in (code, divisor))
+            if loads == 0 or found < least * loads:
+                faults.append(f"has {found} {what} for {loads} {per} in its loop, at least {least} for one are wanted")
     for pattern, operands in WAITS:
         if re.search(pattern, demangled):
             waits = [found for opcode, found in kernel.code if opcode.startswith("DEPBAR")]

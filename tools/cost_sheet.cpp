@@ -47,12 +47,11 @@ class Products final : public PlanListener {
   }
 
  private:
-  void hear_product(const matrix::ProductSize& size, matrix::Cores cores,
-                    const matrix::Plan& plan) override {
-    static_assert(static_cast<int>(matrix::Cores::Tensor) ==
-                  static_cast<int>(ProductWork::Cores::Tensor));
+  void hear_product(const matrix::ProductSize& size, const matrix::Plan& plan) override {
+    static_assert(static_cast<int>(matrix::Cores::Tf32) ==
+                  static_cast<int>(ProductWork::Cores::Tf32));
     ProductWork work{size.rows, size.columns, size.depth, size.groups, size.is_pass};
-    work.cores = static_cast<ProductWork::Cores>(cores);
+    work.cores = static_cast<ProductWork::Cores>(plan.cores);
     work.tile_rows = plan.tile.rows;
     work.tile_columns = plan.tile.columns;
     work.block_depth = int64_t{plan.steps} * plan.tile.depth;

@@ -7,7 +7,8 @@
 //   simt::dynamic_shared<T>()               the launch's dynamic shared memory, 16-byte aligned
 //   simt::Pack<T, N>, simt::load16/store16  accesses of 16 bytes (memory.h)
 //   simt::cp_async16, cp_async_commit, cp_async_wait<N>   asynchronous copies to shared memory
-//   simt::ldmatrix_x4(_trans), simt::mma_m16n8k16         tensor cores, bfloat16 (tensor_core.h)
+//   simt::ldmatrix_x4(_trans), simt::mma_m16n8k16, simt::mma_m16n8k8_tf32   tensor cores
+//                                           (tensor_core.h)
 //   simt::bfloat16                          storage type, arithmetic is float's (bfloat16.h)
 // and launch() in core/device/launch.h. Select by WARPTAPE_SIMT, never by __CUDACC__: .cpp files of
 // a CUDA build see neither.

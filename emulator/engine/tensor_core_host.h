@@ -74,6 +74,34 @@ WARPTAPE_SIMT_UNSEEN inline void multiply_fragments(void* const* slots, unsigned
   }
 }
 
+WARPTAPE_SIMT_UNSEEN inline void multiply_tf32(void* const* slots, unsigned) {
+  // Of bits that round_to_tf32 did not clear the hardware sees nothing.
+  const auto number = [](uint32_t word) { return std::bit_cast<float>(word & ~0x1FFFu); };
+  float a[16][8];
+  float b[8][8];
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    const auto& own = *static_cast<MmaSlot*>(slots[lane]);
+    const unsigned g = lane / 4;
+    const unsigned t = lane % 4;
+    a[g][t] = number(own.a[0]);
+    a[g + 8][t] = number(own.a[1]);
+    a[g][t + 4] = number(own.a[2]);
+    a[g + 8][t + 4] = number(own.a[3]);
+    b[t][g] = number(own.b[0]);
+    b[t + 4][g] = number(own.b[1]);
+  }
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    auto& own = *static_cast<MmaSlot*>(slots[lane]);
+    for (unsigned i = 0; i < 4; ++i) {
+      const unsigned row = lane / 4 + 8 * (i / 2);
+      const unsigned column = 2 * (lane % 4) + i % 2;
+      for (unsigned k = 0; k < 8; ++k) {
+        own.c[i] += a[row][k] * b[k][column];
+      }
+    }
+  }
+}
+
 template <bool Transposed>
 void load_matrices(uint32_t (&result)[4], const void* row, const char* what, const char* file,
                    int line) {
@@ -101,6 +129,20 @@ inline void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (
   engine::warp_collective("mma_m16n8k16", 0xFFFFFFFFu, &slot, &engine::multiply_fragments, false,
                           file, line);
   std::memcpy(c, slot.c, sizeof c);
+}
+inline void mma_m16n8k8_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                             WARPTAPE_SIMT_SITE) {
+  engine::MmaSlot slot{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, {c[0], c[1], c[2], c[3]}};
+  engine::warp_collective("mma_m16n8k8_tf32", 0xFFFFFFFFu, &slot, &engine::multiply_tf32, false,
+                          file, line);
+  std::memcpy(c, slot.c, sizeof c);
+}
+
+// As sm_90 does cvt.rna.tf32.f32: infinities and NaNs keep their upper bits, and what is too large
+// becomes an infinity.
+inline uint32_t round_to_tf32(uint32_t bits) {
+  const bool is_finite = (bits & 0x7F800000u) != 0x7F800000u;
+  return (is_finite ? bits + 0x1000u : bits) & ~0x1FFFu;
 }
 
 }  // namespace warptape::simt

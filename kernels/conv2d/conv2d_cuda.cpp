@@ -65,10 +65,9 @@ bool own_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& geom
     auto product = conv2d_products::weight_grad(geometry, dy.data<T>(), x.data<T>(),
                                                 dweight.mutable_data<C>());
     if constexpr (product.has_row_sums) {
-      makes_dbias = dbias != nullptr && dweight.numel() > 0;
-      product.out.row_sums = makes_dbias ? dbias->mutable_data<C>() : nullptr;
+      product.out.row_sums = dbias != nullptr ? dbias->mutable_data<C>() : nullptr;
     }
-    matrix::run_product(geometry.op, product);
+    makes_dbias = matrix::run_product(geometry.op, product);
   });
   return makes_dbias;
 }

@@ -92,13 +92,10 @@ bool multiply_transposed(const char* name, const GemmProblem& p, const T* a, con
   product.b.taps = matrix::TapGeometry::of_images(1, 1, index_of(name, p.n));
   product.b.group_stride = p.stride_b;
   product.out = out;
-  bool has_row_sums = false;
   if constexpr (product.has_row_sums) {
-    has_row_sums = row_sums != nullptr && out.results() > 0;
-    product.out.row_sums = has_row_sums ? row_sums : nullptr;
+    product.out.row_sums = row_sums;
   }
-  matrix::run_product(name, product);
-  return has_row_sums;
+  return matrix::run_product(name, product);
 }
 
 // a (batches, k, m) with the last two dimensions exchanged; p then has it row by row.

@@ -235,8 +235,9 @@ __global__ void __launch_bounds__(block_threads, 2)
         }
       }
       __syncthreads();
-      store_slab(out, Slab<T>{&slab[0][0], slab_rows, Tile::columns}, first.group, first.column,
-                 Tile::columns, [&](int r) { return first.row + gm * slab_rows + r; });
+      store_slab(out, Slab<T>{&slab[0][0], slab_rows, Tile::columns}, block_threads, first.group,
+                 first.column, Tile::columns,
+                 [&](int r) { return first.row + gm * slab_rows + r; });
       if (gm + 1 < GM) {
         __syncthreads();
       }

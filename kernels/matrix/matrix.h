@@ -19,12 +19,13 @@ using Accumulator = std::conditional_t<std::is_same_v<T, double>, double, float>
 // out = a b^T. Where packs lie: along the depth, or along the rows.
 template <class T, class Out, class ViewA, bool a_depth, class ViewB, bool b_depth>
 struct Product {
+  static constexpr bool on_tensor_cores = sizeof(T) <= 4;  // floats only if they may be rounded
   using In = T;
   using A = ViewA;
   using B = ViewB;
   static constexpr bool a_along_depth = a_depth;
   static constexpr bool b_along_depth = b_depth;
-  // Output::row_sums, which the kernels of bfloat16 do not have.
+  // Output::row_sums, which the kernels of tensor cores do not have.
   static constexpr bool has_row_sums = !a_depth && !b_depth && sizeof(T) != 2;
   static constexpr bool pools = false;
   static constexpr bool is_pass = false;
@@ -46,6 +47,7 @@ struct WeightGrad : Product<T, Out, MatrixView<T>, false, ImageView<T, false>, f
 
 // A forward product whose rows are pooled before they leave the chip.
 struct PooledForward {
+  static constexpr bool on_tensor_cores = false;
   using In = float;
   using A = ImageView<float, true, WindowedRadix>;
   using B = MatrixView<float>;
@@ -62,6 +64,7 @@ struct PooledForward {
 // Products whose results go through other ops before they leave the chip.
 template <class T, class ViewB, bool b_depth, class Out>
 struct Pass {
+  static constexpr bool on_tensor_cores = true;
   using In = T;
   using A = ImageView<T, true>;
   using B = ViewB;
@@ -85,9 +88,10 @@ int64_t partial_sums(const Plan& plan) {
   if (plan.splits == 1) {
     return 0;
   }
-  const int64_t rows_with_sums = Product::has_row_sums ? plan.tile.rows : 0;
+  const bool has_row_sums = Product::has_row_sums && !are_tensor_cores(plan.cores);
+  const int rows_with_sums = has_row_sums ? plan.tile.rows : 0;
   return plan.blocks *
-         (int64_t{plan.tile.rows} * plan.tile.columns * plan.summing_threads / block_threads +
+         (sums_of_thread(plan.tile, plan.cores) * plan.summing_threads +
           partial_row_sums(rows_with_sums, sizeof(Accumulator<typename Product::In>)));
 }
 

@@ -1,4 +1,4 @@
-#include "kernels/matrix/launch_product.cuh"
+#include "kernels/matrix/launch_mma.cuh"
 
 namespace warptape::on_cuda {
 

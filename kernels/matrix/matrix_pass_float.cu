@@ -1,4 +1,4 @@
-#include "kernels/matrix/launch_product.cuh"
+#include "kernels/matrix/launch_fma.cuh"
 
 namespace warptape::on_cuda {
 

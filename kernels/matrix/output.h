@@ -43,8 +43,14 @@ struct Output {
 
   template <class Accumulator>
   WARPTAPE_HOST_DEVICE T finish(Accumulator sum, int group, int column, const T* to) const {
+    return finish(sum, bias != nullptr ? bias[group * bias_group_stride + column] : Compute<T>(0),
+                  to);
+  }
+  // shift: the bias of the column, which is not looked at where there is none.
+  template <class Accumulator>
+  WARPTAPE_HOST_DEVICE T finish(Accumulator sum, Compute<T> shift, const T* to) const {
     if (bias != nullptr) {
-      sum += static_cast<Accumulator>(bias[group * bias_group_stride + column]);
+      sum += static_cast<Accumulator>(shift);
     }
     if (relu) {
       // A NaN stays one.

@@ -20,6 +20,8 @@ struct Slab {
   const T* sums;
   int rows;
   int pitch;
+
+  __device__ const T* at(int row, int column) const { return sums + row * pitch + column; }
 };
 
 namespace pass_detail {
@@ -168,12 +170,12 @@ __device__ void store_row(const MaskedOutput<T>& out, const Accumulator (&sums)[
   pass_detail::store<E>(out.inner + at, to_inner);
 }
 
-template <int E, class Out, class T, class RowOf>
-__device__ void store_slab_by(const Out& out, const Slab<T>& slab, int group, int column,
-                              int columns, const RowOf& row_of) {
+template <int E, class Out, class AnySlab, class RowOf>
+__device__ void store_slab_by(const Out& out, const AnySlab& slab, int threads, int group,
+                              int column, int columns, const RowOf& row_of) {
   const int packs = columns / E;
   const int items = slab.rows / pass_rows * packs;
-  for (int item = static_cast<int>(threadIdx.x); item < items; item += block_threads) {
+  for (int item = static_cast<int>(threadIdx.x); item < items; item += threads) {
     const int first = item / packs * pass_rows;
     const int own = item % packs * E;
     Digits row = out.rows.split(row_of(first));
@@ -185,8 +187,8 @@ __device__ void store_slab_by(const Out& out, const Slab<T>& slab, int group, in
 #pragma unroll
     for (int i = 0; i < pass_rows; ++i) {
       if (out.rows.contains(row)) {
-        const auto waiting = pass_detail::load<E>(slab.sums + (first + i) * slab.pitch + own);
-        T sums[E];
+        const auto waiting = pass_detail::load<E>(slab.at(first + i, own));
+        std::remove_cvref_t<decltype(waiting[0])> sums[E];
         uint32_t word[E];
 #pragma unroll
         for (int e = 0; e < E; ++e) {
@@ -202,16 +204,16 @@ __device__ void store_slab_by(const Out& out, const Slab<T>& slab, int group, in
 
 // Stores a slab. row_of(r): the row of the result that row r of the slab is, for r a multiple of
 // four; the three behind it follow. column: the first of the slab's `most` in its group. All
-// threads of the block take part, behind a barrier.
-template <class Out, class T, class RowOf>
-__device__ void store_slab(const Out& out, const Slab<T>& slab, int group, int column, int most,
-                           const RowOf& row_of) {
+// `threads` of the block take part, behind a barrier.
+template <class Out, class AnySlab, class RowOf>
+__device__ void store_slab(const Out& out, const AnySlab& slab, int threads, int group, int column,
+                           int most, const RowOf& row_of) {
   const int left = out.columns - column;
   const int columns = left < most ? left : most;
   if (out.packs) {
-    store_slab_by<pass_pack>(out, slab, group, column, columns, row_of);
+    store_slab_by<pass_pack>(out, slab, threads, group, column, columns, row_of);
   } else {
-    store_slab_by<1>(out, slab, group, column, columns, row_of);
+    store_slab_by<1>(out, slab, threads, group, column, columns, row_of);
   }
 }
 

@@ -25,7 +25,17 @@ int64_t parts(int64_t n, int64_t size) {
 
 // Multiplications that a multiprocessor makes per cycle.
 int64_t speed_of(Cores cores) {
-  return cores == Cores::Tensor ? 1024 : cores == Cores::Float ? 128 : 64;
+  switch (cores) {
+    case Cores::Tensor:
+      return 1024;
+    case Cores::Tf32:
+      return 512;
+    case Cores::Float:
+      return 128;
+    case Cores::Double:
+      break;
+  }
+  return 64;
 }
 
 // Cycles of a multiprocessor for one step of one block: its multiplications and, in 5 of 8 cycles
@@ -62,6 +72,7 @@ int64_t cost_of(const Plan& plan, Cores cores) {
 
 Plan spread(const ProductSize& size, const TileSize& tile, Cores cores, int pack, int64_t splits) {
   Plan plan;
+  plan.cores = cores;
   plan.pack = pack;
   plan.tile = tile;
   plan.tiles = parts(size.rows, tile.rows) * parts(size.columns, tile.columns) * size.groups;
@@ -70,19 +81,23 @@ Plan spread(const ProductSize& size, const TileSize& tile, Cores cores, int pack
   plan.splits = static_cast<int>(std::max<int64_t>(parts(steps, std::max(plan.steps, 1)), 1));
   plan.blocks = plan.tiles * plan.splits;
   plan.sums_at_once = sums_at_once(plan.splits);
-  plan.summing_threads = summing_threads(size.rows, cores);
+  plan.summing_threads = summing_threads(size.rows, tile, cores);
   return plan;
 }
 
 }  // namespace
 
-int summing_threads(int64_t rows, Cores cores) {
-  // Two warps side by side own 16 or 8 neighbouring rows of a square, those of the tensor cores
-  // four own 64 of a tile.
-  const int64_t threads = cores == Cores::Tensor ? 128 : 64;
-  const int64_t rows_of_these = cores == Cores::Tensor ? 64 : cores == Cores::Float ? 16 : 8;
-  const int64_t square = threads == 128 ? 64 : 4 * rows_of_these;
-  return rows > square ? block_threads : static_cast<int>(parts(rows, rows_of_these) * threads);
+int summing_threads(int64_t rows, const TileSize& tile, Cores cores) {
+  if (are_tensor_cores(cores)) {
+    // Warps side by side own 64 rows.
+    const int64_t used = std::min<int64_t>(parts(rows, 64), tile.rows / 64);
+    return static_cast<int>(used * tile.columns / 64 * 32);
+  }
+  // Two warps side by side own 16 or 8 neighbouring rows of a square.
+  constexpr int64_t threads = 64;
+  const int64_t rows_of_these = cores == Cores::Float ? 16 : 8;
+  return rows > 4 * rows_of_these ? block_threads
+                                  : static_cast<int>(parts(rows, rows_of_these) * threads);
 }
 
 int sums_at_once(int splits) {
@@ -125,8 +140,8 @@ Plan cheapest_plan(const ProductSize& size, Cores cores, int pack) {
       }
     }
   };
-  if (cores == Cores::Tensor) {
-    consider_tile(mma_tile);
+  if (are_tensor_cores(cores)) {
+    consider_tile(mma_tile(cores));
   } else {
     for (const TileSize& tile : fma_tiles) {
       if (tile != fma_tiles[0] || (pack > 1 && !size.is_pass)) {
@@ -143,6 +158,7 @@ Plan cheapest_plan(const ProductSize& size, Cores cores, int pack) {
 }  // namespace
 
 Plan make_plan(const ProductSize& size, Cores cores, int pack) {
+  cores = cores == Cores::Tf32 && pack == 1 ? Cores::Float : cores;
   thread_local Memo<std::tuple<ProductSize, Cores, int>, Plan> plans;
   return plans.of({size, cores, pack}, [&] { return cheapest_plan(size, cores, pack); });
 }
@@ -152,6 +168,7 @@ std::string to_string(const Plan& plan) {
     return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
   };
   std::string text = plan.pack == 1 ? "single elements" : fmt::format("packs of {}", plan.pack);
+  text += plan.cores == Cores::Tf32 ? " in TF32" : "";
   text += fmt::format(", tiles of {}x{}, {}", plan.tile.rows, plan.tile.columns,
                       counted(plan.blocks, "block"));
   if (plan.splits > 1) {

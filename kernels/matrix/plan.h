@@ -6,12 +6,16 @@
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 #include "kernels/matrix/views.h"
 
 namespace warptape::matrix {
 
-inline constexpr int block_threads = 256;
+inline constexpr int block_threads = 256;  // of the ordinary cores
+// On the tensor cores a warp has 64 x 64 results.
+inline constexpr int mma_sums = 64 * 64 / 32;
+inline constexpr int mma_stages = 4;  // of copies that are under way
 
 struct TileSize {
   int rows = 0;
@@ -20,18 +24,23 @@ struct TileSize {
   bool operator==(const TileSize&) const = default;
 };
 
-// Which cores multiply.
-enum class Cores { Float, Double, Tensor };
+// Which cores multiply: the tensor cores have bfloat16, and float rounded to TF32.
+enum class Cores { Float, Double, Tensor, Tf32 };
+
+constexpr bool are_tensor_cores(Cores cores) {
+  return cores == Cores::Tensor || cores == Cores::Tf32;
+}
 
 struct Plan {
+  Cores cores = Cores::Float;
   int pack = 1;  // elements of a load: 16 bytes or one
   TileSize tile;
   int64_t tiles = 0;
   int steps = 0;   // along the depth, per split
   int splits = 1;  // blocks that share a tile, each a stretch of the depth
   int64_t blocks = 0;
-  int sums_at_once = 1;                 // partial sums that a block adds up (split_sum.cuh)
-  int summing_threads = block_threads;  // of a block; the others have no rows
+  int sums_at_once = 1;     // partial sums that a block adds up (split_sum.cuh)
+  int summing_threads = 0;  // of a block; the others have no rows
 
   bool operator==(const Plan&) const = default;
 };
@@ -40,7 +49,12 @@ struct Plan {
 int sums_at_once(int splits);
 
 // The threads of a block that own some of so many rows, where these are one tile's: whole warps.
-int summing_threads(int64_t rows, Cores cores);
+int summing_threads(int64_t rows, const TileSize& tile, Cores cores);
+
+// Sums that one of them has.
+constexpr int64_t sums_of_thread(const TileSize& tile, Cores cores) {
+  return are_tensor_cores(cores) ? mma_sums : int64_t{tile.rows} * tile.columns / block_threads;
+}
 
 // Accumulators of so many bytes that hold the float64 sums of a tile's rows between blocks.
 constexpr int64_t partial_row_sums(int rows, size_t accumulator_bytes) {
@@ -64,14 +78,18 @@ struct ProductSize {
   auto operator<=>(const ProductSize&) const = default;
 };
 
-// pack: as in the plan.
+// pack: as in the plan. Float takes the place of Tf32, which has packs alone, where there are none.
 Plan make_plan(const ProductSize& size, Cores cores, int pack);
 
 // Tiles of the ordinary cores are of squares of 16 packs: 2 x 2, 2 x 1 or 1 x 1 of them. Single
 // elements leave too few registers for the largest.
 inline constexpr int fma_square = 16;
 inline constexpr int fma_depth = 8;
-inline constexpr TileSize mma_tile{128, 128, 32};
+
+// What the tensor cores' tiles are like (mma_fragments.cuh).
+constexpr TileSize mma_tile(Cores cores) {
+  return {128, 128, cores == Cores::Tensor ? 32 : 16};
+}
 
 // Elements of T in 16 bytes.
 template <class T>
@@ -101,28 +119,38 @@ bool fits_packs(const FilterView<T>& view, bool, int pack) {
 template <class T, bool rows_are_pixels, class Rows>
 bool fits_packs(const ImageView<T, rows_are_pixels, Rows>& view, bool, int pack) {
   int channels = view.depth.inner;
+  // Few pixels per image lie far apart, but less than 2^31 packs in a tile.
+  bool is_near = true;
   if constexpr (!rows_are_pixels) {
     channels = view.rows.inner;
+  } else if constexpr (std::is_same_v<Rows, Radix>) {
+    constexpr int64_t most_rows = 256;
+    is_near = view.taps.image_pitch <= (int64_t{1} << 31) / most_rows * pack ||
+              int64_t{view.rows.middle} * view.rows.inner >= most_rows;
   }
-  return channels % pack == 0 && view.taps.pixel_pitch % pack == 0 &&
+  return is_near && channels % pack == 0 && view.taps.pixel_pitch % pack == 0 &&
          view.taps.image_pitch % pack == 0 && view.group_stride % pack == 0 &&
          is_aligned_pack(view.data);
 }
 
+// tf32: whether floats may be rounded.
 template <class T>
-constexpr Cores cores_of() {
-  return sizeof(T) == 2 ? Cores::Tensor : sizeof(T) == 4 ? Cores::Float : Cores::Double;
+constexpr Cores cores_of(bool tf32 = false) {
+  return sizeof(T) == 2   ? Cores::Tensor
+         : sizeof(T) == 8 ? Cores::Double
+         : tf32           ? Cores::Tf32
+                          : Cores::Float;
 }
 
 template <class Product>
-Plan plan_product(const Product& product) {
+Plan plan_product(const Product& product, bool tf32 = false) {
   using T = typename Product::In;
   constexpr int pack = pack_of<T>;
   const bool packs = fits_packs(product.a, Product::a_along_depth, pack) &&
                      fits_packs(product.b, Product::b_along_depth, pack);
   return make_plan({product.out.rows.size(), product.out.columns, product.a.depth.size(),
                     product.out.groups, Product::is_pass},
-                   cores_of<T>(), packs ? pack : 1);
+                   cores_of<T>(tf32), packs ? pack : 1);
 }
 
 }  // namespace warptape::matrix

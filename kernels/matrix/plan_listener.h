@@ -7,7 +7,6 @@
 namespace warptape {
 
 namespace matrix {
-enum class Cores;
 struct Plan;
 struct ProductSize;
 }  // namespace matrix
@@ -21,8 +20,8 @@ class PlanListener {
   }
   // True if the launch is to be skipped.
   virtual bool hear(const char* name, const std::string& plan) = 0;
-  // Of products of the matrix core, right before that: what is multiplied, and by what.
-  virtual void hear_product(const matrix::ProductSize&, matrix::Cores, const matrix::Plan&) {}
+  // Of products of the matrix core, right before that: what is multiplied.
+  virtual void hear_product(const matrix::ProductSize&, const matrix::Plan&) {}
 
  protected:
   ~PlanListener() = default;

@@ -4,6 +4,7 @@
 #include "core/tensor.h"
 #include "kernels/matrix/matrix.h"
 #include "kernels/matrix/plan_listener.h"
+#include "kernels/vendor/gpu_libraries.h"
 
 namespace warptape::matrix {
 
@@ -30,27 +31,31 @@ bool tell_product(const char* name, const Product& product, const Plan& plan) {
   if (listener != nullptr) {
     listener->hear_product({product.out.rows.size(), product.out.columns, product.a.depth.size(),
                             product.out.groups, Product::is_pass},
-                           cores_of<typename Product::In>(), plan);
+                           plan);
   }
   return tell_plan(name, [&] { return to_string(plan); });
 }
 
+// Floats are rounded to TF32 where that is asked for and packs can be loaded. Whether the sums of
+// rows were made, if they were asked for.
 template <class Product>
-void run_product(const char* name, const Product& product) {
+bool run_product(const char* name, const Product& product) {
   const int64_t results = product.out.results();
   if (results == 0) {
-    return;
+    return false;
   }
   using Sum = Accumulator<typename Product::In>;
-  const Plan plan = plan_product(product);
+  const Plan plan = plan_product(product, tf32_is_on());
+  const bool makes_row_sums = product.out.has_row_sums() && !are_tensor_cores(plan.cores);
   if (tell_product(name, product, plan)) {
-    return;
+    return makes_row_sums;
   }
   // Bytes begin at 16 of them, wherever other tensors begin.
   const int64_t bytes = partial_sums<Product>(plan) * static_cast<int64_t>(sizeof(Sum));
   Tensor partials = Tensor::empty({bytes}, uint8, cuda);
   on_cuda::launch_product(name, gpu::current_stream(), product, plan,
                           reinterpret_cast<Sum*>(partials.mutable_data<uint8_t>()));
+  return makes_row_sums;
 }
 
 }  // namespace warptape::matrix

@@ -32,8 +32,9 @@ GpuLibraries parse_gpu_libraries(const std::string& what, const std::string& tex
 int64_t gpu_library_calls();
 void count_gpu_library_call();
 
-// Whether float32 products may round their factors to TF32 (10 bits of mantissa, not 23), which the
-// tensor cores multiply many times faster. Off by default. Our kernels never do.
+// Whether float32 products on a GPU may round their factors to TF32 (10 bits of mantissa, not 23),
+// which the tensor cores multiply many times faster. Off by default. Our kernels do so wherever
+// operands can be loaded by packs of 16 bytes, and multiply the others as they are.
 bool tf32_is_on();
 void set_tf32(bool on);
 

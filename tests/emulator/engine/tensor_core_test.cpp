@@ -1,4 +1,7 @@
+#include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -193,6 +196,77 @@ TEST(TensorCore, LdmatrixFeedsMma) {
       EXPECT_NEAR(c[i], expected[i], 1e-4) << i;
     }
   });
+}
+
+// c (16 x 8) += a (16 x 8) * b (8 x 8) in TF32.
+__global__ void multiply_tf32(const float* a, const float* b, float* c) {
+  const unsigned g = threadIdx.x / 4;
+  const unsigned t = threadIdx.x % 4;
+  const auto rounded = [](float value) { return round_to_tf32(std::bit_cast<uint32_t>(value)); };
+  uint32_t fragment_a[4];
+  uint32_t fragment_b[2];
+  float fragment_c[4];
+  for (unsigned i = 0; i < 4; ++i) {
+    fragment_a[i] = rounded(a[8 * (g + 8 * (i % 2)) + t + 4 * (i / 2)]);
+    fragment_c[i] = c[8 * (g + 8 * (i / 2)) + 2 * t + i % 2];
+  }
+  for (unsigned i = 0; i < 2; ++i) {
+    fragment_b[i] = rounded(b[8 * (t + 4 * i) + g]);
+  }
+  mma_m16n8k8_tf32(fragment_c, fragment_a, fragment_b);
+  for (unsigned i = 0; i < 4; ++i) {
+    c[8 * (g + 8 * (i / 2)) + 2 * t + i % 2] = fragment_c[i];
+  }
+}
+
+// To 10 bits of mantissa, half away from zero.
+double nearest_tf32(float value) {
+  int exponent = 0;
+  const double mantissa = std::frexp(static_cast<double>(value), &exponent);
+  return std::ldexp(std::round(std::ldexp(mantissa, 11)), exponent - 11);
+}
+
+TEST(TensorCore, MmaOfTf32RoundsFactorsToTenBits) {
+  std::mt19937 engine(4);
+  std::uniform_real_distribution<float> between(-2, 2);
+  std::vector<float> a(16 * 8);
+  std::vector<float> b(8 * 8);
+  std::vector<float> c(16 * 8);
+  for (std::vector<float>* const matrix : {&a, &b, &c}) {
+    for (float& value : *matrix) {
+      value = between(engine);
+    }
+  }
+  std::vector<double> expected(c.begin(), c.end());
+  for (size_t row = 0; row < 16; ++row) {
+    for (size_t column = 0; column < 8; ++column) {
+      for (size_t k = 0; k < 8; ++k) {
+        expected[8 * row + column] +=
+            nearest_tf32(a[8 * row + k]) * nearest_tf32(b[8 * k + column]);
+      }
+    }
+  }
+  run_kernel({.grid = 1, .block = 32}, multiply_tf32, a.data(), b.data(), c.data());
+  for (size_t i = 0; i < c.size(); ++i) {
+    // 8 additions of numbers up to 4 + 2 * 8.
+    EXPECT_NEAR(c[i], expected[i], 8 * std::ldexp(34.0, -24)) << i;
+  }
+}
+
+TEST(TensorCore, RoundsToTf32) {
+  const auto rounded = [](float value) {
+    return std::bit_cast<float>(round_to_tf32(std::bit_cast<uint32_t>(value)));
+  };
+  for (const float value : {0.0F, -0.0F, 1.0F, -3.5F, 1.0F + 0x1p-10F, 65504.0F, 0x1p-126F}) {
+    EXPECT_EQ(std::bit_cast<uint32_t>(rounded(value)), std::bit_cast<uint32_t>(value)) << value;
+  }
+  EXPECT_EQ(rounded(1 + 0x1p-11F), 1 + 0x1p-10F);  // ties go away from zero
+  EXPECT_EQ(rounded(-1 - 0x1p-11F), -1 - 0x1p-10F);
+  EXPECT_EQ(rounded(1 + 0x1p-11F - 0x1p-23F), 1);
+  EXPECT_EQ(rounded(std::numeric_limits<float>::max()), std::numeric_limits<float>::infinity());
+  EXPECT_EQ(rounded(-std::numeric_limits<float>::infinity()),
+            -std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(std::isnan(rounded(std::numeric_limits<float>::quiet_NaN())));
 }
 
 }  // namespace

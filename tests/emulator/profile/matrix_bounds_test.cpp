@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/simt/bfloat16.h"
 #include "emulator/device/emulated.h"
 #include "emulator/profile/profile.h"
@@ -37,8 +39,9 @@ Tensor bytes(int64_t count) {
 
 struct Traffic {
   double multiplications = 0;
-  double bytes_read = 0;  // from device memory
-  double wavefronts = 0;  // of shared memory
+  double bytes_read = 0;   // from device memory
+  double wavefronts = 0;   // of shared memory
+  double share_of_16 = 0;  // of bytes read or written
   Counts shared;
 };
 
@@ -54,22 +57,25 @@ std::vector<simt::profile::KernelProfile> profile_of(const Run& run) {
 
 // In the largest tiles, or these.
 template <class Product>
-Traffic traffic_of(const Product& product, matrix::TileSize tile = {}) {
+Traffic traffic_of(const Product& product, bool tf32, matrix::TileSize tile = {}) {
   constexpr int pack = matrix::pack_of<typename Product::In>;
+  const matrix::Cores cores = matrix::cores_of<typename Product::In>(tf32);
   if (tile == matrix::TileSize()) {
-    tile = pack == 4 ? matrix::TileSize{128, 128, matrix::fma_depth} : matrix::mma_tile;
+    tile = are_tensor_cores(cores) ? matrix::mma_tile(cores)
+                                   : matrix::TileSize{128, 128, matrix::fma_depth};
   }
   const auto kernels = profile_of([&] {
     on_cuda::launch_product("product", gpu::current_stream(), product,
-                            forced_plan(product, pack, tile, 1),
+                            forced_plan(product, pack, tile, 1, tf32),
                             static_cast<matrix::Accumulator<typename Product::In>*>(nullptr));
   });
   Traffic traffic;
   traffic.multiplications = static_cast<double>(product.out.rows.size()) * product.out.columns *
                             static_cast<double>(product.a.depth.size());
-  // The second launch of a split depth is not the core.
-  traffic.bytes_read =
-      static_cast<double>(kernels[0].total(Space::Device, Access::Read).moved_bytes());
+  const Counts read = kernels[0].total(Space::Device, Access::Read);
+  traffic.bytes_read = static_cast<double>(read.moved_bytes());
+  traffic.share_of_16 =
+      std::min(read.share_of_16(), kernels[0].total(Space::Device, Access::Write).share_of_16());
   traffic.shared = kernels[0].total(Space::Shared);
   traffic.wavefronts = static_cast<double>(traffic.shared.wavefronts);
   return traffic;
@@ -82,7 +88,7 @@ double allowed_bytes(const Traffic& traffic) {
 
 // The three products of a convolution, all with 128 rows and columns or more.
 template <class T, class Sum, class Check>
-void for_each_product(const Check& check) {
+void for_each_product(bool tf32, const Check& check) {
   const ConvGeometry g = geometry();
   Tensor x = bytes(256 * 128 * static_cast<int64_t>(sizeof(T)));
   Tensor filters = bytes(128 * 9 * 128 * static_cast<int64_t>(sizeof(Sum)));
@@ -92,15 +98,18 @@ void for_each_product(const Check& check) {
   const T* from_y = elements<T>(y);
   const T* from_filters = elements<T>(filters);
   check("forward", traffic_of(conv2d_products::forward<T>(g, from_x, from_filters, no_bias, false,
-                                                          elements<T>(y))));
+                                                          elements<T>(y)),
+                              tf32));
   check("data gradient",
-        traffic_of(conv2d_products::data_grad<T>(g, from_y, from_filters, elements<T>(x), 0, 0)));
-  check("weight gradient", traffic_of(conv2d_products::weight_grad<T, Sum>(
-                               g, from_y, from_x, elements<Sum>(filters))));
+        traffic_of(conv2d_products::data_grad<T>(g, from_y, from_filters, elements<T>(x), 0, 0),
+                   tf32));
+  check("weight gradient",
+        traffic_of(conv2d_products::weight_grad<T, Sum>(g, from_y, from_x, elements<Sum>(filters)),
+                   tf32));
 }
 
 TEST(ProfileBounds, MatrixCoreInFloat) {
-  for_each_product<float, float>([](const char* name, const Traffic& traffic) {
+  for_each_product<float, float>(false, [](const char* name, const Traffic& traffic) {
     EXPECT_GT(traffic.bytes_read, 0) << name;
     EXPECT_LE(traffic.bytes_read, allowed_bytes<float>(traffic)) << name;
     EXPECT_LE(traffic.wavefronts / (traffic.multiplications / 32), 0.30) << name;
@@ -108,13 +117,22 @@ TEST(ProfileBounds, MatrixCoreInFloat) {
   });
 }
 
-TEST(ProfileBounds, MatrixCoreInBfloat16) {
-  for_each_product<bfloat16, float>([](const char* name, const Traffic& traffic) {
+// Per instruction a warp's 64 x 64 read (4 + 4) x 4 wavefronts of fragments for 32 instructions.
+template <class T, class Sum>
+void check_tensor_cores(int depth, bool tf32) {
+  for_each_product<T, Sum>(tf32, [&](const char* name, const Traffic& traffic) {
     EXPECT_GT(traffic.bytes_read, 0) << name;
-    EXPECT_LE(traffic.bytes_read, allowed_bytes<bfloat16>(traffic)) << name;
-    EXPECT_LE(traffic.wavefronts / (traffic.multiplications / (16 * 8 * 16)), 2.1) << name;
+    EXPECT_LE(traffic.bytes_read, allowed_bytes<T>(traffic)) << name;
+    EXPECT_LE(traffic.wavefronts / (traffic.multiplications / (16 * 8 * depth)), 1.7) << name;
     EXPECT_LE(traffic.shared.bank_factor(), 1.05) << name;
+    EXPECT_GE(traffic.share_of_16, 0.95) << name;
   });
+}
+TEST(ProfileBounds, MatrixCoreInBfloat16) {
+  check_tensor_cores<bfloat16, float>(16, false);
+}
+TEST(ProfileBounds, MatrixCoreInTf32) {
+  check_tensor_cores<float, float>(8, true);
 }
 
 // A tile of 64 columns uses what it loads of the left operand half as often.
@@ -127,7 +145,7 @@ TEST(ProfileBounds, NarrowTilesBreakThem) {
   const Traffic traffic =
       traffic_of(conv2d_products::forward<float>(g, elements<float>(x), elements<float>(filters),
                                                  no_bias, false, elements<float>(y)),
-                 {128, 64, matrix::fma_depth});
+                 false, {128, 64, matrix::fma_depth});
   EXPECT_GT(traffic.bytes_read, allowed_bytes<float>(traffic));
 }
 

@@ -35,9 +35,10 @@ void run(const Product& product, const Plan& plan) {
 }
 
 template <class T>
-std::vector<matrix::TileSize> tiles_of(int pack) {
-  if (matrix::cores_of<T>() == matrix::Cores::Tensor) {
-    return {matrix::mma_tile};
+std::vector<matrix::TileSize> tiles_of(int pack, bool tf32) {
+  const matrix::Cores cores = matrix::cores_of<T>(tf32);
+  if (are_tensor_cores(cores)) {
+    return {matrix::mma_tile(cores)};
   }
   const int square = matrix::fma_square * matrix::pack_of<T>;
   std::vector<matrix::TileSize> tiles{{2 * square, square, matrix::fma_depth},
@@ -50,13 +51,13 @@ std::vector<matrix::TileSize> tiles_of(int pack) {
 
 // Calls body(plan) with plans of all tiles and numbers of splits.
 template <class T, class Product, class Body>
-void for_each_plan(const Product& product, const Body& body) {
+void for_each_plan(const Product& product, bool tf32, const Body& body) {
   constexpr int most = matrix::pack_of<T>;
   ASSERT_EQ(matrix::plan_product(product).pack, most);  // or packs would not be legal
-  for (const int pack : {1, most}) {
-    for (const matrix::TileSize& tile : tiles_of<T>(pack)) {
+  for (const int pack : tf32 ? std::vector{most} : std::vector{1, most}) {
+    for (const matrix::TileSize& tile : tiles_of<T>(pack, tf32)) {
       for (const int splits : is_sanitized() ? std::vector{1, 3} : std::vector{1, 2, 3, 9}) {
-        const Plan plan = forced_plan(product, pack, tile, splits);
+        const Plan plan = forced_plan(product, pack, tile, splits, tf32);
         SCOPED_TRACE(to_string(plan));
         body(plan);
       }
@@ -87,7 +88,7 @@ std::vector<double> finished(std::vector<double> sums, const Bias* bias, bool re
 }
 
 template <class T, class Sum>
-void check_conv(const ConvCase& test) {
+void check_conv(const ConvCase& test, bool tf32 = false) {
   SCOPED_TRACE(test.to_string());
   ASSERT_TRUE(test.fits());
   const ConvGeometry g = test.geometry();
@@ -125,7 +126,7 @@ void check_conv(const ConvCase& test) {
   }
 
   auto forward = conv2d_products::forward<T>(g, x.data(), filters.data(), nullptr, false, nullptr);
-  for_each_plan<T>(forward, [&](const Plan& plan) {
+  for_each_plan<T>(forward, tf32, [&](const Plan& plan) {
     for (const int epilogue : epilogues) {
       DeviceArray<T> y(host_y);
       forward.out.data = y.data();
@@ -139,7 +140,7 @@ void check_conv(const ConvCase& test) {
     }
   });
   auto weight_grad = conv2d_products::weight_grad<T, Sum>(g, dy.data(), x.data(), nullptr);
-  for_each_plan<T>(weight_grad, [&](const Plan& plan) {
+  for_each_plan<T>(weight_grad, tf32, [&](const Plan& plan) {
     for (const bool accumulate : {false, true}) {
       DeviceArray<Sum> dfilters(host_w);
       weight_grad.out.data = dfilters.data();
@@ -154,15 +155,15 @@ void check_conv(const ConvCase& test) {
         auto both = weight_grad;
         both.out.data = with_bias.data();
         both.out.row_sums = dbias.data();
-        run(both, forced_plan(both, plan.pack, plan.tile, plan.splits));
+        run(both, plan);
         EXPECT_EQ(with_bias.values(), dfilters.values()) << "with the gradient of the bias";
-        EXPECT_EQ(dbias.values(), wanted_bias) << "accumulate " << accumulate;
+        EXPECT_EQ(dbias.values(), tf32 ? old_w : wanted_bias) << "accumulate " << accumulate;
       }
     }
   });
   // The classes of a stride write to every s-th pixel, each in a launch of its own.
   const auto first = conv2d_products::data_grad<T>(g, dy.data(), filters.data(), nullptr, 0, 0);
-  for_each_plan<T>(first, [&](const Plan& plan) {
+  for_each_plan<T>(first, tf32, [&](const Plan& plan) {
     for (const bool accumulate : {false, true}) {
       DeviceArray<T> dx(host_x);
       for (int64_t ry = 0; ry < g.vertical().stride; ++ry) {
@@ -171,7 +172,7 @@ void check_conv(const ConvCase& test) {
               conv2d_products::data_grad<T>(g, dy.data(), filters.data(), dx.data(), ry, rx);
           product.out.accumulate = accumulate;
           // A class has its own pixels and taps.
-          run(product, forced_plan(product, plan.pack, plan.tile, plan.splits));
+          run(product, forced_plan(product, plan.pack, plan.tile, plan.splits, tf32));
         }
       }
       EXPECT_EQ(dx.values(), finished(wanted_x, static_cast<std::vector<double>*>(nullptr), false,
@@ -184,6 +185,10 @@ void check_conv(const ConvCase& test) {
 TEST_F(MatrixCombinations, OfFloat) {
   check_conv<float, float>(
       {2, 16, 5, 7, 24, 3, {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}, .groups = 2}});
+}
+TEST_F(MatrixCombinations, OfTf32) {
+  check_conv<float, float>({2, 16, 5, 4, 24, 3, {.stride = {2, 1}, .padding = 1, .groups = 2}},
+                           true);
 }
 TEST_F(MatrixCombinations, OfDouble) {
   check_conv<double, double>(

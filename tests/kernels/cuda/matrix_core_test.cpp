@@ -4,6 +4,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <random>
+
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
 #include "tests/core/device/gpu_test.h"
@@ -13,7 +17,10 @@
 namespace warptape {
 namespace {
 
-class MatrixCore : public GpuTest {};
+class MatrixCore : public GpuTest {
+ protected:
+  void TearDown() override { set_tf32(false); }
+};
 
 using simt::bfloat16;
 
@@ -66,6 +73,12 @@ void check_all_types(const ConvCase& test) {
   check_conv<float, float>(test);
   check_conv<double, double>(test);
   check_conv<bfloat16, float>(test);
+  // Whole numbers are TF32 as they are. Only packs are multiplied so.
+  if (test.channels % 4 == 0 || test.out_channels % 4 == 0) {
+    set_tf32(true);
+    check_conv<float, float>(test);
+    set_tf32(false);
+  }
 }
 
 TEST_F(MatrixCore, ChannelCountsOnBothSidesOfPacksAndTiles) {
@@ -202,7 +215,60 @@ TEST_F(MatrixCore, Gemm) {
                                   s.batches,   s.m * s.k,   s.k * s.n, s.m * s.n};
         check_gemm<float>(problem);
         check_gemm<double>(problem);
+        set_tf32(true);
+        check_gemm<float>(problem);
+        set_tf32(false);
       }
+    }
+  }
+}
+
+// A float with 10 bits of mantissa, half away from zero.
+float nearest_tf32(float value) {
+  int exponent = 0;
+  const double mantissa = std::frexp(static_cast<double>(value), &exponent);
+  return static_cast<float>(std::ldexp(std::round(std::ldexp(mantissa, 11)), exponent - 11));
+}
+
+// Factors are rounded, to the nearest, and sums are float's: each of k additions rounds a sum that
+// is at most what the absolute products add up to.
+TEST_F(MatrixCore, Tf32RoundsFactorsAndNothingElse) {
+  constexpr int64_t m = 68;
+  constexpr int64_t n = 72;
+  constexpr int64_t k = 40;
+  std::mt19937 engine(9);
+  std::uniform_real_distribution<float> between(-1, 1);
+  std::vector<float> a(m * k);
+  std::vector<float> b(k * n);
+  for (std::vector<float>* const matrix : {&a, &b}) {
+    for (float& value : *matrix) {
+      value = between(engine);
+    }
+  }
+  set_tf32(true);
+  for (const bool transpose_a : {false, true}) {
+    for (const bool transpose_b : {false, true}) {
+      DeviceArray<float> device_a(a);
+      DeviceArray<float> device_b(b);
+      DeviceArray<float> c(m * n);
+      gemm_cuda<float>("gemm", {transpose_a, transpose_b, m, n, k}, device_a.data(),
+                       device_b.data(), {}, c.data());
+      const std::vector<double> values = c.values();
+      double error = 0;
+      for (size_t i = 0; i < m * n; ++i) {
+        double sum = 0;
+        double absolute = 0;
+        for (size_t q = 0; q < k; ++q) {
+          const float left = a[transpose_a ? q * m + i / n : i / n * k + q];
+          const float right = b[transpose_b ? i % n * k + q : q * n + i % n];
+          const double product = static_cast<double>(nearest_tf32(left)) * nearest_tf32(right);
+          sum += product;
+          absolute += std::abs(product);
+        }
+        error = std::max(error, std::abs(values[i] - sum) / absolute);
+      }
+      EXPECT_LE(error, k * 0x1p-24) << transpose_a << transpose_b;
+      EXPECT_GT(error, 0) << "sums in more than float";
     }
   }
 }

@@ -31,22 +31,26 @@ void run(const Product& product, const Plan& plan) {
 
 // The tiles that passes have.
 template <class T>
-std::vector<matrix::TileSize> tiles() {
-  if (matrix::cores_of<T>() == matrix::Cores::Tensor) {
-    return {matrix::mma_tile};
+std::vector<matrix::TileSize> tiles(bool tf32) {
+  const matrix::Cores cores = matrix::cores_of<T>(tf32);
+  if (are_tensor_cores(cores)) {
+    return {matrix::mma_tile(cores)};
   }
   const int square = matrix::fma_square * matrix::pack_of<T>;
   return {{2 * square, square, matrix::fma_depth}, {square, square, matrix::fma_depth}};
 }
 
 template <class Product, class Body>
-void for_each_plan(const Product& product, const Body& body) {
+void for_each_plan(const Product& product, bool tf32, const Body& body) {
   using T = typename Product::In;
   const int most = matrix::plan_product(product).pack;
-  for (const int pack : most > 1 ? std::vector{1, most} : std::vector{1}) {
-    for (const matrix::TileSize& tile : tiles<T>()) {
+  ASSERT_TRUE(most > 1 || !tf32);
+  for (const int pack : tf32       ? std::vector{most}
+                        : most > 1 ? std::vector{1, most}
+                                   : std::vector{1}) {
+    for (const matrix::TileSize& tile : tiles<T>(tf32)) {
       for (const int splits : {1, 3}) {
-        const Plan plan = forced_plan(product, pack, tile, splits);
+        const Plan plan = forced_plan(product, pack, tile, splits, tf32);
         SCOPED_TRACE(to_string(plan));
         body(plan);
       }
@@ -60,7 +64,7 @@ double rounded(double value) {
 }
 
 template <class T>
-void check(const ConvCase& test) {
+void check(const ConvCase& test, bool tf32 = false) {
   SCOPED_TRACE(test.to_string());
   const ConvGeometry g = test.geometry();
   const on_cuda::NaiveConv naive = naive_of(g);
@@ -107,7 +111,7 @@ void check(const ConvCase& test) {
   }
   auto forward =
       conv2d_products::forward_pass<T>(g, x.data(), filters.data(), bias.data(), nullptr);
-  for_each_plan(forward, [&](const Plan& plan) {
+  for_each_plan(forward, tf32, [&](const Plan& plan) {
     DeviceArray<T> y(size_y);
     DeviceArray<uint8_t> marks(size_y);
     auto& out = forward.out;
@@ -141,14 +145,14 @@ void check(const ConvCase& test) {
   DeviceArray<uint8_t> marks(host_marks);
   const auto first = conv2d_products::masked_data_grad<T>(
       g, dy.data(), filters.data(), {naive_dx.data(), nullptr, nullptr, marks.data()}, 2, 0, 0);
-  for_each_plan(first, [&](const Plan& plan) {
+  for_each_plan(first, tf32, [&](const Plan& plan) {
     DeviceArray<T> inner(size_x);
     DeviceArray<T> outer(host_part);  // in the place of the part
     conv2d_products::for_each_residue(g, [&](int64_t ry, int64_t rx) {
       const auto product = conv2d_products::masked_data_grad<T>(
           g, dy.data(), filters.data(), {inner.data(), outer.data(), outer.data(), marks.data()}, 2,
           ry, rx);
-      run(product, forced_plan(product, plan.pack, plan.tile, plan.splits));
+      run(product, forced_plan(product, plan.pack, plan.tile, plan.splits, tf32));
     });
     EXPECT_EQ(inner.values(), wanted_inner);
     EXPECT_EQ(outer.values(), wanted_outer);
@@ -162,6 +166,9 @@ TEST_F(MatrixPass, OfFloat) {
   // Groups that are no whole packs in pixels that are.
   check<float>({1, 12, 1, 24, 12, {1, 2}, {.groups = 2}});
   check<float>({1, 6, 1, 24, 70, {1, 2}, {.stride = {1, 2}}});
+}
+TEST_F(MatrixPass, OfTf32) {
+  check<float>({1, 16, 1, 67, 24, {1, 3}, {.padding = {0, 2}, .groups = 2}}, true);
 }
 TEST_F(MatrixPass, OfBfloat16) {
   check<bfloat16>({2, 32, 1, 36, 16, {1, 3}, {.padding = {0, 2}, .groups = 2}});

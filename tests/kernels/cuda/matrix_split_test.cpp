@@ -49,7 +49,8 @@ class WeightGrad {
   Plan plan(int splits) const { return plan(matrix::pack_of<T>, smallest_tile(), splits); }
   static matrix::TileSize smallest_tile() {
     const int square = matrix::fma_square * matrix::pack_of<T>;
-    return sizeof(T) == 2 ? matrix::mma_tile : matrix::TileSize{square, square, matrix::fma_depth};
+    return sizeof(T) == 2 ? matrix::mma_tile(matrix::Cores::Tensor)
+                          : matrix::TileSize{square, square, matrix::fma_depth};
   }
 
   // Makes its workspace, which lives as long as this, and its results.
