@@ -54,7 +54,8 @@ WARPTAPE_INLINE void add_squares(const T* values, int64_t count, double factor, 
 
 // The usual type once per instruction set; overload resolution prefers this.
 WARPTAPE_CLONES void add_squares(const float* values, int64_t count, double factor, double* lanes) {
-  double own[8] = {};
+  double own[8];  // in registers
+  std::copy_n(lanes, 8, own);
   add_squares<float>(values, count, factor, own);
   std::copy_n(own, 8, lanes);
 }

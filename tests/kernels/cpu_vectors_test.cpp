@@ -9,6 +9,7 @@
 
 #include "core/primitives.h"
 #include "core/tape.h"
+#include "kernels/conv2d/conv2d_kernels.h"
 #include "kernels/max_pool2d/max_pool2d.h"
 #include "kernels/pointwise/pointwise.h"
 #include "kernels/sum/sum.h"
@@ -109,6 +110,23 @@ TEST(CpuVectors, CastBfloat16) {
   }
   for (int64_t i = 0; i < count * 4; ++i) {
     ASSERT_EQ(narrowed.data<simt::bfloat16>()[i].bits, simt::bfloat16(to_wide[i]).bits) << i;
+  }
+}
+
+// Over more pixels than one block of the sum has, and not a whole number of blocks.
+TEST(CpuVectors, SumBiasGradients) {
+  const Shape shape{1, 5, 71, 73};
+  std::vector<double> values(static_cast<size_t>(shape.numel()));
+  std::vector<double> wanted(5);
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<double>(i % 7) - 2;
+    wanted[i / (71 * 73)] += values[i];
+  }
+  for (const DType dtype : {float32, float64, bfloat16}) {
+    const Tensor dy = tensor(values, shape).to(dtype).to(channels_last);
+    Tensor dbias = Tensor::full({5}, -1, compute_dtype(dtype));
+    conv2d_bias_grad_cpu(dy, dbias);
+    EXPECT_EQ(dbias.to(float64).to_vector<double>(), wanted) << to_string(dtype);
   }
 }
 
