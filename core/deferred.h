@@ -78,6 +78,7 @@ class Deferred {
       return {};
     }
     auto storage = Storage::take_waiting();
+    const profile::LayerScope as_called(work->layer());  // a longer op is still that layer's
     Tensor y = change(*work);
     if (!y.defined()) {
       Storage::set_waiting(std::move(storage));

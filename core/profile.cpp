@@ -85,13 +85,13 @@ int64_t now_ns() {
 }
 
 void Range::begin() {
-  outer_ = std::exchange(innermost, this);
   layer_ = current_layer;
   id_ = ++last_id;
-  ++depth;
   if (gpu::ActivityRecorder* const device = device_recorder.load(std::memory_order_relaxed)) {
-    device->begin_range(id_, name_, phase_ == Phase::Backward);
+    device->begin_range(id_, name_, phase_ == Phase::Backward);  // may throw
   }
+  outer_ = std::exchange(innermost, this);
+  ++depth;
   start_ns_ = now_ns();
 }
 
@@ -125,6 +125,9 @@ void add_note(const Work& work) {
 }
 
 void note_memory(const void* block, int64_t bytes, Device device) noexcept {
+  if (bytes == 0) {
+    return;
+  }
   try {
     const MemoryEvent event{now_ns(),     block, bytes, device, Recorder::id_of(innermost),
                             current_layer};

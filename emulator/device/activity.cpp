@@ -71,8 +71,8 @@ std::function<void()> ActivityLog::timed(const Operation& operation, size_t lane
   }
   Activity activity;
   activity.kind = current_launch != 0 ? Activity::Kind::Kernel
-                  : fills     ? Activity::Kind::Fill
-                              : Activity::Kind::Copy;
+                  : fills             ? Activity::Kind::Fill
+                                      : Activity::Kind::Copy;
   activity.name = operation.name;
   activity.launch = current_launch;
   activity.range = ranges.empty() ? 0 : ranges.back();

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "kernels/vendor/gpu_libraries.h"
 #include "core/device/load_library.h"
+#include "kernels/vendor/gpu_libraries.h"
 
 namespace warptape {
 namespace {

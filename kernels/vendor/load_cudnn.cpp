@@ -3,8 +3,8 @@
 #include <cudnn_version.h>
 #include <fmt/format.h>
 
-#include "kernels/vendor/gpu_libraries.h"
 #include "core/device/load_library.h"
+#include "kernels/vendor/gpu_libraries.h"
 
 namespace warptape {
 namespace {

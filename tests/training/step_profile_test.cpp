@@ -11,9 +11,9 @@
 namespace warptape::profiling {
 namespace {
 
+using gpu::Activity;
 using profile::Event;
 using profile::Phase;
-using gpu::Activity;
 
 const int fc_layer = 0;  // stands for a module by its address
 
@@ -44,10 +44,9 @@ Captured two_steps() {
     const uint64_t forward = ++id;
     const uint64_t backward = ++id;
     captured.recording.events.push_back(range("step", start, 5'000'000, 0, step, 0));
-    captured.recording.events.push_back(
-        with_work(range("linear", start + 500'000, 1'000'000, 1, forward, step, Phase::Forward,
-                        &fc_layer),
-                  {.bytes_read = 3'000'000, .bytes_written = 1'000'000, .flops = 500'000}));
+    captured.recording.events.push_back(with_work(
+        range("linear", start + 500'000, 1'000'000, 1, forward, step, Phase::Forward, &fc_layer),
+        {.bytes_read = 3'000'000, .bytes_written = 1'000'000, .flops = 500'000}));
     captured.recording.events.push_back(
         with_work(range("linear backward", start + 2'000'000, 2'000'000, 1, backward, step,
                         Phase::Backward, &fc_layer),
@@ -111,7 +110,13 @@ Captured on_device() {
   captured.steps = 1;
   captured.source = "a clock";
   captured.times_kernels = true;
-  captured.recording.launches.push_back({"gemm", 100, 8, 0, 20'600'000, {12, 256, 0}, true,
+  captured.recording.launches.push_back({"gemm",
+                                         100,
+                                         8,
+                                         0,
+                                         20'600'000,
+                                         {12, 256, 0},
+                                         true,
                                          {.bytes_read = 2'000'000, .flops = 4'000'000}});
   const auto activity = [&](const char* name, uint64_t launch, uint64_t range, int64_t start,
                             int64_t duration, Activity::Kind kind = Activity::Kind::Kernel) {
@@ -160,8 +165,8 @@ TEST(StepProfile, RangesOfTheDeviceLeaveOutWhatIsInsideOfThem) {
   Captured captured = on_device();
   captured.times_kernels = false;
   captured.activities.clear();
-  for (const auto& [id, duration] : {std::pair<uint64_t, int64_t>{7, 9'000'000}, {8, 2'000'000},
-                                     {9, 3'000'000}}) {
+  for (const auto& [id, duration] :
+       {std::pair<uint64_t, int64_t>{7, 9'000'000}, {8, 2'000'000}, {9, 3'000'000}}) {
     Activity activity;
     activity.kind = Activity::Kind::Range;
     activity.range = id;
