@@ -36,6 +36,7 @@ struct BenchOptions {
   bool json = false;
   bool profile = false;
   bool no_kernels = false;  // in builds with an emulated device
+  std::string graph = "auto";
   MachineOptions machine;
 };
 
@@ -75,6 +76,11 @@ double cpu_ms() {
   return ms(usage.ru_utime) + ms(usage.ru_stime);
 }
 
+// What --profile tells of ops is of a step that queues them one by one.
+bool uses_graphs(const BenchOptions& options, Device device) {
+  return wants_graphs(options.graph == "auto" && options.profile ? "off" : options.graph, device);
+}
+
 // Milliseconds of each timed step, sorted.
 std::vector<double> time_steps(const BenchOptions& options, const StepCase& step_case,
                                int64_t batch_size, Device device, Profile& profile) {
@@ -84,7 +90,7 @@ std::vector<double> time_steps(const BenchOptions& options, const StepCase& step
     dry.emplace();
   }
 #endif
-  StepRun run(step_case, batch_size, options.precision, device);
+  StepRun run(step_case, batch_size, options.precision, device, uses_graphs(options, device));
   double cpu_ms_before = 0;
   for (int64_t step = 0; step < options.warmup + options.steps; ++step) {
     if (step == options.warmup) {
@@ -151,6 +157,7 @@ int bench_step(const BenchOptions& options) {
   }
   if (options.json) {
     if (device != cpu) {
+      json["graph"] = uses_graphs(options, device);
       json["gpu_libraries"] = name_of(gpu_libraries());
       json["cublaslt"] = version_of(cublas_library());
       json["cudnn"] = version_of(cudnn_library());
@@ -165,8 +172,9 @@ int bench_step(const BenchOptions& options) {
     fmt::print("{}", to_text(json));
     return 0;
   }
-  fmt::print("{} training step, batch {}, {}, {}, on {}\n", options.model, batch_size,
-             step_case.description, precision, describe_device(device));
+  fmt::print("{} training step, batch {}, {}, {}, on {}{}\n", options.model, batch_size,
+             step_case.description, precision, describe_device(device),
+             uses_graphs(options, device) ? ", as one graph" : "");
   fmt::print("  median {:.2f} ms of {} steps (min {:.2f}, max {:.2f})\n", median, options.steps,
              times.front(), times.back());
   fmt::print("  CPU time {:.2f} ms a step, of all threads\n", profile.cpu_ms);
@@ -225,6 +233,7 @@ void add_bench_command(CLI::App& program) {
                  "On the emulated device: queue everything, run no kernel, so that the host's own "
                  "work is left (tools/host_cost.py)");
 #endif
+  add_graph_option(*step, options->graph);
   add_precision_option(*step, options->precision);
   add_machine_options(*step, options->machine);
   step->footer(described +

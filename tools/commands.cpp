@@ -48,6 +48,21 @@ void add_precision_option(CLI::App& command, std::string& precision) {
       ->check(CLI::IsMember({"float32", "bf16"}));
 }
 
+CLI::Option* add_graph_option(CLI::App& command, std::string& graph) {
+  return command
+      .add_option(
+          "--graph", graph,
+          "On a GPU queue a step as one CUDA graph, which costs the host a launch instead of "
+          "dozens; same bits. auto: on a GPU")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "on", "off"}));
+}
+
+bool wants_graphs(const std::string& graph, Device device) {
+  check<ValueError>(graph != "on" || device != cpu, "--graph on: got --device cpu, wanted a GPU");
+  return graph != "off" && device != cpu;
+}
+
 CLI::Option* add_model_option(CLI::App& command, std::string& model,
                               const std::vector<std::string>& names) {
   return command.add_option("model", model, fmt::format("{}", fmt::join(names, ", ")))

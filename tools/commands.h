@@ -39,6 +39,11 @@ void add_machine_options(CLI::App& command, MachineOptions& options);
 // --precision float32|bf16 of models.
 void add_precision_option(CLI::App& command, std::string& precision);
 
+// --graph auto|on|off of what trains, and what it says: on a GPU yes, unless it is off. ValueError
+// for "on" without one.
+CLI::Option* add_graph_option(CLI::App& command, std::string& graph);
+bool wants_graphs(const std::string& graph, Device device);
+
 // The model's name, as the first word: one of these.
 CLI::Option* add_model_option(CLI::App& command, std::string& model,
                               const std::vector<std::string>& names);

@@ -9,15 +9,18 @@
 #include <vector>
 
 #include "tools/bench_cases.h"
+#include "training/batch_graphs.h"
 #include "training/scalar_reader.h"
 
 namespace warptape::tools {
 
 class StepRun {
  public:
-  // precision: as --precision says.
+  // precision: as --precision says. uses_graphs: a step is one graph; what keeps it from being one
+  // is said on standard error.
   StepRun(const StepCase& step_case, int64_t batch_size, const std::string& precision,
-          Device device);
+          Device device, bool uses_graphs = false);
+  ~StepRun();
 
   Module& model() { return *parts_.model; }
   void queue();   // a step
@@ -33,7 +36,8 @@ class StepRun {
   StepParts parts_;
   ParameterStates states_;
   std::unique_ptr<Optimizer> optimizer_;
-  Batch batch_;
+  std::unique_ptr<Loader> data_;
+  std::unique_ptr<BatchGraphs> graphs_;
   std::unique_ptr<ScalarReader> losses_;
   std::vector<Clock::time_point> ends_;
 };

@@ -69,7 +69,13 @@ void print_best(const EpochMetrics& best, const RunColumns& columns, const std::
 }
 
 // Trains to the end, or to a signal; the exit status.
-int train(TrainingRun& run, RunFolder& folder) {
+int train(TrainingRun& run, RunFolder& folder, const TrainOptions& options) {
+  const auto say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
+  GraphOptions graph{.use = wants_graphs(options.graph, run.device()), .on_warning = say};
+  if (options.verbose) {
+    graph.on_detail = say;
+  }
+  run.set_graphs(std::move(graph));
   Progress progress(run.recipe().epochs, run.steps_per_epoch(), run.columns());
   TrainingCallbacks callbacks;
   callbacks.on_step = [&](const StepMetrics& step) { progress.on_step(step); };
@@ -90,6 +96,7 @@ int train(TrainingRun& run, RunFolder& folder) {
 int begin(const TrainOptions& options) {
   check_combinations(options);
   const Device device = apply(options.machine);
+  wants_graphs(options.graph, device);  // throws for what cannot be
   TrainingRun run(make_recipe(options, device));
   if (run.recipe().init) {
     print_removed_wrappers(*run.recipe().init, run.parts().removed_wrappers);
@@ -98,10 +105,11 @@ int begin(const TrainOptions& options) {
   RunFolder folder(options.out.empty() ? RunFolder::make_default(run.name()) : options.out,
                    to_json(recipe, facts_of(run)), run.columns());
   print_header(run);
-  return train(run, folder);
+  return train(run, folder, options);
 }
 
-int resume(const std::string& path) {
+int resume(const TrainOptions& options) {
+  const std::string& path = options.resume;
   const std::string config = path + "/config.json";
   const Recipe recipe = recipe_from_json(read_file(config, 1 << 20, "train"), config);
   apply({.device = recipe.device,
@@ -127,7 +135,7 @@ int resume(const std::string& path) {
   }
   RunFolder folder = RunFolder::reopen(path, from, run.columns());
   fmt::print("going on after step {}, in epoch {}\n", from.step, from.epoch);
-  return train(run, folder);
+  return train(run, folder, options);
 }
 
 }  // namespace
@@ -141,7 +149,7 @@ void add_train_command(CLI::App& program) {
     if (options->resume.empty() && options->recipe.model.name.empty()) {
       throw CLI::RequiredError("model");
     }
-    const int status = options->resume.empty() ? begin(*options) : resume(options->resume);
+    const int status = options->resume.empty() ? begin(*options) : resume(*options);
     if (status != 0) {
       throw CLI::RuntimeError(status);
     }

@@ -127,6 +127,9 @@ void add_options(CLI::App& command, TrainOptions& o) {
                       "ends with the same bits as one that never stopped")
           ->check(not_empty());
   add_machine_options(command, o.machine);
+  CLI::Option* const graph = add_graph_option(command, o.graph);
+  CLI::Option* const verbose = command.add_flag(
+      "--verbose", o.verbose, "Say on standard error what is captured as graphs, and why anew");
   o.of_images.push_back(
       command
           .add_option("--data-on-device", o.data_on_device,
@@ -148,7 +151,7 @@ void add_options(CLI::App& command, TrainOptions& o) {
       "  warptape train --resume runs/b");
   // All else is in the folder's config.json.
   for (CLI::Option* option : command.get_options()) {
-    if (option != resume && !option->check_name("--help")) {
+    if (option != resume && option != graph && option != verbose && !option->check_name("--help")) {
       resume->excludes(option);
     }
   }

@@ -18,6 +18,8 @@ struct TrainOptions {
   std::string data_on_device = "auto";
   std::string out;
   std::string resume;
+  std::string graph = "auto";
+  bool verbose = false;
   MachineOptions machine;
 };
 

@@ -21,6 +21,7 @@
 #include "layers/weight_norm.h"
 #include "models/tcn.h"
 #include "tests/core/device/gpu_test.h"
+#include "tests/support/heap_count.h"
 #include "training/data_loader.h"
 #include "training/image_loader.h"
 #include "training/optimizers.h"
@@ -350,6 +351,41 @@ TEST_F(StepGraph, GoesWithoutWhereTheHostReads) {
                                    "[copy_to_host] is not possible during graph capture"),
             std::string::npos)
       << graph.warnings[0];
+}
+
+// What a replayed step asks of the device and of the host's heap, with its batch.
+TEST_F(StepGraph, IsOneLaunchBehindTheOneThatWritesWhatDiffers) {
+  const std::unique_ptr<Module> model = make_cnn();
+  model->to(cuda);
+  const ParameterStates states = parameters(*model);
+  SGD optimizer(states, {.lr = 0.1});
+  ImageLoader data(to(random_images(32), cuda), numbers_to(32),
+                   {.image_size = 6, .mean = {0.4}, .std = {0.3}},
+                   {.batch_size = 4, .device = cuda});
+  BatchGraphs steps(
+      {.what = "a step", .model = *model, .states = states, .optimizer = &optimizer},
+      [&](const Batch& batch) -> std::vector<Tensor> {
+        return {train_step(*model, optimizer, states, batch, cross_entropy_loss(), 1).loss};
+      },
+      {.use = true});
+  data.start(1);
+  for (int i = 0; i < 8; ++i) {
+    const uint64_t launches = gpu::launches;
+    const uint64_t heap = heap_allocations();
+    const MemoryStats memory = memory_stats(cuda);
+    optimizer.set_learning_rate(0.1 / (i + 1));
+    ASSERT_EQ(steps.take(data), 4);
+    steps.run();
+    EXPECT_EQ(steps.last_was_replayed(), i > 0);
+    if (i > 1) {
+      EXPECT_EQ(gpu::launches - launches, 1u);
+      EXPECT_EQ(memory_stats(cuda).allocations, memory.allocations);
+      if (counts_heap_allocations()) {
+        EXPECT_LE(heap_allocations() - heap, 4u);
+      }
+    }
+  }
+  EXPECT_EQ(steps.take(data), std::nullopt);
 }
 
 }  // namespace
