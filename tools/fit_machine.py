@@ -393,7 +393,9 @@ const MachineModel& h200() {{
 
 def rows_text(rows):
     lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
-    return f"""{{"origin":"kernels timed on an NVIDIA H200 on 2026-11-27: docs/results/{REPORT}/report.json (bench: cold medians; ncu), docs/results/{OLDER_STEP} (older ncu); tools/fit_machine.py",
+    return f"""{{"origin":["kernels timed on an NVIDIA H200 on 2026-11-27; made by tools/fit_machine.py",
+"bench (cold medians) and ncu: docs/results/{REPORT}/report.json",
+"older ncu: docs/results/{OLDER_STEP}"],
 "rows":[
 {lines}
 ]}}
@@ -409,12 +411,33 @@ def halves(rows, c):
     return result
 
 
+def print_assumed(rows, c):
+    """What kernels that were not measured would take for the largest products, by what is assumed."""
+    staged = dict(c, **{"tensor.load_ns": c["tensor.load_ns"] * STAGED_LOADS})
+    tf32 = dict(staged, **{"tensor.multiply_ns": 2 * c["tensor.multiply_ns"]})
+    ffma = dict(c, **{"float.multiply_ns": FFMA_NS / FFMA_SHARE, "float.load_ns": 0.0})
+    for row in rows:
+        if row["source"] != "bench" or not re.match(r"(gemm 4096|conv2) ", row["name"]):
+            continue
+        product = row["launches"][0]
+        flops = 2 * math.prod(product["size"])
+        variants = [("float32 by cp.async", product, ffma)]
+        if product["cores"] == "tensor":
+            variants = [("bfloat16, 4 stages", product, staged),
+                        ("TF32, 4 stages", dict(product, pack=4, bytes=2 * product["bytes"]), tf32)]
+        for name, launch, constants in variants:
+            us = launch_us(launch, constants)
+            print(f"{row['name'][:44]:<45}{name:<20}{us:8.0f} us {1e-6 * flops / us:6.0f} TFLOP/s; the "
+                  f"measured kernel took {row['us']:.0f} us")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--rows", metavar="CASES")
     parser.add_argument("--list", action="store_true", help="print every row")
+    parser.add_argument("--assumed", action="store_true", help="print what is assumed of kernels to come")
     arguments = parser.parse_args()
     if arguments.rows:
         rows = make_rows(arguments.rows)
@@ -437,6 +460,18 @@ def main():
     for name, value in c.items():
         print(f"{name:<20}{value:.4g}")
     print(summary)
+    for label, keep in (("products", lambda row: "cores" in row["launches"][0]),
+                        ("others", lambda row: "cores" not in row["launches"][0]),
+                        ("of less than 20 us", lambda row: row["us"] < 20),
+                        ("of 20 us and more", lambda row: row["us"] >= 20)):
+        part = errors([row for row in rows if row["half"] == "held out" and keep(row)], c)
+        print(f"  held out, {label}: {len(part)}, median {100 * median(part):.1f} %, "
+              f"worst {100 * max(part):.0f} %")
+    step = [row for row in rows if row["source"] == "ncu"]
+    print(f"the {len(step)} launches of the report's step: predicted {sum(row_us(row, c) for row in step):.0f} us, "
+          f"measured {sum(row['us'] for row in step):.0f}")
+    if arguments.assumed:
+        print_assumed(rows, c)
     if arguments.check:
         stale = [str(path.relative_to(ROOT)) for path, text in texts.items()
                  if not path.is_file() or path.read_text() != text]

@@ -17,7 +17,11 @@ double memory_us(const LaunchCost& launch, const MachineModel& machine) {
       launch.blocks * launch.threads, int64_t{machine.multiprocessors} * machine.resident_threads));
   const double us_per_gb =
       1e6 / machine.memory_gb_per_s + 1e6 / (threads * machine.thread_gb_per_s);
-  return 1e-9 * static_cast<double>(launch.bytes) * us_per_gb;
+  auto bytes = static_cast<double>(launch.bytes);
+  if (launch.traffic) {  // of a part of its tensors
+    bytes = std::min(bytes, launch.traffic->read_bytes + launch.traffic->written_bytes);
+  }
+  return 1e-9 * bytes * us_per_gb;
 }
 
 struct Variant {
@@ -59,6 +63,11 @@ Variant variant_of(const LaunchCost& launch, const MachineModel& machine) {
   }
   if (is_mma && work.pack == 1) {
     variant.assume("a single load on tensor cores takes as long as a pack");
+  }
+  if (is_mma && launch.blocks <= machine.multiprocessors) {
+    variant.assume(
+        "a block of the tensor cores that is alone takes twice as long as one of two, as "
+        "on the ordinary ones");
   }
   if (work.splits > 1) {
     variant.assume("blocks that share a tile add up in the time that a launch of its own took");

@@ -107,6 +107,15 @@ TEST(MachineModel, FewThreadsDoNotFillTheMemory) {
   EXPECT_GT(all, 100'000'000 / 4.9e6) << "no faster than the memory of an H200";
 }
 
+TEST(MachineModel, TakesWhatWasMeasuredOfAPart) {
+  LaunchCost launch{"gather", 1000, 256, 0, 100'000'000};
+  const double all = predict(launch, h200()).memory_us;
+  launch.traffic = Traffic{.read_bytes = 20'000'000, .written_bytes = 5'000'000};
+  EXPECT_DOUBLE_EQ(predict(launch, h200()).memory_us, all / 4);
+  launch.traffic->read_bytes = 300'000'000;  // caches have what is read again
+  EXPECT_DOUBLE_EQ(predict(launch, h200()).memory_us, all);
+}
+
 TEST(MachineModel, SaysWhatBounds) {
   EXPECT_STREQ(predict({"fill", 1, 256, 0, 4}, h200()).bound, "launch");
   EXPECT_STREQ(predict({"relu", 10000, 256, 0, 1'000'000'000}, h200()).bound, "memory");
@@ -127,6 +136,34 @@ TEST(MachineModel, SaysWhatItAssumes) {
   launch.product->splits = 1;
   launch.product->is_pass = true;
   EXPECT_NE(predict(launch, h200()).assumed, "");
+}
+
+// Kernels that were not measured: what is assumed of them, against what their makers hope for.
+TEST(MachineModel, AssumesOfNewCores) {
+  LaunchCost launch{"linear", 1056, 256};
+  ProductWork work;
+  work.cores = ProductWork::Cores::Tensor;
+  work.tile_rows = work.tile_columns = 128;
+  work.block_depth = 4096;
+  work.pack = 8;
+  launch.product = work;
+  const double measured = predict(launch, h200()).us;
+  EXPECT_EQ(predict(launch, h200()).assumed, "");
+  launch.threads = 128;  // warps of 64x64
+  const Prediction staged = predict(launch, h200());
+  EXPECT_NE(staged.assumed, "");
+  EXPECT_LT(staged.us, 0.75 * measured);
+  launch.product->cores = ProductWork::Cores::Tf32;
+  launch.product->pack = 4;
+  const Prediction tf32 = predict(launch, h200());
+  EXPECT_NE(tf32.assumed.find("TF32"), std::string::npos);
+  EXPECT_GT(tf32.us, 1.5 * staged.us);
+
+  LaunchCost ffma = product(264, 4);
+  const double before = predict(ffma, h200()).us;
+  ffma.product->step_depth = 16;
+  EXPECT_LT(predict(ffma, h200()).us, before);
+  EXPECT_NE(predict(ffma, h200()).assumed, "");
 }
 
 TEST(MachineModel, AddsUpAStep) {

@@ -79,6 +79,10 @@ TEST_F(EmulatedCostSheet, ListsStepsOfSequences) {
   // steps; the head.
   EXPECT_NEAR(sheet.flops(), 24 * 2.0 * 16 * 1024 * 64 * 64 * 3, 0.05 * sheet.flops());
   EXPECT_GT(predict(sheet, h200()).us, 100);
+  for (const LaunchCost& launch : sheet.launches) {
+    // The head takes the last step out of a tensor of 4 MB.
+    EXPECT_TRUE(launch.name != "copy" || launch.bytes == 2 * launch.written_bytes);
+  }
 }
 
 TEST_F(EmulatedCostSheet, SaysWhereFiguresComeFrom) {
