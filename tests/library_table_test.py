@@ -79,7 +79,14 @@ class LibraryTable(unittest.TestCase):
             self.assertEqual(got, [f"{{90, {wanted}, 12.4, 500.0}},"], name)
             self.assertEqual(warnings, [])
 
-    def test_tf32_is_compared_with_our_float32(self):
+    def test_tf32_is_compared_with_our_tf32(self):
+        shape = "(4 x 5) (5 x 6)"
+        got, _ = self.rows(report("d", [row("g", shape, "float32", "ours", 0.003),
+                                        row("g", shape, "tf32", "ours", 0.002),
+                                        row("g", shape, "tf32", "cuBLASLt", 0.001)]))
+        self.assertEqual(got, ["{90, {Gemm, Tf32, 4, 6, 5, 1, 1, 0, 0, 0, 0}, 2.0, 1.0},"])
+
+    def test_tf32_is_compared_with_our_float32_where_we_had_none(self):
         shape = "(4 x 5) (5 x 6)"
         got, _ = self.rows(report("d", [row("g", shape, "float32", "ours", 0.003),
                                         row("g", shape, "float32", "cuBLASLt", 0.002),

@@ -234,7 +234,7 @@ void add_bench_command(CLI::App& program) {
                  "work is left (tools/host_cost.py)");
 #endif
   add_graph_option(*step, options->graph);
-  add_precision_option(*step, options->precision);
+  add_precision_option(*step, options->precision, options->machine);
   add_machine_options(*step, options->machine);
   step->footer(described +
                "Example:\n  warptape bench step simple_cnn --batch-size 128 --threads 1 --profile");

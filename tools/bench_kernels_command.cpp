@@ -150,13 +150,17 @@ const GpuLibrary& library_of(const ProductCase& product) {
   return product.library == "cuDNN" ? cudnn_library() : cublas_library();
 }
 
-void time_library(Report& report, KernelTimer& timer, const ProductCase& product,
-                  const PreparedProduct& prepared) {
+std::vector<std::string> precisions_of(const ProductCase& product) {
   std::vector<std::string> precisions{product.precision};
   if (product.precision == "float32") {
     precisions.push_back("tf32");
   }
-  for (const std::string& precision : precisions) {
+  return precisions;
+}
+
+void time_library(Report& report, KernelTimer& timer, const ProductCase& product,
+                  const PreparedProduct& prepared) {
+  for (const std::string& precision : precisions_of(product)) {
     const std::string name =
         fmt::format("{} by {} in {}", product.name, product.library, precision);
     set_tf32(precision == "tf32");
@@ -179,10 +183,14 @@ void time_products(Report& report, KernelTimer& timer, const BenchKernelsOptions
       }
       const PreparedProduct prepared = product.prepare();
       set_gpu_libraries(GpuLibraries::Off);
-      Row row = row_of(product, "ours", product.precision);
-      row.times = timer.time(prepared.ours);
-      row.plans = plans_of(prepared.ours);
-      report.rows.push_back(row);
+      for (const std::string& precision : precisions_of(product)) {
+        set_tf32(precision == "tf32");
+        Row row = row_of(product, "ours", precision);
+        row.times = timer.time(prepared.ours);
+        row.plans = plans_of(prepared.ours);
+        report.rows.push_back(row);
+      }
+      set_tf32(false);
       set_gpu_libraries(GpuLibraries::On);
       if (!product.library.empty() && library_of(product).reason.empty()) {
         time_library(report, timer, product, prepared);

@@ -37,15 +37,25 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
           "[WARPTAPE_GPU_LIBRARIES, else auto]")
       ->check(CLI::IsMember({"auto", "on", "off"}));
   command.add_flag("--tf32", options.tf32,
-                   "On a GPU let these libraries round factors to TF32: faster, 3 decimal digits");
+                   "On a GPU round the factors of products to TF32: faster, 3 decimal digits");
 }
 
-void add_precision_option(CLI::App& command, std::string& precision) {
+void add_precision_option(CLI::App& command, std::string& precision, MachineOptions& machine) {
   command
-      .add_option("--precision", precision,
-                  "bf16: products and activations in bfloat16, parameters and losses in float32")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"float32", "bf16"}));
+      .add_option_function<std::string>(
+          "--precision",
+          [&precision, &machine](const std::string& name) {
+            const bool is_tf32 = name == "tf32";
+            precision = is_tf32 ? "float32" : name;
+            if (is_tf32) {
+              machine.tf32 = true;
+              machine.tf32_option = "--precision tf32";
+            }
+          },
+          "tf32: as --tf32; bf16: products and activations in bfloat16, parameters and losses in "
+          "float32")
+      ->default_str(precision)
+      ->check(CLI::IsMember({"float32", "tf32", "bf16"}));
 }
 
 CLI::Option* add_graph_option(CLI::App& command, std::string& graph) {
@@ -97,7 +107,7 @@ Device apply(const MachineOptions& options) {
         options.device == "cpu" ? "--device cpu" : "--device auto, which found no GPU";
     check<ValueError>(options.gpu_libraries.empty(), "--gpu-libraries {}: got {}, wanted a GPU",
                       options.gpu_libraries, got);
-    check<ValueError>(!options.tf32, "--tf32: got {}, wanted a GPU", got);
+    check<ValueError>(!options.tf32, "{}: got {}, wanted a GPU", options.tf32_option, got);
   }
   return device;
 }
@@ -133,9 +143,7 @@ void load_checkpoint(const std::string& path, const StateDict& tensors, Module& 
 }
 
 std::string product_precision() {
-  const bool has_effect = tf32_is_on() && gpu_libraries() != GpuLibraries::Off &&
-                          (cublas_library().reason.empty() || cudnn_library().reason.empty());
-  return has_effect ? "tf32" : "float32";
+  return tf32_is_on() ? "tf32" : "float32";
 }
 
 std::string version_of(const GpuLibrary& library) {

@@ -33,11 +33,12 @@ struct MachineOptions {
   int threads = 0;                 // 0: the machine's
   std::string gpu_libraries = {};  // empty: as the environment says
   bool tf32 = false;
+  const char* tf32_option = "--tf32";  // by which it was asked for
 };
 void add_machine_options(CLI::App& command, MachineOptions& options);
 
-// --precision float32|bf16 of models.
-void add_precision_option(CLI::App& command, std::string& precision);
+// --precision float32|tf32|bf16 of models. tf32 is float32 with machine.tf32.
+void add_precision_option(CLI::App& command, std::string& precision, MachineOptions& machine);
 
 // --graph auto|on|off of what trains, and what it says: on a GPU yes, unless it is off. ValueError
 // for "on" without one.
@@ -70,7 +71,7 @@ void print_removed_wrappers(const std::string& path, const std::vector<std::stri
 // load_state_dict with the checkpoint's path in front of its message, and that line.
 void load_checkpoint(const std::string& path, const StateDict& tensors, Module& model);
 
-// How products round: "tf32" where --tf32 has an effect, else "float32".
+// How products of float32 round on a GPU: "tf32" or "float32".
 std::string product_precision();
 
 // The library's version, or "absent" where it cannot serve.

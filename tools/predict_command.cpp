@@ -187,9 +187,6 @@ void predict(const PredictOptions& options) {
   check<ValueError>(!takes_images || !options.every_step,
                     "[predict] --every-step: got the model {}, wanted one of sequences",
                     options.model);
-  check<ValueError>(
-      !options.machine.tf32 || options.machine.gpu_libraries != "off",
-      "[predict] --tf32: got --gpu-libraries off, wanted the libraries that round so");
   if (!options.output.empty() || !options.names.empty()) {
     check_outputs({{"--output", options.output}, {"--names", options.names}}, inputs_of(options),
                   "predict");
@@ -209,8 +206,8 @@ void predict(const PredictOptions& options) {
 void check_precision(const PredictOptions& options, DType dtype) {
   const std::string path = escaped(options.checkpoint);
   check<ValueError>(!options.machine.tf32 || dtype == float32,
-                    "[predict] --tf32: got a {} checkpoint in {}, wanted float32", to_string(dtype),
-                    path);
+                    "[predict] {}: got a {} checkpoint in {}, wanted float32",
+                    options.machine.tf32_option, to_string(dtype), path);
   check<ValueError>(options.precision == "float32" || dtype == float32,
                     "[predict] --precision {}: got a {} checkpoint in {}, wanted float32",
                     options.precision, to_string(dtype), path);
@@ -269,7 +266,7 @@ void add_predict_command(CLI::App& program) {
   command->add_flag("--every-step", options->every_step,
                     "Of a model of sequences: an output for every step, also where it was trained "
                     "for the last one");
-  add_precision_option(*command, options->precision);
+  add_precision_option(*command, options->precision, options->machine);
   add_machine_options(*command, options->machine);
   command->footer(
       R"(Channels, classes, image size and dtype come from the checkpoint. An array's images must be

@@ -110,7 +110,7 @@ void add_options(CLI::App& command, TrainOptions& o) {
   command.add_option("--dtype", o.recipe.dtype, "float32 or float64")
       ->capture_default_str()
       ->check(CLI::IsMember({"float32", "float64"}));
-  add_precision_option(command, o.recipe.precision);
+  add_precision_option(command, o.recipe.precision, o.machine);
   add_number_with_default(command, "--seed", o.recipe.seed, any_whole(),
                           "Of initial weights, shuffling and the validation split");
   command.add_flag("--no-weight-norm", o.no_weight_norm, "Plain weights");
@@ -171,13 +171,11 @@ void check_combinations(const TrainOptions& o) {
                     "[train] --data: not given, wanted {} for --task {}", task.wanted_data,
                     task.name);
   check<ValueError>(!o.machine.tf32 || r.dtype == "float32",
-                    "[train] --tf32: got --dtype {}, wanted float32", r.dtype);
+                    "[train] {}: got --dtype {}, wanted float32", o.machine.tf32_option, r.dtype);
   check<ValueError>(r.precision == "float32" || r.dtype == "float32",
                     "[train] --precision {}: got --dtype {}, wanted float32", r.precision, r.dtype);
   check<ValueError>(!o.machine.tf32 || r.precision == "float32",
                     "[train] --tf32: got --precision {}, wanted float32", r.precision);
-  check<ValueError>(!o.machine.tf32 || o.machine.gpu_libraries != "off",
-                    "[train] --tf32: got --gpu-libraries off, wanted the libraries that round so");
 }
 
 Recipe make_recipe(const TrainOptions& o, Device device) {

@@ -292,7 +292,6 @@ TEST(PredictBadInput, RefusesTf32WithoutEffect) {
                      Arguments{"--tf32"} + more,
                  {part});
   };
-  refuse({"--gpu-libraries", "off"}, "--tf32: got --gpu-libraries off");
   refuse({"--device", "cpu"}, "--tf32: got --device cpu");
   refuse({}, "--tf32: got --device auto, which found no GPU");
   EXPECT_EQ(folder.read("Y.npy"), "earlier output");

@@ -209,7 +209,8 @@ TEST(TrainBadInput, RefusesOptionsThatDoNotApply) {
       {{"--schedule", "step", "--step-epochs", "15"}, "wanted fewer than --epochs 15"},
       {{"--schedule", "step", "--epochs", "5"}, "got 5 epochs between drops"},
       {{"--data-on-device", "off", "--device", "cpu"}, "--data-on-device off: got --device cpu"},
-      {{"--tf32", "--gpu-libraries", "off"}, "--tf32: got --gpu-libraries off"},
+      {{"--precision", "tf32"}, "--precision tf32: got --device auto, which found no GPU"},
+      {{"--precision", "bf16", "--tf32"}, "--tf32: got --precision bf16, wanted float32"},
   };
   for (const Case& one : cases) {
     expect_refused(folder, {one.message}, one.arguments);
@@ -245,6 +246,8 @@ TEST(TrainBadInput, RefusesOptionsThatExcludeEachOther) {
   write_tiny_cifar10(folder);
   const Arguments on_cpu = {"--device", "cpu"};
   expect_refused(folder, {"--tf32: got --device cpu"}, on_cpu + Arguments{"--tf32"});
+  expect_refused(folder, {"--precision tf32: got --device cpu, wanted a GPU"},
+                 on_cpu + Arguments{"--precision", "tf32"});
   for (const char* value : {"auto", "on", "off"}) {
     expect_refused(folder, {fmt::format("--gpu-libraries {}: got --device cpu", value)},
                    on_cpu + Arguments{"--gpu-libraries", value});
