@@ -25,7 +25,6 @@ void add_kernel_command(CLI::App& program);
 void add_profile_command(CLI::App& program);
 void add_profile_kernel_command(CLI::App& profile);  // of `warptape profile`
 void add_forecast_command(CLI::App& program);
-void add_cost_command(CLI::App& program);
 
 // Options that several commands have.
 struct MachineOptions {

@@ -6,7 +6,7 @@
                                                that it predicts into the rows
   python3 tools/fit_machine.py --check         exit status 1 if these files are not what the rows give
   python3 tools/fit_machine.py --rows CASES    make the rows anew from docs/results; CASES is what
-                                               `warptape cost --cases` prints (preset simt)
+                                               `warptape profile --cases` prints (preset simt)
 
 Rows lie in docs/results/h200_kernels.json: kernels as tools/gpu_check.sh's reports timed them, with
 the launches that they are. Every second row by sorted name is held out: constants never see it. Needs

@@ -74,7 +74,6 @@ int main(int argc, char** argv) {
   warptape::tools::add_stream_command(program);
   warptape::tools::add_sample_command(program);
   warptape::tools::add_forecast_command(program);
-  warptape::tools::add_cost_command(program);
   warptape::tools::add_bench_command(program);
   warptape::tools::add_kernel_command(program);
   warptape::tools::add_profile_command(program);

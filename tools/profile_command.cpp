@@ -1,9 +1,10 @@
-// warptape profile MODEL, and warptape profile kernel NAME
+// warptape profile MODEL
 
 #include <fmt/format.h>
 
 #include <fstream>
 #include <memory>
+#include <utility>
 
 #include "core/check.h"
 #include "core/device/on_device.h"
@@ -12,6 +13,7 @@
 #include "tools/device_recording.h"
 #include "tools/numbers.h"
 #include "tools/output_files.h"
+#include "tools/profile_launches.h"
 #include "tools/step_run.h"
 #include "training/profile/step_profile.h"
 
@@ -29,6 +31,7 @@ struct ProfileOptions {
   std::string trace;
   std::string html;
   MachineOptions machine;
+  LaunchesOptions launches;
 };
 
 // Recorded steps behind the warm-up, then as many that are not. The model is made while memory is
@@ -70,6 +73,29 @@ void write(const std::string& path, const std::string& text) {
   check<FileError>(file.good(), "{}: cannot be written", escaped(path));
 }
 
+void list_launches(const ProfileOptions& options) {
+  for (const auto& [name, path] :
+       {std::pair{"--trace", &options.trace}, {"--html", &options.html}}) {
+    check<ValueError>(path->empty(), "profile: {} shows times, and launches have none", name);
+  }
+  check<ValueError>(options.machine.device != "cpu",
+                    "profile: launches are a GPU's: got --device cpu, wanted cuda");
+  if constexpr (has_gpu) {
+    MachineOptions machine = options.machine;
+    machine.device = "cuda";
+    apply(machine);
+  }
+  const auto text = [&](bool as_json) {
+    return launches_text(options.model, options.batch_size, options.precision, options.launches,
+                         as_json);
+  };
+  check_outputs({{"--json", options.json == "-" ? "" : options.json}}, {}, "profile");
+  fmt::print("{}", text(options.json == "-"));
+  if (!options.json.empty() && options.json != "-") {
+    write(options.json, text(true));
+  }
+}
+
 void profile_steps(const ProfileOptions& options) {
   const bool prints_json = options.json == "-";
   check_outputs({{"--json", prints_json ? "" : options.json},
@@ -95,9 +121,12 @@ constexpr const char* footer =
     "operand\n"
     "once; copy% and fma% compare with a plain copy, and with multiplications and additions that\n"
     "stay in registers, of this run. A dash: the op does not tell.\n"
+    "--launches and --predict need no GPU: docs/performance.md says what their figures are good "
+    "for.\n"
     "docs/profile.md is a guide from a slow step to the line of a kernel. Examples:\n"
     "  warptape profile simple_cnn --html profile.html --trace profile.json\n"
-    "  warptape profile tcn_c64 --device cuda --precision bf16";
+    "  warptape profile tcn_c64 --device cuda --precision bf16\n"
+    "  warptape profile simple_cnn --batch-size 512 --predict h200";
 
 }  // namespace
 
@@ -123,16 +152,25 @@ void add_profile_command(CLI::App& program) {
   add_file("--trace", options->trace,
            "Write the steps in the Chrome trace event format, for ui.perfetto.dev");
   add_file("--html", options->html, "Write one page: roofline, step, memory, tables");
-  add_precision_option(*command, options->precision);
+  add_precision_option(*command, options->precision, options->machine);
   add_machine_options(*command, options->machine);
+  add_launches_options(*command, options->launches);
   command->footer(footer);
   add_profile_kernel_command(*command);
   command->callback([command, options] {
     if (!command->get_subcommands().empty()) {
       return;
     }
+    if (options->launches.cases) {
+      fmt::print("{}", launches_of_cases());
+      return;
+    }
     if (options->model.empty()) {
       throw CLI::RequiredError("model");
+    }
+    if (options->launches.are_asked_for(options->machine.device)) {
+      list_launches(*options);
+      return;
     }
     profile_steps(*options);
   });

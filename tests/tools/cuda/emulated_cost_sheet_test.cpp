@@ -5,11 +5,14 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include <map>
 
 #include "core/error.h"
 #include "emulator/profile/profile.h"
 #include "tests/core/device/gpu_test.h"
+#include "tests/tools/command_line.h"
 #include "tools/bench_cases.h"
 #include "tools/cost_report.h"
 
@@ -105,6 +108,21 @@ TEST_F(EmulatedCostSheet, MeasuresOnlyWhereItCan) {
   } catch (const ValueError& error) {
     EXPECT_NE(std::string(error.what()).find("simt-profile"), std::string::npos) << error.what();
   }
+}
+
+TEST_F(EmulatedCostSheet, IsWhatProfileLists) {
+  const auto sheet =
+      nlohmann::json::parse(expect_runs({"profile", "simple_cnn", "--batch-size", "512",
+                                         "--precision", "tf32", "--predict", "h200", "--json", "-"})
+                                .out);
+  EXPECT_EQ(sheet.at("precision"), "tf32");
+  EXPECT_GT(sheet.at("launches").size(), 10U);
+  EXPECT_GT(sheet.at("predicted").at("step_us"), 0);
+  const std::string text = expect_runs({"profile", "mlp", "--launches", "--batch-size", "4"}).out;
+  EXPECT_NE(text.find("linear"), std::string::npos) << text;
+  expect_fails({"profile", "mlp", "--launches", "--html", "page.html"}, {"--html shows times"});
+  expect_fails({"profile", "mlp", "--launches", "--device", "cpu"}, {"got --device cpu"});
+  expect_fails({"profile", "mlp", "--predict", "abacus"}, {"abacus", "h200"});
 }
 
 }  // namespace
