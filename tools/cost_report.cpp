@@ -63,7 +63,10 @@ std::string origin_of(const CostSheet& sheet) {
         sheet.measured_at, 2 * sheet.measured_at);
     for (const LaunchCost& launch : sheet.launches) {
       if (launch.traffic && launch.traffic->is_of_another_plan) {
-        text += "*: a product that has another tile or other loads at a measured batch.\n";
+        text +=
+            "*: a product that has another tile, other loads or other splits at a measured batch: "
+            "its "
+            "requests at this one are others.\n";
         break;
       }
     }

@@ -175,7 +175,7 @@ Traffic traffic_of(const KernelProfile& once, const KernelProfile& twice, double
 bool are_alike(const std::optional<ProductWork>& a, const std::optional<ProductWork>& b) {
   return a.has_value() == b.has_value() &&
          (!a || (a->tile_rows == b->tile_rows && a->tile_columns == b->tile_columns &&
-                 a->pack == b->pack));
+                 a->pack == b->pack && a->splits == b->splits));
 }
 
 // The first launch that is not the same kernel's in both, from 1; 0 if there is none.

@@ -49,7 +49,7 @@ struct Traffic {
   double efficiency = 1;   // distinct bytes of the sectors
   double bank_factor = 1;  // passes over shared memory, over those without conflicts
   double shared_passes = 0;
-  bool is_of_another_plan = false;  // the small batches' product has another tile or other loads
+  bool is_of_another_plan = false;  // the small batches' product is spread in another way
 };
 
 struct LaunchCost {
