@@ -1,6 +1,7 @@
 // Convolution on "cuda": cuDNN where it is chosen and can, else the depthwise kernels or the matrix
 // core, which reads images through views instead of copies.
 
+#include "core/profile_work.h"
 #include "kernels/conv2d/conv2d_choice.h"
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/sum/sum_kernels.h"
@@ -98,6 +99,10 @@ bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bia
   if (plan.splits > 1) {
     return false;
   }
+  const profile::Range range(geometry.op);
+  profile::note([&] {
+    return profile::moved({&x, &weight, &bias}, {&y, &indices}, geometry.flops());
+  });
   serving_detail::log(as_measured, serving_detail::Event::ByOurs);
   constexpr const char* name = "conv2d_max_pool2d";
   if (!matrix::tell_product(name, product, plan)) {

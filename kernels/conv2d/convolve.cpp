@@ -114,10 +114,6 @@ class ConvWork final : public PoolableWork {
   bool compute_pooled(const PoolGeometry& pool, bool with_relu, Tensor& y,
                       Tensor& indices) override {
     const profile::LayerScope as_called(layer());
-    const profile::Range range(geometry_.op);
-    profile::note([&] {
-      return profile::moved({&pixels, &filters, &wide_bias_}, {&y, &indices}, geometry_.flops());
-    });
     bool is_done = false;
     on_device(
         geometry_.op, y.device(), [] {},
