@@ -145,8 +145,8 @@ std::string summary_of(const Captured& captured, const Report& report) {
 
 std::string as_text(const Captured& captured, const Report& report, size_t most_rows) {
   std::string text = title_of(captured) + "\n" + summary_of(captured, report);
-  const auto table = [&](const char* title, const auto& rows, const auto& name) {
-    text += fmt::format("\n{}\n{}", title, heading("layer: op"));
+  const auto table = [&](const char* title, const char* first, const auto& rows, const auto& name) {
+    text += fmt::format("\n{}\n{}", title, heading(first));
     for (size_t i = 0; i < rows.size(); ++i) {
       if (most_rows != 0 && i >= most_rows) {
         text += fmt::format("{:>9} and {} more (--rows 0 lists all)\n", "", rows.size() - i);
@@ -158,13 +158,14 @@ std::string as_text(const Captured& captured, const Report& report, size_t most_
   table("ops, per step, without the ops inside of them", report.ops,
         [](const OpRow& row) { return place_of(op_name(row.op, row.phase), row.layer); });
   if (!report.kernels.empty()) {
-    table("kernels, copies and fills, per step", report.kernels, [](const KernelRow& row) {
-      std::string name = escaped(row.kernel);
-      if (row.size.blocks > 0) {
-        name += fmt::format(" <{} x {}>", row.size.blocks, row.size.threads);
-      }
-      return name + "  of " + place_of(op_name(row.op, row.phase), row.layer);
-    });
+    table("kernels, copies and fills, per step", "kernel", report.kernels,
+          [](const KernelRow& row) {
+            std::string name = escaped(row.kernel);
+            if (row.size.blocks > 0) {
+              name += fmt::format(" <{} x {}>", row.size.blocks, row.size.threads);
+            }
+            return name + "  of " + place_of(op_name(row.op, row.phase), row.layer);
+          });
   }
   if (!report.gaps.empty()) {
     text += "\nthe longest idle times of the last step\n";
