@@ -2,7 +2,7 @@
 """What a training step costs the host, in instructions and calls, on the emulated device with
 kernels that do nothing.
 
-    tools/host_cost.py build/simt [--model simple_cnn] [--batch-size 16] [--top 25]
+    tools/host_cost.py build/simt [--model simple_cnn] [--batch-size 16] [--graph on] [--top 25]
 
 Runs `warptape bench step --no-kernels` twice under valgrind's callgrind, with more steps the second
 time: the difference is what one step costs, start and warm-up left out. Instructions do not change
@@ -25,7 +25,7 @@ def run_callgrind(program, arguments, steps, folder):
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--compress-strings=yes",
                program, "bench", "step", arguments.model, "--device", "cuda", "--no-kernels",
                "--threads", "1", "--warmup", "5", "--steps", str(steps),
-               "--batch-size", str(arguments.batch_size)]
+               "--batch-size", str(arguments.batch_size), "--graph", arguments.graph]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
@@ -98,6 +98,8 @@ def main():
     parser.add_argument("build", type=pathlib.Path, help="a build folder of preset simt")
     parser.add_argument("--model", default="simple_cnn")
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--graph", choices=("on", "off"), default="off",
+                        help="a step as one graph, or kernel by kernel [off]")
     parser.add_argument("--top", type=int, default=25, help="rows of the table")
     parser.add_argument("--callers", metavar="TEXT",
                         help="also who calls the functions with this in their names")
@@ -153,7 +155,8 @@ def main():
             rows[family(name)] += cost - inside[name]
     heap = sum(count for (caller, called), count in step.calls.items()
                if called.startswith("operator new") and not of_emulator(caller))
-    print(f"{arguments.model}, batch {arguments.batch_size}, per training step:")
+    graph = ", as one graph" if arguments.graph == "on" else ""
+    print(f"{arguments.model}, batch {arguments.batch_size}{graph}, per training step:")
     print(f"  {host / steps:12,.0f} instructions of the host, without {(total - host) / steps:,.0f} of "
           "the emulated device")
     print(f"  {heap / steps:12,.1f} calls of operator new outside of it")

@@ -252,6 +252,8 @@ TEST(TrainBadInput, RefusesOptionsThatExcludeEachOther) {
     expect_refused(folder, {fmt::format("--gpu-libraries {}: got --device cpu", value)},
                    on_cpu + Arguments{"--gpu-libraries", value});
   }
+  expect_refused(folder, {"--graph on: got --device cpu, wanted a GPU"},
+                 on_cpu + Arguments{"--graph", "on"});
   expect_refused(folder, {"--data-on-device on: got --device cpu, wanted a GPU"},
                  on_cpu + Arguments{"--data-on-device", "on"});
   for (const char* device : {"auto", "cuda"}) {

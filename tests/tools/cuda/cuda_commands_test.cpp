@@ -88,10 +88,15 @@ TEST_F(CudaCommands, TrainTheSameTwiceAndWhereverTheDataLies) {
   train(folder, "on", three + Arguments{"--data-on-device", "on"});
   train(folder, "off", three + Arguments{"--data-on-device", "off"});
   EXPECT_EQ(nlohmann::json::parse(folder.read("off/config.json")).at("data_on_device"), false);
+  EXPECT_EQ(train(folder, "no-graph", three + Arguments{"--graph", "off", "--verbose"}).err, "");
+  const std::string said = train(folder, "graph", three + Arguments{"--verbose"}).err;
+  EXPECT_NE(said.find("[graph] a step with"), std::string::npos) << said;
   for (const char* name : {"/steps.csv", "/last.safetensors"}) {
     const std::string first = folder.read("first" + std::string(name));
     EXPECT_TRUE(folder.read("on" + std::string(name)) == first) << name;
     EXPECT_TRUE(folder.read("off" + std::string(name)) == first) << name;
+    EXPECT_TRUE(folder.read("no-graph" + std::string(name)) == first) << name;
+    EXPECT_TRUE(folder.read("graph" + std::string(name)) == first) << name;
   }
 }
 
