@@ -35,8 +35,8 @@ struct MmaTile {
   static constexpr int stages = mma_stages;
   static constexpr int staged_bytes =
       stages * (rows + columns) * depth * static_cast<int>(sizeof(T));
-  // Sums wait here on their way: of one warp's rows, and of the slices.
-  static constexpr int slab_bytes = 64 * columns * 4;
+  // Sums wait here on their way: of the tile, and of the slices.
+  static constexpr int slab_bytes = rows * columns * 4;
   static constexpr int slice_bytes = (Slices - 1) * rows * columns * 4;
   static constexpr int shared_bytes = staged_bytes > slab_bytes
                                           ? (staged_bytes > slice_bytes ? staged_bytes

@@ -1,6 +1,6 @@
 #pragma once
-// How the sums of the tensor cores leave the chip: 64 rows of the tile at a time through shared
-// memory, from which threads take 16 bytes of results in the order of memory.
+// How the sums of the tensor cores leave the chip: through shared memory, from which threads take
+// 16 bytes of results in the order of memory.
 
 #include "kernels/matrix/mma_fragments.cuh"
 #include "kernels/matrix/pass_store.cuh"
@@ -49,11 +49,11 @@ __device__ void sum_slices(const WarpPlace<Tile>& warp, const PackAt& pack_at) {
   __syncthreads();
 }
 
-// 64 rows of a tile in shared memory. Packs are exchanged within a line such that the stores of a
+// A tile's sums in shared memory. Packs are exchanged within a line such that the stores of a
 // warp, which has several rows, meet different banks.
 template <class Tile>
 struct MmaSlab {
-  static constexpr int rows = 64;
+  static constexpr int rows = Tile::rows;
   float* sums;
 
   __device__ float* at(int row, int column) const {
@@ -64,7 +64,7 @@ struct MmaSlab {
   }
 };
 
-// A warp's sums into the slab of its rows.
+// A warp's sums into the slab.
 template <bool exchanged_rows, bool exchanged_columns, class Tile>
 __device__ void fill_slab(const MmaSlab<Tile>& slab, const WarpPlace<Tile>& warp,
                           const float (&sums)[4][8][4]) {
@@ -73,7 +73,7 @@ __device__ void fill_slab(const MmaSlab<Tile>& slab, const WarpPlace<Tile>& warp
   for (int i = 0; i < 4; ++i) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const int row = place_of_unit<exchanged_rows>(2 * i + half, lane / 4);
+      const int row = warp.row + place_of_unit<exchanged_rows>(2 * i + half, lane / 4);
       if constexpr (exchanged_columns) {
         // Four units are side by side.
 #pragma unroll
@@ -99,11 +99,10 @@ __device__ void fill_slab(const MmaSlab<Tile>& slab, const WarpPlace<Tile>& warp
   }
 }
 
-// Stores a slab, whose first row is `first` of the result. A thread has 16 bytes of results of
-// every so manyth row.
+// A thread has 16 bytes of results of every so manyth row.
 template <class Tile, class Out>
 __device__ void store_slab(const Output<Out>& out, const MmaSlab<Tile>& slab,
-                           const TilePosition& position, int first) {
+                           const TilePosition& position) {
   constexpr int E = 16 / static_cast<int>(sizeof(Out));
   constexpr int per_row = Tile::columns / E;
   constexpr int step = Tile::threads / per_row;
@@ -124,7 +123,7 @@ __device__ void store_slab(const Output<Out>& out, const MmaSlab<Tile>& slab,
     }
   }
   const int begin = static_cast<int>(threadIdx.x) / per_row;
-  Digits row = out.rows.split(first + begin);
+  Digits row = out.rows.split(position.row + begin);
   const Digits to_next = out.rows.split(step);
   Out* const data = out.data + position.group * out.group_stride + column;
 #pragma unroll 2
@@ -167,29 +166,24 @@ __device__ void store_slab(const Output<Out>& out, const MmaSlab<Tile>& slab,
 
 // Products whose results go through other ops.
 template <class Tile, class Out>
-__device__ void store_slab(const Out& out, const MmaSlab<Tile>& slab, const TilePosition& position,
-                           int first) {
+__device__ void store_slab(const Out& out, const MmaSlab<Tile>& slab,
+                           const TilePosition& position) {
   store_slab(out, slab, Tile::threads, position.group, position.column, Tile::columns,
-             [&](int r) { return first + r; });
+             [&](int r) { return position.row + r; });
 }
 
-// All threads of the block take part, behind a barrier.
+// All threads of the block take part, behind a barrier. All sums leave the registers at once, which
+// what follows needs.
 template <class Tile, bool a_along_rows, bool b_along_rows, class Out>
 __device__ void store_tile(const Out& out, const TilePosition& position,
                            const WarpPlace<Tile>& warp, const float (&sums)[4][8][4]) {
   constexpr bool is_tf32 = sizeof(typename Tile::T) == 4;
   const MmaSlab<Tile> slab{simt::dynamic_shared<float>()};
-#pragma unroll 1
-  for (int first = 0; first < Tile::rows; first += MmaSlab<Tile>::rows) {
-    if (warp.slice == 0 && warp.row == first) {
-      fill_slab<is_tf32 && a_along_rows, is_tf32 && b_along_rows>(slab, warp, sums);
-    }
-    __syncthreads();
-    store_slab(out, slab, position, position.row + first);
-    if (first + MmaSlab<Tile>::rows < Tile::rows) {
-      __syncthreads();
-    }
+  if (warp.slice == 0) {
+    fill_slab<is_tf32 && a_along_rows, is_tf32 && b_along_rows>(slab, warp, sums);
   }
+  __syncthreads();
+  store_slab(out, slab, position);
 }
 
 }  // namespace warptape::matrix
