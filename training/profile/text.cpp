@@ -155,7 +155,7 @@ std::string as_text(const Captured& captured, const Report& report, size_t most_
       text += row_text(captured, report, rows[i].figures, name(rows[i]));
     }
   };
-  table("ops, per step, without the ops inside of them", report.ops,
+  table("ops, per step, without the ops inside of them", "layer: op", report.ops,
         [](const OpRow& row) { return place_of(op_name(row.op, row.phase), row.layer); });
   if (!report.kernels.empty()) {
     table("kernels, copies and fills, per step", "kernel", report.kernels,
