@@ -136,6 +136,7 @@ class LinePlaces {
 // worked out once; places are computed in any case, and then taken or not, without a branch.
 template <class T>
 struct TapOfRow {
+  using Offset = int64_t;
   const T* at;
   int down, right;
   bool is_row;
@@ -159,12 +160,14 @@ struct TapOfRow {
 };
 template <class T>
 struct FilterOfRow {
+  using Offset = int;
   const T* at;
   bool is_row;
 
   __device__ FilterOfRow(const FilterView<T>& view, int group, int row)
       : at(view.data + group * view.group_stride + row), is_row(view.rows.contains(row)) {}
-  __device__ bool find(const FilterView<T>& view, const Digits& k, int64_t& offset) const {
+  // In 32 bits: check_elements.
+  __device__ bool find(const FilterView<T>& view, const Digits& k, int& offset) const {
     offset =
         k.outer * view.tap_y_stride + k.middle * view.tap_x_stride + k.inner * view.channel_stride;
     return true;
@@ -198,7 +201,7 @@ class DigitPlaces {
   __device__ void next_tile(const View& view, const Steps& steps, const Body& body) {
 #pragma unroll
     for (int i = 0; i < count; ++i) {
-      int64_t offset = 0;
+      typename OfRow::Offset offset = 0;
       const bool is_inside =
           row_.find(view, depth_, offset) && row_.is_row && view.depth.contains(depth_);
       body(i, is_inside ? row_.at + offset : nullptr);

@@ -57,7 +57,6 @@ __global__ void __launch_bounds__(Variant::Tile::threads, Variant::Tile::residen
   constexpr bool b_along_depth = Variant::b_along_depth;
   auto* const tiles_a = simt::dynamic_shared<T>();
   auto* const tiles_b = tiles_a + Tile::stages * Tile::rows * Tile::depth;
-
   const auto position_of = [&](unsigned tile) {
     return TilePosition(tile, static_cast<int>(out.rows.size()), out.columns, Tile::rows,
                         Tile::columns);
@@ -66,7 +65,6 @@ __global__ void __launch_bounds__(Variant::Tile::threads, Variant::Tile::residen
   const int first_depth = static_cast<int>(blockIdx.z) * split.steps * Tile::depth;
   typename Variant::PlacesA places_a(a, position.group, position.row, first_depth);
   typename Variant::PlacesB places_b(b, position.group, position.column, first_depth);
-  const WarpPlace<Tile> warp(threadIdx.x);
 
   const auto stage = [&](int step) {
     if (step < split.steps) {
@@ -78,6 +76,13 @@ __global__ void __launch_bounds__(Variant::Tile::threads, Variant::Tile::residen
     }
     simt::cp_async_commit();  // one group per step, even if empty
   };
+  float sums[4][8][4] = {};
+#pragma unroll 1
+  for (int step = 0; step + 1 < Tile::stages; ++step) {
+    stage(step);
+  }
+  // Not kept in registers until here.
+  const WarpPlace<Tile> warp(computed_here(threadIdx.x));
   Fragments<Tile, a_along_depth, true, Tile::rows> fragments_a[2];
   Fragments<Tile, b_along_depth, false, Tile::columns> fragments_b[2];
   const auto load = [&](int step, int part, int to) {
@@ -86,12 +91,6 @@ __global__ void __launch_bounds__(Variant::Tile::threads, Variant::Tile::residen
     fragments_a[to].load(tiles_a + slot * Tile::rows * Tile::depth, warp.row, k);
     fragments_b[to].load(tiles_b + slot * Tile::columns * Tile::depth, warp.column, k);
   };
-
-  float sums[4][8][4] = {};
-#pragma unroll 1
-  for (int step = 0; step + 1 < Tile::stages; ++step) {
-    stage(step);
-  }
   simt::cp_async_wait<Tile::stages - 2>();
   __syncthreads();
   load(0, 0, 0);
