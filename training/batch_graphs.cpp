@@ -69,9 +69,17 @@ BatchGraphs::BatchGraphs(Parts parts, Work work, const GraphOptions& options)
     : parts_(parts),
       work_(std::move(work)),
       options_(options),
-      device_(parts.states.empty() ? cpu : parts.states[0]->value.device()) {}
+      device_(parts.states.empty() ? cpu : parts.states[0]->value.device()) {
+  if (parts_.optimizer != nullptr && are_graphs_wanted()) {
+    parts_.optimizer->let_rates_wait(true);
+  }
+}
 
-BatchGraphs::~BatchGraphs() = default;
+BatchGraphs::~BatchGraphs() {
+  if (parts_.optimizer != nullptr) {
+    parts_.optimizer->let_rates_wait(false);
+  }
+}
 
 bool BatchGraphs::are_graphs_wanted() const {
   return has_gpu && options_.use && device_ != cpu && !cannot_capture_;

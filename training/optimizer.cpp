@@ -114,6 +114,16 @@ void Optimizer::set_learning_rate(size_t group, double learning_rate) {
   GroupState& own = groups_[group];
   own.rate_has_changed = own.rate_has_changed || learning_rate != before;
   own.learning_rate = learning_rate;
+  if (!rates_wait_) {
+    write_rate(own);
+  }
+}
+
+void Optimizer::write_rate(GroupState& group) {
+  if (group.rate_has_changed && group.rate_on_device.defined()) {
+    primitives::fill(group.rate_on_device, group.learning_rate);
+    group.rate_has_changed = false;
+  }
 }
 
 void Optimizer::write_changed_rates(const std::function<void(double*, double)>& visit) {
@@ -181,9 +191,7 @@ void Optimizer::step(StepOptions options) {
   for (size_t group = 0; group < groups_.size(); ++group) {
     std::vector<ParameterUpdate> updates = updates_of(group);
     if (!updates.empty()) {
-      if (std::exchange(groups_[group].rate_has_changed, false)) {
-        primitives::fill(groups_[group].rate_on_device, groups_[group].learning_rate);
-      }
+      write_rate(groups_[group]);
       state_.learning_rate = groups_[group].rate_on_device;
       profile::note([&] {
         profile::Work work;

@@ -69,11 +69,12 @@ class Optimizer {
   void set_learning_rate(double learning_rate);  // of all groups
   void set_learning_rate(size_t group, double learning_rate);
 
-  // For graphs of a step, which read the rates from device memory: visit(address there, rate) for
-  // each rate that was set since it was written there, which the caller writes before the next
-  // step; step() writes them itself. And a number that changes when a step may be another one than
-  // before: when a state was loaded.
+  // A captured step reads the rates from device memory, where set_learning_rate() writes them.
+  // While they wait, only the next step does, or whoever replays one and writes them with more:
+  // visit(address there, rate) for each that has changed.
+  void let_rates_wait(bool wait) { rates_wait_ = wait; }
   void write_changed_rates(const std::function<void(double*, double)>& visit);
+  // Changes when a step may be another one than before: when a state was loaded.
   uint64_t revision() const { return revision_; }
 
   // What the next step depends on beside parameters and gradients:
@@ -123,7 +124,8 @@ class Optimizer {
     Tensor rate_on_device = {};     // float64, one element; from the first step on
     bool rate_has_changed = false;  // since it was written there
   };
-  struct Reader;  // of a state that is loaded
+  static void write_rate(GroupState& group);  // if it has changed
+  struct Reader;                              // of a state that is loaded
 
   void add_entries(std::vector<GroupOf> groups, const std::vector<std::string>& keys);
   void check_rate(double learning_rate) const;
@@ -137,6 +139,7 @@ class Optimizer {
   StepState state_;  // on the parameters' device, from the first step on; the rate is a group's
   std::vector<GroupState> groups_;
   std::vector<Entry> entries_;  // group by group
+  bool rates_wait_ = false;
   uint64_t revision_ = 0;
 };
 
