@@ -20,7 +20,7 @@ void launch_on_tensor_cores(const char* name, gpu::StreamHandle stream, const Pr
                               product, plan, partials);
     }
   };
-  using Square = MmaTile<T, 2, 2, 1, 2>;
+  using Square = MmaTile<T, 2, 2, 2>;
   if (plan.pack > 1) {
     run(MmaVariant<Product, Square, pack>());
   } else if constexpr (sizeof(T) == 2) {

@@ -87,9 +87,8 @@ __global__ void __launch_bounds__(Variant::Tile::threads, Variant::Tile::residen
   Fragments<Tile, b_along_depth, false, Tile::columns> fragments_b[2];
   const auto load = [&](int step, int part, int to) {
     const int slot = step % Tile::stages;
-    const int k = warp.slice * Tile::parts + part;
-    fragments_a[to].load(tiles_a + slot * Tile::rows * Tile::depth, warp.row, k);
-    fragments_b[to].load(tiles_b + slot * Tile::columns * Tile::depth, warp.column, k);
+    fragments_a[to].load(tiles_a + slot * Tile::rows * Tile::depth, warp.row, part);
+    fragments_b[to].load(tiles_b + slot * Tile::columns * Tile::depth, warp.column, part);
   };
   simt::cp_async_wait<Tile::stages - 2>();
   __syncthreads();
@@ -117,9 +116,6 @@ __global__ void __launch_bounds__(Variant::Tile::threads, Variant::Tile::residen
   __syncthreads();  // the tiles have been read, and are overwritten
   // Not kept in registers through the loop.
   const WarpPlace<Tile> from(computed_here(threadIdx.x));
-  if constexpr (Tile::slices > 1) {
-    sum_slices<Tile>(from, pack_at);
-  }
   double no_row_sum = 0;
   if (split.splits > 1 && !sums_of_all_splits<float, 32, 0>(split, pack_at, false, no_row_sum)) {
     return;

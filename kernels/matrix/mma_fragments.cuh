@@ -14,46 +14,36 @@
 
 namespace warptape::matrix {
 
-// A block's tile: 64 x 64 for each of Rows x Columns warps, the depth of a step shared by Slices of
-// them. Parts: instructions' depths in a slice.
-template <class Element, int Rows, int Columns, int Slices, int Parts>
+// A block's tile: 64 x 64 for each of Rows x Columns warps. Parts: instructions' depths in a step.
+template <class Element, int Rows, int Columns, int Parts>
 struct MmaTile {
   using T = Element;
-  static constexpr int warp_rows = Rows;
   static constexpr int warp_columns = Columns;
-  static constexpr int slices = Slices;
   static constexpr int parts = Parts;
   static constexpr int pack = 16 / static_cast<int>(sizeof(T));
   static constexpr int rows = 64 * Rows;
   static constexpr int columns = 64 * Columns;
-  static constexpr int depth = 2 * pack * Parts * Slices;
+  static constexpr int depth = 2 * pack * Parts;
   static constexpr int line_packs = depth / pack;  // of a row
   static_assert(line_packs == 4 || line_packs == 8);
   static constexpr TileSize size{rows, columns, depth};
-  static constexpr int threads = 32 * Rows * Columns * Slices;
+  static constexpr int threads = 32 * Rows * Columns;
   static constexpr int resident_blocks = threads > 128 ? 1 : 2;  // of 255 registers a thread
   static constexpr int stages = mma_stages;
   static constexpr int staged_bytes =
       stages * (rows + columns) * depth * static_cast<int>(sizeof(T));
-  // Sums wait here on their way: of the tile, and of the slices.
-  static constexpr int slab_bytes = rows * columns * 4;
-  static constexpr int slice_bytes = (Slices - 1) * rows * columns * 4;
-  static constexpr int shared_bytes = staged_bytes > slab_bytes
-                                          ? (staged_bytes > slice_bytes ? staged_bytes
-                                                                        : slice_bytes)
-                                      : slab_bytes > slice_bytes ? slab_bytes
-                                                                 : slice_bytes;
+  static constexpr int slab_bytes = rows * columns * 4;  // where sums wait on their way
+  static constexpr int shared_bytes = staged_bytes > slab_bytes ? staged_bytes : slab_bytes;
 };
 
-// Where a warp's 64 x 64 results lie in the tile, and which slice of the depth it sums.
+// Where a warp's 64 x 64 results lie in the tile.
 template <class Tile>
 struct WarpPlace {
-  int slice, row, column;
+  int row, column;
 
   __device__ explicit WarpPlace(unsigned thread) {
     const int warp = static_cast<int>(thread / 32);
-    slice = warp / (Tile::warp_rows * Tile::warp_columns);
-    row = warp / Tile::warp_columns % Tile::warp_rows * 64;
+    row = warp / Tile::warp_columns * 64;
     column = warp % Tile::warp_columns * 64;
   }
 };

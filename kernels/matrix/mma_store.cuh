@@ -14,41 +14,6 @@ WARPTAPE_HOST_DEVICE int place_of_unit(int unit, int at) {
   return exchanged ? unit / 4 * 32 + 4 * at + unit % 4 : 8 * unit + at;
 }
 
-// Adds up the slices' sums, in their order, in the warps of the first. All threads take part,
-// behind a barrier; another one follows.
-template <class Tile, class PackAt>
-__device__ void sum_slices(const WarpPlace<Tile>& warp, const PackAt& pack_at) {
-  constexpr int threads = Tile::threads / Tile::slices;
-  auto* const waiting = simt::dynamic_shared<float>();
-  const int thread = static_cast<int>(threadIdx.x) % threads;
-  if (warp.slice > 0) {
-#pragma unroll
-    for (int i = 0; i < 32; ++i) {
-      simt::Pack16<float> pack;
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        pack[e] = pack_at(i)[e];
-      }
-      simt::store16(waiting + (((warp.slice - 1) * 32 + i) * threads + thread) * 4, pack);
-    }
-  }
-  __syncthreads();
-  if (warp.slice == 0) {
-#pragma unroll
-    for (int i = 0; i < 32; ++i) {
-#pragma unroll
-      for (int slice = 1; slice < Tile::slices; ++slice) {
-        const auto pack = simt::load16(waiting + (((slice - 1) * 32 + i) * threads + thread) * 4);
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-          pack_at(i)[e] += pack[e];
-        }
-      }
-    }
-  }
-  __syncthreads();
-}
-
 // A tile's sums in shared memory. Packs are exchanged within a line such that the stores of a
 // warp, which has several rows, meet different banks.
 template <class Tile>
@@ -179,9 +144,7 @@ __device__ void store_tile(const Out& out, const TilePosition& position,
                            const WarpPlace<Tile>& warp, const float (&sums)[4][8][4]) {
   constexpr bool is_tf32 = sizeof(typename Tile::T) == 4;
   const MmaSlab<Tile> slab{simt::dynamic_shared<float>()};
-  if (warp.slice == 0) {
-    fill_slab<is_tf32 && a_along_rows, is_tf32 && b_along_rows>(slab, warp, sums);
-  }
+  fill_slab<is_tf32 && a_along_rows, is_tf32 && b_along_rows>(slab, warp, sums);
   __syncthreads();
   store_slab(out, slab, position);
 }
