@@ -1,5 +1,5 @@
-// The model of a GPU that `warptape profile --predict` has: against the script that fitted it, against
-// what was measured, and what must hold of any such model.
+// The model of a GPU that `warptape profile --predict` has: against the script that fitted it,
+// against what was measured, and what must hold of any such model.
 
 #include "tools/machine_model.h"
 
