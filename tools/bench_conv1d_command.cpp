@@ -9,8 +9,8 @@
 #include "core/parallel.h"
 #include "core/random.h"
 #include "core/tape.h"
+#include "kernels/ceilings/ceilings.h"
 #include "kernels/conv1d/conv1d.h"
-#include "kernels/conv1d/lines.h"
 #include "tools/commands.h"
 #include "tools/numbers.h"
 
@@ -60,16 +60,9 @@ Times time_calls(const BenchConv1dOptions& options) {
   Tensor bias = randn({options.out_channels});
   const Conv1dOptions conv{.padding = Padding1d::causal(), .dilation = options.dilation};
   const Tensor dy = randn({options.batch_size, options.out_channels, options.length});
-  const int64_t threads = num_threads();
   Times times;
   for (int64_t call = 0; call <= options.calls; ++call) {
-    const double peak = seconds_of([&] {
-      parallel_for(threads, 1, [](int64_t begin, int64_t end) {
-        for (int64_t thread = begin; thread < end; ++thread) {
-          run_line_fmas(peak_rounds);
-        }
-      });
-    });
+    const double peak = seconds_of([] { ceilings::multiply_add_cpu(peak_rounds); });
     Tape tape;
     tape.watch(x);
     tape.watch(weight);
@@ -102,7 +95,7 @@ int bench_conv1d(const BenchConv1dOptions& options) {
   Times times = time_calls(options);
   const double flops = flops_of(options);
   const double peak =
-      static_cast<double>(run_line_fmas(1) * peak_rounds * num_threads()) / median(times.peak);
+      static_cast<double>(ceilings::multiply_add_cpu(1) * peak_rounds) / median(times.peak);
   const double forward = flops / median(times.forward);
   const double backward = 2 * flops / median(times.backward);  // by x and by the filters
   if (options.json) {

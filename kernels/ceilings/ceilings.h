@@ -9,7 +9,7 @@
 namespace warptape::ceilings {
 
 // On all CPU threads, each `rounds` times; returns how many FLOPs that was. Independent fused
-// multiply-adds of float32, by the widest vectors of the processor.
+// multiply-adds of float32, by the widest vectors of the processor; 0 where we know none.
 int64_t multiply_add_cpu(int64_t rounds);
 
 }  // namespace warptape::ceilings
