@@ -149,8 +149,8 @@ class GradientPlace {
     // What was repeated is summed up, as a sum's operands are.
     Tensor sum = Tensor::empty(beside(operand_.shape(), whole_.shape(), trailing_), whole_.dtype(),
                                whole_.device());
-    binary_backward<pointwise::Add>(name_, Side::A, whole_, Tensor(), Tensor(),
-                                    {sum, WriteMode::Overwrite});
+    binary_gradient<pointwise::Same>(name_, whole_, Tensor(), Tensor(),
+                                     {sum, WriteMode::Overwrite});
     context.give(index_, sum.view(operand_.shape()));
   }
 

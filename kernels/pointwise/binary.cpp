@@ -29,22 +29,22 @@ Tensor binary_op(const char* name, const Operand& a, const Operand& b,
   profile::note([&] { return profile::moved({&a.tensor(), &b.tensor()}, {&y}); });
   kernels.forward(name, a.tensor(), b.tensor(), y);
   if (Tape* tape = Tape::recording({&a, &b})) {
-    tape->record(name, {&a, &b}, {&y},
-                 [saved_a = kernels.saves_a ? Saved(a.tensor()) : Saved(),
-                  saved_b = kernels.saves_b ? Saved(b.tensor()) : Saved(), name,
-                  backward = kernels.backward](Backward& context) {
-                   const Tensor& dy = context.grad();
-                   for (const Side side : {Side::A, Side::B}) {
-                     const int input = side == Side::A ? 0 : 1;
-                     if (context.needs(input)) {
-                       const GradientTarget to = context.into(input);
-                       profile::note([&] {
-                         return profile::moved({&dy, &saved_a.get(), &saved_b.get()}, to);
-                       });
-                       backward(name, side, dy, saved_a.get(), saved_b.get(), to);
-                     }
-                   }
-                 });
+    tape->record(
+        name, {&a, &b}, {&y},
+        [saved_a = kernels.saves_a ? Saved(a.tensor()) : Saved(),
+         saved_b = kernels.saves_b ? Saved(b.tensor()) : Saved(), name,
+         gradients = std::array{kernels.gradient_a, kernels.gradient_b}](Backward& context) {
+          const Tensor& dy = context.grad();
+          const std::array saved{&saved_a.get(), &saved_b.get()};
+          for (int own : {0, 1}) {
+            if (context.needs(own)) {
+              const GradientTarget to = context.into(own);
+              profile::note([&] { return profile::moved({&dy, saved[0], saved[1]}, to); });
+              const auto i = static_cast<size_t>(own);
+              gradients[i](name, dy, *saved[i], *saved[1 - i], to);
+            }
+          }
+        });
   }
   return y;
 }

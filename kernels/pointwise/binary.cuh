@@ -1,6 +1,7 @@
 #pragma once
-// The CUDA kernels of a binary op: `template struct BinaryCuda<MyFunctor, float>;` in a .cu file,
-// and the same for double, compiles them.
+// The CUDA kernels of a binary op: `template struct BinaryCuda<MyFunctor, float>;` in a .cu file
+// compiles the forward one, `template struct BinaryGradientCuda<MyGradient, float>;` those of a
+// gradient that no other op has, and the same for double.
 
 #include "kernels/pointwise/binary_cuda.h"
 #include "kernels/reduce/sums.cuh"
@@ -15,29 +16,21 @@ struct BinaryForward : elementwise::NoPointers {
   }
 };
 
-// dy times the derivative by one side, from dy and those operands that it reads.
-template <class Functor, Side side>
+// dy times the derivative, from dy and those operands that it reads.
+template <class Gradient>
 struct BinaryGradient : elementwise::NoPointers {
-  static constexpr Reads reads =
-      side == Side::A ? Functor::gradient_a_reads : Functor::gradient_b_reads;
-
   template <class T>
   WARPTAPE_HOST_DEVICE T operator()(T dy) const {
-    return gradient(dy, T(0), T(0));
+    return Gradient::gradient(dy, T(0), T(0));
   }
   template <class T>
   WARPTAPE_HOST_DEVICE T operator()(T dy, T operand) const {
-    return reads == Reads::A ? gradient(dy, operand, T(0)) : gradient(dy, T(0), operand);
+    return Gradient::reads == Reads::Own ? Gradient::gradient(dy, operand, T(0))
+                                         : Gradient::gradient(dy, T(0), operand);
   }
   template <class T>
-  WARPTAPE_HOST_DEVICE T operator()(T dy, T a, T b) const {
-    return gradient(dy, a, b);
-  }
-
- private:
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient(T dy, T a, T b) {
-    return side == Side::A ? Functor::gradient_a(dy, a, b) : Functor::gradient_b(dy, a, b);
+  WARPTAPE_HOST_DEVICE T operator()(T dy, T own, T other) const {
+    return Gradient::gradient(dy, own, other);
   }
 };
 
@@ -45,7 +38,7 @@ template <class Gradient>
 struct GradientSum : reduce::SumInDouble {
   template <class... In>
   static WARPTAPE_HOST_DEVICE double value(In... in) {
-    return static_cast<double>(Gradient()(in...));
+    return static_cast<double>(BinaryGradient<Gradient>()(in...));
   }
 };
 
@@ -70,34 +63,17 @@ void BinaryCuda<Functor, T>::forward(const char* name, gpu::StreamHandle stream,
                    elementwise::Inputs<T, 2>{{a, b}});
 }
 
-template <class Gradient, class T, int N>
-void binary_backward(const char* name, gpu::StreamHandle stream, const GradientPlan<N>& plan,
-                     const elementwise::Inputs<T, N>& in, bool accumulate, T* to,
-                     double* partials) {
+template <class Gradient, class T>
+void BinaryGradientCuda<Gradient, T>::run(const char* name, gpu::StreamHandle stream,
+                                          const GradientPlan<inputs>& plan,
+                                          const elementwise::Inputs<T, inputs>& in, bool accumulate,
+                                          T* to, double* partials) {
   if (plan.sums) {
     reduce::run<GradientSum<Gradient>>(name, stream, plan.reduction, in,
                                        GradientStore<T>{to, accumulate}, partials);
   } else {
-    elementwise::run(name, stream, plan.loop, Gradient{}, accumulate, to, in);
+    elementwise::run(name, stream, plan.loop, BinaryGradient<Gradient>{}, accumulate, to, in);
   }
-}
-
-template <class Functor, class T>
-void BinaryCuda<Functor, T>::backward_a(const char* name, gpu::StreamHandle stream,
-                                        const GradientPlan<inputs_a>& plan,
-                                        const elementwise::Inputs<T, inputs_a>& in, bool accumulate,
-                                        T* to, double* partials) {
-  binary_backward<BinaryGradient<Functor, Side::A>>(name, stream, plan, in, accumulate, to,
-                                                    partials);
-}
-
-template <class Functor, class T>
-void BinaryCuda<Functor, T>::backward_b(const char* name, gpu::StreamHandle stream,
-                                        const GradientPlan<inputs_b>& plan,
-                                        const elementwise::Inputs<T, inputs_b>& in, bool accumulate,
-                                        T* to, double* partials) {
-  binary_backward<BinaryGradient<Functor, Side::B>>(name, stream, plan, in, accumulate, to,
-                                                    partials);
 }
 
 }  // namespace warptape

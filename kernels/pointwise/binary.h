@@ -1,7 +1,8 @@
 #pragma once
 // Ops of two tensors, element by element, with NumPy's broadcasting: binary_op<Functor>(name, a, b)
-// is the whole op of a functor (functors.h). binary_cpu.cpp instantiates BinaryCpu<Functor>
-// for all of table.h, a .cu file BinaryCuda<Functor, T> (binary.cuh) for each.
+// is the whole op of a functor (functors.h). binary_cpu.cpp instantiates BinaryCpu<Functor> and
+// BinaryGradientCpu<Gradient> for all of table.h, a .cu file BinaryCuda<Functor, T> or
+// BinaryGradientCuda<Gradient, T> (binary.cuh) for each.
 
 #include "core/device/on_device.h"
 #include "core/tape.h"
@@ -10,20 +11,26 @@
 
 namespace warptape {
 
-// The kernels on the CPU. The target of backward has the shape of side's operand: what was
-// broadcast is summed up. An operand that no gradient reads is undefined in backward.
+// The kernels on the CPU.
 template <class Functor>
 struct BinaryCpu {
   static void forward(const Tensor& a, const Tensor& b, Tensor& y);
-  static void backward(Side side, const Tensor& dy, const Tensor& a, const Tensor& b,
-                       GradientTarget to);
+};
+// The target has the shape of its own operand: what was broadcast is summed up. An operand that is
+// not read may be undefined.
+template <class Gradient>
+struct BinaryGradientCpu {
+  static void run(const Tensor& dy, const Tensor& own, const Tensor& other, GradientTarget to);
 };
 
 // An op's kernels, whatever the device, and what they need saved.
 struct BinaryKernels {
+  using Gradient = void(const char* name, const Tensor& dy, const Tensor& own, const Tensor& other,
+                        GradientTarget to);
+
   void (*forward)(const char* name, const Tensor& a, const Tensor& b, Tensor& y);
-  void (*backward)(const char* name, Side side, const Tensor& dy, const Tensor& a, const Tensor& b,
-                   GradientTarget to);
+  Gradient* gradient_a;
+  Gradient* gradient_b;
   bool saves_a;
   bool saves_b;
 };
@@ -55,52 +62,42 @@ void binary_forward(const char* name, const Tensor& a, const Tensor& b, Tensor& 
       });
 }
 
-// Hands one of BinaryCuda's backward functions what its gradient reads.
-template <Reads reads, class T, class Launch>
-void run_gradient(const char* name, const Launch& launch, const Tensor& dy, const Tensor& a,
-                  const Tensor& b, GradientTarget& to) {
-  constexpr int inputs = 1 + count(reads);
-  std::array<const Tensor*, inputs> tensors{&dy};
-  if constexpr (reads_a(reads)) {
-    tensors[1] = &a;
-  }
-  if constexpr (reads_b(reads)) {
-    tensors.back() = &b;
-  }
-  elementwise::Inputs<T, inputs> in;
-  for (size_t i = 0; i < inputs; ++i) {
-    in.data[i] = tensors[i]->template data<T>();
-  }
-  const GradientPlan<inputs> plan = gradient_plan<inputs>(to.buffer, tensors);
-  Tensor partials = Tensor::empty({plan.reduction.partials}, float64, dy.device());
-  launch(name, gpu::current_stream(), plan, in, to.mode == WriteMode::Accumulate,
-         to.buffer.mutable_data<T>(), partials.mutable_data<double>());
-}
-
-template <class Functor>
-void binary_backward(const char* name, Side side, const Tensor& dy, const Tensor& a,
-                     const Tensor& b, GradientTarget to) {
+// dy times the derivative by one operand, summed where that was broadcast.
+template <class Gradient>
+void binary_gradient(const char* name, const Tensor& dy, const Tensor& own, const Tensor& other,
+                     GradientTarget to) {
   on_device(
-      name, dy.device(), [&] { BinaryCpu<Functor>::backward(side, dy, a, b, to); },
+      name, dy.device(), [&] { BinaryGradientCpu<Gradient>::run(dy, own, other, to); },
       [&] {
         dispatch_floating(dy.dtype(), [&]<class T>() {
-          using Cuda = BinaryCuda<Functor, T>;
-          if (side == Side::A) {
-            run_gradient<Functor::gradient_a_reads, T>(name, Cuda::backward_a, dy, a, b, to);
-          } else {
-            run_gradient<Functor::gradient_b_reads, T>(name, Cuda::backward_b, dy, a, b, to);
+          using Cuda = BinaryGradientCuda<Gradient, T>;
+          std::array<const Tensor*, Cuda::inputs> tensors{&dy};
+          if constexpr (reads_own(Gradient::reads)) {
+            tensors[1] = &own;
           }
+          if constexpr (reads_other(Gradient::reads)) {
+            tensors.back() = &other;
+          }
+          elementwise::Inputs<T, Cuda::inputs> in;
+          for (size_t i = 0; i < Cuda::inputs; ++i) {
+            in.data[i] = tensors[i]->template data<T>();
+          }
+          const auto plan = gradient_plan<Cuda::inputs>(to.buffer, tensors);
+          Tensor partials = Tensor::empty({plan.reduction.partials}, float64, dy.device());
+          Cuda::run(name, gpu::current_stream(), plan, in, to.mode == WriteMode::Accumulate,
+                    to.buffer.mutable_data<T>(), partials.mutable_data<double>());
         });
       });
 }
 
 template <class Functor>
 Tensor binary_op(const char* name, const Operand& a, const Operand& b) {
-  constexpr Reads by_a = Functor::gradient_a_reads;
-  constexpr Reads by_b = Functor::gradient_b_reads;
+  using GradientA = typename Functor::GradientA;
+  using GradientB = typename Functor::GradientB;
   return binary_op(name, a, b,
-                   {binary_forward<Functor>, binary_backward<Functor>,
-                    reads_a(by_a) || reads_a(by_b), reads_b(by_a) || reads_b(by_b)});
+                   {binary_forward<Functor>, binary_gradient<GradientA>, binary_gradient<GradientB>,
+                    reads_own(GradientA::reads) || reads_other(GradientB::reads),
+                    reads_other(GradientA::reads) || reads_own(GradientB::reads)});
 }
 
 }  // namespace warptape

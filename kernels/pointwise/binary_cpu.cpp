@@ -27,31 +27,30 @@ void BinaryCpu<Functor>::forward(const Tensor& a, const Tensor& b, Tensor& y) {
   });
 }
 
-template <class Functor>
-void BinaryCpu<Functor>::backward(Side side, const Tensor& dy, const Tensor& a, const Tensor& b,
-                                  GradientTarget to) {
+template <class Gradient>
+void BinaryGradientCpu<Gradient>::run(const Tensor& dy, const Tensor& own, const Tensor& other,
+                                      GradientTarget to) {
   const Shape& shape = dy.shape();
-  const Reads reads = side == Side::A ? Functor::gradient_a_reads : Functor::gradient_b_reads;
   const auto strides_in_dy = [&](const Tensor& x, bool is_read = true) {
     return is_read ? broadcast_strides(x.shape(), x.memory_format(), shape) : Strides{};
   };
+  constexpr bool with_own = reads_own(Gradient::reads);
+  constexpr bool with_other = reads_other(Gradient::reads);
   dispatch_floating(dy.dtype(), [&]<class T>() {
-    const T* pdy = dy.data<T>();
-    const T* pa = reads_a(reads) ? a.data<T>() : nullptr;
-    const T* pb = reads_b(reads) ? b.data<T>() : nullptr;
+    const T* p_dy = dy.data<T>();
+    const T* p_own = with_own ? own.data<T>() : nullptr;
+    const T* p_other = with_other ? other.data<T>() : nullptr;
     T* out = to.buffer.mutable_data<T>();
     const bool accumulate = to.mode == WriteMode::Accumulate;
     strided_reduce<3>(
         shape, dy.memory_format(), broadcast_dims(to.buffer.shape(), shape),
         strides_in_dy(to.buffer),
-        {dy.strides(), strides_in_dy(a, reads_a(reads)), strides_in_dy(b, reads_b(reads))},
-        double{0},
+        {dy.strides(), strides_in_dy(own, with_own), strides_in_dy(other, with_other)}, double{0},
         [&](const std::array<int64_t, 3>& at) -> double {
-          const Compute<T> gradient = pdy[at[0]];
-          const Compute<T> va = pa != nullptr ? static_cast<Compute<T>>(pa[at[1]]) : 0;
-          const Compute<T> vb = pb != nullptr ? static_cast<Compute<T>>(pb[at[2]]) : 0;
-          return side == Side::A ? Functor::gradient_a(gradient, va, vb)
-                                 : Functor::gradient_b(gradient, va, vb);
+          using C = Compute<T>;
+          const C of_own = with_own ? static_cast<C>(p_own[at[1]]) : C(0);
+          const C of_other = with_other ? static_cast<C>(p_other[at[2]]) : C(0);
+          return Gradient::gradient(static_cast<C>(p_dy[at[0]]), of_own, of_other);
         },
         [](double sum, double value) { return sum + value; },
         [&](int64_t at, double sum) {
@@ -62,6 +61,9 @@ void BinaryCpu<Functor>::backward(Side side, const Tensor& dy, const Tensor& a, 
 
 #define WARPTAPE_INSTANTIATE(name, Functor, fill) template struct BinaryCpu<pointwise::Functor>;
 WARPTAPE_BINARY_OPS(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
+#define WARPTAPE_INSTANTIATE(name, Gradient) template struct BinaryGradientCpu<pointwise::Gradient>;
+WARPTAPE_BINARY_GRADIENTS(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape

@@ -6,8 +6,8 @@
 
 namespace warptape {
 
-// The gradient of one operand of a binary op, from N inputs: dy and what of a and b it reads.
-// Element by element, or, where that operand was broadcast, summed.
+// The gradient of one operand of a binary op, from N inputs: dy and what it reads of its own
+// operand and the other one. Element by element, or, where its own was broadcast, summed.
 template <int N>
 struct GradientPlan {
   bool sums = false;
@@ -15,24 +15,23 @@ struct GradientPlan {
   ReducePlan<N> reduction;  // if it sums
 };
 
-// A binary op's CUDA kernels.
+// A binary op's CUDA kernel.
 template <class Functor, class T>
 struct BinaryCuda {
-  static constexpr int inputs_a = 1 + count(Functor::gradient_a_reads);
-  static constexpr int inputs_b = 1 + count(Functor::gradient_b_reads);
-
   // Operands of the loop: y, a, b.
   static void forward(const char* name, gpu::StreamHandle stream, const StridedLoop<3>& loop,
                       const T* a, const T* b, T* y);
+};
+
+// The CUDA kernels of a gradient of binary ops.
+template <class Gradient, class T>
+struct BinaryGradientCuda {
+  static constexpr int inputs = 1 + count(Gradient::reads);
+
   // `to` is written, or added to; partials: plan.reduction.partials elements of workspace.
-  static void backward_a(const char* name, gpu::StreamHandle stream,
-                         const GradientPlan<inputs_a>& plan,
-                         const elementwise::Inputs<T, inputs_a>& in, bool accumulate, T* to,
-                         double* partials);
-  static void backward_b(const char* name, gpu::StreamHandle stream,
-                         const GradientPlan<inputs_b>& plan,
-                         const elementwise::Inputs<T, inputs_b>& in, bool accumulate, T* to,
-                         double* partials);
+  static void run(const char* name, gpu::StreamHandle stream, const GradientPlan<inputs>& plan,
+                  const elementwise::Inputs<T, inputs>& in, bool accumulate, T* to,
+                  double* partials);
 };
 
 }  // namespace warptape

@@ -10,8 +10,10 @@
 // calls visit(name, member) for each. An op of two tensors has
 //
 //   T forward(T a, T b): the function
-//   T gradient_a(T dy, T a, T b), gradient_b(T dy, T a, T b): dy times the derivative by each
-//   gradient_a_reads, gradient_b_reads: which of a and b these read
+//   GradientA, GradientB: its gradients by each. One has
+//     reads: what it reads of the operand whose gradient it is (own) and of the other
+//     T gradient(T dy, T own, T other): dy times the derivative. What it does not read is 0.
+//   Ops that have one in common share its kernels, and table.h lists each once.
 //
 // A comparison, of any dtype, has
 //
@@ -299,114 +301,130 @@ struct Tanh {
   }
 };
 
+// ---- gradients of ops of two tensors ----------------------------------------------------------
+
+// dy.
+struct Same {
+  static constexpr Reads reads = Reads::Nothing;
+  template <class T>
+  static WARPTAPE_HOST_DEVICE T gradient(T dy, T, T) {
+    return dy;
+  }
+};
+
+// -dy.
+struct Negated {
+  static constexpr Reads reads = Reads::Nothing;
+  template <class T>
+  static WARPTAPE_HOST_DEVICE T gradient(T dy, T, T) {
+    return -dy;
+  }
+};
+
+// dy other.
+struct TimesOther {
+  static constexpr Reads reads = Reads::Other;
+  template <class T>
+  static WARPTAPE_HOST_DEVICE T gradient(T dy, T, T other) {
+    return dy * other;
+  }
+};
+
+// dy / other.
+struct OverOther {
+  static constexpr Reads reads = Reads::Other;
+  template <class T>
+  static WARPTAPE_HOST_DEVICE T gradient(T dy, T, T other) {
+    return dy / other;
+  }
+};
+
+// Of a divisor: -dy other / own^2.
+struct OfDivisor {
+  static constexpr Reads reads = Reads::Both;
+  template <class T>
+  static WARPTAPE_HOST_DEVICE T gradient(T dy, T own, T other) {
+    return -dy * other / (own * own);
+  }
+};
+
+// dy to the larger one. Where they are equal, each gets half of it; where one is NaN, all of it.
+struct ToLarger {
+  static constexpr Reads reads = Reads::Both;
+  template <class T>
+  static WARPTAPE_HOST_DEVICE T gradient(T dy, T own, T other) {
+    return own < other ? T(0) : own == other ? dy / T(2) : dy;
+  }
+};
+
+// dy to the smaller one, else as ToLarger.
+struct ToSmaller {
+  static constexpr Reads reads = Reads::Both;
+  template <class T>
+  static WARPTAPE_HOST_DEVICE T gradient(T dy, T own, T other) {
+    return own > other ? T(0) : own == other ? dy / T(2) : dy;
+  }
+};
+
 // ---- of two tensors ---------------------------------------------------------------------------
 
 // a + b.
 struct Add {
-  static constexpr Reads gradient_a_reads = Reads::Nothing;
-  static constexpr Reads gradient_b_reads = Reads::Nothing;
+  using GradientA = Same;
+  using GradientB = Same;
   template <class T>
   static WARPTAPE_HOST_DEVICE T forward(T a, T b) {
     return a + b;
-  }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_a(T dy, T, T) {
-    return dy;
-  }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_b(T dy, T, T) {
-    return dy;
   }
 };
 
 // a / b.
 struct Div {
-  static constexpr Reads gradient_a_reads = Reads::B;
-  static constexpr Reads gradient_b_reads = Reads::Both;
+  using GradientA = OverOther;
+  using GradientB = OfDivisor;
   template <class T>
   static WARPTAPE_HOST_DEVICE T forward(T a, T b) {
     return a / b;
   }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_a(T dy, T, T b) {
-    return dy / b;
-  }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_b(T dy, T a, T b) {
-    return -dy * a / (b * b);
-  }
 };
 
-// The larger one. Where they are equal, each gets half of the gradient; where one is NaN, all of
-// it.
+// The larger one.
 struct Maximum {
-  static constexpr Reads gradient_a_reads = Reads::Both;
-  static constexpr Reads gradient_b_reads = Reads::Both;
+  using GradientA = ToLarger;
+  using GradientB = ToLarger;
   template <class T>
   static WARPTAPE_HOST_DEVICE T forward(T a, T b) {
     return a != a || a > b ? a : b;
   }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_a(T dy, T a, T b) {
-    return a < b ? T(0) : a == b ? dy / T(2) : dy;
-  }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_b(T dy, T a, T b) {
-    return gradient_a(dy, b, a);
-  }
 };
 
-// The smaller one; gradients as Maximum's.
+// The smaller one.
 struct Minimum {
-  static constexpr Reads gradient_a_reads = Reads::Both;
-  static constexpr Reads gradient_b_reads = Reads::Both;
+  using GradientA = ToSmaller;
+  using GradientB = ToSmaller;
   template <class T>
   static WARPTAPE_HOST_DEVICE T forward(T a, T b) {
     return a != a || a < b ? a : b;
-  }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_a(T dy, T a, T b) {
-    return a > b ? T(0) : a == b ? dy / T(2) : dy;
-  }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_b(T dy, T a, T b) {
-    return gradient_a(dy, b, a);
   }
 };
 
 // a * b.
 struct Mul {
-  static constexpr Reads gradient_a_reads = Reads::B;
-  static constexpr Reads gradient_b_reads = Reads::A;
+  using GradientA = TimesOther;
+  using GradientB = TimesOther;
   template <class T>
   static WARPTAPE_HOST_DEVICE T forward(T a, T b) {
     return a * b;
-  }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_a(T dy, T, T b) {
-    return dy * b;
-  }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_b(T dy, T a, T) {
-    return dy * a;
   }
 };
 
 // a - b.
 struct Sub {
-  static constexpr Reads gradient_a_reads = Reads::Nothing;
-  static constexpr Reads gradient_b_reads = Reads::Nothing;
+  using GradientA = Same;
+  using GradientB = Negated;
   template <class T>
   static WARPTAPE_HOST_DEVICE T forward(T a, T b) {
     return a - b;
-  }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_a(T dy, T, T) {
-    return dy;
-  }
-  template <class T>
-  static WARPTAPE_HOST_DEVICE T gradient_b(T dy, T, T) {
-    return -dy;
   }
 };
 

@@ -2,19 +2,18 @@
 
 namespace warptape {
 
-enum class Side { A, B };
+// What a gradient of an op of two tensors reads besides dy: the operand whose gradient it is, the
+// other one, or both. What none reads is not saved.
+enum class Reads { Nothing, Own, Other, Both };
 
-// Which operands the gradient of a binary op reads, besides dy. What none reads is not saved.
-enum class Reads { Nothing, A, B, Both };
-
-constexpr bool reads_a(Reads reads) {
-  return reads == Reads::A || reads == Reads::Both;
+constexpr bool reads_own(Reads reads) {
+  return reads == Reads::Own || reads == Reads::Both;
 }
-constexpr bool reads_b(Reads reads) {
-  return reads == Reads::B || reads == Reads::Both;
+constexpr bool reads_other(Reads reads) {
+  return reads == Reads::Other || reads == Reads::Both;
 }
 constexpr int count(Reads reads) {
-  return reads_a(reads) + reads_b(reads);
+  return reads_own(reads) + reads_other(reads);
 }
 
 }  // namespace warptape

@@ -37,7 +37,7 @@ WARPTAPE_UNARY_OPS(WARPTAPE_CASES)
     add_binary_cases(                                                                            \
         table, #name, Fill::fill, [](const Operand& a, const Operand& b) { return name(a, b); }, \
         [](double a, double b) { return pointwise::Functor::forward(a, b); },                    \
-        pointwise::Functor::gradient_a_reads, pointwise::Functor::gradient_b_reads);             \
+        pointwise::Functor::GradientA::reads, pointwise::Functor::GradientB::reads);             \
   }
 WARPTAPE_BINARY_OPS(WARPTAPE_CASES)
 #undef WARPTAPE_CASES

@@ -35,6 +35,16 @@
   X(mul, Mul, Normal)                             \
   X(sub, Sub, Normal)
 
+// What the gradients of these are. X(name of its source file, functor)
+#define WARPTAPE_BINARY_GRADIENTS(X)              \
+  X(same, Same)                                   \
+  X(negated, Negated)                             \
+  X(times_other, TimesOther)                      \
+  X(over_other, OverOther)                        \
+  X(of_divisor, OfDivisor)                        \
+  X(to_larger, ToLarger)                          \
+  X(to_smaller, ToSmaller)
+
 // X(function, functor)
 #define WARPTAPE_COMPARISONS(X)                   \
   X(eq, Eq)                                       \

@@ -47,7 +47,7 @@ void gradient(Backward& context, int input, const Tensor& condition) {
   // What was broadcast is summed up, as a sum's operands are.
   const Tensor whole = Tensor::empty_like(dy);
   masked(taken, condition, dy, {whole, WriteMode::Overwrite});
-  binary_backward<pointwise::Add>("where", Side::A, whole, Tensor(), Tensor(), to);
+  binary_gradient<pointwise::Same>("where", whole, Tensor(), Tensor(), to);
 }
 
 }  // namespace
