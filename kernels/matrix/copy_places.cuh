@@ -16,6 +16,8 @@ class PixelPlaces {
   static constexpr int packs = Rows * Depth / E;
   static constexpr int count = packs / Threads;
   static_assert(packs % Threads == 0 && count <= 32);
+  static constexpr int per_line = Depth / E;
+  static constexpr int lines = Threads / per_line;  // from a pack of a thread to its next
 
   static Steps steps(const View& view) { return {view.rows.split(lines), view.depth.split(Depth)}; }
 
@@ -66,9 +68,6 @@ class PixelPlaces {
   }
 
  private:
-  static constexpr int per_line = Depth / E;
-  static constexpr int lines = Threads / per_line;
-
   int64_t first_;        // the first pixel's place, and how many packs behind it the others lie
   int packs_on_[count];  // (fits_packs sees to it that these are ints)
   int y_[count];
@@ -88,6 +87,8 @@ class LinePlaces {
   static constexpr int packs = Rows * Depth / E;
   static constexpr int count = packs / Threads;
   static_assert(packs % Threads == 0);
+  static constexpr int per_line = along_depth ? Depth / E : Rows / E;
+  static constexpr int lines = Threads / per_line;
 
   static Steps steps(const View&) { return {lines, Depth}; }
 
@@ -122,9 +123,6 @@ class LinePlaces {
   }
 
  private:
-  static constexpr int per_line = along_depth ? Depth / E : Rows / E;
-  static constexpr int lines = Threads / per_line;
-
   const T* at_;
   int row_;
   int depth_;
@@ -183,6 +181,9 @@ class DigitPlaces {
   static constexpr int packs = Rows * Depth / E;
   static constexpr int count = packs / Threads;
   static_assert(packs % Threads == 0);
+  static constexpr int per_line = Rows / E;
+  static constexpr int lines = Threads / per_line;
+  static_assert(lines * count == Depth);
 
   static Steps steps(const View& view) {
     return {view.depth.split(lines), view.depth.split(Depth)};
@@ -210,10 +211,6 @@ class DigitPlaces {
   }
 
  private:
-  static constexpr int per_line = Rows / E;
-  static constexpr int lines = Threads / per_line;
-  static_assert(lines * count == Depth);
-
   int first_row_;
   int first_depth_;
   OfRow row_;

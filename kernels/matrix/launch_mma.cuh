@@ -21,8 +21,12 @@ void launch_on_tensor_cores(const char* name, gpu::StreamHandle stream, const Pr
     }
   };
   using Square = MmaTile<T, 2, 2, 2>;
+  using Thin = std::conditional_t<has_thin_rows<Product>, MmaTile<T, 1, 2, 1>, MmaTile<T, 2, 1, 1>>;
+  static_assert(Square::size == mma_tile(cores_of<T>(true)));
+  static_assert(Thin::size == thin_mma_tile(cores_of<T>(true), has_thin_rows<Product>));
   if (plan.pack > 1) {
     run(MmaVariant<Product, Square, pack>());
+    run(MmaVariant<Product, Thin, pack>());
   } else if constexpr (sizeof(T) == 2) {
     run(MmaVariant<Product, Square, 1>());
   }

@@ -18,10 +18,16 @@ template <class Tile, int E, bool along_depth, int lines, class View, class Plac
 __device__ void stage_tile(const View& view, const typename Places::Steps& steps, Places& places,
                            typename Tile::T* tile) {
   using T = typename Tile::T;
+  // Where packs are exchanged alike in a thread's lines (staged_at), its places lie evenly.
+  constexpr int period = along_depth || sizeof(T) == 2 ? 8 : 4;
+  constexpr bool alike = E == Tile::pack && Places::lines % period == 0;
+  constexpr int apart = Places::lines * (along_depth ? Tile::depth : lines);
+  T* const first =
+      tile + staged_at<Tile, along_depth, lines>(places.row_in_tile(0), places.depth_in_tile(0));
   places.next_tile(view, steps, [&](int i, const T* pointer) {
     const int row = places.row_in_tile(i);
     const int k = places.depth_in_tile(i);
-    T* to = tile + staged_at<Tile, along_depth, lines>(row, k);
+    T* const to = alike ? first + i * apart : tile + staged_at<Tile, along_depth, lines>(row, k);
     if constexpr (E == Tile::pack) {
       simt::cp_async16(to, pointer != nullptr ? pointer : view.data, pointer != nullptr ? 16 : 0);
     } else {
@@ -93,12 +99,10 @@ __global__ void __launch_bounds__(Variant::Tile::threads, Variant::Tile::residen
   simt::cp_async_wait<Tile::stages - 2>();
   __syncthreads();
   load(0, 0, 0);
-  // Twice a step's parts are an even number: which of two fragments is next is known.
-#pragma unroll(Tile::parts == 1 ? 2 : 1)
-  for (int step = 0; step < split.steps; ++step) {
+  const auto run_step = [&](int step, auto first_part) {
 #pragma unroll
     for (int part = 0; part < Tile::parts; ++part) {
-      const int now = Tile::parts == 1 ? step % 2 : part % 2;
+      const int now = (first_part + part) % 2;
       if (part == 0) {
         stage(step + Tile::stages - 1);
       }
@@ -110,6 +114,17 @@ __global__ void __launch_bounds__(Variant::Tile::threads, Variant::Tile::residen
       }
       load(step + (part + 1) / Tile::parts, (part + 1) % Tile::parts, 1 - now);
       multiply<Tile>(sums, fragments_a[now], fragments_b[now]);
+    }
+  };
+  // Twice a step's parts are an even number: which of two fragments is next is known.
+#pragma unroll 1
+  for (int step = 0; step < split.steps; ++step) {
+    run_step(step, std::integral_constant<int, 0>());
+    if constexpr (Tile::parts == 1) {
+      if (++step == split.steps) {
+        break;
+      }
+      run_step(step, std::integral_constant<int, 1>());
     }
   }
   const auto pack_at = [&](int i) -> float(&)[4] { return sums[i / 8][i % 8]; };

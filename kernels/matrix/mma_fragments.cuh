@@ -25,10 +25,10 @@ struct MmaTile {
   static constexpr int columns = 64 * Columns;
   static constexpr int depth = 2 * pack * Parts;
   static constexpr int line_packs = depth / pack;  // of a row
-  static_assert(line_packs == 4 || line_packs == 8);
+  static_assert(line_packs == 2 || line_packs == 4 || line_packs == 8);
   static constexpr TileSize size{rows, columns, depth};
   static constexpr int threads = 32 * Rows * Columns;
-  static constexpr int resident_blocks = threads > 128 ? 1 : 2;  // of 255 registers a thread
+  static constexpr int resident_blocks = 256 / threads;  // of 255 registers a thread
   static constexpr int stages = mma_stages;
   static constexpr int staged_bytes =
       stages * (rows + columns) * depth * static_cast<int>(sizeof(T));
@@ -55,8 +55,9 @@ WARPTAPE_HOST_DEVICE int staged_at(int row, int depth) {
   const auto d = static_cast<unsigned>(depth);
   constexpr unsigned pack = Tile::pack;
   if (along_depth) {
-    // Two rows of four packs make 128 bytes, all banks, or one of eight.
-    const unsigned slot = d / pack ^ (Tile::line_packs == 4 ? r / 2 % 4 : r % 8);
+    // So many rows make 128 bytes, all banks.
+    constexpr unsigned rows = 8 / Tile::line_packs;
+    const unsigned slot = d / pack ^ r / rows % Tile::line_packs;
     return static_cast<int>(r * Tile::depth + slot * pack);
   }
   const unsigned slot = r / pack ^ (sizeof(typename Tile::T) == 2 ? d % 8 : d % 4 * 2);

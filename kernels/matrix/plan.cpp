@@ -54,7 +54,9 @@ int64_t cost_of(const Plan& plan, Cores cores) {
   const int64_t filling = 2;  // steps that a block waits for its first operands
   int64_t cost = at_once * (plan.steps + filling) * cycles_of_step(plan.tile, cores, plan.pack);
   if (at_once == 1) {
-    cost += cost / 4;  // nobody computes while the only block waits
+    // Nobody computes while the only block waits, which on the tensor cores has half as many warps;
+    // how much that costs there is predicted, not measured.
+    cost += are_tensor_cores(cores) ? cost / 2 : cost / 4;
   }
   if (plan.splits > 1) {
     // Predicted, not measured: when all blocks leave their sums, a multiprocessor writes 16 bytes
@@ -142,6 +144,9 @@ Plan cheapest_plan(const ProductSize& size, Cores cores, int pack) {
   };
   if (are_tensor_cores(cores)) {
     consider_tile(mma_tile(cores));
+    if (pack > 1) {
+      consider_tile(thin_mma_tile(cores, size.thin_rows));
+    }
   } else {
     for (const TileSize& tile : fma_tiles) {
       if (tile != fma_tiles[0] || (pack > 1 && !size.is_pass)) {

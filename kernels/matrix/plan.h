@@ -73,7 +73,8 @@ struct ProductSize {
   int64_t columns = 0;
   int64_t depth = 0;
   int64_t groups = 1;
-  bool is_pass = false;  // results go through shared memory: no largest tiles
+  bool is_pass = false;    // results go through shared memory: no largest tiles
+  bool thin_rows = false;  // what is thin of them (has_thin_rows)
 
   auto operator<=>(const ProductSize&) const = default;
 };
@@ -90,6 +91,17 @@ inline constexpr int fma_depth = 8;
 constexpr TileSize mma_tile(Cores cores) {
   return {128, 128, cores == Cores::Tensor ? 32 : 16};
 }
+// The one for results of 64 rows or columns and fewer, of packs alone. Half as many threads have
+// the registers for places of half the depth.
+constexpr TileSize thin_mma_tile(Cores cores, bool thin_rows) {
+  const TileSize square = mma_tile(cores);
+  return thin_rows ? TileSize{64, square.columns, square.depth / 2}
+                   : TileSize{square.rows, 64, square.depth / 2};
+}
+// Results have pixels for rows and channels for columns, or the rows of a batch and features; of a
+// gradient of weights, whose operands both have packs along the rows, channels are the rows.
+template <class Product>
+inline constexpr bool has_thin_rows = !Product::a_along_depth && !Product::b_along_depth;
 
 // Elements of T in 16 bytes.
 template <class T>
@@ -149,7 +161,7 @@ Plan plan_product(const Product& product, bool tf32 = false) {
   const bool packs = fits_packs(product.a, Product::a_along_depth, pack) &&
                      fits_packs(product.b, Product::b_along_depth, pack);
   return make_plan({product.out.rows.size(), product.out.columns, product.a.depth.size(),
-                    product.out.groups, Product::is_pass},
+                    product.out.groups, Product::is_pass, has_thin_rows<Product>},
                    cores_of<T>(tf32), packs ? pack : 1);
 }
 

@@ -38,6 +38,8 @@ class TilePlaces {
   static constexpr int packs = Rows * Depth / E;
   static constexpr int count = packs < Threads ? 1 : packs / Threads;
   static_assert(packs <= Threads || packs % Threads == 0);
+  static constexpr int per_line = along_depth ? Depth / E : Rows / E;
+  static constexpr int lines = Threads / per_line;  // of the tile, per pass of the block
 
   static Steps steps(const View& view) {
     if constexpr (along_depth) {
@@ -98,9 +100,6 @@ class TilePlaces {
   }
 
  private:
-  static constexpr int per_line = along_depth ? Depth / E : Rows / E;
-  static constexpr int lines = Threads / per_line;  // of the tile, per pass of the block
-
   RowIndex row_;
   DepthIndex depth_;
   int first_row_;

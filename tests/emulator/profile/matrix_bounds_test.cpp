@@ -28,6 +28,11 @@ ConvGeometry geometry() {
   return conv_geometry("conv2d", Shape{1, 128, 16, 16}, Shape{128, 128, 3, 3}, options.axes(), 1);
 }
 
+ConvGeometry thin_geometry() {
+  const Conv2dOptions options{.padding = 1};
+  return conv_geometry("conv2d", Shape{1, 64, 16, 8}, Shape{64, 64, 3, 3}, options.axes(), 1);
+}
+
 template <class T>
 T* elements(Tensor& bytes) {
   return reinterpret_cast<T*>(bytes.mutable_data<uint8_t>());
@@ -84,30 +89,34 @@ Traffic traffic_of(const Product& product, bool tf32, matrix::TileSize tile = {}
 }
 
 template <class T>
-double allowed_bytes(const Traffic& traffic) {
-  return 1.1 * traffic.multiplications * sizeof(T) * (1.0 / 128 + 1.0 / 128);
+double allowed_bytes(const Traffic& traffic, int thin = 128) {
+  return 1.1 * traffic.multiplications * sizeof(T) * (1.0 / 128 + 1.0 / thin);
 }
 
-// The three products of a convolution, all with 128 rows and columns or more.
+// The three products of a convolution, all with 128 rows and columns or more; or with 64 channels,
+// in the tiles for these.
 template <class T, class Sum, class Check>
-void for_each_product(bool tf32, const Check& check) {
-  const ConvGeometry g = geometry();
-  Tensor x = bytes(256 * 128 * static_cast<int64_t>(sizeof(T)));
-  Tensor filters = bytes(128 * 9 * 128 * static_cast<int64_t>(sizeof(Sum)));
-  Tensor y = bytes(256 * 128 * static_cast<int64_t>(sizeof(T)));
+void for_each_product(bool tf32, const Check& check, bool thin = false) {
+  const ConvGeometry g = thin ? thin_geometry() : geometry();
+  Tensor x = bytes(g.x_shape().numel() * static_cast<int64_t>(sizeof(T)));
+  Tensor filters = bytes(g.filter_shape().numel() * static_cast<int64_t>(sizeof(Sum)));
+  Tensor y = bytes(g.y_shape().numel() * static_cast<int64_t>(sizeof(T)));
+  const auto tile = [&](bool rows) {
+    return thin ? matrix::thin_mma_tile(matrix::cores_of<T>(tf32), rows) : matrix::TileSize();
+  };
   const Compute<T>* no_bias = nullptr;
   const T* from_x = elements<T>(x);
   const T* from_y = elements<T>(y);
   const T* from_filters = elements<T>(filters);
   check("forward", traffic_of(conv2d_products::forward<T>(g, from_x, from_filters, no_bias, false,
                                                           elements<T>(y)),
-                              tf32));
+                              tf32, tile(false)));
   check("data gradient",
         traffic_of(conv2d_products::data_grad<T>(g, from_y, from_filters, elements<T>(x), 0, 0),
-                   tf32));
+                   tf32, tile(false)));
   check("weight gradient",
         traffic_of(conv2d_products::weight_grad<T, Sum>(g, from_y, from_x, elements<Sum>(filters)),
-                   tf32));
+                   tf32, tile(true)));
 }
 
 TEST(ProfileBounds, MatrixCoreInFloat) {
@@ -120,30 +129,37 @@ TEST(ProfileBounds, MatrixCoreInFloat) {
 }
 
 // Wavefronts of shared memory per instruction. A warp's 64 x 64 take (4 + 4) x 4 of fragments for
-// 32 instructions; the copies of 128 + 128 rows of 32 bytes take 64 for 128; a result goes through
-// it twice as a float.
-double expected_wavefronts(const Traffic& traffic, int depth) {
+// 32 instructions; the copies of 128 + 128 rows of 32 bytes take 64 for 128, of 128 + 64 rows 48
+// for 64; a result goes through it twice as a float.
+double expected_wavefronts(const Traffic& traffic, int depth, bool thin) {
   const double results = 16.0 * 8 * depth / traffic.depth;
-  return 1 + 0.5 + results * 2 * 4 / 128;
+  return 1 + (thin ? 0.75 : 0.5) + results * 2 * 4 / 128;
 }
 
 template <class T, class Sum>
-void check_tensor_cores(int depth, bool tf32) {
-  for_each_product<T, Sum>(tf32, [&](const char* name, const Traffic& traffic) {
-    EXPECT_GT(traffic.bytes_read, 0) << name;
-    EXPECT_LE(traffic.bytes_read, allowed_bytes<T>(traffic)) << name;
-    EXPECT_LE(traffic.wavefronts / (traffic.multiplications / (16 * 8 * depth)),
-              1.05 * expected_wavefronts(traffic, depth))
-        << name;
-    EXPECT_LE(traffic.shared.bank_factor(), 1.05) << name;
-    EXPECT_GE(traffic.share_of_16, 0.95) << name;
-  });
+void check_tensor_cores(int depth, bool tf32, bool thin = false) {
+  for_each_product<T, Sum>(
+      tf32,
+      [&](const char* name, const Traffic& traffic) {
+        EXPECT_GT(traffic.bytes_read, 0) << name;
+        EXPECT_LE(traffic.bytes_read, allowed_bytes<T>(traffic, thin ? 64 : 128)) << name;
+        EXPECT_LE(traffic.wavefronts / (traffic.multiplications / (16 * 8 * depth)),
+                  1.05 * expected_wavefronts(traffic, depth, thin))
+            << name;
+        EXPECT_LE(traffic.shared.bank_factor(), 1.05) << name;
+        EXPECT_GE(traffic.share_of_16, 0.95) << name;
+      },
+      thin);
 }
 TEST(ProfileBounds, MatrixCoreInBfloat16) {
   check_tensor_cores<bfloat16, float>(16, false);
 }
 TEST(ProfileBounds, MatrixCoreInTf32) {
   check_tensor_cores<float, float>(8, true);
+}
+TEST(ProfileBounds, ThinTilesOfTensorCores) {
+  check_tensor_cores<bfloat16, float>(16, false, true);
+  check_tensor_cores<float, float>(8, true, true);
 }
 
 // A tile of 64 columns uses what it loads of the left operand half as often.

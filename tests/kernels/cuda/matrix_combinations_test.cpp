@@ -34,9 +34,13 @@ void run(const Product& product, const Plan& plan) {
   on_cuda::launch_product("product", gpu::current_stream(), product, plan, partials.data());
 }
 
-template <class T>
+template <class Product>
 std::vector<matrix::TileSize> tiles_of(int pack, bool tf32) {
+  using T = typename Product::In;
   const matrix::Cores cores = matrix::cores_of<T>(tf32);
+  if (are_tensor_cores(cores) && pack > 1) {
+    return {matrix::mma_tile(cores), matrix::thin_mma_tile(cores, matrix::has_thin_rows<Product>)};
+  }
   if (are_tensor_cores(cores)) {
     return {matrix::mma_tile(cores)};
   }
@@ -55,7 +59,7 @@ void for_each_plan(const Product& product, bool tf32, const Body& body) {
   constexpr int most = matrix::pack_of<T>;
   ASSERT_EQ(matrix::plan_product(product).pack, most);  // or packs would not be legal
   for (const int pack : tf32 ? std::vector{most} : std::vector{1, most}) {
-    for (const matrix::TileSize& tile : tiles_of<T>(pack, tf32)) {
+    for (const matrix::TileSize& tile : tiles_of<Product>(pack, tf32)) {
       for (const int splits : is_sanitized() ? std::vector{1, 3} : std::vector{1, 2, 3, 9}) {
         const Plan plan = forced_plan(product, pack, tile, splits, tf32);
         SCOPED_TRACE(to_string(plan));

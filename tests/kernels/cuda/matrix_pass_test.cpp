@@ -31,8 +31,11 @@ void run(const Product& product, const Plan& plan) {
 
 // The tiles that passes have.
 template <class T>
-std::vector<matrix::TileSize> tiles(bool tf32) {
+std::vector<matrix::TileSize> tiles(int pack, bool tf32) {
   const matrix::Cores cores = matrix::cores_of<T>(tf32);
+  if (are_tensor_cores(cores) && pack > 1) {
+    return {matrix::mma_tile(cores), matrix::thin_mma_tile(cores, false)};
+  }
   if (are_tensor_cores(cores)) {
     return {matrix::mma_tile(cores)};
   }
@@ -48,7 +51,7 @@ void for_each_plan(const Product& product, bool tf32, const Body& body) {
   for (const int pack : tf32       ? std::vector{most}
                         : most > 1 ? std::vector{1, most}
                                    : std::vector{1}) {
-    for (const matrix::TileSize& tile : tiles<T>(tf32)) {
+    for (const matrix::TileSize& tile : tiles<T>(pack, tf32)) {
       for (const int splits : {1, 3}) {
         const Plan plan = forced_plan(product, pack, tile, splits, tf32);
         SCOPED_TRACE(to_string(plan));
