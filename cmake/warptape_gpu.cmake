@@ -6,9 +6,14 @@ set(WARPTAPE_GPU_CORE_PATTERNS "")
 set(WARPTAPE_GPU_CORE_USES "")
 
 # warptape_write_build_header(FOLDER MACROS...) writes FOLDER/core/simt/build.h, which defines MACROS
-# ("NAME VALUE"). A header, not options of the compiler: files that do not include it compile to the same
-# in all presets, which ccache then sees without looking into them.
+# ("NAME VALUE") and is found before that of the sources, which is that of a build without a GPU. A
+# header, not options of the compiler: files that do not include it compile to the same in all presets,
+# which ccache then sees without looking into them. Without MACROS there is none.
 function(warptape_write_build_header folder)
+  if(NOT ARGN)
+    file(REMOVE ${folder}/core/simt/build.h)
+    return()
+  endif()
   set(text "#pragma once\n// What this build has of a GPU (WARPTAPE_GPU). Who asks for one of these includes this.\n\n")
   foreach(macro ${ARGN})
     string(APPEND text "#define ${macro}\n")
@@ -22,12 +27,14 @@ if(WARPTAPE_GPU STREQUAL "simt")
   set(WARPTAPE_GPU_CORE_USES warptape_engine)
   list(APPEND WARPTAPE_BUILD_MACROS "WARPTAPE_SIMT 1")
   if(NOT WARPTAPE_SANITIZE MATCHES "^(off|OFF)$")
-    # What emulated threads run, whatever the rest of the build has: preset simt-asan optimises
+    # What emulated threads run, whatever the rest of the build has: the sanitized presets optimise
     # nothing else, as that compiles in half the time.
-    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1)
+    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g1)
   endif()
   if(WARPTAPE_SANITIZE STREQUAL "address")
-    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS ${WARPTAPE_UNDEFINED})  # those of tests as well
+    # Those of tests as well, whose other files nobody watches.
+    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -fsanitize=address ${WARPTAPE_UNDEFINED} -fsanitize=alignment
+                                             -fno-sanitize-recover=all)
   endif()
   if(WARPTAPE_SIMT_PROFILE)
     # The kernels call emulator/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
@@ -41,7 +48,7 @@ elseif(WARPTAPE_GPU STREQUAL "cuda")
   include(warptape_cuda)
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp core/device/cuda/*.cpp)
 else()
-  set(WARPTAPE_BUILD_MACROS "WARPTAPE_HAS_GPU 0")
+  set(WARPTAPE_BUILD_MACROS "")
 endif()
 warptape_write_build_header(${PROJECT_BINARY_DIR}/generated ${WARPTAPE_BUILD_MACROS})
 # What functions need that are called from folders of other projects.

@@ -12,14 +12,7 @@
 #include "core/tensor.h"
 #include "tests/core/expect_throws.h"
 #include "tests/support/allocations.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WARPTAPE_TEST_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WARPTAPE_TEST_ASAN 1
-#endif
-#endif
+#include "tests/support/sanitizers.h"
 
 namespace warptape {
 
@@ -27,11 +20,7 @@ void kernel_of_builds_with_a_gpu();  // defined nowhere: a build without one mus
 
 namespace {
 
-#ifdef WARPTAPE_TEST_ASAN
-constexpr bool under_asan = true;
-#else
-constexpr bool under_asan = false;
-#endif
+const bool under_asan = under_address_sanitizer();
 
 TEST(Storages, LiveBytesFollowTheirOwners) {
   const size_t before = memory_stats(cpu).live_bytes;

@@ -9,6 +9,7 @@
 #include "tests/core/device/gpu_test.h"
 #include "tests/core/device/test_kernels.h"
 #include "tests/core/expect_throws.h"
+#include "tests/support/sanitizers.h"
 
 #ifdef WARPTAPE_SIMT
 #include "emulator/device/dry_run.h"
@@ -108,9 +109,9 @@ TEST_F(GpuArrivals, OfADryRunAreZeros) {
 }
 
 TEST_F(GpuArrivals, OfKernelsThatAFaultEndedAreZeros) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "AddressSanitizer ends the program at the fault";
-#endif
+  if (under_address_sanitizer()) {
+    GTEST_SKIP() << "AddressSanitizer ends the program at the fault";
+  }
   const Stream stream;
   const DeviceFloats a(floats(10, 0), stream.handle());
   unsigned long long* const counters = arrival_counters(stream.handle(), 1);
