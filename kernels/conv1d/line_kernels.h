@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/conv1d/line_pairs.h"
+
 namespace warptape::lines {
 
 // One sequence of a batch, or a part of its outputs:
@@ -59,6 +61,7 @@ struct Level {
   float (*sum)(const float* from, int64_t count);
   // So many rounds of fma_chains multiply-adds of vectors; returns something of their results.
   float (*multiply_and_add)(int64_t rounds);
+  const PairLoops* pairs;
 };
 
 namespace baseline {

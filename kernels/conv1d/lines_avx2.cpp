@@ -52,6 +52,19 @@ inline Vector chosen(Part part, Vector yes, Vector no) {
   return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(part));
 }
 
+struct Choice {
+  __m256i lane;
+  __m256 is_of_second;
+};
+inline Choice choice(const int32_t* from) {
+  const __m256i lane = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  return {lane, _mm256_castsi256_ps(_mm256_cmpgt_epi32(lane, _mm256_set1_epi32(7)))};
+}
+inline Vector picked(const Choice& choice, Vector a, Vector b) {
+  return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, choice.lane),
+                          _mm256_permutevar8x32_ps(b, choice.lane), choice.is_of_second);
+}
+
 }  // namespace
 
 #include "kernels/conv1d/line_kernels.inc"

@@ -54,6 +54,14 @@ inline Vector chosen(Part part, Vector yes, Vector no) {
   return _mm512_mask_blend_ps(part, no, yes);
 }
 
+using Choice = __m512i;
+inline Choice choice(const int32_t* from) {
+  return _mm512_loadu_si512(from);
+}
+inline Vector picked(Choice choice, Vector a, Vector b) {
+  return _mm512_permutex2var_ps(a, choice, b);
+}
+
 }  // namespace
 
 #include "kernels/conv1d/line_kernels.inc"

@@ -62,6 +62,20 @@ inline Vector chosen(Part part, Vector yes, Vector no) {
   return load(values);
 }
 
+struct Choice {
+  int32_t from[lanes];
+};
+inline Choice choice(const int32_t* from) {
+  return {{from[0], from[1], from[2], from[3]}};
+}
+inline Vector picked(const Choice& choice, Vector a, Vector b) {
+  float values[2 * lanes];
+  store(values, a);
+  store(values + lanes, b);
+  return _mm_setr_ps(values[choice.from[0]], values[choice.from[1]], values[choice.from[2]],
+                     values[choice.from[3]]);
+}
+
 }  // namespace
 
 #include "kernels/conv1d/line_kernels.inc"

@@ -234,11 +234,13 @@ TEST(Lines, FiltersWithoutBiasesAndBiasesWithoutFilters) {
 TEST(Lines, GradientsOfInputsWithOtherReadersAreAdded) {
   for (LineInstructions level : all_levels()) {
     const Instructions use(level);
-    for (int64_t length = 1; length <= 130; length += length < 50 ? 1 : 7) {
+    for (int64_t length = 1; length <= 133; length += length < 50 || length > 127 ? 1 : 7) {
       Generator generator(3);
-      const Tensor x = randn({2, 3, length}, float32, generator);
-      const Tensor weight = randn({9, 3, 2}, float32, generator);
-      const Tensor dy = randn({2, 9, length}, float32, generator);
+      const bool pairs = length >= 128 && length < 133;
+      const Shape filters = pairs ? Shape{24, 25, 3} : Shape{9, 3, 2};
+      const Tensor x = randn({2, filters[1], length}, float32, generator);
+      const Tensor weight = randn(filters, float32, generator);
+      const Tensor dy = randn({2, filters[0], length}, float32, generator);
       const Tensor others = randn(x.shape(), float32, generator);
       // y may be of x, or of x and of its product, whose gradient comes first.
       const auto gradient = [&](bool by_conv, bool by_product) {
@@ -267,21 +269,109 @@ TEST(Lines, GradientsOfInputsWithOtherReadersAreAdded) {
   }
 }
 
+// 3 taps of many channels go by pairs of outputs: every dilation that vectors have, and lengths
+// that end within a pair, a vector, a tile and a part.
+TEST(Lines, ByPairs) {
+  for (int64_t dilation : {1, 2, 4, 8, 16, 32}) {
+    for (int64_t length : {256, 269, 351, 512, 801}) {
+      expect_right(
+          {{1, 24, length}, {25, 24, 3}, {.padding = Padding1d::causal(), .dilation = dilation}});
+    }
+    expect_right({{2, 25, 300}, {24, 25, 3}, {.padding = Padding1d::same(), .dilation = dilation}});
+    expect_right({{1, 24, 300}, {24, 24, 3}, {.dilation = dilation}});
+  }
+  for (int64_t dilation : {3, 12, 64}) {
+    expect_right({{1, 24, 700},
+                  {24, 24, 3},
+                  {.padding = Sides1d{.left = 1, .right = 90}, .dilation = dilation}});
+  }
+}
+
+// What pairs make of factors that are not finite is no result.
+TEST(Lines, PairsThatAreNotFinite) {
+  for (int64_t dilation : {1, 16}) {
+    const Conv1dOptions options{.padding = Padding1d::causal(), .dilation = dilation};
+    Generator generator(5);
+    std::vector<float> values = randn({1, 24, 300}, float32, generator).to_vector<float>();
+    values[40] = HUGE_VALF;
+    values[300 + 40 + static_cast<size_t>(dilation)] = -HUGE_VALF;
+    values[700] = 3e38F;
+    values[700 + static_cast<size_t>(dilation)] = 3e38F;
+    const auto results = [&](DType dtype) {
+      Generator again(6);
+      Tensor x = tensor(values, {1, 24, 300}).to(dtype);
+      Tensor weight = randn({24, 24, 3}, float32, again).to(dtype);
+      Tape tape;
+      tape.watch(x);
+      tape.watch(weight);
+      const Tensor y = conv1d(x, weight, Tensor(), options);
+      tape.backward(y, tensor(values, y.shape()).to(dtype));
+      std::vector<float> all;
+      for (const Tensor& result : {y, tape.gradient(x), tape.gradient(weight)}) {
+        for (float value : result.to(float32).to_vector<float>()) {
+          all.push_back(value);
+        }
+      }
+      return all;
+    };
+    const std::vector<float> wanted = results(float64);
+    for (LineInstructions level : all_levels()) {
+      const Instructions use(level);
+      const std::vector<float> got = results(float32);
+      for (size_t i = 0; i < got.size(); ++i) {
+        // Whether sums of such size overflow depends on their order.
+        if (std::abs(wanted[i]) < 1e30F) {
+          ASSERT_NEAR(got[i], wanted[i], 1e-3) << i;
+        } else if (std::isnan(wanted[i])) {
+          ASSERT_TRUE(std::isnan(got[i])) << i;
+        } else {
+          ASSERT_FALSE(std::abs(got[i]) < 1e30F) << i;
+        }
+      }
+    }
+  }
+}
+
+// Nothing of a pair's later inputs is in its earlier output, not even a rounding.
+TEST(Lines, OutputsOfPairsKeepNothingOfLaterInputs) {
+  Generator generator(5);
+  const Tensor x = randn({1, 24, 300}, float32, generator);
+  const Tensor weight = randn({24, 24, 3}, float32, generator);
+  const Conv1dOptions options{.padding = Padding1d::causal(), .dilation = 4};
+  const std::vector<float> wanted = conv1d(x, weight, Tensor(), options).to_vector<float>();
+  for (size_t from : {100, 104, 111}) {
+    std::vector<float> other = x.to_vector<float>();
+    for (size_t i = 0; i < other.size(); ++i) {
+      other[i] *= i % 300 < from ? 1 : 1e6F;
+    }
+    const std::vector<float> y =
+        conv1d(tensor(other, x.shape()), weight, Tensor(), options).to_vector<float>();
+    for (size_t i = 0; i < y.size(); ++i) {
+      if (i % 300 < from) {
+        ASSERT_EQ(y[i], wanted[i]) << i;
+      }
+    }
+  }
+}
+
 // Long ones are cut into parts for several threads.
 TEST(Lines, OfLongSequences) {
   expect_right({{1, 2, 2500}, {3, 2, 3}, {.padding = Padding1d::causal(), .dilation = 300}});
 }
 
 TEST(Lines, AreTheSameForAnyNumberOfThreads) {
-  const Line line{{3, 6, 900}, {9, 6, 5}, {.padding = Padding1d::causal(), .dilation = 7}};
-  const int before = num_threads();
-  set_num_threads(1);
-  const std::vector<Tensor> one = results_of(line, float32);
-  set_num_threads(3);
-  const std::vector<Tensor> three = results_of(line, float32);
-  set_num_threads(before);
-  for (size_t i = 0; i < one.size(); ++i) {
-    EXPECT_EQ(one[i].to_vector<float>(), three[i].to_vector<float>()) << "result " << i;
+  for (const Line& line :
+       {Line{{3, 6, 900}, {9, 6, 5}, {.padding = Padding1d::causal(), .dilation = 7}},
+        Line{{3, 24, 900}, {24, 24, 3}, {.padding = Padding1d::causal(), .dilation = 8}}}) {
+    const int before = num_threads();
+    set_num_threads(1);
+    const std::vector<Tensor> one = results_of(line, float32);
+    set_num_threads(3);
+    const std::vector<Tensor> three = results_of(line, float32);
+    set_num_threads(before);
+    for (size_t i = 0; i < one.size(); ++i) {
+      EXPECT_EQ(one[i].to_vector<float>(), three[i].to_vector<float>()) << "result " << i;
+    }
   }
 }
 
