@@ -77,7 +77,15 @@ WARPTAPE_CLONES void pass_inner_in_place(float* x, const uint8_t* marks, float s
   }
 }
 
-WARPTAPE_CLONES void pass_outer(float* x, const uint8_t* marks, int64_t count) {
+WARPTAPE_CLONES void pass_outer(const float* __restrict from, const uint8_t* marks,
+                                float* __restrict to, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const uint32_t passes = (marks[i] & gradient_marks::outer) / gradient_marks::outer;
+    to[i] = std::bit_cast<float>(std::bit_cast<uint32_t>(from[i]) & (0U - passes));
+  }
+}
+
+WARPTAPE_CLONES void pass_outer_in_place(float* x, const uint8_t* marks, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     const uint32_t passes = (marks[i] & gradient_marks::outer) / gradient_marks::outer;
     x[i] = std::bit_cast<float>(std::bit_cast<uint32_t>(x[i]) & (0U - passes));
@@ -170,11 +178,10 @@ void LineMask::apply(const float* from, int64_t begin, int64_t count) const {
     return;
   }
   pass_inner(from + begin, kept, scale, inner + begin, count);
-  if (outer != nullptr && outer != from) {
-    std::copy_n(from + begin, count, outer + begin);
-  }
-  if (outer != nullptr) {
-    pass_outer(outer + begin, kept, count);
+  if (outer == from) {
+    pass_outer_in_place(outer + begin, kept, count);
+  } else if (outer != nullptr) {
+    pass_outer(from + begin, kept, outer + begin, count);
   }
 }
 

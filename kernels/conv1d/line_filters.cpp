@@ -20,7 +20,7 @@ struct Plan {
   Plan(const Level& level, const ConvGeometry& g)
       : outputs(g.out_channels, level.largest_correlation),
         inputs(g.in_channels, level.largest_inputs),
-        groups(inputs.count, 16),
+        groups(inputs.count, 24),
         sequences(g.batch, sequences_of(g)),
         spans(g.axes[0].out, 1024) {}
 

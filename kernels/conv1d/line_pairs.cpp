@@ -146,20 +146,22 @@ bool pairs_fit(const Level& level, int64_t dilation, int64_t outputs) {
 void accumulate_pairs(const Level& level, const LineSums& w, const Blocks& blocks,
                       const std::vector<float>& weights, const OutputsByTaps& by_taps,
                       const FinishedOutputs& finish) {
-  // Few enough for a second-level cache, whose rows a first-level cache need not keep.
+  // Few enough for a second-level cache, whose rows a first-level cache need not keep; of vectors
+  // that fill tiles.
   const int64_t unit = std::max(std::abs(w.step), level.lanes);
-  const Blocks parts((w.out_length + 2 * unit - 1) / (2 * unit),
-                     std::max<int64_t>(1, 12 * level.lanes / unit));
-  const int64_t most_pairs = parts.largest() * unit;
+  const int64_t units = (w.out_length + 2 * unit - 1) / (2 * unit);
+  const int64_t units_of_part =
+      std::min(units, std::max<int64_t>(1, 4 * most_pair_vectors * level.lanes / unit));
+  const int64_t parts = (units + units_of_part - 1) / units_of_part;
+  const int64_t most_pairs = units_of_part * unit;
   const int64_t work = most_pairs * pair_factors * w.channels * w.out_channels;
-  parallel_for(
-      w.batch * parts.count, default_grain / (work / 16 + 1) + 1, [&](int64_t from, int64_t to) {
-        PairParts all(level, w, blocks, weights, by_taps, finish, most_pairs);
-        for (int64_t i = from; i < to; ++i) {
-          const int64_t part = i % parts.count;
-          all.compute(i / parts.count, parts.begin(part) * unit, parts.begin(part + 1) * unit);
-        }
-      });
+  parallel_for(w.batch * parts, default_grain / (work / 16 + 1) + 1, [&](int64_t from, int64_t to) {
+    PairParts all(level, w, blocks, weights, by_taps, finish, most_pairs);
+    for (int64_t i = from; i < to; ++i) {
+      const int64_t begin = i % parts * most_pairs;
+      all.compute(i / parts, begin, std::min(begin + most_pairs, units * unit));
+    }
+  });
 }
 
 }  // namespace warptape::lines

@@ -30,7 +30,7 @@ struct PairInputs {
   int64_t dilation;
   int64_t begin;
   int64_t vectors;
-  float* out;  // (channels, out_stride); of all factors (pair_factors, factor_stride)
+  float* out;  // (pair_factors, factor_stride), of each (channels, out_stride)
   int64_t out_stride;
   int64_t factor_stride;
 };
@@ -64,10 +64,7 @@ struct PairOutputs {
 };
 
 struct PairLoops {
-  void (*inputs)(const PairInputs&);  // all factors
-  // One factor of the inputs, and of the outputs' gradients: dy0, dy0 + dy1, dy0 - dy1, -dy1.
-  void (*input[pair_factors])(const PairInputs&);
-  void (*gradient[pair_factors])(const PairInputs&);
+  void (*inputs)(const PairInputs&);
   // By size of the block, from 1 on, and by vectors.
   void (*products[9][most_pair_vectors + 1])(const PairProducts&);
   bool (*are_finite)(const float* from, int64_t vectors);
