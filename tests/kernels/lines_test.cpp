@@ -234,7 +234,7 @@ TEST(Lines, FiltersWithoutBiasesAndBiasesWithoutFilters) {
 TEST(Lines, GradientsOfInputsWithOtherReadersAreAdded) {
   for (LineInstructions level : all_levels()) {
     const Instructions use(level);
-    for (int64_t length = 1; length <= 133; length += length < 50 || length > 127 ? 1 : 7) {
+    for (int64_t length = 1; length <= 133; length += length < 50 || length > 126 ? 1 : 7) {
       Generator generator(3);
       const bool pairs = length >= 128 && length < 133;
       const Shape filters = pairs ? Shape{24, 25, 3} : Shape{9, 3, 2};
