@@ -25,7 +25,11 @@ void Linear::fields(Visitor& visit) {
 }
 
 Tensor Linear::forward(const Operand& x) {
-  return linear(weight.input(x), weight.operand(x.site()), bias);
+  if (weight.computes_in_bfloat16()) {
+    return linear(weight.input(x), weight.operand(x.site()), bias);
+  }
+  // x itself: a copy would be another holder of a layer that waits.
+  return linear(x, weight.operand(x.site()), bias);
 }
 
 std::string Linear::settings() const {

@@ -28,6 +28,7 @@ filter='op_weight_norm.*_cuda:op_sum.*_cuda:op_argmax.*_cuda:op_transpose.*_cuda
 filter+=':GpuPrimitives.*:OptimizerCuda.*:WeightNormLadder.*:RowsCuda.*:CrossEntropyCuda.*:MatrixCore.Groups:Depthwise.*'
 filter+=':op_mse_loss.several_blocks*_cuda:op_max_pool2d.rows*_cuda:MatrixCombinations.OfSumsBesideGemm:WeightNormCuda.ShortRows:WeightNormCuda.RowsOfAWarpAndMore'
 filter+=':NormsCuda.ChunksGiveWhatTheCpuGives:NormsCuda.GroupsOfManySamples:MatrixPass.*:MatrixSplit.BranchesOfAGraph'
+filter+=':ConvPoolCuda.TilesOfAnySizeGiveTheSame:ConvPoolCuda.RowByRow:ConvPoolCuda.ThePoolingSumsTheGradientOfTheBias'
 jobs=$(nproc)
 files=()
 while [[ $# -gt 0 ]]; do

@@ -87,28 +87,33 @@ bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bia
                         const ConvGeometry& geometry, const PoolGeometry& pool, bool with_relu,
                         Tensor& y, Tensor& indices) {
   const Product as_measured = conv2d_product(ProductKind::Conv2d, x.dtype(), geometry);
-  if (x.dtype() != float32 || !are_two_by_two(pool) || is_depthwise(geometry) || y.numel() == 0 ||
-      geometry.empty() || library_is_chosen(as_measured)) {
+  if (x.dtype() == float64 || !are_two_by_two(pool) || is_depthwise(geometry) || y.numel() == 0 ||
+      geometry.empty() || library_may_serve(as_measured)) {
     return false;
   }
-  const auto product = conv2d_products::forward_pooled(
-      geometry, pool, x.data<float>(), weight.data<float>(),
-      bias.defined() ? bias.data<float>() : nullptr, with_relu, y.mutable_data<float>(),
-      indices.defined() ? indices.mutable_data<uint8_t>() : nullptr);
-  const matrix::Plan plan = matrix::plan_product(product);
-  if (plan.splits > 1) {
-    return false;
-  }
-  const profile::Range range(geometry.op);
-  profile::note([&] {
-    return profile::moved({&x, &weight, &bias}, {&y, &indices}, geometry.flops());
-  });
-  serving_detail::log(as_measured, serving_detail::Event::ByOurs);
-  constexpr const char* name = "conv2d_max_pool2d";
-  if (!matrix::tell_product(name, product, plan)) {
-    on_cuda::launch_product(name, gpu::current_stream(), product, plan, nullptr);
-  }
-  return true;
+  const bool by_rows = y.memory_format() == MemoryFormat::RowMajor;
+  const auto run = [&]<class T>(T*) {
+    const auto product = conv2d_products::forward_pooled(
+        geometry, pool, x.data<T>(), weight.data<T>(),
+        bias.defined() ? bias.data<Compute<T>>() : nullptr, with_relu, by_rows, y.mutable_data<T>(),
+        indices.defined() ? indices.mutable_data<uint8_t>() : nullptr);
+    const matrix::Plan plan = matrix::plan_product(product, tf32_is_on());
+    if (plan.splits > 1) {
+      return false;
+    }
+    const profile::Range range(geometry.op);
+    profile::note([&] {
+      return profile::moved({&x, &weight, &bias}, {&y, &indices}, geometry.flops());
+    });
+    serving_detail::log(as_measured, serving_detail::Event::ByOurs);
+    constexpr const char* name = "conv2d_max_pool2d";
+    if (!matrix::tell_product(name, product, plan)) {
+      on_cuda::launch_product(name, gpu::current_stream(), product, plan, nullptr);
+    }
+    return true;
+  };
+  return x.dtype() == bfloat16 ? run(static_cast<simt::bfloat16*>(nullptr))
+                               : run(static_cast<float*>(nullptr));
 }
 
 void conv2d_data_grad_cuda(const Tensor& dy, const Tensor& weight, const Tensor& bias,
@@ -124,6 +129,11 @@ void conv2d_own_data_grad_cuda(const Tensor& dy, const Tensor& weight, const Con
   matrix_data_grad(dy, weight, Tensor(), geometry, accumulate, dx);
   serving_detail::log(conv2d_product(ProductKind::Conv2dDataGrad, dy.dtype(), geometry),
                       serving_detail::Event::ByOurs);
+}
+
+bool conv2d_sums_bias_grad_alone_cuda(DType dtype, const ConvGeometry& geometry) {
+  return dtype == bfloat16 || (dtype == float32 && tf32_is_on()) || is_depthwise(geometry) ||
+         library_may_serve(conv2d_product(ProductKind::Conv2dWeightGrad, dtype, geometry));
 }
 
 void conv2d_bias_grad_cuda(const char* op, const Tensor& dy, Tensor& dbias) {

@@ -33,7 +33,7 @@ void conv2d_forward_cuda(const Tensor& x, const Tensor& weight, const Tensor& bi
 // The largest of each of pool's windows of what conv2d_forward_cuda makes, or of its ReLU, and
 // where it was (as max_pool2d_forward_cuda), in one pass that keeps the convolution's result on the
 // chip. False, and nothing done, where another kernel has to make that: windows other than 2 x 2,
-// dtypes other than float32, a library that is chosen, a depth that is split.
+// float64, a library that is chosen, a depth that is split.
 bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bias,
                         const ConvGeometry& geometry, const PoolGeometry& pool, bool with_relu,
                         Tensor& y, Tensor& indices);
@@ -47,6 +47,8 @@ void conv2d_own_data_grad_cuda(const Tensor& dy, const Tensor& weight, const Con
 void conv2d_parameter_grads_cuda(const Tensor& dy, const Tensor& x, const ConvGeometry& geometry,
                                  Tensor* dweight, Tensor* dbias);
 
+// Whether the gradient of a bias is a pass of its own over dy: that of the weight does not make it.
+bool conv2d_sums_bias_grad_alone_cuda(DType dtype, const ConvGeometry& geometry);
 // The sum of dy over everything but channels.
 void conv2d_bias_grad_cuda(const char* op, const Tensor& dy, Tensor& dbias);
 

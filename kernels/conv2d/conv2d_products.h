@@ -111,15 +111,17 @@ matrix::ForwardPass<T> forward_pass(const ConvGeometry& g, const T* x, const T* 
   return product;
 }
 
-// The largest of adjacent 2 x 2 windows of the same, or of its ReLU. indices may be nullptr.
-inline matrix::PooledForward forward_pooled(const ConvGeometry& g, const PoolGeometry& pool,
-                                            const float* x, const float* filters, const float* bias,
-                                            bool relu, float* y, uint8_t* indices) {
+// The largest of adjacent 2 x 2 windows of the same, or of its ReLU, by (window, channel) or by
+// (image, channel, window). indices may be nullptr.
+template <class T>
+matrix::PooledForward<T> forward_pooled(const ConvGeometry& g, const PoolGeometry& pool, const T* x,
+                                        const T* filters, const Compute<T>* bias, bool relu,
+                                        bool by_rows, T* y, uint8_t* indices) {
   const Indices int_of(g);
   index_of(g.op, pool.batch * pool.out_height * pool.out_width * 4);
   const matrix::WindowedRadix rows{int_of(pool.batch), int_of(pool.out_height),
                                    int_of(pool.out_width)};
-  matrix::PooledForward product;
+  matrix::PooledForward<T> product;
   read_forward(product, g, x, filters, rows);
   auto& out = product.out;
   out.data = y;
@@ -127,11 +129,10 @@ inline matrix::PooledForward forward_pooled(const ConvGeometry& g, const PoolGeo
   out.rows = rows;
   out.columns = int_of(g.out_per_group());
   out.groups = int_of(g.groups);
-  out.group_stride = g.out_per_group();
-  out.pitch = g.out_channels;
   out.bias = bias;
-  out.bias_group_stride = g.out_per_group();
   out.relu = relu;
+  out.by_rows = by_rows;
+  out.choose_packs();
   return product;
 }
 

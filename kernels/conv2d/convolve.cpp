@@ -29,7 +29,7 @@ void parameter_grads_cpu(const Tensor& dy, const Tensor& x, const ConvGeometry& 
 }  // namespace
 
 void conv_parameter_grads(Backward& context, const Tensor& dy, const Tensor& x,
-                          const Tensor& weight, const ConvGeometry& geometry) {
+                          const Tensor& weight, const ConvGeometry& geometry, GradientSums* sums) {
   const ConvGeometry planar = geometry.as_planar();
   const DType dtype = compute_dtype(weight.dtype());
   const Shape& shape = geometry.filter_shape();
@@ -44,7 +44,8 @@ void conv_parameter_grads(Backward& context, const Tensor& dy, const Tensor& x,
   }
   Tensor dbias = context.needs(2) ? context.overwrite(2, dtype) : Tensor();
   Tensor* const to_dweight = dweight.defined() ? &dweight : nullptr;
-  Tensor* const to_dbias = dbias.defined() ? &dbias : nullptr;
+  const bool has_dbias = sums != nullptr && dbias.defined() && sums->are_made(dy, dbias);
+  Tensor* const to_dbias = dbias.defined() && !has_dbias ? &dbias : nullptr;
   if (to_dweight == nullptr && to_dbias == nullptr) {
     return;
   }
@@ -74,10 +75,10 @@ namespace {
 
 // geometry: as asked.
 void backward(Backward& context, const Tensor& x, const Tensor& weight,
-              const ConvGeometry& geometry) {
+              const ConvGeometry& geometry, GradientSums* sums) {
   const ConvGeometry planar = geometry.as_planar();
   const Tensor dy = context.grad().view(planar.y_shape());
-  conv_parameter_grads(context, dy, x, weight, geometry);
+  conv_parameter_grads(context, dy, x, weight, geometry, sums);
   if (context.needs(0)) {
     Tensor dx = Tensor::empty_like(x);
     profile::note([&] { return profile::moved({&dy, &weight}, {&dx}, planar.flops()); });
@@ -136,6 +137,19 @@ class ConvWork final : public PoolableWork {
   const Tensor wide_bias_;
 };
 
+// Null where the bias wants no gradient, or gets it with the weight's.
+std::shared_ptr<GradientSums> sums_for_pooling(const Operand& x, const Operand& bias,
+                                               const ConvGeometry& geometry) {
+  bool is_alone = false;
+  const auto parameter = bias.defined() ? bias.parameter() : nullptr;
+  if (parameter != nullptr && parameter->requires_grad) {
+    on_device(
+        geometry.op, x.device(), [] {},
+        [&] { is_alone = conv2d_sums_bias_grad_alone_cuda(x.dtype(), geometry.as_planar()); });
+  }
+  return is_alone ? std::make_shared<GradientSums>(parameter) : nullptr;
+}
+
 }  // namespace
 
 Tensor convolve(const Operand& x, const Operand& weight, const Operand& bias,
@@ -144,10 +158,11 @@ Tensor convolve(const Operand& x, const Operand& weight, const Operand& bias,
   return Deferred::result(
       work, {geometry.y_shape(), x.dtype(), x.device(), channels_last}, [&](Tensor& y) {
         if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
+          work->gradient_sums = sums_for_pooling(x, bias, geometry);
           tape->record(geometry.op, {&x, &weight, &bias}, {&y},
                        [saved_x = Saved(work->pixels), saved_weight = Saved(work->filters),
-                        geometry](Backward& context) {
-                         backward(context, saved_x.get(), saved_weight.get(), geometry);
+                        geometry, sums = work->gradient_sums](Backward& context) {
+                         backward(context, saved_x.get(), saved_weight.get(), geometry, sums.get());
                        });
         }
       });

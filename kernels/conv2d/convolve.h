@@ -4,6 +4,7 @@
 #include "core/operand.h"
 #include "core/tape.h"
 #include "kernels/geometry/conv_geometry.h"
+#include "kernels/pool/gradient_sums.h"
 
 namespace warptape {
 
@@ -23,8 +24,10 @@ Tensor conv_pixels(const Operand& x, const Shape& shape);
 Tensor conv_filters(const Operand& weight, const Shape& shape);
 
 // Gives the gradients of the weight and the bias, inputs 1 and 2, where they are wanted. dy, x,
-// weight: as the kernels read them; geometry: as asked.
+// weight: as the kernels read them; geometry: as asked. sums: that dy's op may have made the bias's
+// in.
 void conv_parameter_grads(Backward& context, const Tensor& dy, const Tensor& x,
-                          const Tensor& weight, const ConvGeometry& geometry);
+                          const Tensor& weight, const ConvGeometry& geometry,
+                          GradientSums* sums = nullptr);
 
 }  // namespace warptape

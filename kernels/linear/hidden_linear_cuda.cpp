@@ -43,9 +43,11 @@ Product masked_product(const GemmProblem& problem) {
   return product;
 }
 
-// h = relu(x weight^T + bias). Where cuBLASLt serves here and in backward, the mask is made too.
+// h = relu(x weight^T + bias). Where cuBLASLt serves here and in backward, the mask is made too;
+// where our kernels do, the marks.
 void hidden_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
-                    const Tensor& weight2, Tensor& h, bool has_backward, Tensor& mask) {
+                    const Tensor& weight2, Tensor& h, bool has_backward, Tensor& mask,
+                    Tensor& marks) {
   const GemmProblem problem = hidden_problem(weight, h);
   dispatch_floating(x.dtype(), [&]<class T>() {
     const GemmEpilogue<T> plain{.bias = bias.defined() ? bias.data<Compute<T>>() : nullptr,
@@ -67,15 +69,23 @@ void hidden_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
       return multiply(plain);
     };
     serve(product_of<T>(problem), library, [&] {
-      gemm_cuda(name, problem, x.data<T>(), weight.data<T>(), plain, h.mutable_data<T>());
+      GemmEpilogue<T> epilogue = plain;
+      // The gradient of h is not there yet; it will begin at 16 bytes as h does.
+      if (has_backward &&
+          gemm_masks(problem, x.data<T>(), weight.data<T>(), hidden_grad_problem(weight2, h),
+                     h.data<T>(), weight2.data<T>())) {
+        marks = Tensor::empty(h.shape(), uint8, h.device());
+        epilogue.marks_out = marks.mutable_data<uint8_t>();
+      }
+      gemm_cuda(name, problem, x.data<T>(), weight.data<T>(), epilogue, h.mutable_data<T>());
     });
   });
 }
 
 // The gradient of what ReLU was given. cuBLASLt also makes the sum of its rows if dbias is defined,
-// and has_dbias says so. The mask may be undefined.
+// and has_dbias says so. The mask and the marks may be undefined.
 Tensor hidden_grad(const Tensor& dy, const Tensor& weight, const Tensor& h, const Tensor& mask,
-                   Tensor& dbias, bool& has_dbias) {
+                   const Tensor& marks, Tensor& dbias, bool& has_dbias) {
   Tensor dh = Tensor::empty_like(h);
   has_dbias = false;
   const GemmProblem problem = hidden_grad_problem(weight, h);
@@ -90,6 +100,12 @@ Tensor hidden_grad(const Tensor& dy, const Tensor& weight, const Tensor& h, cons
       has_dbias = sums != nullptr;
       return;
     }
+    if (marks.defined()) {
+      gemm_cuda(name, problem, dy.data<T>(), weight.data<T>(), {.marks = marks.data<uint8_t>()},
+                to);
+      serving_detail::log(product_of<T>(problem), serving_detail::Event::ByOurs);
+      return;
+    }
     gemm(name, problem, dy.data<T>(), weight.data<T>(), GemmEpilogue<T>(), to);
     UnaryCuda<pointwise::Relu, T>::backward(name, gpu::current_stream(), {}, dh.numel(), to,
                                             h.data<T>(), false, to);
@@ -97,9 +113,9 @@ Tensor hidden_grad(const Tensor& dy, const Tensor& weight, const Tensor& h, cons
   return dh;
 }
 
-// What backward keeps; the mask may be undefined.
+// What backward keeps; the mask and the marks may be undefined.
 struct Kept {
-  Saved x, weight1, h, mask, weight2;
+  Saved x, weight1, h, mask, marks, weight2;
 };
 
 void backward(Backward& context, const Kept& kept) {
@@ -112,13 +128,14 @@ void backward(Backward& context, const Kept& kept) {
   }
   Tensor dbias1 = context.needs(2) ? context.overwrite(2, compute_dtype(dy.dtype())) : Tensor();
   const Tensor mask = kept.mask.defined() ? kept.mask.get() : Tensor();
+  const Tensor marks = kept.marks.defined() ? kept.marks.get() : Tensor();
   bool has_dbias1 = false;
   profile::note([&] {
     const Tensor& weight = kept.weight2.get();
-    return profile::moved({&dy, &weight, mask.defined() ? &mask : &h}, {&h},
-                          2 * dy.numel() * weight.size(1));
+    const Tensor* const masking = mask.defined() ? &mask : marks.defined() ? &marks : &h;
+    return profile::moved({&dy, &weight, masking}, {&h}, 2 * dy.numel() * weight.size(1));
   });
-  const Tensor dh = hidden_grad(dy, kept.weight2.get(), h, mask, dbias1, has_dbias1);
+  const Tensor dh = hidden_grad(dy, kept.weight2.get(), h, mask, marks, dbias1, has_dbias1);
   profile::note([&] { return work_of_parameter_grads(context, 1, 2, dh, kept.x.get()); });
   Tensor* const to_dbias1 = dbias1.defined() && !has_dbias1 ? &dbias1 : nullptr;
   if (context.needs(1)) {
@@ -157,12 +174,13 @@ class HiddenWork final : public Deferred {
     const profile::Range range(name);
     Tensor h = with_features(rows, weight1.size(0));
     Tensor mask;
+    Tensor marks;
     profile::note([&] {
       return profile::moved({&rows, &weight1.tensor(), &bias1.tensor()}, {&h},
                             2 * rows.numel() * weight1.size(0));
     });
     hidden_forward(rows, weight1.tensor(), widened(bias1.tensor()), weight2.tensor(), h, keeps,
-                   mask);
+                   mask, marks);
     Tensor y = with_features(rows, weight2.size(0));
     profile::note([&] {
       return profile::moved({&h, &weight2.tensor(), &bias2.tensor()}, {&y},
@@ -170,8 +188,9 @@ class HiddenWork final : public Deferred {
     });
     linear_forward_cuda(name, h, weight2.tensor(), widened(bias2.tensor()), false, y);
     if (keeps) {
-      *kept = {Saved(rows), Saved(weight1.tensor()), Saved(h),
-               mask.defined() ? Saved(mask) : Saved(), Saved(weight2.tensor())};
+      const auto saved = [](const Tensor& x) { return x.defined() ? Saved(x) : Saved(); };
+      *kept = {Saved(rows),  Saved(weight1.tensor()), Saved(h), saved(mask),
+               saved(marks), Saved(weight2.tensor())};
     }
     return y;
   }

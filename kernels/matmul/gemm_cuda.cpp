@@ -43,11 +43,9 @@ matrix::Output<Out> output_of(const char* name, const GemmProblem& p,
   return out;
 }
 
-// op(a) b^T with b stored (n, k).
-template <class T>
-void multiply_rows(const char* name, const GemmProblem& p, const T* a, const T* b,
-                   const matrix::Output<T>& out) {
-  matrix::Forward<T, T> product;
+// What op(a) b^T reads, with b stored (n, k).
+template <class T, class Product>
+void read_rows(const char* name, const GemmProblem& p, const T* a, const T* b, Product& product) {
   product.a = rows_by_depth(name, p, a);
   product.b = {.data = b,
                .rows = {index_of(name, p.n)},
@@ -55,6 +53,24 @@ void multiply_rows(const char* name, const GemmProblem& p, const T* a, const T* 
                .row_stride = p.k,
                .depth_stride = 1,
                .group_stride = p.stride_b};
+}
+template <class T, class Product>
+void read_columns(const char* name, const GemmProblem& p, const T* a, const T* b,
+                  Product& product) {
+  product.a = rows_by_depth(name, p, a);
+  product.b.data = b;
+  product.b.rows = {index_of(name, p.n)};
+  product.b.depth = matrix::radix_of(name, 1, 1, p.k);
+  product.b.channel_stride = index_of(name, p.n);
+  product.b.group_stride = p.stride_b;
+  matrix::check_elements(name, "a matrix", p.k * p.n);
+}
+
+template <class T>
+void multiply_rows(const char* name, const GemmProblem& p, const T* a, const T* b,
+                   const matrix::Output<T>& out) {
+  matrix::Forward<T, T> product;
+  read_rows(name, p, a, b, product);
   product.out = out;
   matrix::run_product(name, product);
 }
@@ -63,14 +79,40 @@ template <class T>
 void multiply_columns(const char* name, const GemmProblem& p, const T* a, const T* b,
                       const matrix::Output<T>& out) {
   matrix::DataGrad<T, T> product;
-  product.a = rows_by_depth(name, p, a);
-  product.b.data = b;
-  product.b.rows = {index_of(name, p.n)};
-  product.b.depth = matrix::radix_of(name, 1, 1, p.k);
-  product.b.channel_stride = index_of(name, p.n);
-  product.b.group_stride = p.stride_b;
-  matrix::check_elements(name, "a matrix", p.k * p.n);
+  read_columns(name, p, a, b, product);
   product.out = out;
+  matrix::run_product(name, product);
+}
+
+void place_pass(const char* name, const GemmProblem& p, matrix::PassPlace& place) {
+  place.rows = {1, 1, index_of(name, p.m)};
+  place.row_stride = {0, 0, p.n};
+  place.columns = index_of(name, p.n);
+}
+
+// With ReLU, whose marks are written.
+template <class T>
+void multiply_marking(const char* name, const GemmProblem& p, const T* a, const T* b,
+                      const GemmEpilogue<T>& epilogue, T* c) {
+  matrix::ForwardPass<T> product;
+  read_rows(name, p, a, b, product);
+  place_pass(name, p, product.out);
+  product.out.data = c;
+  product.out.bias = epilogue.bias;
+  product.out.relu = true;
+  product.out.marks = epilogue.marks_out;
+  product.out.choose_packs();
+  matrix::run_product(name, product);
+}
+template <class T>
+void multiply_marked(const char* name, const GemmProblem& p, const T* a, const T* b,
+                     const uint8_t* marks, T* c) {
+  matrix::DataGradPass<T> product;
+  read_columns(name, p, a, b, product);
+  place_pass(name, p, product.out);
+  product.out.inner = c;
+  product.out.marks = marks;
+  product.out.choose_packs();
   matrix::run_product(name, product);
 }
 
@@ -117,6 +159,16 @@ Tensor transposed(GemmProblem& p, const T* a) {
 template <class T, class Out>
 void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T* b,
                const GemmEpilogue<T>& epilogue, Out* c) {
+  if constexpr (std::is_same_v<T, Out> && !std::is_same_v<T, double>) {
+    if (epilogue.marks_out != nullptr) {
+      multiply_marking(name, problem, a, b, epilogue, c);
+      return;
+    }
+    if (epilogue.marks != nullptr) {
+      multiply_marked(name, problem, a, b, epilogue.marks, c);
+      return;
+    }
+  }
   const matrix::Output<Out> out = output_of(name, problem, epilogue, c);
   if (problem.transpose_a && !problem.transpose_b) {
     if (multiply_transposed(name, problem, a, b, out, epilogue.bias_grad)) {
@@ -139,9 +191,36 @@ void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T
   }
 }
 
-#define WARPTAPE_INSTANTIATE(dtype, T, name)                                   \
-  template void gemm_cuda(const char*, const GemmProblem&, const T*, const T*, \
-                          const GemmEpilogue<T>&, T*);
+template <class T>
+bool gemm_masks(const GemmProblem& forward, const T* a, const T* b, const GemmProblem& masked,
+                const T* masked_a, const T* masked_b) {
+  if constexpr (std::is_same_v<T, double>) {
+    return false;
+  } else {
+    constexpr const char* name = "gemm";
+    const auto is_free = [](const GemmProblem& p, auto& product) {
+      product.out.rows = {1, 1, index_of(name, p.m)};
+      product.out.columns = index_of(name, p.n);
+      const matrix::ProductSize as_pass{p.m, p.n, p.k, 1, true};
+      const matrix::Plan plan = matrix::plan_product(product, tf32_is_on());
+      return matrix::make_plan(as_pass, plan.cores, plan.pack) == plan;
+    };
+    if (library_may_serve(product_of<T>(masked)) || forward.m * forward.n * masked.k == 0) {
+      return false;
+    }
+    matrix::Forward<T, T> first;
+    read_rows(name, forward, a, b, first);
+    matrix::DataGrad<T, T> second;
+    read_columns(name, masked, masked_a, masked_b, second);
+    return is_free(forward, first) && is_free(masked, second);
+  }
+}
+
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                                     \
+  template void gemm_cuda(const char*, const GemmProblem&, const T*, const T*,                   \
+                          const GemmEpilogue<T>&, T*);                                           \
+  template bool gemm_masks(const GemmProblem&, const T*, const T*, const GemmProblem&, const T*, \
+                           const T*);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 template void gemm_cuda(const char*, const GemmProblem&, const simt::bfloat16*,

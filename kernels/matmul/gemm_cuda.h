@@ -30,6 +30,12 @@ struct GemmEpilogue {
   bool accumulate = false;          // to what c holds
   Compute<T>* bias_grad = nullptr;  // m elements, overwritten: the sum over k of op(a)
 
+  // Only our kernels have these, of float and bfloat16, and for one batch (gemm_masks): ReLU's
+  // marks of a product with b transposed, a byte per result, and another one without transposes,
+  // whose results are zero where a mark is.
+  uint8_t* marks_out = nullptr;
+  const uint8_t* marks = nullptr;
+
   // The rest only cuBLASLt has, and for one batch. ReLU writes its mask, one bit per result, in a
   // layout of cuBLASLt's own (relu_mask_bytes):
   uint8_t* relu_mask_out = nullptr;
@@ -52,6 +58,12 @@ inline int64_t relu_mask_bytes(int64_t m, int64_t n) {
 template <class T, class Out>
 void gemm_cuda(const char* name, const GemmProblem& problem, const T* a, const T* b,
                const GemmEpilogue<T>& epilogue, Out* c);
+
+// Whether our kernels serve these two, of which the second is masked by the first, and lose nothing
+// by it: their plans are those of the same products without marks. The pointers: their operands.
+template <class T>
+bool gemm_masks(const GemmProblem& forward, const T* a, const T* b, const GemmProblem& masked,
+                const T* masked_a, const T* masked_b);
 
 // The same on cuBLASLt, in float32 or float64 arithmetic, or TF32 where that is allowed; of
 // bfloat16 too, with sums in float32. False, and nothing done, where it is absent, has no

@@ -8,10 +8,11 @@
 namespace warptape::matrix {
 
 // As TilePlaces along the depth, of pixels: a pixel's place, and from it how far its tap lies.
-template <class T, int Rows, int Depth, int E, int Threads>
+template <class OneView, int Rows, int Depth, int E, int Threads>
 class PixelPlaces {
  public:
-  using View = ImageView<T, true>;
+  using View = OneView;
+  using T = typename View::Element;
   using Steps = TileSteps<Digits, Digits>;
   static constexpr int packs = Rows * Depth / E;
   static constexpr int count = packs / Threads;
@@ -241,9 +242,9 @@ template <class View, int Rows, int Depth, int E, bool along_depth, int Threads>
 struct PlacesOf {
   using type = SinglePlaces<View, Rows, Depth, along_depth, Threads>;
 };
-template <class T, int Rows, int Depth, int E, int Threads>
-requires(E > 1) struct PlacesOf<ImageView<T, true>, Rows, Depth, E, true, Threads> {
-  using type = PixelPlaces<T, Rows, Depth, E, Threads>;
+template <class T, class Pixels, int Rows, int Depth, int E, int Threads>
+requires(E > 1) struct PlacesOf<ImageView<T, true, Pixels>, Rows, Depth, E, true, Threads> {
+  using type = PixelPlaces<ImageView<T, true, Pixels>, Rows, Depth, E, Threads>;
 };
 template <class T, int Rows, int Depth, int E, bool along_depth, int Threads>
 requires(E > 1) struct PlacesOf<MatrixView<T>, Rows, Depth, E, along_depth, Threads> {

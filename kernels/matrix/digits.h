@@ -32,6 +32,7 @@ struct Radix {
   int inner = 1;
 
   WARPTAPE_HOST_DEVICE int64_t size() const { return int64_t{outer} * middle * inner; }
+  int64_t in_image() const { return int64_t{middle} * inner; }  // where these are pixels
 
   // Beyond the end the outer digit grows without bound.
   WARPTAPE_HOST_DEVICE Digits split(int index) const {
@@ -67,6 +68,7 @@ struct WindowedRadix {
 
   WARPTAPE_HOST_DEVICE int64_t windows() const { return int64_t{images} * out_height * out_width; }
   WARPTAPE_HOST_DEVICE int64_t size() const { return windows() * window; }
+  int64_t in_image() const { return int64_t{out_height} * out_width * window; }
   WARPTAPE_HOST_DEVICE Digits split(int index) const {
     const Digits at = Radix{images, out_height, out_width}.split(index / window);
     return {at.outer, at.middle * 2 + index % window / 2, at.inner * 2 + index % 2};

@@ -6,6 +6,7 @@
 // so that per step of the depth it loads GM + GN packs for GM * GN * V * V multiplications.
 
 #include "kernels/matrix/pass_store.cuh"
+#include "kernels/matrix/pooled_store.cuh"
 #include "kernels/matrix/split_sum.cuh"
 #include "kernels/matrix/tile_loader.cuh"
 #include "kernels/matrix/tile_store.cuh"
@@ -244,22 +245,42 @@ __global__ void __launch_bounds__(block_threads, 2)
     }
     return;
   } else if constexpr (Variant::pools) {
-    // A thread's pack of rows is a window.
+    // A thread's pack of rows is a window. Slab gm: the windows of all threads' squares gm.
     static_assert(pack == Variant::Output::window);
+    using Slab = PooledSlab<T, fma_square, Tile::columns>;
+    WARPTAPE_SHARED(T, slab_values, [fma_square * Tile::columns]);
+    WARPTAPE_SHARED(uint8_t, slab_indices, [fma_square * Tile::columns]);
+    const Slab slab{slab_values, slab_indices};
+    T shift[GN][pack];
+#pragma unroll
+    for (int gn = 0; gn < GN; ++gn) {
+#pragma unroll
+      for (int j = 0; j < pack; ++j) {
+        shift[gn][j] = out.shift(to.group, to.column + gn * 16 * pack + j);
+      }
+    }
 #pragma unroll
     for (int gm = 0; gm < GM; ++gm) {
 #pragma unroll
       for (int gn = 0; gn < GN; ++gn) {
-        T window[pack][pack];  // [column][row]
+        simt::Pack<T, pack> values;
+        simt::Pack<uint8_t, pack> indices;
 #pragma unroll
-        for (int i = 0; i < pack; ++i) {
+        for (int j = 0; j < pack; ++j) {
+          T window[pack];
 #pragma unroll
-          for (int j = 0; j < pack; ++j) {
-            window[j][i] = sums[gm][i][gn][j];
+          for (int i = 0; i < pack; ++i) {
+            window[i] = sums[gm][i][gn][j];
           }
+          values[j] = out.largest(window, shift[gn][j], indices[j]);
         }
-        store_largest<pack>(out, to.group, to.row + gm * 16 * pack, to.column + gn * 16 * pack,
-                            window);
+        slab.put(row_of(thread) / pack, column_of(thread) + gn * 16 * pack, values, indices);
+      }
+      __syncthreads();
+      store_pooled<block_threads>(out, slab,
+                                  {first.row / pack + gm * fma_square, first.group, first.column});
+      if (gm + 1 < GM) {
+        __syncthreads();
       }
     }
     return;

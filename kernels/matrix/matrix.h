@@ -45,12 +45,13 @@ struct DataGrad : Product<T, Out, ImageView<T, true>, true, FilterView<T>, false
 template <class T, class Out>
 struct WeightGrad : Product<T, Out, MatrixView<T>, false, ImageView<T, false>, false> {};
 
-// A forward product whose rows are pooled before they leave the chip.
+// A forward product whose rows are pooled before they leave the chip. T: float or bfloat16.
+template <class T>
 struct PooledForward {
-  static constexpr bool on_tensor_cores = false;
-  using In = float;
-  using A = ImageView<float, true, WindowedRadix>;
-  using B = MatrixView<float>;
+  static constexpr bool on_tensor_cores = true;
+  using In = T;
+  using A = ImageView<T, true, WindowedRadix>;
+  using B = MatrixView<T>;
   static constexpr bool a_along_depth = true;
   static constexpr bool b_along_depth = true;
   static constexpr bool has_row_sums = false;
@@ -58,7 +59,7 @@ struct PooledForward {
   static constexpr bool is_pass = false;
   A a;
   B b;
-  PooledOutput<float> out;
+  PooledOutput<T> out;
 };
 
 // Products whose results go through other ops before they leave the chip.

@@ -11,5 +11,6 @@ WARPTAPE_INSTANTIATE_PRODUCT(DataGrad);
 using Transposed = matrix::WeightGrad<simt::bfloat16, simt::bfloat16>;
 WARPTAPE_INSTANTIATE_PRODUCT(WeightGrad);
 WARPTAPE_INSTANTIATE_PRODUCT(Transposed);
+WARPTAPE_INSTANTIATE_PRODUCT(matrix::PooledForward<simt::bfloat16>);
 
 }  // namespace warptape::on_cuda

@@ -8,6 +8,6 @@ using WeightGrad = matrix::WeightGrad<float, float>;
 WARPTAPE_INSTANTIATE_PRODUCT(Forward);
 WARPTAPE_INSTANTIATE_PRODUCT(DataGrad);
 WARPTAPE_INSTANTIATE_PRODUCT(WeightGrad);
-WARPTAPE_INSTANTIATE_PRODUCT(matrix::PooledForward);
+WARPTAPE_INSTANTIATE_PRODUCT(matrix::PooledForward<float>);
 
 }  // namespace warptape::on_cuda

@@ -8,5 +8,6 @@ using WeightGrad = matrix::WeightGrad<float, float>;
 WARPTAPE_INSTANTIATE_ON_TENSOR_CORES(Forward);
 WARPTAPE_INSTANTIATE_ON_TENSOR_CORES(DataGrad);
 WARPTAPE_INSTANTIATE_ON_TENSOR_CORES(WeightGrad);
+WARPTAPE_INSTANTIATE_ON_TENSOR_CORES(matrix::PooledForward<float>);
 
 }  // namespace warptape::on_cuda

@@ -4,6 +4,7 @@
 
 #include "kernels/matrix/mma_fragments.cuh"
 #include "kernels/matrix/pass_store.cuh"
+#include "kernels/matrix/pooled_store.cuh"
 #include "kernels/matrix/tile_store.cuh"
 
 namespace warptape::matrix {
@@ -127,6 +128,57 @@ __device__ void store_slab(const Output<Out>& out, const MmaSlab<Tile>& slab,
     }
     out.rows.advance(row, to_next);
   }
+}
+
+// Windows of four rows. What is largest replaces the sums in shared memory.
+template <class Tile, class T>
+__device__ void store_slab(const PooledOutput<T>& out, const MmaSlab<Tile>& slab,
+                           const TilePosition& position) {
+  constexpr int E = 4;
+  constexpr int window = PooledOutput<T>::window;
+  constexpr int windows = Tile::rows / window;
+  constexpr int per_window = Tile::columns / E;
+  constexpr int step = Tile::threads / per_window;
+  constexpr int count = windows / step;
+  static_assert(Tile::threads % per_window == 0 && windows % step == 0);
+  const int own = static_cast<int>(threadIdx.x) % per_window * E;
+  const int begin = static_cast<int>(threadIdx.x) / per_window;
+  Compute<T> shift[E];
+#pragma unroll
+  for (int e = 0; e < E; ++e) {
+    shift[e] = out.shift(position.group, position.column + own + e);
+  }
+  simt::Pack<T, E> values[count];
+  simt::Pack<uint8_t, E> indices[count];
+#pragma unroll
+  for (int i = 0; i < count; ++i) {
+    simt::Pack16<float> rows[window];
+#pragma unroll
+    for (int r = 0; r < window; ++r) {
+      rows[r] = simt::load16(slab.at((begin + i * step) * window + r, own));
+    }
+#pragma unroll
+    for (int e = 0; e < E; ++e) {
+      float sums[window];
+#pragma unroll
+      for (int r = 0; r < window; ++r) {
+        sums[r] = rows[r][e];
+      }
+      values[i][e] = out.largest(sums, shift[e], indices[i][e]);
+    }
+  }
+  __syncthreads();  // the sums have been read
+  constexpr int results = windows * Tile::columns;
+  T* const shared = simt::dynamic_shared<T>();
+  const PooledSlab<T, windows, Tile::columns> pooled{shared,
+                                                     reinterpret_cast<uint8_t*>(shared + results)};
+#pragma unroll
+  for (int i = 0; i < count; ++i) {
+    pooled.put(begin + i * step, own, values[i], indices[i]);
+  }
+  __syncthreads();
+  store_pooled<Tile::threads>(out, pooled,
+                              {position.row / window, position.group, position.column});
 }
 
 // Products whose results go through other ops.

@@ -135,10 +135,10 @@ bool fits_packs(const ImageView<T, rows_are_pixels, Rows>& view, bool, int pack)
   bool is_near = true;
   if constexpr (!rows_are_pixels) {
     channels = view.rows.inner;
-  } else if constexpr (std::is_same_v<Rows, Radix>) {
+  } else {
     constexpr int64_t most_rows = 256;
     is_near = view.taps.image_pitch <= (int64_t{1} << 31) / most_rows * pack ||
-              int64_t{view.rows.middle} * view.rows.inner >= most_rows;
+              view.rows.in_image() >= most_rows;
   }
   return is_near && channels % pack == 0 && view.taps.pixel_pitch % pack == 0 &&
          view.taps.image_pitch % pack == 0 && view.group_stride % pack == 0 &&

@@ -67,53 +67,6 @@ __device__ void store_results(const Output<Out>& out, int group, int row, int co
   }
 }
 
-// Stores the largest of a window's rows for E neighbouring columns; `row` is the first of them.
-template <int E, class T>
-__device__ void store_largest(const PooledOutput<T>& out, int group, int row, int column,
-                              const T (&sums)[E][PooledOutput<T>::window]) {
-  const int window = row / out.window;
-  if (window >= out.rows.windows()) {
-    return;
-  }
-  const int64_t at = window * out.pitch + group * out.group_stride + column;
-  simt::Pack<T, E> values;
-  simt::Pack<uint8_t, E> rows;
-#pragma unroll
-  for (int e = 0; e < E; ++e) {
-    if (column + e < out.columns) {
-      int found = 0;
-      values[e] = out.largest(sums[e], group, column + e, found);
-      rows[e] = static_cast<uint8_t>(found);
-    }
-  }
-  T* const to = out.data + at;
-  const bool whole = column + E <= out.columns;
-  if (whole && reinterpret_cast<uintptr_t>(to) % (E * sizeof(T)) == 0) {
-    simt::store_pack<E>(to, values);
-  } else {
-#pragma unroll
-    for (int e = 0; e < E; ++e) {
-      if (column + e < out.columns) {
-        to[e] = values[e];
-      }
-    }
-  }
-  if (out.indices == nullptr) {
-    return;
-  }
-  uint8_t* const index = out.indices + at;
-  if (whole && reinterpret_cast<uintptr_t>(index) % E == 0) {
-    *reinterpret_cast<simt::Pack<uint8_t, E>*>(index) = rows;
-    return;
-  }
-#pragma unroll
-  for (int e = 0; e < E; ++e) {
-    if (column + e < out.columns) {
-      index[e] = rows[e];
-    }
-  }
-}
-
 // Adds up the block's sums of the left operand, [line][row] in shared memory, for the row of the
 // thread's number.
 template <int Rows>

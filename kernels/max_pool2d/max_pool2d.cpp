@@ -42,8 +42,8 @@ class PoolWork final : public Deferred {
       indices = Tensor::empty(image, pool_index_dtype(geometry_), x_.device(), channels_last);
     }
     const auto given = Deferred::of<PoolableWork>(x_);
-    const bool with_it = given != nullptr && format_ == channels_last &&
-                         given->compute_pooled(geometry_, with_relu_, y, indices);
+    const bool with_it =
+        given != nullptr && given->compute_pooled(geometry_, with_relu_, y, indices);
     if (!with_it) {
       const Tensor pixels =
           primitives::relayout(x_.tensor().detach().view(pool_image(geometry_)), channels_last);
@@ -73,16 +73,28 @@ class PoolWork final : public Deferred {
   const bool keeps_indices_;
 };
 
-void backward(Backward& context, const PoolGeometry& geometry, const Tensor& indices) {
+void backward(Backward& context, const PoolGeometry& geometry, const Tensor& indices,
+              GradientSums* wanted) {
   if (!context.needs(0)) {
     return;
   }
   const Tensor dy = context.grad().view(pooled_image(geometry));
   Tensor dx = Tensor::empty(pool_image(geometry), dy.dtype(), dy.device(), channels_last);
   profile::note([&] { return profile::moved({&dy, &indices}, {&dx}); });
+  Tensor sums = wanted != nullptr ? wanted->place(compute_dtype(dy.dtype())) : Tensor();
+  bool has_sums = false;
   on_device(
       geometry.op, dy.device(), [&] { max_pool2d_backward_cpu(dy, indices, geometry, dx); },
-      [&] { max_pool2d_backward_cuda(dy, indices, geometry, dx); });
+      [&] {
+        has_sums =
+            sums.defined() && max_pool2d_backward_summed_cuda(dy, indices, geometry, dx, sums);
+        if (!has_sums) {
+          max_pool2d_backward_cuda(dy, indices, geometry, dx);
+        }
+      });
+  if (has_sums) {
+    wanted->were_made(dx, sums);
+  }
   give_viewed(context, 0, dx, pool_shape(geometry));
 }
 
@@ -90,11 +102,14 @@ Tensor pooled(const Operand& x, const PoolGeometry& geometry, bool with_relu, Me
   Tape* const tape = Tape::recording({&x});
   const auto work = std::make_shared<PoolWork>(x, geometry, with_relu, format, tape != nullptr);
   const Deferred::Promise promise{pooled_shape(geometry), x.dtype(), x.device(), format};
+  const auto given = Deferred::of<PoolableWork>(x);
   return Deferred::result(work, promise, [&](Tensor& y) {
     if (tape != nullptr) {
-      tape->record(geometry.op, {&x}, {&y}, [indices = work->kept, geometry](Backward& context) {
-        backward(context, geometry, indices->get());
-      });
+      tape->record(geometry.op, {&x}, {&y},
+                   [indices = work->kept, geometry,
+                    sums = given != nullptr ? given->gradient_sums : nullptr](Backward& context) {
+                     backward(context, geometry, indices->get(), sums.get());
+                   });
     }
   });
 }

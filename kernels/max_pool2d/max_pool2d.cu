@@ -1,7 +1,9 @@
 #include "kernels/max_pool2d/max_pool2d_cuda.h"
 
+#include "core/device/arrivals.h"
 #include "core/element_types.h"
 #include "kernels/max_pool2d/max_pool2d.cuh"
+#include "kernels/max_pool2d/max_pool2d_summed.cuh"
 
 namespace warptape::on_cuda {
 namespace {
@@ -64,6 +66,32 @@ void max_pool2d_backward(gpu::StreamHandle stream, const PoolGeometry& geometry,
   backward<1>(stream, geometry, by_rows, dy, indices, dx);
 }
 
+template <class T>
+int64_t max_pool2d_partial_sums(const PoolGeometry& geometry, bool by_rows, const T* dy,
+                                const T* dx) {
+  using Sums = pool::SummedTiles<simt::pack_size<T>, T>;
+  const pool::Windows w(geometry);
+  const bool serves = pool::fits_packs(geometry, by_rows ? dx : dy, dx) &&
+                      Sums::channel_tiles(w) <= gpu::most_arrival_counters;
+  return serves ? int64_t{Sums::blocks(w)} * Sums::channels : 0;
+}
+
+template <class T>
+void max_pool2d_backward_summed(gpu::StreamHandle stream, const PoolGeometry& geometry,
+                                bool by_rows, const T* dy, const uint8_t* indices, T* dx,
+                                float* sums, double* partials) {
+  constexpr int E = simt::pack_size<T>;
+  using Sums = pool::SummedTiles<E, T>;
+  const pool::Windows w(geometry);
+  launch(pool::max_backward_summed<E, T>,
+         {.grid = dim3(Sums::blocks(w)),
+          .block = dim3(pool::block_threads),
+          .stream = stream,
+          .name = backward_name},
+         w, by_rows, dy, indices, dx, sums, partials,
+         gpu::arrival_counters(stream, Sums::channel_tiles(w)));
+}
+
 #define WARPTAPE_INSTANTIATE(dtype, T, name)                                                     \
   template void max_pool2d_forward(gpu::StreamHandle, const PoolGeometry&, bool, bool, const T*, \
                                    T*, uint8_t*);                                                \
@@ -78,6 +106,14 @@ WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
   template void max_pool2d_backward(gpu::StreamHandle, const PoolGeometry&, bool, const T*, \
                                     const int64_t*, T*);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
+#undef WARPTAPE_INSTANTIATE
+
+#define WARPTAPE_INSTANTIATE(T)                                                                    \
+  template int64_t max_pool2d_partial_sums(const PoolGeometry&, bool, const T*, const T*);         \
+  template void max_pool2d_backward_summed(gpu::StreamHandle, const PoolGeometry&, bool, const T*, \
+                                           const uint8_t*, T*, float*, double*);
+WARPTAPE_INSTANTIATE(float)
+WARPTAPE_INSTANTIATE(simt::bfloat16)
 #undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape::on_cuda

@@ -127,9 +127,12 @@ struct RowsTile {
   const int first_channel;
 
   __device__ RowsTile(const Windows& w, T (&tile)[channels][pixels + 1])
+      : RowsTile(w, tile, blockIdx.x / channel_tiles(w)) {}
+  // Another one than the block's number says, of the same channels.
+  __device__ RowsTile(const Windows& w, T (&tile)[channels][pixels + 1], int64_t number)
       : tile(tile),
         size(w.vertical.out_size * w.horizontal.out_size),
-        first_pixel(static_cast<int64_t>(blockIdx.x / channel_tiles(w)) * pixels),
+        first_pixel(number * pixels),
         first_channel(static_cast<int>(blockIdx.x % channel_tiles(w)) * channels) {}
 
   static WARPTAPE_HOST_DEVICE unsigned channel_tiles(const Windows& w) {

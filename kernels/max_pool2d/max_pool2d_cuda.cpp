@@ -39,4 +39,27 @@ void max_pool2d_backward_cuda(const Tensor& given, const Tensor& indices,
   });
 }
 
+bool max_pool2d_backward_summed_cuda(const Tensor& given, const Tensor& indices,
+                                     const PoolGeometry& geometry, Tensor& dx, Tensor& sums) {
+  if (!geometry.windows_are_adjacent() || indices.dtype() != uint8 || given.dtype() == float64 ||
+      given.numel() == 0) {
+    return false;
+  }
+  const bool by_rows = given.memory_format() == MemoryFormat::RowMajor;
+  const auto run = [&]<class T>(T* to) {
+    const T* const dy = given.data<T>();
+    const int64_t partials = on_cuda::max_pool2d_partial_sums(geometry, by_rows, dy, to);
+    if (partials == 0) {
+      return false;
+    }
+    Tensor workspace = Tensor::empty({partials}, float64, cuda);
+    on_cuda::max_pool2d_backward_summed(gpu::current_stream(), geometry, by_rows, dy,
+                                        indices.data<uint8_t>(), to, sums.mutable_data<float>(),
+                                        workspace.mutable_data<double>());
+    return true;
+  };
+  return given.dtype() == bfloat16 ? run(dx.mutable_data<simt::bfloat16>())
+                                   : run(dx.mutable_data<float>());
+}
+
 }  // namespace warptape

@@ -22,5 +22,10 @@ void max_pool2d_backward_cpu(const Tensor& dy, const Tensor& indices, const Pool
                              Tensor& dx);
 void max_pool2d_backward_cuda(const Tensor& dy, const Tensor& indices, const PoolGeometry& geometry,
                               Tensor& dx);
+// The same, and in the same pass the sums of dx over all but channels, in float64 and then rounded
+// to float32, which sums is of. False, and nothing done, where windows are not adjacent, channels
+// are no packs or more than 1024 of them, or the dtype is float64.
+bool max_pool2d_backward_summed_cuda(const Tensor& dy, const Tensor& indices,
+                                     const PoolGeometry& geometry, Tensor& dx, Tensor& sums);
 
 }  // namespace warptape

@@ -133,4 +133,17 @@ void serving_detail::log(const Product& product, Event event) {
   served.by_ours += event == Event::ByOurs ? 1 : 0;
 }
 
+bool library_may_serve(const Product& product) {
+  if (!library_is_chosen(product)) {
+    return false;
+  }
+  const bool is_gemm = product.kind == ProductKind::Gemm;
+  if (gpu_libraries() == GpuLibraries::On ||
+      (is_gemm ? cublas_library() : cudnn_library()).reason.empty()) {
+    return true;
+  }
+  serving_detail::log(product, serving_detail::Event::Asked);
+  return false;
+}
+
 }  // namespace warptape

@@ -41,6 +41,11 @@ bool library_is_chosen(const Product& product, GpuLibraries mode, int architectu
 // The same for this process and its GPU.
 bool library_is_chosen(const Product& product);
 
+// Whether it is chosen and can be loaded, or the user wants it: then what our kernels do in one
+// pass with other ops is left to it and to these ops. A library that is chosen and is not there
+// counts as asked.
+bool library_may_serve(const Product& product);
+
 // Who served, by product, while serving was logged.
 struct Served {
   Product product;

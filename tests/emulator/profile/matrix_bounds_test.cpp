@@ -11,6 +11,7 @@
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/matmul/gemm_cuda.h"
+#include "kernels/pool/pool_windows.h"
 #include "tests/kernels/cuda/forced_plan.h"
 #include "tools/plan_notes.h"
 
@@ -160,6 +161,45 @@ TEST(ProfileBounds, MatrixCoreInTf32) {
 TEST(ProfileBounds, ThinTilesOfTensorCores) {
   check_tensor_cores<bfloat16, float>(16, false, true);
   check_tensor_cores<float, float>(8, true, true);
+}
+
+// Pooled on the way out, written pixel by pixel and row by row: 16 bytes at once, of indices too.
+template <class T>
+void check_pooled(bool tf32, matrix::TileSize tile = {}) {
+  const ConvGeometry g = conv_geometry("conv2d", Shape{1, 128, 16, 16}, Shape{128, 128, 1, 1},
+                                       Conv2dOptions().axes(), 1);
+  const PoolGeometry pool{.batch = 1,
+                          .channels = 128,
+                          .height = 16,
+                          .width = 16,
+                          .out_height = 8,
+                          .out_width = 8,
+                          .kernel = 2,
+                          .stride = 2,
+                          .padding = 0,
+                          .dilation = 1};
+  Tensor x = bytes(256 * 128 * static_cast<int64_t>(sizeof(T)));
+  Tensor filters = bytes(128 * 128 * static_cast<int64_t>(sizeof(T)));
+  Tensor y = bytes(64 * 128 * static_cast<int64_t>(sizeof(T)));
+  Tensor indices = bytes(64 * 128);
+  const Compute<T>* no_bias = nullptr;
+  for (const bool by_rows : {false, true}) {
+    SCOPED_TRACE(by_rows);
+    const Traffic traffic =
+        traffic_of(conv2d_products::forward_pooled<T>(g, pool, elements<T>(x), elements<T>(filters),
+                                                      no_bias, true, by_rows, elements<T>(y),
+                                                      indices.mutable_data<uint8_t>()),
+                   tf32, tile);
+    EXPECT_GT(traffic.bytes_read, 0);
+    EXPECT_LE(traffic.shared.bank_factor(), 1.05);
+    EXPECT_GE(traffic.share_of_16, 0.95);
+  }
+}
+TEST(ProfileBounds, PooledProducts) {
+  check_pooled<float>(false);
+  check_pooled<float>(false, {128, 64, matrix::fma_depth});
+  check_pooled<float>(true);
+  check_pooled<bfloat16>(false);
 }
 
 // A tile of 64 columns uses what it loads of the left operand half as often.
