@@ -26,6 +26,20 @@ void check_trainable(const char* who, const ParameterStates& parameters) {
       who, parameters.size(), parameters.size() == 1 ? "" : "s", describe(*parameters[0]));
 }
 
+// Whether it is among them. Looks from `place` on, where it leaves the place behind the one found:
+// an optimizer's parameters are mostly in the order of the model's.
+bool find_from(const ParameterStates& states, const std::shared_ptr<ParameterState>& wanted,
+               size_t& place) {
+  for (size_t i = 0; i < states.size(); ++i) {
+    const size_t at = (place + i) % states.size();
+    if (states[at] == wanted) {
+      place = at + 1;
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 double OptimizerOptions::operator[](std::string_view name) const {
@@ -162,9 +176,10 @@ void Optimizer::prepare_state(Device device) {
                      to_string(device), to_string(state_.steps.device()));
 }
 
-std::vector<ParameterUpdate> Optimizer::updates_of(size_t group) {
+std::vector<ParameterUpdate> Optimizer::updates_of(size_t group, const ClipFactor& clip) {
   const std::vector<const char*> kept = buffers(groups_[group].options);
   std::vector<ParameterUpdate> updates;
+  size_t place = 0;
   for (size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
     ParameterState& parameter = *entry.parameter;
@@ -178,6 +193,9 @@ std::vector<ParameterUpdate> Optimizer::updates_of(size_t group) {
       }
     }
     updates.push_back({parameter.value, parameter.grad, entry.buffers, static_cast<int64_t>(i)});
+    if (clip.norm_and_factor.defined() && find_from(*clip.of, entry.parameter, place)) {
+      updates.back().clip = clip.norm_and_factor;
+    }
   }
   return updates;
 }
@@ -189,7 +207,7 @@ void Optimizer::step(StepOptions options) {
   }
   fresh_gradients::clear();
   for (size_t group = 0; group < groups_.size(); ++group) {
-    std::vector<ParameterUpdate> updates = updates_of(group);
+    std::vector<ParameterUpdate> updates = updates_of(group, options.clip);
     if (!updates.empty()) {
       write_rate(groups_[group]);
       state_.learning_rate = groups_[group].rate_on_device;
@@ -243,6 +261,11 @@ Tensor norm_and_factor(std::span<const Tensor> tensors, double max_norm) {
   return result;
 }
 
+void check_max_norm(double max_norm) {
+  check<ValueError>(max_norm > 0, "[clip_grad_norm] max_norm: got {}, wanted more than 0",
+                    max_norm);
+}
+
 }  // namespace
 
 Tensor queue_grad_norm(const ParameterStates& parameters) {
@@ -251,9 +274,18 @@ Tensor queue_grad_norm(const ParameterStates& parameters) {
   return tensors.empty() ? Tensor::zeros({1}, float64) : norm_and_factor(tensors, 1).slice(0, 1);
 }
 
+ClipFactor queue_clip_factor(const ParameterStates& parameters, double max_norm) {
+  check_max_norm(max_norm);
+  const profile::Range range("grad_norm");
+  const std::vector<Tensor> tensors = gradients("clip_grad_norm", parameters);
+  if (tensors.empty()) {
+    return {Tensor::zeros({2}, float64), &parameters};
+  }
+  return {norm_and_factor(tensors, max_norm), &parameters};
+}
+
 Tensor queue_clip_grad_norm(const ParameterStates& parameters, double max_norm) {
-  check<ValueError>(max_norm > 0, "[clip_grad_norm] max_norm: got {}, wanted more than 0",
-                    max_norm);
+  check_max_norm(max_norm);
   const profile::Range range("clip_grad_norm");
   std::vector<Tensor> tensors = gradients("clip_grad_norm", parameters);
   if (tensors.empty()) {

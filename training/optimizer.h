@@ -19,9 +19,16 @@
 
 namespace warptape {
 
+// Gradients that the step which takes them clips (queue_clip_factor), so that none is written anew.
+struct ClipFactor {
+  Tensor norm_and_factor;               // float64, two elements; undefined: nothing is clipped
+  const ParameterStates* of = nullptr;  // whose gradients; lives until the step has been taken
+};
+
 struct StepOptions {
   // Let there be parameters with a gradient that no optimizer holds.
   bool allow_unheld = false;
+  ClipFactor clip = {};
 };
 
 // An option of a group beside its rate, by PyTorch's name; a flag is 0 or 1.
@@ -132,7 +139,7 @@ class Optimizer {
   void check_groups(const std::vector<GroupState>& groups) const;
   void check_all_held() const;
   void prepare_state(Device device);
-  std::vector<ParameterUpdate> updates_of(size_t group);
+  std::vector<ParameterUpdate> updates_of(size_t group, const ClipFactor& clip);
   std::vector<int64_t> numbers_of(size_t group) const;  // of its entries
 
   const char* name_;
@@ -155,5 +162,9 @@ double clip_grad_norm(const ParameterStates& parameters, double max_norm);
 // CPU where there are none), so that the host need not wait for it.
 Tensor queue_grad_norm(const ParameterStates& parameters);
 Tensor queue_clip_grad_norm(const ParameterStates& parameters, double max_norm);
+
+// The same for gradients of which nobody but step() wants to know: it scales them as it reads them,
+// to the same bits, given this as its option, and they stay as backward left them.
+ClipFactor queue_clip_factor(const ParameterStates& parameters, double max_norm);
 
 }  // namespace warptape

@@ -14,10 +14,14 @@ QueuedStep train_step(Module& model, Optimizer& optimizer, const ParameterStates
   Tape tape;
   const Tensor loss = loss_of(in_float32(model(batch.input)), batch.target);
   tape.backward(loss);
-  const Tensor norm =
-      clip_norm ? queue_clip_grad_norm(states, *clip_norm) : queue_grad_norm(states);
-  optimizer.step();
-  return {loss, norm};
+  if (!clip_norm) {
+    const Tensor norm = queue_grad_norm(states);
+    optimizer.step();
+    return {loss, norm};
+  }
+  const ClipFactor clip = queue_clip_factor(states, *clip_norm);
+  optimizer.step({.clip = clip});
+  return {loss, clip.norm_and_factor.slice(0, 1)};
 }
 
 Loss cross_entropy_loss() {

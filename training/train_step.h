@@ -18,8 +18,9 @@ struct QueuedStep {
 };
 
 // One step of training: gradients to zero, forward, loss, backward, the gradients' norm (and
-// clipping to it), update. states: the model's parameters. The training loop takes its steps so,
-// and `warptape bench step` times them.
+// clipping to it), update. states: the model's parameters. Their gradients are left as backward
+// made them: the update clips what it reads. The training loop takes its steps so, and `warptape
+// bench step` times them.
 QueuedStep train_step(Module& model, Optimizer& optimizer, const ParameterStates& states,
                       const Batch& batch, const Loss& loss, std::optional<double> clip_norm = {});
 

@@ -55,23 +55,19 @@ int64_t count_of_chunk_norms(int64_t numel, int64_t element_bytes) {
 }
 
 template <class T>
-int64_t launch_chunk_norms(std::span<const SpanEntry<const T>> entries, double* partial,
-                           gpu::StreamHandle stream) {
+int64_t launch_gradient_norm(std::span<const SpanEntry<const T>> entries, double* partial,
+                             const AllNorms& all, gpu::StreamHandle stream) {
   int64_t written = 0;
   for_each_table(entries, sum_chunk<T>, [&](const Table<SpanEntry<const T>>& table) {
-    launch(&chunk_norms<T>,
-           {.grid = table.blocks, .block = threads, .stream = stream, .name = "chunk_norms"}, table,
-           partial + written);
+    double* const own = partial + written;
     written += table.blocks;
+    AllNorms end = all;
+    end.count = partial + written == all.norms + all.count ? all.count : 0;
+    launch(&gradient_norm<T>,
+           {.grid = table.blocks, .block = threads, .stream = stream, .name = "gradient_norm"},
+           table, own, end);
   });
   return written;
-}
-
-void launch_clip_factor(const double* partial, int64_t count, double max_norm, double* result,
-                        gpu::StreamHandle stream) {
-  launch(&clip_factor_of_norms,
-         {.grid = 1, .block = threads, .stream = stream, .name = "clip_factor_of_norms"}, partial,
-         count, max_norm, result);
 }
 
 template <class T>
@@ -86,10 +82,10 @@ void launch_scale(std::span<const SpanEntry<T>> entries, const double* result,
 #define WARPTAPE_STEP(Constants, T)                                                      \
   template void launch_optimizer_step(std::span<const UpdateEntry<T>>, const Constants&, \
                                       const double*, unsigned long long*, gpu::StreamHandle);
-#define WARPTAPE_INSTANTIATE(dtype, T, name)                                           \
-  WARPTAPE_OPTIMIZER_RULES(WARPTAPE_STEP, T)                                           \
-  template int64_t launch_chunk_norms<T>(std::span<const SpanEntry<const T>>, double*, \
-                                         gpu::StreamHandle);                           \
+#define WARPTAPE_INSTANTIATE(dtype, T, name)                                             \
+  WARPTAPE_OPTIMIZER_RULES(WARPTAPE_STEP, T)                                             \
+  template int64_t launch_gradient_norm<T>(std::span<const SpanEntry<const T>>, double*, \
+                                           const AllNorms&, gpu::StreamHandle);          \
   template void launch_scale<T>(std::span<const SpanEntry<T>>, const double*, gpu::StreamHandle);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE

@@ -57,6 +57,13 @@ __device__ bool is_aligned(const UpdateEntry<T>& entry) {
 template <class T>
 using Values = simt::Pack<Compute<T>, simt::pack_size<T>>;
 
+// A gradient that is clipped; by 1 it stays as it is.
+template <class T>
+struct Clip {
+  Compute<T> factor;
+  __device__ T operator()(T grad) const { return static_cast<T>(grad * factor); }
+};
+
 template <class T>
 __device__ Values<T> load_or_zero(const T* pointer, int64_t offset) {
   return pointer == nullptr ? Values<T>{}
@@ -64,9 +71,10 @@ __device__ Values<T> load_or_zero(const T* pointer, int64_t offset) {
 }
 
 template <class T, class Rule>
-__device__ void update_pack(const UpdateEntry<T>& entry, const Rule& rule, int64_t at) {
+__device__ void update_pack(const UpdateEntry<T>& entry, const Rule& rule, const Clip<T>& clip,
+                            int64_t at) {
   Values<T> value = load_or_zero(entry.value, at);
-  const Values<T> grad = load_or_zero(entry.grad, at);
+  const simt::Pack16<T> grad = simt::load16(entry.grad + at);
   Values<T> buffers[Rule::buffers];
 #pragma unroll
   for (int k = 0; k < Rule::buffers; ++k) {
@@ -79,7 +87,7 @@ __device__ void update_pack(const UpdateEntry<T>& entry, const Rule& rule, int64
     for (int k = 0; k < Rule::buffers; ++k) {
       own[k] = buffers[k][j];
     }
-    rule(value[j], grad[j], own);
+    rule(value[j], static_cast<Compute<T>>(clip(grad[j])), own);
 #pragma unroll
     for (int k = 0; k < Rule::buffers; ++k) {
       buffers[k][j] = own[k];
@@ -95,14 +103,15 @@ __device__ void update_pack(const UpdateEntry<T>& entry, const Rule& rule, int64
 }
 
 template <class T, class Rule>
-__device__ void update_element(const UpdateEntry<T>& entry, const Rule& rule, int64_t at) {
+__device__ void update_element(const UpdateEntry<T>& entry, const Rule& rule, const Clip<T>& clip,
+                               int64_t at) {
   Compute<T> value = entry.value[at];
   Compute<T> own[Rule::buffers];
 #pragma unroll
   for (int k = 0; k < Rule::buffers; ++k) {
     own[k] = entry.buffers[k] == nullptr ? 0 : static_cast<Compute<T>>(entry.buffers[k][at]);
   }
-  rule(value, static_cast<Compute<T>>(entry.grad[at]), own);
+  rule(value, static_cast<Compute<T>>(clip(entry.grad[at])), own);
   entry.value[at] = static_cast<T>(value);
 #pragma unroll
   for (int k = 0; k < Rule::buffers; ++k) {
@@ -128,10 +137,12 @@ __global__ void __launch_bounds__(threads)
   }
   __syncthreads();
   const Rule& own = rule[0];
+  const Clip<T> clip{entry.factor == nullptr ? Compute<T>(1)
+                                             : static_cast<Compute<T>>(*entry.factor)};
   visit_chunk<T>(
       blockIdx.x - table.first_block[index], entry.numel, is_aligned<Rule>(entry),
-      [&](int64_t at) { update_pack(entry, own, at); },
-      [&](int64_t at) { update_element(entry, own, at); });
+      [&](int64_t at) { update_pack(entry, own, clip, at); },
+      [&](int64_t at) { update_element(entry, own, clip, at); });
   // The last block to have read its step counts them all up.
   if (is_last[0]) {
     for (int i = static_cast<int>(threadIdx.x); i < table.count; i += threads) {
@@ -178,10 +189,13 @@ __device__ double norm_of_block(const SumsOfSquares& own) {
   }
 }
 
-// partial[block] = the norm of its chunk
+// partial[block] = the norm of its chunk. The last block to have written one sums up those of all
+// launches, in their order, whichever block it is.
 template <class T>
 __global__ void __launch_bounds__(threads)
-    chunk_norms(const Table<SpanEntry<const T>> __grid_constant__ table, double* partial) {
+    gradient_norm(const Table<SpanEntry<const T>> __grid_constant__ table, double* partial,
+                  AllNorms all) {
+  WARPTAPE_SHARED(bool, is_last, [1]);
   constexpr int pack = simt::pack_size<T>;
   const int index = table.entry_of(blockIdx.x);
   const SpanEntry<const T>& entry = table.entries[index];
@@ -218,20 +232,25 @@ __global__ void __launch_bounds__(threads)
   if (threadIdx.x == 0) {
     partial[blockIdx.x] = norm;
   }
-}
-
-// One block.
-__global__ void __launch_bounds__(threads)
-    clip_factor_of_norms(const double* partial, int64_t count, double max_norm, double* result) {
-  SumsOfSquares sums{};
-#pragma unroll 4
-  for (int64_t i = threadIdx.x; i < count; i += threads) {
-    sums.add<true>(partial[i]);
+  if (all.count == 0) {
+    return;
   }
-  const double norm = norm_of_block<true>(sums);
   if (threadIdx.x == 0) {
-    result[0] = norm;
-    result[1] = clip_factor(norm, max_norm);
+    is_last[0] = simt::arrive_is_last(all.arrivals, gridDim.x);
+  }
+  __syncthreads();
+  if (!is_last[0]) {
+    return;
+  }
+  SumsOfSquares of_norms{};
+#pragma unroll 4
+  for (int64_t i = threadIdx.x; i < all.count; i += threads) {
+    of_norms.add<true>(all.norms[i]);
+  }
+  const double norm_of_all = norm_of_block<true>(of_norms);
+  if (threadIdx.x == 0) {
+    all.result[0] = norm_of_all;
+    all.result[1] = clip_factor(norm_of_all, all.max_norm);
   }
 }
 
@@ -241,7 +260,7 @@ __global__ void __launch_bounds__(threads)
   if (result[1] == 1) {
     return;
   }
-  const auto factor = static_cast<Compute<T>>(result[1]);
+  const Clip<T> clip{static_cast<Compute<T>>(result[1])};
   const int index = table.entry_of(blockIdx.x);
   const SpanEntry<T>& entry = table.entries[index];
   visit_chunk<T>(
@@ -250,11 +269,11 @@ __global__ void __launch_bounds__(threads)
         simt::Pack16<T> values = simt::load16(entry.values + at);
 #pragma unroll
         for (int j = 0; j < simt::pack_size<T>; ++j) {
-          values[j] = static_cast<T>(values[j] * factor);
+          values[j] = clip(values[j]);
         }
         simt::store16(entry.values + at, values);
       },
-      [&](int64_t at) { entry.values[at] = static_cast<T>(entry.values[at] * factor); });
+      [&](int64_t at) { entry.values[at] = clip(entry.values[at]); });
 }
 
 }  // namespace warptape::optimizer_detail

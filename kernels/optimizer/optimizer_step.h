@@ -15,6 +15,9 @@ struct ParameterUpdate {
   Tensor grad;                               // read
   std::array<Tensor, most_buffers> buffers;  // the rule's; undefined where it uses none
   int64_t entry;                             // its place in StepState::steps
+  // What clip_factor left, on the same device: the step takes the gradient as scale_by_factor would
+  // leave it. Undefined: as it is.
+  Tensor clip = {};
 };
 
 // What changes from step to step. It lies on the parameters' device, so that a step that was

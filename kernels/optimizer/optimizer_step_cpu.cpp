@@ -18,6 +18,8 @@ void apply(ParameterUpdate& update, const Rule& rule, std::index_sequence<I...> 
   constexpr int64_t piece = 256;
   T* value = update.value.mutable_data<T>();
   const T* grad = update.grad.data<T>();
+  const auto factor =
+      static_cast<Compute<T>>(update.clip.defined() ? update.clip.data<double>()[1] : 1);
   T* const buffers[] = {
       (update.buffers[I].defined() ? update.buffers[I].mutable_data<T>() : nullptr)...};
   parallel_for(update.value.numel(), default_grain, [&](int64_t first, int64_t last) {
@@ -28,7 +30,8 @@ void apply(ParameterUpdate& update, const Rule& rule, std::index_sequence<I...> 
       for (int64_t i = begin; i < end; ++i) {
         Compute<T> updated = value[i];
         Compute<T> own[] = {static_cast<Compute<T>>(kept[I][i - begin])...};
-        rule(updated, static_cast<Compute<T>>(grad[i]), own);
+        const auto clipped = static_cast<T>(grad[i] * factor);
+        rule(updated, static_cast<Compute<T>>(clipped), own);
         value[i] = static_cast<T>(updated);
         ((kept[I][i - begin] = static_cast<T>(own[I])), ...);
       }

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "core/device/arrivals.h"
+#include "core/primitives.h"
 #include "kernels/optimizer/optimizer_step.h"
 
 namespace warptape {
@@ -10,6 +12,11 @@ namespace {
 template <class T>
 T* data_or_null(Tensor& tensor) {
   return tensor.defined() ? tensor.mutable_data<T>() : nullptr;
+}
+
+// Of {norm, factor}.
+const double* factor_or_null(const Tensor& clip) {
+  return clip.defined() ? clip.data<double>() + 1 : nullptr;
 }
 
 template <class T, class Constants>
@@ -24,6 +31,7 @@ void step_dtype(std::span<ParameterUpdate> updates, const Constants& constants, 
                            .grad = update.grad.data<T>(),
                            .buffers = {},
                            .step = steps + update.entry,
+                           .factor = factor_or_null(update.clip),
                            .numel = update.value.numel()};
       for (int k = 0; k < Rule::buffers; ++k) {
         entry.buffers[k] = data_or_null<T>(update.buffers[static_cast<size_t>(k)]);
@@ -70,14 +78,24 @@ void clip_factor_cuda(std::span<const Tensor> tensors, double max_norm, Tensor& 
   for (const Tensor& tensor : tensors) {
     count += count_of_chunk_norms(tensor.numel(), size_of(tensor.dtype()));
   }
+  if (count == 0) {  // nobody would write the result
+    Tensor norm = result.slice(0, 1);
+    Tensor factor = result.slice(1, 2);
+    primitives::fill(norm, 0);
+    primitives::fill(factor, clip_factor(0, max_norm));
+    return;
+  }
   Tensor partial = Tensor::empty({count}, float64, result.device());
-  auto* sums = partial.mutable_data<double>();
+  auto* norms = partial.mutable_data<double>();
   const gpu::StreamHandle stream = gpu::current_stream();
+  const AllNorms all{.norms = norms,
+                     .count = count,
+                     .max_norm = max_norm,
+                     .result = result.mutable_data<double>(),
+                     .arrivals = gpu::arrival_counters(stream, 1)};
   for_each_floating([&]<class T>() {
-    sums += launch_chunk_norms<T>(entries_of<T, const T>(tensors), sums, stream);
+    norms += launch_gradient_norm<T>(entries_of<T, const T>(tensors), norms, all, stream);
   });
-  launch_clip_factor(partial.data<double>(), count, max_norm, result.mutable_data<double>(),
-                     stream);
 }
 
 void scale_by_factor_cuda(std::span<Tensor> tensors, const Tensor& result) {

@@ -19,6 +19,7 @@ struct UpdateEntry {
   const T* grad;
   T* buffers[most_buffers];  // null where the rule has none
   int64_t* step;
+  const double* factor;  // of the gradient; null: it is taken as it is
   int64_t numel;
 
   template <class Visit>
@@ -29,6 +30,7 @@ struct UpdateEntry {
       visit(buffer);
     }
     visit(step);
+    visit(factor);
   }
 };
 
@@ -50,16 +52,32 @@ struct SpanEntry {
   }
 };
 
-// How many norms launch_chunk_norms writes for tensors of these sizes.
+// How many norms launch_gradient_norm writes for tensors of these sizes.
 int64_t count_of_chunk_norms(int64_t numel, int64_t element_bytes);
 
-// partial[i]: the norm of a part of one tensor. Returns how many were written.
+// What becomes of the norms of all chunks, in the last launch that makes some.
+struct AllNorms {
+  const double* norms = nullptr;
+  int64_t count = 0;  // 0: further launches follow
+  double max_norm = 0;
+  double* result = nullptr;  // {the norm of them all, clip_factor of it}
+  unsigned long long* arrivals = nullptr;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    if (count > 0) {
+      visit(norms);
+      visit(result);
+      visit(arrivals);
+    }
+  }
+};
+
+// partial[i]: the norm of a part of one tensor. Returns how many were written. all: what the last
+// of the launches makes of those of all calls; `count` is their number.
 template <class T>
-int64_t launch_chunk_norms(std::span<const SpanEntry<const T>> entries, double* partial,
-                           gpu::StreamHandle stream);
-// result = {the norm of all these norms, clip_factor of it}
-void launch_clip_factor(const double* partial, int64_t count, double max_norm, double* result,
-                        gpu::StreamHandle stream);
+int64_t launch_gradient_norm(std::span<const SpanEntry<const T>> entries, double* partial,
+                             const AllNorms& all, gpu::StreamHandle stream);
 // Multiplies by result[1]; moves nothing where that is 1.
 template <class T>
 void launch_scale(std::span<const SpanEntry<T>> entries, const double* result,
