@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 
+#include "core/cast_into.h"
 #include "core/check.h"
 #include "core/clones.h"
 #include "core/device/on_device.h"
@@ -152,19 +153,10 @@ WARPTAPE_CLONES void convert(const simt::bfloat16* __restrict from, int64_t coun
   }
 }
 
-}  // namespace
-
-Tensor cast(const Tensor& tensor, DType dtype) {
-  if (tensor.dtype() == dtype) {
-    Tensor same = tensor;
-    same.cut_from(tensor, "primitives::cast");
-    return same;
-  }
-  const profile::Range range("cast");
-  Tensor result = Tensor::empty(tensor.shape(), dtype, tensor.device(), tensor.memory_format());
+void run_cast(const Tensor& tensor, Tensor& result) {
   profile::note([&] { return profile::moved({&tensor}, {&result}); });
   dispatch_all(tensor.dtype(), [&]<class From>() {
-    dispatch_all(dtype, [&]<class To>() {
+    dispatch_all(result.dtype(), [&]<class To>() {
       const From* source = tensor.data<From>();
       To* target = result.mutable_data<To>();
       on_device(
@@ -179,6 +171,24 @@ Tensor cast(const Tensor& tensor, DType dtype) {
           });
     });
   });
+}
+
+}  // namespace
+
+void cast_into(const Tensor& tensor, Tensor& result) {
+  const profile::Range range("cast");
+  run_cast(tensor, result);
+}
+
+Tensor cast(const Tensor& tensor, DType dtype) {
+  if (tensor.dtype() == dtype) {
+    Tensor same = tensor;
+    same.cut_from(tensor, "primitives::cast");
+    return same;
+  }
+  const profile::Range range("cast");
+  Tensor result = Tensor::empty(tensor.shape(), dtype, tensor.device(), tensor.memory_format());
+  run_cast(tensor, result);
   result.cut_from(tensor, "primitives::cast");
   return result;
 }

@@ -33,8 +33,18 @@ Weight::Weight(const Weight& other)
       plain_(other.plain_),
       by_(other.by_ ? other.by_->clone() : nullptr),
       shape_(other.shape_),
-      in_products_(other.in_products_),
-      in_bfloat16_(other.in_bfloat16_) {}
+      in_products_(other.in_products_) {
+  set_in_bfloat16(other.in_bfloat16_);
+}
+
+void Weight::set_in_bfloat16(bool on) {
+  in_bfloat16_ = on;
+  if (!on) {
+    rounded_ = nullptr;
+  } else if (rounded_ == nullptr) {
+    rounded_ = std::make_shared<RoundedValue>();
+  }
+}
 
 Weight& Weight::operator=(const Weight& other) {
   if (this == &other) {
@@ -44,7 +54,7 @@ Weight& Weight::operator=(const Weight& other) {
     plain_ = other.plain_;
     shape_ = other.shape_;
     in_products_ = other.in_products_;
-    in_bfloat16_ = in_bfloat16_ && plain_.defined() && plain_.value().dtype() == float32;
+    set_in_bfloat16(in_bfloat16_ && plain_.defined() && plain_.value().dtype() == float32);
     return *this;
   }
   if (by_ && other.by_ && by_->assign_from(*other.by_)) {
@@ -55,7 +65,7 @@ Weight& Weight::operator=(const Weight& other) {
                     value().dtype() == copy.value().dtype();
   if (!fits) {
     // Its own precision, as wherever a weight is assigned; float64 has only one.
-    copy.in_bfloat16_ = in_bfloat16_ && copy.defined() && copy.value().dtype() == float32;
+    copy.set_in_bfloat16(in_bfloat16_ && copy.defined() && copy.value().dtype() == float32);
     return *this = std::move(copy);
   }
   assign(copy.value());
@@ -68,7 +78,7 @@ Operand Weight::operand(const Site& site) {
             site.line};
   }
   if (in_bfloat16_) {
-    return {value(site).to(bfloat16, site), site.file, site.line};
+    return {rounded_->of(Operand(plain_, site.file, site.line)), site.file, site.line};
   }
   return {plain_, site.file, site.line};
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/operand.h"
+#include "core/rounded_value.h"
 #include "layers/module.h"
 
 namespace warptape {
@@ -60,7 +61,7 @@ class Weight : public Member<MemberKind::Weight> {
   // bfloat16: the op gets the weight rounded to it; its parameters and their gradients stay
   // float32. float32: it gets the weight as it is, and so does what is no product.
   void compute_in(DType dtype) {
-    in_bfloat16_ = dtype == bfloat16 && in_products_ == InProducts::Yes;
+    set_in_bfloat16(dtype == bfloat16 && in_products_ == InProducts::Yes);
   }
   bool computes_in_bfloat16() const { return in_bfloat16_; }
   // ValueError for another dtype, DTypeError for a weight whose parameters are not float32.
@@ -84,11 +85,14 @@ class Weight : public Member<MemberKind::Weight> {
   void fields(const std::string& name, Visitor& visit);
 
  private:
+  void set_in_bfloat16(bool on);
+
   Parameter plain_;
   std::unique_ptr<Reparametrization> by_;
   Shape shape_;
   InProducts in_products_ = InProducts::Yes;
   bool in_bfloat16_ = false;
+  std::shared_ptr<RoundedValue> rounded_;  // of plain_, where it is wanted in bfloat16
 };
 
 }  // namespace warptape

@@ -50,13 +50,13 @@ bool WeightNorm::assign_from(const Reparametrization& other) {
 }
 
 WeightNormUse WeightNorm::use(const Site& site) {
-  return {Operand(v_, site.file, site.line), Operand(g_, site.file, site.line), &cache_};
+  return {Operand(v_, site.file, site.line), Operand(g_, site.file, site.line), cache_.get()};
 }
 
 WeightNormUse WeightNorm::use_in(DType dtype, const Site& site) {
   return {Operand(v_, site.file, site.line),
           Operand(g_, site.file, site.line),
-          &rounded_cache_,
+          rounded_cache_.get(),
           {.dtype = dtype}};
 }
 

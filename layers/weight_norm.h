@@ -16,6 +16,8 @@ namespace warptape {
 class WeightNorm final : public Reparametrization {
  public:
   explicit WeightNorm(const Tensor& weight);  // g = ||weight||, v = weight
+  WeightNorm(const WeightNorm& other) : g_(other.g_), v_(other.v_) {}
+  WeightNorm& operator=(const WeightNorm&) = delete;
   std::unique_ptr<Reparametrization> clone() const override;
   Tensor materialize(const Site& site) override;
   Tensor materialize_in(DType dtype, const Site& site) override;
@@ -35,8 +37,9 @@ class WeightNorm final : public Reparametrization {
   Parameter g_;  // (O, 1, ..., 1)
   Parameter v_;  // the weight's shape
   // Two, so that who asks for w as it is leaves alone what products read.
-  WeightNormCache cache_;
-  WeightNormCache rounded_cache_;  // of the dtype that was asked for
+  const std::shared_ptr<WeightNormCache> cache_ = std::make_shared<WeightNormCache>();
+  const std::shared_ptr<WeightNormCache> rounded_cache_ =  // of the dtype that was asked for
+      std::make_shared<WeightNormCache>();
 };
 
 // Computes all weights of a model that are weight-normalised and whose g or v has changed,

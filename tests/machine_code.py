@@ -41,7 +41,7 @@ REQUIRED = [
     (r"\bweight_norm_forward<float, [\w:]*bfloat16>", [LOADS, ("8-byte store", STORE_8, 9)]),
     (r"\bweight_norm_forward_chunks<float, [\w:]*bfloat16>", [LOADS, ("8-byte store", STORE_8, 5)]),
     (r"\bweight_norm_chunk_\w+<", [LOADS]),
-    (r"\boptimizer_detail::(optimizer_step|scale)<", [LOADS, STORES]),
+    (r"\boptimizer_detail::(optimizer_step|normalizing_step|scale)<", [LOADS, STORES]),
     (r"\boptimizer_detail::gradient_norm<", [LOADS]),
     # The first number is the elements of an access; with 1 they are the kernels for odd shapes.
     (r"\belementwise::kernel<(?!1,)\d+,", [LOADS, STORES]),

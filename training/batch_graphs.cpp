@@ -6,6 +6,7 @@
 #include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/fresh_gradients.h"
+#include "core/kept_value.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "layers/state_dict.h"
@@ -41,6 +42,15 @@ struct BatchGraphs::Captured {
   };
   std::vector<Seen> parameters;
   std::vector<Tensor> tensors;  // of the model: parameters and buffers
+  // What is kept of the parameters (core/kept_value.h): what was fresh at the capture, so that the
+  // work does not compute it, with its place; and of each parameter, or null, what is fresh when
+  // the work is done.
+  struct Kept {
+    std::shared_ptr<KeptValue> value;
+    Tensor place;
+  };
+  std::vector<Kept> found_fresh;
+  std::vector<std::shared_ptr<KeptValue>> left_fresh;
   bool is_training = false;
   uint64_t revision = 0;  // of the optimizer
   std::vector<Tensor> results;
@@ -172,8 +182,17 @@ bool BatchGraphs::capture(Kind& kind) {
       captured->tensors.push_back(tensor);
     }
     // What is kept of the parameters, as weights that are computed from them, is computed in the
-    // graph.
+    // graph, but for what the last step has left fresh.
+    for (const auto& state : parts_.states) {
+      auto kept = parts_.optimizer != nullptr ? KeptValue::of(*state) : nullptr;
+      if (kept != nullptr && kept->is_fresh()) {
+        captured->found_fresh.push_back({kept, kept->tensor()});
+      }
+    }
     mark_written(*captured);
+    for (const Captured::Kept& kept : captured->found_fresh) {
+      kept.value->mark_fresh();
+    }
     try {
       if (memory_ == nullptr) {
         results_.clear();
@@ -195,6 +214,8 @@ bool BatchGraphs::capture(Kind& kind) {
     for (const auto& state : parts_.states) {
       captured->parameters.push_back(
           {state->value, state->grad, state->requires_grad, state->grad_is_empty});
+      auto kept = KeptValue::of(*state);
+      captured->left_fresh.push_back(kept != nullptr && kept->is_fresh() ? kept : nullptr);
     }
     captured->is_training = parts_.model.is_training();
     captured->revision = parts_.optimizer != nullptr ? parts_.optimizer->revision() : 0;
@@ -213,6 +234,9 @@ void BatchGraphs::replay(Kind& kind) {
     primitives::copy(taken_.batch.target, kind.batch.target);
   }
   const Captured& captured = *kind.captured;
+  for (const Captured::Kept& kept : captured.found_fresh) {
+    kept.value->refresh();
+  }
   captured.graph->replay(parts_.optimizer, taken_.numbers, kind.numbers);
   mark_written(captured);
   last_was_replayed_ = true;
@@ -233,6 +257,11 @@ std::string BatchGraphs::change_since(const Captured& captured) const {
       return fmt::format("parameter {} {}", escaped(now.name), what);
     }
   }
+  for (const Captured::Kept& kept : captured.found_fresh) {
+    if (!are_same(kept.place, kept.value->tensor())) {
+      return "a weight is computed in another place";
+    }
+  }
   if (captured.is_training != parts_.model.is_training()) {
     return "the model's mode has changed";
   }
@@ -243,10 +272,16 @@ std::string BatchGraphs::change_since(const Captured& captured) const {
 }
 
 // What the host is to know after a replay, of which it saw nothing. Who keeps what was computed of
-// the parameters computes it anew: a graph may have written there what is none of now.
+// the parameters computes it anew, but for what the work leaves fresh: a graph may have written
+// there what is none of now.
 void BatchGraphs::mark_written(const Captured& captured) const {
   for (const Tensor& tensor : captured.tensors) {
     tensor.bump_version();
+  }
+  for (size_t i = 0; i < captured.left_fresh.size(); ++i) {
+    if (const auto kept = KeptValue::of(*parts_.states[i])) {
+      kept == captured.left_fresh[i] ? kept->mark_fresh() : kept->forget();
+    }
   }
   if (parts_.optimizer == nullptr || captured.parameters.empty()) {
     return;

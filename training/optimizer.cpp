@@ -12,6 +12,8 @@
 #include "core/fresh_gradients.h"
 #include "core/primitives.h"
 #include "core/profile_work.h"
+#include "core/rounded_value.h"
+#include "kernels/weight_norm/weight_norm.h"
 
 namespace warptape {
 namespace {
@@ -24,6 +26,52 @@ void check_trainable(const char* who, const ParameterStates& parameters) {
       any,
       "[{}] got {} parameter{} that all require no gradient, {} first; unfreeze() what shall train",
       who, parameters.size(), parameters.size() == 1 ? "" : "s", describe(*parameters[0]));
+}
+
+bool are_the_same(const Tensor& a, const Tensor& b) {
+  return a.shares_storage_with(b) && a.raw_data() == b.raw_data() && a.numel() == b.numel();
+}
+
+// Of those that no weight has taken yet; -1 for none.
+int64_t update_of(const std::vector<ParameterUpdate>& updates, const Tensor& value) {
+  for (size_t i = 0; i < updates.size(); ++i) {
+    if (are_the_same(updates[i].value, value)) {
+      return static_cast<int64_t>(i);
+    }
+  }
+  return -1;
+}
+
+// Has the update write what is kept of its value, too, where a step can do so.
+bool write_with(std::vector<ParameterUpdate>& updates, size_t at, KeptValue& kept) {
+  ParameterUpdate& own = updates[at];
+  if (dynamic_cast<RoundedValue*>(&kept) != nullptr) {
+    const Tensor rounded = kept.tensor();
+    if (own.value.dtype() == float32 && rounded.defined() && rounded.shape() == own.value.shape() &&
+        rounded.device() == own.value.device() &&
+        rounded.memory_format() == own.value.memory_format()) {
+      own.rounded = rounded;
+    }
+    return own.rounded.defined();
+  }
+  auto* const cache = dynamic_cast<WeightNormCache*>(&kept);
+  const std::optional<WeightNormPlace> place = cache == nullptr ? std::nullopt : cache->place();
+  if (!place || !are_the_same(place->v, own.value)) {
+    return false;
+  }
+  NormalizedWeight weight{place->g, place->w, place->inv_norm, update_of(updates, place->g)};
+  const bool is_free =  // a g that two weights share is updated once
+      std::none_of(updates.begin(), updates.end(), [&](const ParameterUpdate& other) {
+        return other.normalized && weight.update_of_g >= 0 &&
+               other.normalized->update_of_g == weight.update_of_g;
+      });
+  bool can = false;
+  on_device(
+      "optimizer", own.value.device(), [] {}, [&] { can = step_can_normalize_cuda(own, weight); });
+  if (can && is_free) {
+    own.normalized = std::move(weight);
+  }
+  return own.normalized.has_value();
 }
 
 // Whether it is among them. Looks from `place` on, where it leaves the place behind the one found:
@@ -176,9 +224,11 @@ void Optimizer::prepare_state(Device device) {
                      to_string(device), to_string(state_.steps.device()));
 }
 
-std::vector<ParameterUpdate> Optimizer::updates_of(size_t group, const ClipFactor& clip) {
+Optimizer::Updates Optimizer::updates_of(size_t group, const ClipFactor& clip) {
   const std::vector<const char*> kept = buffers(groups_[group].options);
-  std::vector<ParameterUpdate> updates;
+  Updates result;
+  std::vector<ParameterUpdate>& updates = result.of_parameters;
+  std::vector<std::pair<size_t, std::shared_ptr<KeptValue>>> kept_of_updates;
   size_t place = 0;
   for (size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
@@ -196,8 +246,18 @@ std::vector<ParameterUpdate> Optimizer::updates_of(size_t group, const ClipFacto
     if (clip.norm_and_factor.defined() && find_from(*clip.of, entry.parameter, place)) {
       updates.back().clip = clip.norm_and_factor;
     }
+    if (parameter.value.device() != cpu) {
+      if (auto kept_value = KeptValue::of(parameter)) {
+        kept_of_updates.emplace_back(updates.size() - 1, std::move(kept_value));
+      }
+    }
   }
-  return updates;
+  for (auto& [at, kept_value] : kept_of_updates) {
+    if (write_with(updates, at, *kept_value)) {
+      result.kept.push_back(std::move(kept_value));
+    }
+  }
+  return result;
 }
 
 void Optimizer::step(StepOptions options) {
@@ -207,7 +267,7 @@ void Optimizer::step(StepOptions options) {
   }
   fresh_gradients::clear();
   for (size_t group = 0; group < groups_.size(); ++group) {
-    std::vector<ParameterUpdate> updates = updates_of(group, options.clip);
+    auto [updates, kept] = updates_of(group, options.clip);
     if (!updates.empty()) {
       write_rate(groups_[group]);
       state_.learning_rate = groups_[group].rate_on_device;
@@ -218,10 +278,17 @@ void Optimizer::step(StepOptions options) {
           for (const Tensor& buffer : each.buffers) {
             work.add(profile::moved({&buffer}, {&buffer}));
           }
+          work.add(profile::moved({}, {&each.rounded}));
+          if (each.normalized) {
+            work.add(profile::moved({}, {&each.normalized->w, &each.normalized->inv_norm}));
+          }
         }
         return work;
       });
       update(state_.steps.device(), updates, groups_[group].options, state_);
+      for (const auto& each : kept) {
+        each->mark_fresh();
+      }
     }
   }
 }

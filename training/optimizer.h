@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/kept_value.h"
 #include "kernels/optimizer/optimizer_step.h"
 #include "layers/state_dict.h"
 #include "training/parameter_states.h"
@@ -139,7 +140,11 @@ class Optimizer {
   void check_groups(const std::vector<GroupState>& groups) const;
   void check_all_held() const;
   void prepare_state(Device device);
-  std::vector<ParameterUpdate> updates_of(size_t group, const ClipFactor& clip);
+  struct Updates {
+    std::vector<ParameterUpdate> of_parameters;
+    std::vector<std::shared_ptr<KeptValue>> kept;  // that they write
+  };
+  Updates updates_of(size_t group, const ClipFactor& clip);
   std::vector<int64_t> numbers_of(size_t group) const;  // of its entries
 
   const char* name_;

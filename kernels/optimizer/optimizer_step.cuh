@@ -24,15 +24,12 @@ inline constexpr int64_t sum_chunk = 4 * chunk<T>;
 template <class Entry>
 using Table = LaunchTable<Entry, 256>;
 
-// Calls packed(offset) for the 16-byte packs and single(offset) for the elements of this thread in
-// the block's chunk of [0, numel). Without `aligned`, all go one by one.
+// Calls packed(offset) for the 16-byte packs and single(offset) for the elements of this thread
+// among `count` from `begin` on, which a pack starts at. Without `aligned`, all go one by one.
 template <class T, class Packed, class Single>
-__device__ void visit_chunk(unsigned block, int64_t numel, bool aligned, const Packed& packed,
-                            const Single& single) {
+__device__ void visit_elements(int64_t begin, int count, bool aligned, const Packed& packed,
+                               const Single& single) {
   constexpr int pack = simt::pack_size<T>;
-  const int64_t begin = int64_t{block} * chunk<T>;
-  const int64_t left = numel - begin;
-  const auto count = static_cast<int>(left < chunk<T> ? left : chunk<T>);
   const int packs = aligned ? count / pack : 0;
   const auto thread = static_cast<int>(threadIdx.x);
   for (int i = thread; i < packs; i += threads) {
@@ -43,9 +40,20 @@ __device__ void visit_chunk(unsigned block, int64_t numel, bool aligned, const P
   }
 }
 
+// The same in the block's chunk of [0, numel).
+template <class T, class Packed, class Single>
+__device__ void visit_chunk(unsigned block, int64_t numel, bool aligned, const Packed& packed,
+                            const Single& single) {
+  const int64_t begin = int64_t{block} * chunk<T>;
+  const int64_t left = numel - begin;
+  visit_elements<T>(begin, static_cast<int>(left < chunk<T> ? left : chunk<T>), aligned, packed,
+                    single);
+}
+
 template <class Rule, class T>
 __device__ bool is_aligned(const UpdateEntry<T>& entry) {
-  bool aligned = simt::is_aligned16(entry.value) && simt::is_aligned16(entry.grad);
+  bool aligned = simt::is_aligned16(entry.value) && simt::is_aligned16(entry.grad) &&
+                 simt::is_aligned16(entry.rounded);
 #pragma unroll
   for (int k = 0; k < Rule::buffers; ++k) {
     aligned = aligned && simt::is_aligned16(entry.buffers[k]);
@@ -94,6 +102,11 @@ __device__ void update_pack(const UpdateEntry<T>& entry, const Rule& rule, const
     }
   }
   simt::store16(entry.value + at, simt::cast_pack<T>(value));
+  if constexpr (std::is_same_v<T, float>) {
+    if (entry.rounded != nullptr) {
+      simt::store8(entry.rounded + at, simt::cast_pack<simt::bfloat16>(value));
+    }
+  }
 #pragma unroll
   for (int k = 0; k < Rule::buffers; ++k) {
     if (entry.buffers[k] != nullptr) {
@@ -113,12 +126,31 @@ __device__ void update_element(const UpdateEntry<T>& entry, const Rule& rule, co
   }
   rule(value, static_cast<Compute<T>>(clip(entry.grad[at])), own);
   entry.value[at] = static_cast<T>(value);
+  if constexpr (std::is_same_v<T, float>) {
+    if (entry.rounded != nullptr) {
+      entry.rounded[at] = static_cast<simt::bfloat16>(value);
+    }
+  }
 #pragma unroll
   for (int k = 0; k < Rule::buffers; ++k) {
     if (entry.buffers[k] != nullptr) {
       entry.buffers[k][at] = static_cast<T>(own[k]);
     }
   }
+}
+
+template <class T>
+__device__ Clip<T> clip_of(const UpdateEntry<T>& entry) {
+  return {entry.factor == nullptr ? Compute<T>(1) : static_cast<Compute<T>>(*entry.factor)};
+}
+
+template <class T, class Rule>
+__device__ void update_chunk(const UpdateEntry<T>& entry, const Rule& rule, unsigned block) {
+  const Clip<T> clip = clip_of(entry);
+  visit_chunk<T>(
+      block, entry.numel, is_aligned<Rule>(entry),
+      [&](int64_t at) { update_pack(entry, rule, clip, at); },
+      [&](int64_t at) { update_element(entry, rule, clip, at); });
 }
 
 template <class T, class Rule>
@@ -136,13 +168,7 @@ __global__ void __launch_bounds__(threads)
     is_last[0] = simt::arrive_is_last(arrivals, gridDim.x);
   }
   __syncthreads();
-  const Rule& own = rule[0];
-  const Clip<T> clip{entry.factor == nullptr ? Compute<T>(1)
-                                             : static_cast<Compute<T>>(*entry.factor)};
-  visit_chunk<T>(
-      blockIdx.x - table.first_block[index], entry.numel, is_aligned<Rule>(entry),
-      [&](int64_t at) { update_pack(entry, own, clip, at); },
-      [&](int64_t at) { update_element(entry, own, clip, at); });
+  update_chunk(entry, rule[0], blockIdx.x - table.first_block[index]);
   // The last block to have read its step counts them all up.
   if (is_last[0]) {
     for (int i = static_cast<int>(threadIdx.x); i < table.count; i += threads) {

@@ -2,12 +2,21 @@
 // Optimizer steps for all parameters of a model in one call. Not ops: nothing here is recorded.
 
 #include <array>
+#include <optional>
 #include <span>
 
 #include "core/tensor.h"
 #include "kernels/optimizer/optimizer_rules.h"
 
 namespace warptape {
+
+// What weight norm makes of a value (kernels/weight_norm): w, like the value or in bfloat16, and 1
+// over the norms. g: its other parameter, as it is when the value is updated, and which of the
+// call's updates that is; -1: none.
+struct NormalizedWeight {
+  Tensor g, w, inv_norm;
+  int64_t update_of_g = -1;
+};
 
 // One parameter: all tensors of one shape, dtype and memory format.
 struct ParameterUpdate {
@@ -18,7 +27,14 @@ struct ParameterUpdate {
   // What clip_factor left, on the same device: the step takes the gradient as scale_by_factor would
   // leave it. Undefined: as it is.
   Tensor clip = {};
+  // On "cuda" of a float32 value, undefined where it is not wanted: written with the value.
+  Tensor rounded = {};                              // the value in bfloat16
+  std::optional<NormalizedWeight> normalized = {};  // what weight norm makes of it
 };
+
+// Whether a step on "cuda" can write what weight norm makes of an update's value: of float32 rows
+// that one of its blocks holds.
+bool step_can_normalize_cuda(const ParameterUpdate& update, const NormalizedWeight& weight);
 
 // What changes from step to step. It lies on the parameters' device, so that a step that was
 // captured as a CUDA graph sees new values.

@@ -19,19 +19,53 @@ const double* factor_or_null(const Tensor& clip) {
   return clip.defined() ? clip.data<double>() + 1 : nullptr;
 }
 
+// Those of the weights that are normalised; what is theirs is without elements among `entries`
+// then, and takes no part.
+std::vector<NormalizedEntry> take_normalized(std::span<ParameterUpdate> updates,
+                                             std::vector<UpdateEntry<float>>& entries) {
+  std::vector<NormalizedEntry> weights;
+  for (size_t i = 0; i < updates.size(); ++i) {
+    if (!updates[i].normalized) {
+      continue;
+    }
+    NormalizedWeight& weight = *updates[i].normalized;
+    NormalizedEntry entry{};
+    entry.v = entries[i];
+    entries[i].numel = 0;
+    if (weight.update_of_g >= 0) {
+      UpdateEntry<float>& g = entries[static_cast<size_t>(weight.update_of_g)];
+      entry.g = g;
+      g.numel = 0;
+    } else {
+      entry.g.value = const_cast<float*>(weight.g.data<float>());
+    }
+    entry.w = weight.w.mutable_raw_data();
+    entry.w_is_bfloat16 = weight.w.dtype() == bfloat16;
+    entry.inv_norm = weight.inv_norm.mutable_data<double>();
+    entry.rows = updates[i].value.size(0);
+    entry.length = updates[i].value.numel() / entry.rows;
+    weights.push_back(entry);
+  }
+  return weights;
+}
+
 template <class T, class Constants>
 void step_dtype(std::span<ParameterUpdate> updates, const Constants& constants, StepState& state) {
   using Rule = typename Constants::template Rule<Compute<T>>;
   auto* steps = state.steps.mutable_data<int64_t>();
+  // Of each update, then of those that are none of a weight's.
   std::vector<UpdateEntry<T>> entries;
   entries.reserve(updates.size());
   for (ParameterUpdate& update : updates) {
-    if (update.value.dtype() == dtype_of<T>()) {
+    if (update.value.dtype() != dtype_of<T>()) {
+      entries.push_back({});
+    } else {
       UpdateEntry<T> entry{.value = update.value.mutable_data<T>(),
                            .grad = update.grad.data<T>(),
                            .buffers = {},
                            .step = steps + update.entry,
                            .factor = factor_or_null(update.clip),
+                           .rounded = data_or_null<simt::bfloat16>(update.rounded),
                            .numel = update.value.numel()};
       for (int k = 0; k < Rule::buffers; ++k) {
         entry.buffers[k] = data_or_null<T>(update.buffers[static_cast<size_t>(k)]);
@@ -40,6 +74,14 @@ void step_dtype(std::span<ParameterUpdate> updates, const Constants& constants, 
     }
   }
   auto* arrivals = reinterpret_cast<unsigned long long*>(state.arrivals.mutable_data<int64_t>());
+  if constexpr (std::is_same_v<T, float> && !std::is_same_v<Constants, AverageConstants>) {
+    const std::vector<NormalizedEntry> weights = take_normalized(updates, entries);
+    if (!weights.empty()) {
+      launch_normalizing_step(std::span<const UpdateEntry<float>>(entries), weights, constants,
+                              state.learning_rate.data<double>(), arrivals, gpu::current_stream());
+      return;
+    }
+  }
   launch_optimizer_step<T>(entries, constants, state.learning_rate.data<double>(), arrivals,
                            gpu::current_stream());
 }
@@ -72,6 +114,21 @@ void optimizer_step_cuda(std::span<ParameterUpdate> updates, const Constants& co
   template void optimizer_step_cuda(std::span<ParameterUpdate>, const Constants&, StepState&);
 WARPTAPE_OPTIMIZER_RULES(WARPTAPE_INSTANTIATE, )
 #undef WARPTAPE_INSTANTIATE
+
+bool step_can_normalize_cuda(const ParameterUpdate& update, const NormalizedWeight& weight) {
+  if (update.value.dtype() != float32 || update.value.numel() == 0) {
+    return false;
+  }
+  const auto is_aligned = [](const Tensor& tensor) {
+    return !tensor.defined() || reinterpret_cast<uintptr_t>(tensor.raw_data()) % 16 == 0;
+  };
+  bool aligned = is_aligned(update.value) && is_aligned(update.grad) && is_aligned(weight.g) &&
+                 is_aligned(weight.w) && is_aligned(weight.inv_norm);
+  for (const Tensor& buffer : update.buffers) {
+    aligned = aligned && is_aligned(buffer);
+  }
+  return step_can_normalize(update.value.numel() / update.value.size(0), aligned);
+}
 
 void clip_factor_cuda(std::span<const Tensor> tensors, double max_norm, Tensor& result) {
   int64_t count = 0;

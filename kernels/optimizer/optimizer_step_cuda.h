@@ -9,7 +9,9 @@
 #include <span>
 
 #include "core/device/gpu.h"
+#include "core/simt/bfloat16.h"
 #include "kernels/optimizer/optimizer_rules.h"
+#include "kernels/weight_norm/weight_norm_geometry.h"
 
 namespace warptape {
 
@@ -19,7 +21,8 @@ struct UpdateEntry {
   const T* grad;
   T* buffers[most_buffers];  // null where the rule has none
   int64_t* step;
-  const double* factor;  // of the gradient; null: it is taken as it is
+  const double* factor;     // of the gradient; null: it is taken as it is
+  simt::bfloat16* rounded;  // the value in bfloat16, of float alone; null: not wanted
   int64_t numel;
 
   template <class Visit>
@@ -31,8 +34,49 @@ struct UpdateEntry {
     }
     visit(step);
     visit(factor);
+    visit(rounded);
   }
 };
+
+// A value v of a step and what weight norm makes of it, row by row (kernels/weight_norm).
+struct NormalizedEntry {
+  UpdateEntry<float> v;
+  UpdateEntry<float> g;  // without a step: it is not updated, only read
+  void* w;
+  bool w_is_bfloat16;
+  double* inv_norm;
+  int64_t rows;
+  int64_t length;
+  weight_norm_detail::Geometry geometry;
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    v.for_each_pointer(visit);
+    if (g.step != nullptr) {
+      g.for_each_pointer(visit);
+    } else {
+      visit(static_cast<const float*>(g.value));
+    }
+    if (w_is_bfloat16) {
+      visit(static_cast<simt::bfloat16*>(w));
+    } else {
+      visit(static_cast<float*>(w));
+    }
+    visit(inv_norm);
+  }
+};
+
+// Whether a block of a step holds whole rows of such a weight. aligned: all its tensors are, to 16
+// bytes.
+bool step_can_normalize(int64_t length, bool aligned);
+
+// As launch_optimizer_step, those of `weights` with their w and inv_norm. For AverageConstants
+// there is none.
+template <class Constants>
+void launch_normalizing_step(std::span<const UpdateEntry<float>> entries,
+                             std::span<const NormalizedEntry> weights, const Constants& constants,
+                             const double* learning_rate, unsigned long long* arrivals,
+                             gpu::StreamHandle stream);
 
 // Constants: those of WARPTAPE_OPTIMIZER_RULES. Reads the rate and every entry's step from device
 // memory and counts the steps up. arrivals: 0 between launches.

@@ -41,17 +41,20 @@ void check_arguments(const WeightNormUse& use) {
                     to_string(v.dtype()));
 }
 
-bool is_fresh(const WeightNormCache& cache, const Tensor& v, const Tensor& g, DType dtype) {
+bool is_fresh_of(const WeightNormCache& cache, const Tensor& v, const Tensor& g, DType dtype) {
   return cache.w.defined() && cache.w.dtype() == dtype && cache.v.shares_storage_with(v) &&
          cache.g.shares_storage_with(g) && cache.v_version == v.version() &&
          cache.g_version == g.version();
 }
 
+bool fits(const WeightNormCache& cache, const Tensor& v, DType dtype) {
+  return cache.w.defined() && cache.w.shape() == v.shape() && cache.w.dtype() == dtype &&
+         cache.w.device() == v.device() && cache.w.memory_format() == v.memory_format();
+}
+
 // Where w and its norms are to be computed; the cache is not fresh until then.
 WeightNormRows place_in(WeightNormCache& cache, const Tensor& v, const Tensor& g, DType dtype) {
-  const bool fits = cache.w.defined() && cache.w.shape() == v.shape() && cache.w.dtype() == dtype &&
-                    cache.w.device() == v.device() && cache.w.memory_format() == v.memory_format();
-  if (!fits) {
+  if (!fits(cache, v, dtype)) {
     cache.w = Tensor::empty(v.shape(), dtype, v.device(), v.memory_format());
     cache.inv_norm = Tensor::empty({v.size(0)}, float64, v.device());
   }
@@ -64,6 +67,7 @@ void remember(WeightNormCache& cache, const Tensor& v, const Tensor& g) {
   cache.g = g.detach();
   cache.v_version = v.version();
   cache.g_version = g.version();
+  cache.w = cache.w.detach();  // on no tape yet
 }
 
 // Each device computes its own.
@@ -160,6 +164,15 @@ void wait_for(const WeightNormCache& cache) {
       [&] { wait_for_weight_norm_cuda(cache.computed.get()); });
 }
 
+// Who writes v may write w, too.
+void note_parameters(const WeightNormUse& use) {
+  if (use.v.parameter() != nullptr && use.g.parameter() != nullptr) {
+    use.cache->v_of = use.v.parameter();
+    use.cache->g_of = use.g.parameter();
+    use.cache->keep_for(*use.v.parameter());
+  }
+}
+
 // The caches are locked.
 void compute_and_record(std::span<const WeightNormUse> weights) {
   for (const WeightNormUse& use : weights) {
@@ -169,7 +182,7 @@ void compute_and_record(std::span<const WeightNormUse> weights) {
   std::vector<const WeightNormUse*> renewed;
   for (const WeightNormUse& use : weights) {
     const DType dtype = dtype_of_w(use);
-    if (!is_fresh(*use.cache, use.v.tensor(), use.g.tensor(), dtype)) {
+    if (!is_fresh_of(*use.cache, use.v.tensor(), use.g.tensor(), dtype)) {
       stale.push_back(place_in(*use.cache, use.v.tensor(), use.g.tensor(), dtype));
       renewed.push_back(&use);
     } else if (use.v.device() != cpu) {
@@ -196,12 +209,69 @@ void compute_and_record(std::span<const WeightNormUse> weights) {
     }
     use->cache->computed = use->v.device() == cpu ? nullptr : computed;
     remember(*use->cache, use->v.tensor(), use->g.tensor());
-    use->cache->w = use->cache->w.detach();  // on no tape yet
+    note_parameters(*use);
   }
   record(weights);
 }
 
+// The states of v and g, where both exist and there is a w of them.
+template <class Work>
+void with_parameters(const WeightNormCache& cache, const Work& work) {
+  const auto v = cache.v_of.lock();
+  const auto g = cache.g_of.lock();
+  if (v != nullptr && g != nullptr && cache.w.defined()) {
+    work(v->value, g->value);
+  }
+}
+
 }  // namespace
+
+Tensor WeightNormCache::tensor() {
+  const std::lock_guard lock(mutex);
+  return w.detach();
+}
+
+bool WeightNormCache::is_fresh() {
+  const std::lock_guard lock(mutex);
+  bool fresh = false;
+  with_parameters(*this, [&](const Tensor& v_now, const Tensor& g_now) {
+    fresh = is_fresh_of(*this, v_now, g_now, w.dtype());
+  });
+  return fresh;
+}
+
+void WeightNormCache::refresh() {
+  const std::lock_guard lock(mutex);
+  with_parameters(*this, [&](const Tensor& v_now, const Tensor& g_now) {
+    const WeightNormUse use{v_now.detach(), g_now.detach(), this, {.dtype = w.dtype()}};
+    compute_and_record({&use, 1});
+  });
+}
+
+void WeightNormCache::mark_fresh() {
+  const std::lock_guard lock(mutex);
+  with_parameters(*this, [&](const Tensor& v_now, const Tensor& g_now) {
+    remember(*this, v_now, g_now);
+    computed = nullptr;  // it is where they are
+  });
+}
+
+std::optional<WeightNormPlace> WeightNormCache::place() {
+  const std::lock_guard lock(mutex);
+  std::optional<WeightNormPlace> result;
+  with_parameters(*this, [&](const Tensor& v_now, const Tensor& g_now) {
+    if (fits(*this, v_now, w.dtype()) && g_now.device() == v_now.device() &&
+        g_now.dtype() == v_now.dtype() && g_now.numel() == v_now.size(0)) {
+      result = WeightNormPlace{v_now, g_now, w.detach(), inv_norm};
+    }
+  });
+  return result;
+}
+
+void WeightNormCache::forget() {
+  const std::lock_guard lock(mutex);
+  v = Tensor();
+}
 
 Tensor weight_norm(const Operand& v, const Operand& g, WeightNormOptions options) {
   WeightNormCache cache;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 
+#include "core/kept_value.h"
 #include "core/operand.h"
 
 namespace warptape {
@@ -25,13 +26,25 @@ struct WeightNormOptions {
 // dtype.
 Tensor weight_norm(const Operand& v, const Operand& g, WeightNormOptions options = {});
 
+struct WeightNormPlace {
+  Tensor v, g, w, inv_norm;
+};
+
 // w and 1 / ||v|| at a fixed address, and what they were computed from. Any number of threads may
 // use one, as long as nothing writes to v or g meanwhile. A copy starts empty. It holds one w:
 // asked for another dtype, it lets go of the last one.
-struct WeightNormCache {
+struct WeightNormCache final : KeptValue {
+  Tensor tensor() override;
+  bool is_fresh() override;
+  void refresh() override;
+  void mark_fresh() override;
+  void forget() override;
+
+  // Of the parameters as they are now; none where w is not of their kind.
+  std::optional<WeightNormPlace> place();
+
   WeightNormCache() = default;
-  WeightNormCache(const WeightNormCache&) : WeightNormCache() {}
-  WeightNormCache& operator=(const WeightNormCache&) = delete;
+  WeightNormCache(const WeightNormCache& other) : KeptValue(other) {}
 
   std::mutex mutex;  // held by whoever reads or writes the rest
   Tensor w;          // carries the place of its latest record
@@ -40,6 +53,7 @@ struct WeightNormCache {
   uint64_t v_version = 0;
   uint64_t g_version = 0;
   std::shared_ptr<const void> computed;  // what other streams wait for before they use w; or null
+  std::weak_ptr<ParameterState> v_of, g_of;  // whose values v and g are, or null
 };
 
 // The same, computed only if v or g has been written to or replaced since the last call or the
