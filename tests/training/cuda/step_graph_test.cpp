@@ -4,6 +4,7 @@
 
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "core/primitives.h"
 #include "core/random.h"
@@ -336,6 +337,42 @@ TEST_F(StepGraph, SeesWhatTheHostChangesBetweenSteps) {
   };
   const Left wanted = train(run, false);
   in_each_order([&] { expect_same_bits(train(run, true), wanted); });
+}
+
+// The v of a weight is frozen, so that no update writes the weight: a pass of the caller's own
+// computes it of the g that a replay has left.
+TEST_F(StepGraph, LeavesToTheHostWhatItsUpdateDoesNotWrite) {
+  std::vector<float> seen;
+  Case run{.model = [] {
+    std::unique_ptr<Module> model = make_cnn();
+    parameters(*model)[1]->requires_grad = false;
+    return model;
+  }};
+  run.on_step = [&](const StepMetrics&, Module& model, Optimizer&) {
+    const Tensor output = model(Tensor::full({2, 1, 6, 6}, 0.5, float32, cuda));
+    const std::vector<float> values = output.to(cpu).to_vector<float>();
+    seen.insert(seen.end(), values.begin(), values.end());
+  };
+  const Left wanted = train(run, false);
+  const std::vector<float> wanted_outputs = std::exchange(seen, {});
+  expect_same_bits(train(run, true), wanted);
+  EXPECT_EQ(seen, wanted_outputs);
+}
+
+// Which its update had written, so that the graph does not compute it.
+TEST_F(StepGraph, ComputesAnewWhatTheHostHasMadeStale) {
+  for (const char* precision : {"float32", "bf16"}) {
+    Case run{.model = make_cnn, .precision = precision};
+    run.options.checkpoint_every = 1;  // so that a step is told of before the next one is queued
+    run.on_step = [](const StepMetrics& step, Module& model, Optimizer&) {
+      if (step.step == 4) {
+        for (const auto& state : parameters(model)) {
+          primitives::copy(Tensor::full(state->value.shape(), 0.25, float32, cuda), state->value);
+        }
+      }
+    };
+    expect_same_bits(train(run, true), train(run, false));
+  }
 }
 
 TEST_F(StepGraph, GoesWithoutWhereTheHostReads) {

@@ -329,6 +329,24 @@ TEST_F(StepTail, TwoWeightsThatShareAGainUpdateItOnce) {
   }
 }
 
+TEST_F(StepTail, WhoIsOnAnotherStreamRoundsForItself) {
+  Linear layer(33, 70);
+  layer.to(cuda);
+  set_precision(layer, bfloat16);
+  const Tensor x = randn({3, 33}).to(bfloat16).to(cuda);
+  layer(x);
+  const auto launches = [&] {
+    const uint64_t before = gpu::launches;
+    layer(x);
+    return gpu::launches - before;
+  };
+  const uint64_t with_kept = launches();
+  const gpu::Stream stream;
+  gpu::synchronize(gpu::current_stream());
+  const gpu::StreamScope scope(stream);
+  EXPECT_EQ(launches(), with_kept + 1) << "nothing says when the kept one is there";
+}
+
 TEST_F(StepTail, WritesRoundedWeightsToTheBitsOfACast) {
   for (const MakeOptimizer& rule : all_rules()) {
     manual_seed(5);
@@ -347,7 +365,7 @@ TEST_F(StepTail, WritesRoundedWeightsToTheBitsOfACast) {
       EXPECT_EQ(bytes_of(kept()->tensor()),
                 bytes_of(parameters(layer)[0]->value.detach().to(bfloat16)));
     }
-    parameters(layer)[0]->set_value(parameters(layer)[0]->value.detach().clone());
+    layer.weight.assign(randn({70, 33}).to(cuda));
     EXPECT_FALSE(kept()->is_fresh());
     Linear copy(layer);
     EXPECT_EQ(KeptValue::of(*parameters(copy)[0]), nullptr);
