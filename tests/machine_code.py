@@ -77,6 +77,8 @@ ARITHMETIC_KERNELS = [
     (r"\bimage_batch_kernel<", 80),  # in double; 24 warps
     # A pack of bfloat16 is 8 elements, which are floats (in sums doubles) in registers: 16 or 24 warps.
     (r"\brows::columns_kernel<8,.*bfloat16>", 128),
+    # A row of weight norm, and a rule: 24 warps, each with packs of three or four tensors under way.
+    (r"\boptimizer_detail::normalizing_step<", 80),
     # Pairs of sums in double, and numbers of each column.
     (r"\bnormalize::(column|run)_sums<", 128),
     (r"\bnormalize::apply_to_columns<8,", 128),
