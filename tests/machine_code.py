@@ -79,6 +79,8 @@ ARITHMETIC_KERNELS = [
     (r"\brows::columns_kernel<8,.*bfloat16>", 128),
     # A row of weight norm, and a rule: 24 warps, each with packs of three or four tensors under way.
     (r"\boptimizer_detail::normalizing_step<", 80),
+    # From sm_100 on: 64 of them would be spills.
+    (r"\boptimizer_detail::(optimizer_step|gradient_norm)<(double|[\w:]*bfloat16)", 80),
     # Pairs of sums in double, and numbers of each column.
     (r"\bnormalize::(column|run)_sums<", 128),
     (r"\bnormalize::apply_to_columns<8,", 128),
