@@ -116,6 +116,7 @@ Tensor hidden_grad(const Tensor& dy, const Tensor& weight, const Tensor& h, cons
 // What backward keeps; the mask and the marks may be undefined.
 struct Kept {
   Saved x, weight1, h, mask, marks, weight2;
+  const void* hidden_layer = nullptr;  // for profiles; the record is the second one's
 };
 
 void backward(Backward& context, const Kept& kept) {
@@ -136,6 +137,8 @@ void backward(Backward& context, const Kept& kept) {
     return profile::moved({&dy, &weight, masking}, {&h}, 2 * dy.numel() * weight.size(1));
   });
   const Tensor dh = hidden_grad(dy, kept.weight2.get(), h, mask, marks, dbias1, has_dbias1);
+  const profile::LayerScope layer(kept.hidden_layer);
+  const profile::Range range(name, profile::Phase::Backward);
   profile::note([&] { return work_of_parameter_grads(context, 1, 2, dh, kept.x.get()); });
   Tensor* const to_dbias1 = dbias1.defined() && !has_dbias1 ? &dbias1 : nullptr;
   if (context.needs(1)) {
@@ -168,19 +171,24 @@ class HiddenWork final : public Deferred {
         weight2(weight),
         bias2(bias),
         rows(hidden.rows),
+        hidden_layer(hidden.layer()),
         keeps(keeps) {}
 
   Tensor compute() override {
-    const profile::Range range(name);
     Tensor h = with_features(rows, weight1.size(0));
     Tensor mask;
     Tensor marks;
-    profile::note([&] {
-      return profile::moved({&rows, &weight1.tensor(), &bias1.tensor()}, {&h},
-                            2 * rows.numel() * weight1.size(0));
-    });
-    hidden_forward(rows, weight1.tensor(), widened(bias1.tensor()), weight2.tensor(), h, keeps,
-                   mask, marks);
+    {
+      const profile::LayerScope layer(hidden_layer);
+      const profile::Range range(name);
+      profile::note([&] {
+        return profile::moved({&rows, &weight1.tensor(), &bias1.tensor()}, {&h},
+                              2 * rows.numel() * weight1.size(0));
+      });
+      hidden_forward(rows, weight1.tensor(), widened(bias1.tensor()), weight2.tensor(), h, keeps,
+                     mask, marks);
+    }
+    const profile::Range range(name);
     Tensor y = with_features(rows, weight2.size(0));
     profile::note([&] {
       return profile::moved({&h, &weight2.tensor(), &bias2.tensor()}, {&y},
@@ -189,8 +197,8 @@ class HiddenWork final : public Deferred {
     linear_forward_cuda(name, h, weight2.tensor(), widened(bias2.tensor()), false, y);
     if (keeps) {
       const auto saved = [](const Tensor& x) { return x.defined() ? Saved(x) : Saved(); };
-      *kept = {Saved(rows),  Saved(weight1.tensor()), Saved(h), saved(mask),
-               saved(marks), Saved(weight2.tensor())};
+      *kept = {Saved(rows),  Saved(weight1.tensor()), Saved(h),    saved(mask),
+               saved(marks), Saved(weight2.tensor()), hidden_layer};
     }
     return y;
   }
@@ -207,6 +215,7 @@ class HiddenWork final : public Deferred {
 
   const Operand x, weight1, bias1, weight2, bias2;
   const Tensor rows;
+  const void* const hidden_layer;
   const bool keeps;
   const std::shared_ptr<Kept> kept = std::make_shared<Kept>();
 };
