@@ -4,15 +4,55 @@
 #include "core/profile_work.h"
 #include "kernels/conv2d/conv2d_choice.h"
 #include "kernels/conv2d/conv2d_products.h"
+#include "kernels/regions/regions.h"
 #include "kernels/sum/sum_kernels.h"
 
 namespace warptape {
 namespace {
 
+// First layers have images of 1 or 3 channels, which are no whole packs of 16 bytes: on the tensor
+// cores their products load elements one by one. Those worth a few launches more are made of copies
+// with zeros behind the channels, as many as a pack has. For float they are predicted to gain
+// little (docs/performance.md).
+int64_t channels_in_packs(const ConvGeometry& geometry, DType dtype) {
+  constexpr int64_t pack = matrix::pack_of<simt::bfloat16>;
+  constexpr int64_t least_flops = int64_t{1} << 24;
+  const bool gains = dtype == bfloat16 && geometry.groups == 1 && geometry.in_channels < pack &&
+                     geometry.out_channels % pack == 0 && geometry.flops() >= least_flops;
+  return gains ? pack : geometry.in_channels;
+}
+
+ConvGeometry with_channels(const ConvGeometry& geometry, int64_t channels) {
+  ConvGeometry wide = geometry;
+  wide.in_channels = channels;
+  return wide;
+}
+
+// Of images or filters.
+Shape with_channels(const Shape& shape, int64_t channels) {
+  Shape wide = shape;
+  wide[1] = channels;
+  return wide;
+}
+
+Tensor with_channels(const char* op, const Tensor& from, int64_t channels) {
+  Tensor wide = Tensor::empty(with_channels(from.shape(), channels), from.dtype(), from.device(),
+                              MemoryFormat::ChannelsLast);
+  place_region(op, from, region_of(from), wide, box_of(from.shape()), 0);
+  return wide;
+}
+
 void own_forward(const Tensor& x, const Tensor& weight, const Tensor& bias,
                  const ConvGeometry& geometry, Tensor& y) {
   if (is_depthwise(geometry)) {
     depthwise_forward_cuda(x, weight, bias, geometry, y);
+    return;
+  }
+  if (const int64_t channels = channels_in_packs(geometry, x.dtype());
+      channels != geometry.in_channels) {
+    own_forward(with_channels(geometry.op, x, channels),
+                with_channels(geometry.op, weight, channels), bias,
+                with_channels(geometry, channels), y);
     return;
   }
   dispatch_floating(x.dtype(), [&]<class T>() {
@@ -60,6 +100,16 @@ bool own_weight_grad(const Tensor& dy, const Tensor& x, const ConvGeometry& geom
     depthwise_weight_grad_cuda(dy, x, geometry, dweight);
     return false;
   }
+  if (const int64_t channels = channels_in_packs(geometry, x.dtype());
+      channels != geometry.in_channels) {
+    Tensor wide = Tensor::empty(with_channels(dweight.shape(), channels), dweight.dtype(),
+                                dweight.device(), MemoryFormat::ChannelsLast);
+    const bool makes_dbias = own_weight_grad(dy, with_channels(geometry.op, x, channels),
+                                             with_channels(geometry, channels), wide, dbias);
+    move_region(geometry.op, dweight.shape(), wide, region_of(wide), dweight, region_of(dweight),
+                WriteMode::Overwrite);
+    return makes_dbias;
+  }
   bool makes_dbias = false;
   dispatch_floating(dy.dtype(), [&]<class T>() {
     using C = Compute<T>;
@@ -91,13 +141,20 @@ bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bia
       geometry.empty() || library_may_serve(as_measured)) {
     return false;
   }
+  const int64_t channels = channels_in_packs(geometry, x.dtype());
+  const bool widens = channels != geometry.in_channels;
   const bool by_rows = y.memory_format() == MemoryFormat::RowMajor;
   const auto run = [&]<class T>(T*) {
-    const auto product = conv2d_products::forward_pooled(
-        geometry, pool, x.data<T>(), weight.data<T>(),
-        bias.defined() ? bias.data<Compute<T>>() : nullptr, with_relu, by_rows, y.mutable_data<T>(),
-        indices.defined() ? indices.mutable_data<uint8_t>() : nullptr);
-    const matrix::Plan plan = matrix::plan_product(product, tf32_is_on());
+    const auto product_of = [&](const T* images, const T* filters) {
+      return conv2d_products::forward_pooled(
+          with_channels(geometry, channels), pool, images, filters,
+          bias.defined() ? bias.data<Compute<T>>() : nullptr, with_relu, by_rows,
+          y.mutable_data<T>(), indices.defined() ? indices.mutable_data<uint8_t>() : nullptr);
+    };
+    // Copies begin at 16 bytes.
+    const T* images = widens ? nullptr : x.data<T>();
+    const T* filters = widens ? nullptr : weight.data<T>();
+    const matrix::Plan plan = matrix::plan_product(product_of(images, filters), tf32_is_on());
     if (plan.splits > 1) {
       return false;
     }
@@ -105,8 +162,17 @@ bool conv2d_pooled_cuda(const Tensor& x, const Tensor& weight, const Tensor& bia
     profile::note([&] {
       return profile::moved({&x, &weight, &bias}, {&y, &indices}, geometry.flops());
     });
+    Tensor wide_x;
+    Tensor wide_weight;
+    if (widens) {
+      wide_x = with_channels(geometry.op, x, channels);
+      wide_weight = with_channels(geometry.op, weight, channels);
+      images = wide_x.data<T>();
+      filters = wide_weight.data<T>();
+    }
     serving_detail::log(as_measured, serving_detail::Event::ByOurs);
     constexpr const char* name = "conv2d_max_pool2d";
+    const auto product = product_of(images, filters);
     if (!matrix::tell_product(name, product, plan)) {
       on_cuda::launch_product(name, gpu::current_stream(), product, plan, nullptr);
     }

@@ -133,7 +133,8 @@ TEST_F(EmulatedStep, InBfloat16NoWeightIsCast) {
   SimpleCNN model(3, 10);
   set_precision(model, bfloat16);
   auto [counts, megabytes, total_megabytes] = second_step_of(model, dry);
-  EXPECT_EQ(total(counts), 24) << testing::PrintToString(counts);
+  EXPECT_EQ(total(counts), 28) << testing::PrintToString(counts);
+  EXPECT_EQ(counts["place"], 3) << "images, twice, and filters of the first layer in whole packs";
   EXPECT_EQ(counts.count("weight_norm_forward"), 0U);
   EXPECT_EQ(counts["weight_norm_backward"], 1);
   EXPECT_EQ(counts.count("max_pool2d"), 0U);
