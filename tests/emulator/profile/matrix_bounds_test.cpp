@@ -29,9 +29,9 @@ ConvGeometry geometry() {
   return conv_geometry("conv2d", Shape{1, 128, 16, 16}, Shape{128, 128, 3, 3}, options.axes(), 1);
 }
 
-ConvGeometry thin_geometry() {
-  const Conv2dOptions options{.padding = 1};
-  return conv_geometry("conv2d", Shape{1, 64, 16, 8}, Shape{64, 64, 3, 3}, options.axes(), 1);
+ConvGeometry planar(const Shape& x, const Shape& filters, int64_t padding) {
+  const Conv2dOptions options{.padding = padding};
+  return conv_geometry("conv2d", x, filters, options.axes(), 1);
 }
 
 template <class T>
@@ -94,30 +94,65 @@ double allowed_bytes(const Traffic& traffic, int thin = 128) {
   return 1.1 * traffic.multiplications * sizeof(T) * (1.0 / 128 + 1.0 / thin);
 }
 
-// The three products of a convolution, all with 128 rows and columns or more; or with 64 channels,
-// in the tiles for these.
-template <class T, class Sum, class Check>
-void for_each_product(bool tf32, const Check& check, bool thin = false) {
-  const ConvGeometry g = thin ? thin_geometry() : geometry();
-  Tensor x = bytes(g.x_shape().numel() * static_cast<int64_t>(sizeof(T)));
-  Tensor filters = bytes(g.filter_shape().numel() * static_cast<int64_t>(sizeof(Sum)));
-  Tensor y = bytes(g.y_shape().numel() * static_cast<int64_t>(sizeof(T)));
-  const auto tile = [&](bool rows) {
-    return thin ? matrix::thin_mma_tile(matrix::cores_of<T>(tf32), rows) : matrix::TileSize();
-  };
-  const Compute<T>* no_bias = nullptr;
+template <class T>
+Tensor bytes_of(const Shape& shape) {
+  return bytes(shape.numel() * static_cast<int64_t>(sizeof(T)));
+}
+template <class T>
+Traffic forward_traffic(const ConvGeometry& g, bool tf32, matrix::TileSize tile = {}) {
+  Tensor x = bytes_of<T>(g.x_shape());
+  Tensor filters = bytes_of<T>(g.filter_shape());
+  Tensor y = bytes_of<T>(g.y_shape());
   const T* from_x = elements<T>(x);
-  const T* from_y = elements<T>(y);
   const T* from_filters = elements<T>(filters);
-  check("forward", traffic_of(conv2d_products::forward<T>(g, from_x, from_filters, no_bias, false,
-                                                          elements<T>(y)),
-                              tf32, tile(false)));
+  const Compute<T>* no_bias = nullptr;
+  return traffic_of(
+      conv2d_products::forward<T>(g, from_x, from_filters, no_bias, false, elements<T>(y)), tf32,
+      tile);
+}
+template <class T>
+Traffic data_grad_traffic(const ConvGeometry& g, bool tf32, matrix::TileSize tile = {}) {
+  Tensor dy = bytes_of<T>(g.y_shape());
+  Tensor filters = bytes_of<T>(g.filter_shape());
+  Tensor dx = bytes_of<T>(g.x_shape());
+  const T* from_dy = elements<T>(dy);
+  const T* from_filters = elements<T>(filters);
+  return traffic_of(conv2d_products::data_grad<T>(g, from_dy, from_filters, elements<T>(dx), 0, 0),
+                    tf32, tile);
+}
+template <class T, class Sum>
+Traffic weight_grad_traffic(const ConvGeometry& g, bool tf32, matrix::TileSize tile = {}) {
+  Tensor dy = bytes_of<T>(g.y_shape());
+  Tensor x = bytes_of<T>(g.x_shape());
+  Tensor filters = bytes_of<Sum>(g.filter_shape());
+  const T* from_dy = elements<T>(dy);
+  const T* from_x = elements<T>(x);
+  return traffic_of(
+      conv2d_products::weight_grad<T, Sum>(g, from_dy, from_x, elements<Sum>(filters)), tf32, tile);
+}
+
+// The three products of a convolution, all with 128 rows and columns or more.
+template <class T, class Sum, class Check>
+void for_each_product(bool tf32, const Check& check) {
+  const ConvGeometry g = geometry();
+  check("forward", forward_traffic<T>(g, tf32));
+  check("data gradient", data_grad_traffic<T>(g, tf32));
+  check("weight gradient", weight_grad_traffic<T, Sum>(g, tf32));
+}
+
+// Three of 64 columns or, of filters' gradients, rows, in the tiles for these, as deep as those of
+// SimpleCNN at least.
+template <class T, class Sum, class Check>
+void for_each_thin_product(bool tf32, const Check& check) {
+  const matrix::Cores cores = matrix::cores_of<T>(tf32);
+  const matrix::TileSize few_columns = matrix::thin_mma_tile(cores, false);
+  const matrix::TileSize few_rows = matrix::thin_mma_tile(cores, true);
+  check("forward",
+        forward_traffic<T>(planar({1, 128, 16, 8}, {64, 128, 3, 3}, 1), tf32, few_columns));
   check("data gradient",
-        traffic_of(conv2d_products::data_grad<T>(g, from_y, from_filters, elements<T>(x), 0, 0),
-                   tf32, tile(false)));
+        data_grad_traffic<T>(planar({1, 64, 16, 8}, {128, 64, 3, 3}, 1), tf32, few_columns));
   check("weight gradient",
-        traffic_of(conv2d_products::weight_grad<T, Sum>(g, from_y, from_x, elements<Sum>(filters)),
-                   tf32, tile(true)));
+        weight_grad_traffic<T, Sum>(planar({1, 32, 33, 33}, {64, 32, 2, 2}, 0), tf32, few_rows));
 }
 
 TEST(ProfileBounds, MatrixCoreInFloat) {
@@ -137,20 +172,26 @@ double expected_wavefronts(const Traffic& traffic, int depth, bool thin) {
   return 1 + (thin ? 0.75 : 0.5) + results * 2 * 4 / 128;
 }
 
+template <class T>
+void check_tensor_cores(const char* name, const Traffic& traffic, int depth, bool thin) {
+  EXPECT_GT(traffic.bytes_read, 0) << name;
+  EXPECT_LE(traffic.bytes_read, allowed_bytes<T>(traffic, thin ? 64 : 128)) << name;
+  EXPECT_LE(traffic.wavefronts / (traffic.multiplications / (16 * 8 * depth)),
+            1.05 * expected_wavefronts(traffic, depth, thin))
+      << name;
+  EXPECT_LE(traffic.shared.bank_factor(), 1.05) << name;
+  EXPECT_GE(traffic.share_of_16, 0.95) << name;
+}
 template <class T, class Sum>
 void check_tensor_cores(int depth, bool tf32, bool thin = false) {
-  for_each_product<T, Sum>(
-      tf32,
-      [&](const char* name, const Traffic& traffic) {
-        EXPECT_GT(traffic.bytes_read, 0) << name;
-        EXPECT_LE(traffic.bytes_read, allowed_bytes<T>(traffic, thin ? 64 : 128)) << name;
-        EXPECT_LE(traffic.wavefronts / (traffic.multiplications / (16 * 8 * depth)),
-                  1.05 * expected_wavefronts(traffic, depth, thin))
-            << name;
-        EXPECT_LE(traffic.shared.bank_factor(), 1.05) << name;
-        EXPECT_GE(traffic.share_of_16, 0.95) << name;
-      },
-      thin);
+  const auto check = [&](const char* name, const Traffic& traffic) {
+    check_tensor_cores<T>(name, traffic, depth, thin);
+  };
+  if (thin) {
+    for_each_thin_product<T, Sum>(tf32, check);
+  } else {
+    for_each_product<T, Sum>(tf32, check);
+  }
 }
 TEST(ProfileBounds, MatrixCoreInBfloat16) {
   check_tensor_cores<bfloat16, float>(16, false);
