@@ -6,14 +6,10 @@ set(WARPTAPE_GPU_CORE_PATTERNS "")
 set(WARPTAPE_GPU_CORE_USES "")
 
 # warptape_write_build_header(FOLDER MACROS...) writes FOLDER/core/simt/build.h, which defines MACROS
-# ("NAME VALUE") and is found before that of the sources, which is that of a build without a GPU. A
-# header, not options of the compiler: files that do not include it compile to the same in all presets,
-# which ccache then sees without looking into them. Without MACROS there is none.
+# ("NAME VALUE"). A header, not options of the compiler: files that do not include it compile to the same
+# in all presets, which ccache then sees without looking into them. Every build has one at the same place:
+# ccache does not notice a header that another build would find first.
 function(warptape_write_build_header folder)
-  if(NOT ARGN)
-    file(REMOVE ${folder}/core/simt/build.h)
-    return()
-  endif()
   set(text "#pragma once\n// What this build has of a GPU (WARPTAPE_GPU). Who asks for one of these includes this.\n\n")
   foreach(macro ${ARGN})
     string(APPEND text "#define ${macro}\n")
@@ -48,7 +44,7 @@ elseif(WARPTAPE_GPU STREQUAL "cuda")
   include(warptape_cuda)
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp core/device/cuda/*.cpp)
 else()
-  set(WARPTAPE_BUILD_MACROS "")
+  set(WARPTAPE_BUILD_MACROS "WARPTAPE_HAS_GPU 0")
 endif()
 warptape_write_build_header(${PROJECT_BINARY_DIR}/generated ${WARPTAPE_BUILD_MACROS})
 # What functions need that are called from folders of other projects.

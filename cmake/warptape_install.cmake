@@ -25,9 +25,7 @@ set_target_properties(warptape_library PROPERTIES EXPORT_NAME warptape)
 install(DIRECTORY ${rooms} DESTINATION ${headers} FILES_MATCHING PATTERN "*.h" PATTERN "*.cuh")
 install(FILES warptape.h DESTINATION ${headers})
 install(FILES ${PROJECT_BINARY_DIR}/generated/kernels/ops.h DESTINATION ${headers}/kernels)
-if(NOT WARPTAPE_GPU STREQUAL "off")  # over that of the sources
-  install(FILES ${PROJECT_BINARY_DIR}/generated/core/simt/build.h DESTINATION ${headers}/core/simt)
-endif()
+install(FILES ${PROJECT_BINARY_DIR}/generated/core/simt/build.h DESTINATION ${headers}/core/simt)
 target_include_directories(warptape_interface INTERFACE $<INSTALL_INTERFACE:${headers}>)
 
 install(TARGETS ${libraries} EXPORT warptapeTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
