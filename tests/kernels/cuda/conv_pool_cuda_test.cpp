@@ -17,13 +17,13 @@
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/conv2d_products.h"
 #include "kernels/flatten/flatten.h"
-#include "kernels/matrix/plan_listener.h"
 #include "kernels/max_pool2d/max_pool2d.h"
 #include "kernels/pointwise/pointwise.h"
 #include "kernels/vendor/gpu_libraries.h"
 #include "tests/core/device/gpu_test.h"
 #include "tests/kernels/cuda/forced_plan.h"
 #include "tests/support/allocations.h"
+#include "tools/plan_notes.h"
 
 namespace warptape {
 namespace {
@@ -41,32 +41,11 @@ class ConvPoolCuda : public GpuTest {
   const GpuLibraries before_ = gpu_libraries();
 };
 
-// Names of the products that are launched while it lives.
-class Products final : public PlanListener {
- public:
-  Products() : before_(std::exchange(current(), this)) {}
-  ~Products() { current() = before_; }
-  Products(const Products&) = delete;
-  Products& operator=(const Products&) = delete;
-
-  explicit Products(bool skip) : Products() { skip_ = skip; }
-
-  bool hear(const char* name, const std::string& plan) override {
-    names_.emplace_back(name);
-    last_plan_ = plan;
-    return skip_;
-  }
-  const std::string& last_plan() const { return last_plan_; }
-  bool have_pooled() const {
-    return std::find(names_.begin(), names_.end(), "conv2d_max_pool2d") != names_.end();
-  }
-
- private:
-  PlanListener* before_;
-  std::vector<std::string> names_;
-  std::string last_plan_;
-  bool skip_ = false;  // nothing is launched
-};
+bool have_pooled(const PlanNotes& notes) {
+  return std::any_of(notes.plans().begin(), notes.plans().end(), [](const std::string& plan) {
+    return plan.rfind("conv2d_max_pool2d: ", 0) == 0;
+  });
+}
 
 struct Layers {
   Shape x = {2, 3, 6, 8};
@@ -99,7 +78,7 @@ Result run(const Layers& layers, std::vector<Tensor> inputs, bool keeps) {
     }
   }
   Result result;
-  const Products products;
+  const PlanNotes notes;
   const DeferralScope scope;
   std::vector<Tensor> kept;
   const auto pass = [&](Tensor y) {
@@ -117,7 +96,7 @@ Result run(const Layers& layers, std::vector<Tensor> inputs, bool keeps) {
     y = flatten(std::move(y), 1);
   }
   result.values.push_back(numbers(y));
-  result.in_one_pass = products.have_pooled();
+  result.in_one_pass = have_pooled(notes);
   manual_seed(7);
   tape.backward(y, randn(y.shape(), float32, cpu).to(layers.dtype).to(cuda));
   for (const Tensor& input : inputs) {
@@ -245,17 +224,19 @@ TEST_F(ConvPoolCuda, FillsTheChip) {
         Tensor::empty({batch, channels, size, size}, float32, cuda, MemoryFormat::ChannelsLast);
     const Tensor weight =
         Tensor::empty({filters, channels, 3, 3}, float32, cuda, MemoryFormat::ChannelsLast);
-    const Products products(true);
+    const PlanNotes notes(PlanNotes::Launches::Skip);
     const DeferralScope scope;
     max_pool2d(relu(conv2d(x, weight, Tensor(), {.padding = 1})), {}).raw_data();
-    EXPECT_TRUE(products.have_pooled());
-    return products.last_plan();
+    EXPECT_TRUE(have_pooled(notes));
+    return notes.plans().back();
   };
-  EXPECT_EQ(plan_of(64, 3, 32, 64), "single elements, tiles of 128x64, 512 blocks of 4 steps");
-  EXPECT_EQ(plan_of(64, 64, 16, 128), "packs of 4, tiles of 128x64, 256 blocks of 72 steps");
+  EXPECT_EQ(plan_of(64, 3, 32, 64),
+            "conv2d_max_pool2d: single elements, tiles of 128x64, 512 blocks of 4 steps");
+  EXPECT_EQ(plan_of(64, 64, 16, 128),
+            "conv2d_max_pool2d: packs of 4, tiles of 128x64, 256 blocks of 72 steps");
   set_tf32(true);
   EXPECT_EQ(plan_of(128, 64, 16, 128),
-            "packs of 4 in TF32, tiles of 128x128, 256 blocks of 36 steps");
+            "conv2d_max_pool2d: packs of 4 in TF32, tiles of 128x128, 256 blocks of 36 steps");
 }
 
 TEST_F(ConvPoolCuda, TreatsNansAndTiesAsPooling) {

@@ -5,19 +5,19 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/parameter.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 #include "kernels/conv2d/conv2d.h"
-#include "kernels/matrix/plan_listener.h"
 #include "kernels/max_pool2d/max_pool2d.h"
 #include "kernels/pointwise/pointwise.h"
 #include "kernels/sum/sum.h"
 #include "kernels/vendor/gpu_libraries.h"
 #include "tests/core/device/gpu_test.h"
+#include "tests/kernels/cuda/whole_numbers.h"
+#include "tools/plan_notes.h"
 
 namespace warptape {
 namespace {
@@ -31,47 +31,23 @@ class FirstLayers : public GpuTest {
   const GpuLibraries before_ = gpu_libraries();
 };
 
-// Plans of the products that are launched while it lives.
-class Plans final : public PlanListener {
- public:
-  Plans() : before_(std::exchange(current(), this)) {}
-  ~Plans() { current() = before_; }
-  Plans(const Plans&) = delete;
-  Plans& operator=(const Plans&) = delete;
-
-  bool hear(const char* name, const std::string& plan) override {
-    plans_.push_back(std::string(name) + ": " + plan);
-    return false;
-  }
-  const std::vector<std::string>& plans() const { return plans_; }
-
- private:
-  PlanListener* before_;
-  std::vector<std::string> plans_;
-};
-
-// -1, 0 and 1.
-Tensor whole(const Shape& shape, uint32_t seed) {
-  std::vector<float> values(static_cast<size_t>(shape.numel()));
-  for (float& value : values) {
-    seed = seed * 1664525U + 1013904223U;
-    value = static_cast<float>(seed >> 28U) - 7 > 0 ? 1.0F : (seed >> 27U) % 2 == 0 ? -1.0F : 0.0F;
-  }
-  return tensor(values, shape);
+Tensor whole(const Shape& shape, unsigned seed) {
+  return tensor(WholeNumbers(seed).make<float>(shape.numel()), shape);
 }
 
 struct Case {
   Shape x;
   Shape weight;
   bool pools;
+  DType dtype = bfloat16;
 };
 
 // y, and the gradients of weight and bias.
 std::vector<std::vector<float>> results_of(const Case& test, Device device) {
   const auto parameter = [&](const Tensor& values) {
-    return Parameter(primitives::cast(values, bfloat16).to(device));
+    return Parameter(primitives::cast(values, test.dtype).to(device));
   };
-  const Tensor x = primitives::cast(whole(test.x, 1), bfloat16).to(device);
+  const Tensor x = primitives::cast(whole(test.x, 1), test.dtype).to(device);
   Parameter weight = parameter(whole(test.weight, 2));
   Parameter bias = parameter(whole({test.weight[0]}, 3));
   Tape tape;
@@ -92,24 +68,27 @@ TEST_F(FirstLayers, AreOfWholePacksAndOfTheCpusBits) {
         Case{{2, 1, 29, 33}, {64, 1, 9, 9}, false}, Case{{3, 7, 20, 20}, {128, 7, 3, 3}, true}}) {
     SCOPED_TRACE(std::to_string(test.x[1]) + (test.pools ? " channels, pooled" : " channels"));
     const std::vector<std::vector<float>> wanted = results_of(test, cpu);
-    const Plans plans;
+    const PlanNotes notes;
     EXPECT_EQ(results_of(test, cuda), wanted);
-    ASSERT_EQ(plans.plans().size(), 2u);
-    for (const std::string& plan : plans.plans()) {
+    ASSERT_EQ(notes.plans().size(), 2u);
+    for (const std::string& plan : notes.plans()) {
       EXPECT_NE(plan.find("packs of 8"), std::string::npos) << plan;
     }
   }
 }
 
-// Where the copies would cost more than they save, and in float.
-TEST_F(FirstLayers, SmallProductsAreMadeOfSingleElements) {
-  const Case test{{1, 3, 8, 8}, {8, 3, 3, 3}, false};
-  const std::vector<std::vector<float>> wanted = results_of(test, cpu);
-  const Plans plans;
-  EXPECT_EQ(results_of(test, cuda), wanted);
-  ASSERT_EQ(plans.plans().size(), 2u);
-  for (const std::string& plan : plans.plans()) {
-    EXPECT_NE(plan.find("single elements"), std::string::npos) << plan;
+// Where copies would cost more than they save, and in float.
+TEST_F(FirstLayers, OthersAreMadeOfSingleElements) {
+  for (const Case& test :
+       {Case{{1, 3, 8, 8}, {8, 3, 3, 3}, false}, Case{{1, 3, 8, 8}, {6, 3, 3, 3}, true},
+        Case{{5, 3, 32, 32}, {64, 3, 3, 3}, true, float32}}) {
+    const std::vector<std::vector<float>> wanted = results_of(test, cpu);
+    const PlanNotes notes;
+    EXPECT_EQ(results_of(test, cuda), wanted);
+    ASSERT_EQ(notes.plans().size(), 2u);
+    for (const std::string& plan : notes.plans()) {
+      EXPECT_NE(plan.find("single elements"), std::string::npos) << plan;
+    }
   }
 }
 
