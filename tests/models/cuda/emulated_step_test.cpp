@@ -77,7 +77,11 @@ Step second_step_of(Module& model, DryRun& dry) {
   dry.take_launches();
   training.step(512);
   Step result;
+  constexpr size_t large = size_t{8} << 20;
   for (const DryLaunch& launch : dry.take_launches()) {
+    if (launch.largest_bytes >= large) {
+      EXPECT_GE(launch.blocks(), 132) << launch.name << " leaves multiprocessors of an H100 idle";
+    }
     ++result.counts[launch.name];
     result.megabytes[launch.name] += 1e-6 * static_cast<double>(launch.bytes);
     result.total_megabytes += 1e-6 * static_cast<double>(launch.bytes);
