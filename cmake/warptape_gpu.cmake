@@ -23,7 +23,7 @@ if(WARPTAPE_GPU STREQUAL "simt")
   set(WARPTAPE_GPU_CORE_USES warptape_engine)
   list(APPEND WARPTAPE_BUILD_MACROS "WARPTAPE_SIMT 1")
   if(NOT WARPTAPE_SANITIZE MATCHES "^(off|OFF)$")
-    # What emulated threads run, whatever the rest of the build has: the sanitized presets optimise
+    # What emulated threads run, whatever the rest of the build has: preset simt-asan optimises
     # nothing else, as that compiles in half the time.
     list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g1)
   endif()

@@ -32,7 +32,7 @@ bool are_the_same(const Tensor& a, const Tensor& b) {
   return a.shares_storage_with(b) && a.raw_data() == b.raw_data() && a.numel() == b.numel();
 }
 
-// Of those that no weight has taken yet; -1 for none.
+// The number of the one of this value; -1 for none.
 int64_t update_of(const std::vector<ParameterUpdate>& updates, const Tensor& value) {
   for (size_t i = 0; i < updates.size(); ++i) {
     if (are_the_same(updates[i].value, value)) {
