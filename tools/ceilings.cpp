@@ -12,7 +12,7 @@ namespace {
 
 // The shortest of some runs, in seconds.
 template <class Run>
-double seconds_of(const Run& run) {
+double least_seconds(const Run& run) {
   constexpr int runs = 5;
   run();
   double least = 0;
@@ -30,12 +30,12 @@ profiling::Ceilings on_cpu(bool is_bfloat16) {
   constexpr int64_t bytes = int64_t{64} << 20;
   const Tensor from = Tensor::zeros({bytes}, uint8);
   Tensor to = Tensor::zeros({bytes}, uint8);
-  const double copy = seconds_of([&] { primitives::copy(from, to); });
+  const double copy = least_seconds([&] { primitives::copy(from, to); });
   ceilings.copy_gb_per_s = 2.0 * static_cast<double>(bytes) / copy / 1e9;
   if (!is_bfloat16) {  // whose products go by instructions of their own
     int64_t flops = 0;
     constexpr int64_t rounds = 400000;
-    const double time = seconds_of([&] { flops = ceilings::multiply_add_cpu(rounds); });
+    const double time = least_seconds([&] { flops = ceilings::multiply_add_cpu(rounds); });
     ceilings.fma_tflop_per_s = static_cast<double>(flops) / time / 1e12;
   }
   return ceilings;

@@ -11,7 +11,7 @@ namespace warptape::tools {
 namespace {
 
 std::atomic<bool> in_order{false};
-std::atomic<int> noted{0};
+std::atomic<int> noted_signal{0};
 
 // As if it had never been blocked.
 void end_by(int signal) {
@@ -28,7 +28,7 @@ void receive(sigset_t signals) {
     int signal = 0;
     int none = 0;
     if (sigwait(&signals, &signal) == 0 &&
-        !(in_order && noted.compare_exchange_strong(none, signal))) {
+        !(in_order && noted_signal.compare_exchange_strong(none, signal))) {
       end_by(signal);
     }
   }
@@ -59,7 +59,7 @@ void end_in_order() {
 }
 
 int end_signal() {
-  return noted;
+  return noted_signal;
 }
 
 }  // namespace warptape::tools

@@ -73,7 +73,7 @@ void run_kernel(const ProfileKernelOptions& options) {
   }
 }
 
-constexpr const char* footer =
+constexpr const char* kernel_footer =
     "Runs the kernels of one measured case twice; Nsight Compute is told to look at the second "
     "run.\n"
     "`warptape kernel --list` has the names, `warptape bench kernels --only NAME` the times.\n"
@@ -95,7 +95,7 @@ void add_profile_kernel_command(CLI::App& profile) {
   command->add_option("--dtype", options->dtype)
       ->capture_default_str()
       ->check(CLI::IsMember({"float32", "float64"}));
-  command->footer(footer);
+  command->footer(kernel_footer);
   command->callback([options] {
     apply({.device = has_gpu ? "cuda" : "auto"});
     check<DeviceError>(has_gpu,
