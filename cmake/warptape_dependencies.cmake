@@ -1,10 +1,7 @@
 # The libraries that Warptape stands on; docs/dependencies.md says why each.
 
 find_package(Threads REQUIRED)
-# ThreadSanitizer takes libgomp's way of waiting for races: there parallel_for runs on one thread.
-if(NOT WARPTAPE_SANITIZE STREQUAL "thread")
-  find_package(OpenMP COMPONENTS CXX)
-endif()
+find_package(OpenMP COMPONENTS CXX)
 set(packages fmt nlohmann_json)
 if(WARPTAPE_PROGRAM)
   list(APPEND packages CLI11)

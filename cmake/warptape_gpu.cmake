@@ -22,9 +22,9 @@ if(WARPTAPE_GPU STREQUAL "simt")
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp emulator/device/*.cpp)
   set(WARPTAPE_GPU_CORE_USES warptape_engine)
   list(APPEND WARPTAPE_BUILD_MACROS "WARPTAPE_SIMT 1")
+  set(WARPTAPE_SIMT_UNWATCHED_OPTIONS ${WARPTAPE_SIMT_KERNEL_OPTIONS})
   if(NOT WARPTAPE_SANITIZE MATCHES "^(off|OFF)$")
-    # What emulated threads run, whatever the rest of the build has: preset simt-asan optimises
-    # nothing else, as that compiles in half the time.
+    # What emulated threads run, whatever the rest of the build has.
     list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g1)
   endif()
   if(WARPTAPE_SANITIZE STREQUAL "address")
@@ -32,9 +32,13 @@ if(WARPTAPE_GPU STREQUAL "simt")
     list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -fsanitize=address ${WARPTAPE_UNDEFINED} -fsanitize=alignment
                                              -fno-sanitize-recover=all)
   endif()
+  if(WARPTAPE_SANITIZE STREQUAL "thread")
+    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -fsanitize=thread)
+  endif()
   if(WARPTAPE_SIMT_PROFILE)
     # The kernels call emulator/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
-    # not linked. Lines and functions are what is asked of an address (source_lines.h).
+    # not linked. Lines and functions are what is asked of an address (source_lines.h). These are the
+    # options of preset simt-tsan, whose files of kernels are the same (ccache).
     list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g1 -fsanitize=thread)
     list(APPEND WARPTAPE_BUILD_MACROS "WARPTAPE_SIMT_PROFILE 1")
     target_link_libraries(warptape_gpu_interface INTERFACE ${CMAKE_DL_LIBS})
@@ -68,6 +72,7 @@ function(warptape_add_engine name)
   target_link_libraries(${name} PUBLIC warptape_interface)
   warptape_own_target(${name})
   target_compile_definitions(${name} PRIVATE ${ARGN})
+  set_target_properties(${name} PROPERTIES WARPTAPE_OPTIMISED ON)
   if(WARPTAPE_SANITIZE STREQUAL "address")
     target_compile_options(${name} PRIVATE -O1)
   elseif(WARPTAPE_SANITIZE STREQUAL "thread")

@@ -27,13 +27,9 @@ __forceinline__ void check8(const void* pointer, const char* what) {
 __forceinline__ void copy16(void* to, const void* from) {
   *static_cast<Word4*>(to) = *static_cast<const Word4*>(from);
 }
-// The target of a copy that is under way. Not an access of the kernel's for the memory profile.
-#ifdef WARPTAPE_SIMT_PROFILE
-WARPTAPE_SIMT_UNSEEN
-#endif
-inline void make_undefined16(void* to) {
-  *static_cast<Word4*>(to) = Word4{~0u, ~0u, ~0u, ~0u};
-}
+// The target of a copy that is under way. An access of the thread's for ThreadSanitizer, but not
+// one of the kernel's for the memory profile.
+void make_undefined16(void* to);
 // Fails unless the address lies in the block's shared memory.
 void check_shared(const void* pointer, const char* what);
 void start_async_copy(void* to, const void* from, unsigned bytes);

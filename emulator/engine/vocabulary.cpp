@@ -76,6 +76,13 @@ void check_shared(const void* pointer, const char* what) {
   }
 }
 
+void make_undefined16(void* to) {
+  *static_cast<Word4*>(to) = Word4{~0u, ~0u, ~0u, ~0u};
+#ifdef WARPTAPE_TSAN
+  __tsan_write16(to);
+#endif
+}
+
 void start_async_copy(void* to, const void* from, unsigned bytes) {
   check_shared(to, "cp_async16 to");
   const OnScheduler errand(block());

@@ -106,9 +106,9 @@ TEST(Storages, BlocksServeSizesAFewPercentApart) {
 }
 
 TEST(Storages, IdleBlocksAreGivenBackBeforeMemoryRunsOut) {
-#ifdef __SANITIZE_THREAD__
-  GTEST_SKIP() << "ThreadSanitizer needs its address space";
-#endif
+  if (under_thread_sanitizer()) {
+    GTEST_SKIP() << "ThreadSanitizer needs its address space";
+  }
   if (under_asan) {
     GTEST_SKIP() << "AddressSanitizer needs its address space";
   }
@@ -157,9 +157,9 @@ TEST(Storages, PoisonFillsNewAndReusedBlocksWithNan) {
 }
 
 TEST(Storages, AbsurdRequestsAreOutOfMemoryWithAllFigures) {
-#ifdef __SANITIZE_THREAD__
-  GTEST_SKIP() << "ThreadSanitizer ends the program at such requests";
-#endif
+  if (under_thread_sanitizer()) {
+    GTEST_SKIP() << "ThreadSanitizer ends the program at such requests";
+  }
   if (under_asan) {
     GTEST_SKIP() << "AddressSanitizer ends the program at such requests";
   }

@@ -17,4 +17,12 @@ bool under_address_sanitizer() {
   return WARPTAPE_TEST_ASAN;
 }
 
+bool under_thread_sanitizer() {
+#ifdef __SANITIZE_THREAD__
+  return true;
+#else
+  return false;
+#endif
+}
+
 }  // namespace warptape

@@ -6,4 +6,7 @@ namespace warptape {
 // whose files do not know.
 bool under_address_sanitizer();
 
+// The same of ThreadSanitizer.
+bool under_thread_sanitizer();
+
 }  // namespace warptape

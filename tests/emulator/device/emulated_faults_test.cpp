@@ -7,6 +7,7 @@
 #include "tests/core/device/test_kernels.h"
 #include "tests/core/expect_throws.h"
 #include "tests/emulator/device/emulated_test.h"
+#include "tests/support/sanitizers.h"
 
 namespace warptape {
 namespace {
@@ -116,9 +117,9 @@ TEST_F(EmulatedFaults, DevicePointerReadByTheHost) {
 }
 
 TEST_F(EmulatedFaults, PointerMissingInForEachPointer) {
-#ifdef __SANITIZE_THREAD__
-  GTEST_SKIP() << "ThreadSanitizer ends the program first: nothing orders such an access";
-#endif
+  if (under_thread_sanitizer()) {
+    GTEST_SKIP() << "ThreadSanitizer ends the program first: nothing orders such an access";
+  }
   const DeviceFloats a(floats(50, 1), stream_.handle());
   const DeviceFloats b(floats(50, 2), stream_.handle());
   gpu::synchronize();
