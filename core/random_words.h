@@ -13,7 +13,7 @@ void random_words(const RandomStream& stream, uint64_t first_block, int64_t bloc
 // Words begin, ..., begin + count - 1 of a stream, in a first-level cache.
 class RandomWords {
  public:
-  static constexpr int64_t most = 1020;  // words; a whole number of blocks
+  static constexpr int64_t most = 1024;  // words; groups of blocks that vectors make
 
   RandomWords(const RandomStream& stream, int64_t begin, int64_t count) : skipped_(begin % 4) {
     random_words(stream, static_cast<uint64_t>(begin / 4), (skipped_ + count + 3) / 4, words_);

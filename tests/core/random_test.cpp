@@ -64,7 +64,7 @@ TEST(Philox, WordsInARowAreThoseOfTheirBlocks) {
   const RandomStream stream{.seed = 0x123456789ABCDEF0, .stream = 0xFEDCBA9876543210};
   for (int level = 0; level <= static_cast<int>(best_random_instructions()); ++level) {
     for (const uint64_t first : {uint64_t{0}, uint64_t{0xFFFFFFF3}}) {
-      for (const int64_t blocks : {0, 1, 7, 8, 15, 16, 17, 45}) {
+      for (const int64_t blocks : {0, 1, 2, 7, 8, 15, 16, 17, 31, 32, 36, 37, 69}) {
         std::vector<uint32_t> words(static_cast<size_t>(4 * blocks + 1), 77);
         random_words(static_cast<RandomInstructions>(level), stream, first, blocks, words.data());
         for (int64_t i = 0; i < 4 * blocks; ++i) {
