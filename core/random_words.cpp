@@ -38,7 +38,6 @@ constexpr int vectors_of_avx512 = 4;
 __attribute__((target("avx512f"))) void by_avx512(const RandomStream& stream, uint64_t first_block,
                                                   int64_t groups, uint32_t* to) {
   constexpr int vectors = vectors_of_avx512;
-  constexpr int sum_of_three = 0x96;  // a ^ b ^ c
   constexpr __mmask16 upper_halves = 0xAAAA;
   const __m512i lanes = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
   const __m512i first_pairs = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
@@ -66,8 +65,8 @@ __attribute__((target("avx512f"))) void by_avx512(const RandomStream& stream, ui
         const __m512i high0 =
             _mm512_castps_si512(_mm512_movehdup_ps(_mm512_castsi512_ps(product0)));
         const __m512i high1 = _mm512_srli_epi64(product1, 32);
-        c0[i] = _mm512_ternarylogic_epi64(high1, c1[i], keys0, sum_of_three);
-        c2[i] = _mm512_ternarylogic_epi64(high0, c3[i], keys1, sum_of_three);
+        c0[i] = high1 ^ c1[i] ^ keys0;
+        c2[i] = high0 ^ c3[i] ^ keys1;
         c1[i] = product1;
         c3[i] = product0;
       }
