@@ -85,11 +85,12 @@ function(warptape_add_table_op family op)
 endfunction()
 
 # The same kernels, of no op alone. They differ from those of the table's other ops by a functor, which the
-# CPU has as well: sanitizers watch the kernels of a few.
+# CPU has as well: sanitizers watch the kernels of a few, WARPTAPE_WATCHED_OF_family.
 function(warptape_add_table_kernels family name header kernels functor dtypes)
   set(group ${header} ${kernels} ${dtypes})
   if(name MATCHES "^(add|div|exp|gelu|gradient_of_divisor|gradient_same|gradient_to_smaller|lt|mse_loss|quantile_loss)$")
     list(APPEND group watched)
+    set_property(GLOBAL APPEND PROPERTY WARPTAPE_WATCHED_OF_${family} ${name})
   endif()
   string(JOIN " " group ${group})
   get_property(groups GLOBAL PROPERTY WARPTAPE_GROUPS_OF_${family})
