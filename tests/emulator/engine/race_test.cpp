@@ -75,6 +75,44 @@ TEST(Race, WriteAfterRead) {
   expect_race(sums_chunks<false>);
 }
 
+// Write after read by a copy that begins while others read: what they were to read may be gone from
+// then on, though the copy ends behind a barrier.
+template <bool Barrier>
+__global__ void refill(const float* in, float* out) {
+  WARPTAPE_SHARED(float, staged, [256]);
+  for (unsigned i = 0; i < 4; ++i) {
+    staged[4 * threadIdx.x + i] = in[4 * threadIdx.x + i];
+  }
+  __syncthreads();
+  const float before = staged[255 - 4 * threadIdx.x];
+  if (Barrier) {
+    __syncthreads();
+  }
+  cp_async16(staged + 4 * threadIdx.x, in + 256 + 4 * threadIdx.x);
+  cp_async_commit();
+  __syncthreads();
+  cp_async_wait<0>();
+  __syncthreads();
+  out[threadIdx.x] = before + staged[255 - 4 * threadIdx.x];
+}
+
+template <bool Barrier>
+bool refills() {
+  const std::vector<float> in = numbers(512);
+  std::vector<float> out(64);
+  run_kernel({.grid = 1, .block = 64, .name = "refill"}, refill<Barrier>, in.data(), out.data());
+  std::vector<float> right(64);
+  for (size_t i = 0; i < 64; ++i) {
+    right[i] = in[255 - 4 * i] + in[511 - 4 * i];
+  }
+  return out == right;
+}
+
+TEST(Race, CopyBegunWhileOthersRead) {
+  expect_always_right(refills<true>);
+  expect_race(refills<false>);
+}
+
 // Within a warp: lanes run on their own between __syncwarp.
 template <bool Barrier>
 __global__ void scan_warp(const float* in, float* out) {
