@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "training/file.h"
+#include "training/json_text.h"
 
 namespace warptape::tools {
 namespace {
@@ -17,8 +18,7 @@ constexpr const char* figures[] = {"median_ms", "min_ms", "cpu_ms", "peak_tensor
 
 // As a message shows it.
 std::string shown(const Json& value) {
-  return excerpt(value.is_string() ? value.get<std::string>()
-                                   : value.dump(-1, ' ', true, Json::error_handler_t::replace));
+  return excerpt(value.is_string() ? value.get<std::string>() : json_line(value));
 }
 
 void require(bool condition, const std::string& path, const std::string& message) {
@@ -48,7 +48,7 @@ std::string line(const std::string& name, const Json& ratio) {
 }  // namespace
 
 Json read_baseline(const std::string& path, const Json& now) {
-  const Json before = Json::parse(read_file(path, most_bytes, who), nullptr, false);
+  const Json before = try_parse_json(read_file(path, most_bytes, who));
   require(before.is_object(), path, "got no JSON object");
   for (const auto& [name, value] : now.items()) {
     require(before.contains(name), path, fmt::format("got no \"{}\"", name));

@@ -18,6 +18,7 @@
 #include "tools/commands.h"
 #include "tools/numbers.h"
 #include "tools/step_run.h"
+#include "training/json_text.h"
 
 #ifdef WARPTAPE_SIMT
 #include "emulator/device/dry_run.h"
@@ -169,7 +170,7 @@ int bench_step(const BenchOptions& options) {
                                   {"by_ours", served.by_ours},
                                   {"library", library_of(served.product.kind)}});
     }
-    fmt::print("{}", to_text(json));
+    fmt::print("{}", json_document(json));
     return 0;
   }
   fmt::print("{} training step, batch {}, {}, {}, on {}{}\n", options.model, batch_size,

@@ -13,6 +13,7 @@
 #include "kernels/conv1d/conv1d.h"
 #include "tools/commands.h"
 #include "tools/numbers.h"
+#include "training/json_text.h"
 
 namespace warptape::tools {
 namespace {
@@ -112,7 +113,7 @@ int bench_conv1d(const BenchConv1dOptions& options) {
                                       {"forward_gflops", forward / 1e9},
                                       {"backward_gflops", backward / 1e9},
                                       {"peak_gflops", peak / 1e9}};
-    fmt::print("{}", to_text(json));
+    fmt::print("{}", json_document(json));
     return 0;
   }
   fmt::print(

@@ -18,6 +18,7 @@
 #include "tools/numbers.h"
 #include "tools/plan_notes.h"
 #include "tools/product_cases.h"
+#include "training/json_text.h"
 
 namespace warptape::tools {
 namespace {
@@ -303,7 +304,7 @@ void bench_kernels(const BenchKernelsOptions& options) {
     print(report, properties, gpu::is_emulated());
     if (!options.json.empty()) {
       std::ofstream file(options.json);
-      file << to_text(to_json(report, properties, gpu::is_emulated()));
+      file << json_document(to_json(report, properties, gpu::is_emulated()));
       file.close();
       check<FileError>(file.good(), "{}: cannot be written", escaped(options.json));
     }

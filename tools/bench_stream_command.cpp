@@ -14,6 +14,7 @@
 #include "tools/declared_options.h"
 #include "tools/numbers.h"
 #include "tools/recorded_step.h"
+#include "training/json_text.h"
 
 namespace warptape::tools {
 namespace {
@@ -80,7 +81,7 @@ int bench_stream(const BenchStreamOptions& options) {
         {"calls", options.calls},      {"median_us", median},
         {"percentile_99_us", high},    {"max_us", times.back()},
         {"steps_per_second", rate}};
-    fmt::print("{}", to_text(json));
+    fmt::print("{}", json_document(json));
     return 0;
   }
   fmt::print("TCN of {} blocks, kernel size {}, float32, {} stream{}, {} step{} a call, on {}\n",

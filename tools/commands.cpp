@@ -1,12 +1,10 @@
 // What the commands share.
 
-#include <nlohmann/json.hpp>
-
+#include "tools/commands.h"
 #include "core/check.h"
 #include "core/device/gpu.h"
 #include "core/device/on_device.h"
 #include "core/parallel.h"
-#include "tools/commands.h"
 #include "tools/numbers.h"
 
 namespace warptape::tools {
@@ -77,10 +75,6 @@ CLI::Option* add_model_option(CLI::App& command, std::string& model,
                               const std::vector<std::string>& names) {
   return command.add_option("model", model, fmt::format("{}", fmt::join(names, ", ")))
       ->check(CLI::IsMember(names));
-}
-
-std::string to_text(const nlohmann::ordered_json& json) {
-  return json.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 CLI::Validator not_empty() {

@@ -3,7 +3,6 @@
 // the exit status.
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json_fwd.hpp>
 
 #include "core/device/device.h"
 #include "kernels/vendor/gpu_libraries.h"
@@ -50,10 +49,6 @@ CLI::Option* add_model_option(CLI::App& command, std::string& model,
 
 // For paths: refuses "", which a script passes for a variable that is not set.
 CLI::Validator not_empty();
-
-// A readable JSON text for files and terminals, in ASCII: what a path or a name has in it is
-// escaped.
-std::string to_text(const nlohmann::ordered_json& json);
 
 // Sets the number of threads and what the GPU's libraries may do, and returns the device;
 // DeviceError where it is not there.

@@ -13,6 +13,7 @@
 #include "tools/declared_options.h"
 #include "tools/numbers.h"
 #include "tools/sequence_model.h"
+#include "training/json_text.h"
 
 namespace warptape::tools {
 namespace {
@@ -131,33 +132,34 @@ nlohmann::ordered_json inspect_to_json(const InspectOptions& options, const Insp
 }
 
 void print_for_people(const nlohmann::ordered_json& json, const Inspected& inspected) {
-  fmt::print("{}\n{} parameters\n", to_string(*inspected.model), json.at("parameters").dump());
+  fmt::print("{}\n{} parameters\n", to_string(*inspected.model), json_line(json.at("parameters")));
   if (!inspected.task.empty()) {
     fmt::print("of {}\n", inspected.task);
   }
-  fmt::print("receptive field: {} steps of the sequence", json.at("receptive_field").dump());
+  fmt::print("receptive field: {} steps of the sequence", json_line(json.at("receptive_field")));
   const auto ahead = json.at("look_ahead").get<int64_t>();
   fmt::print("{}\n", ahead == 0 ? ", none after the output's own"
                                 : fmt::format(", {} of them after the output's own", ahead));
   if (json.contains("length")) {
     const bool is_covered = json.at("is_covered").get<bool>();
     fmt::print("a sequence of {} steps is {}seen whole by its last output\n",
-               json.at("length").dump(), is_covered ? "" : "not ");
+               json_line(json.at("length")), is_covered ? "" : "not ");
     if (!json.at("least_depth").is_null()) {
       fmt::print("the least depth that covers it, with these kernels: {} block{}\n",
-                 json.at("least_depth").dump(), json.at("least_depth") == 1 ? "" : "s");
+                 json_line(json.at("least_depth")), json.at("least_depth") == 1 ? "" : "s");
     }
     fmt::print("{:>10}  {:>10}  {:>10}\n", "output", "sees steps", "and zeros");
     for (const auto& row : json.at("coverage")) {
-      fmt::print("{:>10}  {:>10}  {:>10}\n", row.at("output").dump(), row.at("elements").dump(),
-                 row.at("padding").dump());
+      fmt::print("{:>10}  {:>10}  {:>10}\n", json_line(row.at("output")),
+                 json_line(row.at("elements")), json_line(row.at("padding")));
     }
   }
   if (json.contains("impulse_test")) {
     const auto& test = json.at("impulse_test");
     fmt::print("impulse test: of {} steps, {} reach output {}, from {} to {}; computed: {}\n",
-               test.at("length").dump(), test.at("reach_it").dump(), test.at("output").dump(),
-               test.at("first").dump(), test.at("last").dump(), test.at("computed").dump());
+               json_line(test.at("length")), json_line(test.at("reach_it")),
+               json_line(test.at("output")), json_line(test.at("first")),
+               json_line(test.at("last")), json_line(test.at("computed")));
   }
 }
 
@@ -165,7 +167,7 @@ void inspect(const InspectOptions& options) {
   const Inspected inspected = make_model(options);
   const nlohmann::ordered_json json = inspect_to_json(options, inspected);
   if (options.json) {
-    fmt::print("{}", to_text(json));
+    fmt::print("{}", json_document(json));
   } else {
     print_for_people(json, inspected);
   }

@@ -12,6 +12,7 @@
 #include "tools/kernel_cases.h"
 #include "tools/kernel_report.h"
 #include "tools/numbers.h"
+#include "training/json_text.h"
 
 namespace warptape::tools {
 namespace {
@@ -43,11 +44,11 @@ void list_cases() {
 
 void write_json(const std::string& path, const nlohmann::ordered_json& json) {
   if (path == "-") {
-    fmt::print("{}", to_text(json));
+    fmt::print("{}", json_document(json));
     return;
   }
   std::ofstream file(path);
-  file << to_text(json);
+  file << json_document(json);
   file.close();
   check<FileError>(file.good(), "{}: cannot be written", escaped(path));
 }

@@ -14,6 +14,7 @@
 #include "tools/kernel_cases.h"
 #include "tools/numbers.h"
 #include "tools/profile_launches.h"
+#include "training/json_text.h"
 
 namespace warptape::tools {
 namespace {
@@ -66,11 +67,11 @@ std::string launches_text(const std::string& model, int64_t batch_size,
     sheet.precision = product_precision();
   }
   const MachineModel* machine = options.predict.empty() ? nullptr : &machine_model(options.predict);
-  return as_json ? to_text(json_of(sheet, machine)) : to_text(sheet, machine);
+  return as_json ? json_document(json_of(sheet, machine)) : to_text(sheet, machine);
 }
 
 std::string launches_of_cases() {
-  return json_of_cases().dump() + "\n";
+  return json_line(json_of_cases()) + "\n";
 }
 
 }  // namespace warptape::tools

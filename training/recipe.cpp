@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "models/image_models.h"
 #include "models/sequence_models.h"
+#include "training/json_text.h"
 #include "training/optimizers.h"
 #include "training/schedules.h"
 #include "training/tasks.h"
@@ -187,8 +188,7 @@ struct Reader {
   }
   [[noreturn]] void fail_value(const std::string& key, const Json& found,
                                const std::string& wanted) const {
-    fail(fmt::format("{}: got {}, wanted {}", key,
-                     excerpt(found.dump(-1, ' ', true, Json::error_handler_t::replace)), wanted));
+    fail(fmt::format("{}: got {}, wanted {}", key, excerpt(json_line(found)), wanted));
   }
   template <class T>
   void operator()(const char* key, std::optional<T>& value, const Rule<T>& rule) {
@@ -245,17 +245,17 @@ std::string to_json(const Recipe& recipe, const RunFacts& facts) {
   Writer writer;
   fields(writer, recipe);
   fact_fields(writer, facts);
-  return writer.json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
+  return json_document(writer.json);
 }
 
 std::string to_json(const StoredModel& stored) {
   Writer writer;
   stored_fields(writer, stored);
-  return writer.json.dump();
+  return json_line(writer.json);
 }
 
 StoredModel stored_model_from_json(const std::string& text, const std::string& path) {
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = try_parse_json(text);
   Reader reader{json, path};
   if (!json.is_object()) {
     reader.fail(fmt::format("got {}, wanted the JSON object of a model", excerpt(text)));
@@ -267,7 +267,7 @@ StoredModel stored_model_from_json(const std::string& text, const std::string& p
 }
 
 Recipe recipe_from_json(const std::string& text, const std::string& path) {
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = try_parse_json(text);
   Reader reader{json, path};
   if (!json.is_object()) {
     reader.fail(fmt::format("got {}, wanted the JSON object of a run", excerpt(text)));

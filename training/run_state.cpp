@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "training/json_text.h"
 #include "training/safetensors.h"
 
 namespace warptape {
@@ -87,7 +88,7 @@ TrainingPosition position_from(const Json& json) {
   const bool is_one = position.step >= 0 && position.epoch >= 1 && position.batches >= 0 &&
                       position.batches <= position.step && position.rows >= position.batches &&
                       (position.epoch == 1 || position.best.has_value());
-  check<ValueError>(is_one, "wanted the position of a run, got {}", json.dump());
+  check<ValueError>(is_one, "wanted the position of a run, got {}", json_line(json));
   return position;
 }
 
@@ -108,10 +109,10 @@ void save_run_state(const std::string& path, const RunState& state) {
     tensors.emplace_back(std::string(best_prefix) + key, tensor);
   }
   const Json json = {{"format", format},
-                     {"recipe", Json::parse(to_json(state.recipe))},
+                     {"recipe", parse_json(to_json(state.recipe))},
                      {"position", to_json(state.position)},
                      {"generator", {{"seed", state.seed}, {"streams", state.streams}}}};
-  save_safetensors(path, tensors, {{metadata_key, json.dump()}});
+  save_safetensors(path, tensors, {{metadata_key, json_line(json)}});
 }
 
 RunState load_run_state(const std::string& path) {
@@ -125,10 +126,10 @@ RunState load_run_state(const std::string& path) {
   }
   RunState state;
   try {
-    const Json json = Json::parse(text->second);
+    const Json json = parse_json(text->second);
     check<ValueError>(json.at("format") == format, "format: got {}, wanted {}",
-                      json.at("format").dump(), format);
-    state.recipe = recipe_from_json(json.at("recipe").dump(), path);
+                      json_line(json.at("format")), format);
+    state.recipe = recipe_from_json(json_line(json.at("recipe")), path);
     state.position = position_from(json.at("position"));
     state.seed = json.at("generator").at("seed").get<uint64_t>();
     state.streams = json.at("generator").at("streams").get<uint64_t>();

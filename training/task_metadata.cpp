@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/registry.h"
 #include "core/utf8.h"
+#include "training/json_text.h"
 #include "training/sequence_checkpoint.h"
 
 namespace warptape {
@@ -25,7 +26,7 @@ std::optional<Json> find(const NamedTensors& checkpoint, const std::string& path
   if (text == checkpoint.metadata.end()) {
     return std::nullopt;
   }
-  Json json = Json::parse(text->second, nullptr, false);
+  Json json = try_parse_json(text->second);
   if (!json.is_object() || !json.contains("name") || !json["name"].is_string()) {
     fail(path, fmt::format("got {}, wanted a JSON object with a name", excerpt(text->second)));
   }
@@ -62,16 +63,15 @@ std::string to_json(const SeriesMetadata& metadata) {
                   {"missing", metadata.missing},
                   {"mean", metadata.mean},
                   {"std", metadata.std}};
-  return json.dump(-1, ' ', true, Json::error_handler_t::replace);
+  return json_line(json);
 }
 
 std::string to_json(const PixelMetadata& metadata) {
-  return Json{{"name", "sequence"},
-              {"mean", metadata.mean},
-              {"std", metadata.std},
-              {"permute", metadata.permute},
-              {"steps", metadata.steps}}
-      .dump();
+  return json_line({{"name", "sequence"},
+                    {"mean", metadata.mean},
+                    {"std", metadata.std},
+                    {"permute", metadata.permute},
+                    {"steps", metadata.steps}});
 }
 
 std::string to_json(const CharMetadata& metadata) {
@@ -79,7 +79,7 @@ std::string to_json(const CharMetadata& metadata) {
   for (const uint32_t code : metadata.vocabulary) {
     text += to_utf8(code);
   }
-  return Json{{"name", "char"}, {"vocabulary", text}}.dump(-1, ' ', true);
+  return json_line({{"name", "char"}, {"vocabulary", text}});
 }
 
 std::optional<SeriesMetadata> series_metadata(const NamedTensors& checkpoint,

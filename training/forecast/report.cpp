@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "training/json_text.h"
 
 namespace warptape::forecasting {
 namespace {
@@ -155,7 +156,7 @@ std::string report_json(const SeriesSet& data, const Study& study) {
     json["seeds"].push_back(std::move(entry));
   }
   json["warnings"] = data.warnings;
-  return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
+  return json_document(json);
 }
 
 std::string forecast_csv(const SeriesSet& data, const Study& study) {

@@ -11,6 +11,7 @@
 #include "training/forecast/choice.h"
 #include "training/forecast/seeds.h"
 #include "training/forecast/study_baselines.h"
+#include "training/json_text.h"
 #include "training/safetensors.h"
 
 namespace warptape::forecasting {
@@ -217,9 +218,7 @@ void save_forecasters(const std::string& path, const SavedForecasters& saved) {
       tensors.emplace_back(prefix_of(seed) + key, value);
     }
   }
-  save_safetensors(
-      path, tensors,
-      {{metadata_key, to_json(saved).dump(-1, ' ', true, Json::error_handler_t::replace)}});
+  save_safetensors(path, tensors, {{metadata_key, json_line(to_json(saved))}});
 }
 
 SavedForecasters load_forecasters(const std::string& path) {
@@ -232,7 +231,7 @@ SavedForecasters load_forecasters(const std::string& path) {
   SavedForecasters saved;
   try {
     size_t models = 0;
-    saved = from_json(Json::parse(text->second), models);
+    saved = from_json(parse_json(text->second), models);
     saved.models.resize(models);
     for (size_t seed = 0; seed < models; ++seed) {
       const std::string prefix = prefix_of(seed);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "training/json_text.h"
 #include "training/profile/shown.h"
 
 namespace warptape::profiling {
@@ -230,7 +231,7 @@ std::string as_json(const Captured& captured, const Report& report) {
                     {"peak_op", memory.peak_op},
                     {"peak_layer", memory.peak_layer},
                     {"holders", holders}};
-  return json.dump(2, ' ', true, ordered_json::error_handler_t::replace) + "\n";
+  return json_document(json);
 }
 
 }  // namespace warptape::profiling

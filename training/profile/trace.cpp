@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "training/json_text.h"
 #include "training/profile/events.h"
 #include "training/profile/shown.h"
 
@@ -128,7 +129,7 @@ std::string as_trace(const Captured& captured) {
     }
   }
   const ordered_json trace{{"displayTimeUnit", "ms"}, {"traceEvents", all}};
-  return trace.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n";
+  return json_line(trace) + "\n";
 }
 
 }  // namespace warptape::profiling
