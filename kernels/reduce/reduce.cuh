@@ -8,6 +8,8 @@
 //   dimensions. It may have
 //   static void append(Accumulator&, int64_t place, In...)      the same as combining with
 //   value_at, where that is dearer; a thread's places come in ascending order
+//   using Combines = ...                                        an Op of the same accumulator,
+//   identity and combine: sums of partial results are that one's kernels
 // and a Store, a struct that is a kernel argument, is called with (offset in the output, result).
 // All orders are fixed, so that results have the same bits every time.
 
@@ -336,6 +338,20 @@ bool is_odd_rows(const ReduceLayout<1>& layout, const In* in) {
          (layout.length <= longest_of_few || layout.outputs >= 256);
 }
 
+// Op, or what it says that it combines like (Op::Combines), of which ops that differ by their
+// values have one kernel together.
+template <class Op>
+struct CombinesLike {
+  using Type = Op;
+};
+template <class Op>
+requires requires {
+  typename Op::Combines;
+}
+struct CombinesLike<Op> {
+  using Type = typename Op::Combines;
+};
+
 // The second launch: combines what the chunks left.
 template <class Op>
 struct CombinePartials {
@@ -379,8 +395,8 @@ void run(const char* name, gpu::StreamHandle stream, const ReducePlan<N>& plan,
     launch_layout<simt::pack_size<In>, Op>(name, stream, plan.first, in, first);
   }
   if (plan.partials > 0) {
-    launch_layout<1, CombinePartials<Op>>(name, stream, plan.second,
-                                          Inputs<Accumulator, 1>{{partials}}, To{nullptr, store});
+    launch_layout<1, CombinePartials<typename CombinesLike<Op>::Type>>(
+        name, stream, plan.second, Inputs<Accumulator, 1>{{partials}}, To{nullptr, store});
   }
 }
 

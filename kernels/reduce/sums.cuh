@@ -8,6 +8,7 @@ namespace warptape::reduce {
 // An Op, but for the value.
 struct SumInDouble {
   using Accumulator = double;
+  using Combines = SumInDouble;
   static WARPTAPE_HOST_DEVICE double identity() { return 0; }
   static WARPTAPE_HOST_DEVICE double combine(double a, double b) { return a + b; }
 };
