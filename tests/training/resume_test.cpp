@@ -134,7 +134,7 @@ class SmallRun {
   std::unique_ptr<ImageLoader> test_;
 };
 
-std::vector<double> as_doubles(const Tensor& tensor) {
+std::vector<double> in_doubles(const Tensor& tensor) {
   return primitives::cast(tensor.to(cpu), float64).to_vector<double>();
 }
 
@@ -142,7 +142,7 @@ void expect_same_bits(const StateDict& a, const StateDict& b) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) {
     EXPECT_EQ(a[i].first, b[i].first);
-    EXPECT_EQ(as_doubles(a[i].second), as_doubles(b[i].second)) << a[i].first;
+    EXPECT_EQ(in_doubles(a[i].second), in_doubles(b[i].second)) << a[i].first;
   }
 }
 
@@ -338,7 +338,7 @@ TEST(Resume, LoadersLeaveOutTheFirstBatches) {
       std::vector<std::vector<double>> batches;
       loader.start(2, left_out);
       while (const auto batch = loader.next()) {
-        batches.push_back(as_doubles(batch->images));
+        batches.push_back(in_doubles(batch->images));
       }
       return batches;
     };

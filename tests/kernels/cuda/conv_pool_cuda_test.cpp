@@ -351,32 +351,48 @@ BiasGradient bias_gradient_of(const Layers& layers, bool keeps, int walks) {
 }
 
 // Where the gradient of the filters is made on tensor cores, the pooling sums the bias's.
+void expect_sums_in(DType dtype, Layers layers, int walks, bool by_pooling) {
+  SCOPED_TRACE((dtype == float32 ? "tf32, " : "bfloat16, ") + layers.x.to_string() +
+               std::to_string(layers.weight[0]));
+  layers.dtype = dtype;
+  set_tf32(dtype == float32);
+  const BiasGradient one = bias_gradient_of(layers, false, walks);
+  const BiasGradient three = bias_gradient_of(layers, true, walks);
+  EXPECT_EQ(one.sums, three.sums);
+  EXPECT_EQ(one.of_weight, three.of_weight);
+  // The sums are one launch or, of more pixels, two.
+  EXPECT_GE(three.launches, one.launches + (by_pooling ? 1 : 0));
+  EXPECT_LE(three.launches, one.launches + (by_pooling ? 2 : 0));
+}
+
+void expect_sums(const Layers& layers, int walks, bool by_pooling) {
+  for (const DType dtype : {float32, bfloat16}) {
+    expect_sums_in(dtype, layers, walks, by_pooling);
+  }
+}
+
+// In float32 nine tiles of windows for eight blocks of each 32 channels.
+Layers many_tiles() {
+  return {.x = {1, 8, 16, 18}, .weight = {2048, 8, 1, 1}, .conv = {}, .pool = {1}, .flat = true};
+}
+
 TEST_F(ConvPoolCuda, ThePoolingSumsTheGradientOfTheBias) {
-  const auto expect_sums = [](Layers layers, int walks, bool by_pooling) {
-    for (const DType dtype : {float32, bfloat16}) {
-      SCOPED_TRACE((dtype == float32 ? "tf32, " : "bfloat16, ") + layers.x.to_string() +
-                   std::to_string(layers.weight[0]));
-      layers.dtype = dtype;
-      set_tf32(dtype == float32);
-      const BiasGradient one = bias_gradient_of(layers, false, walks);
-      const BiasGradient three = bias_gradient_of(layers, true, walks);
-      EXPECT_EQ(one.sums, three.sums);
-      EXPECT_EQ(one.of_weight, three.of_weight);
-      // The sums are one launch or, of more pixels, two.
-      EXPECT_GE(three.launches, one.launches + (by_pooling ? 1 : 0));
-      EXPECT_LE(three.launches, one.launches + (by_pooling ? 2 : 0));
-    }
-  };
-  const Layers small{.x = {2, 8, 6, 6}, .weight = {16, 8, 3, 3}};
-  expect_sums(small, 1, true);
-  expect_sums({.x = {2, 8, 7, 5}, .weight = {72, 8, 1, 1}, .relu = false, .conv = {}}, 1, true);
+  expect_sums({.x = {2, 8, 6, 6}, .weight = {16, 8, 3, 3}}, 1, true);
   expect_sums({.x = {3, 8, 8, 8}, .weight = {40, 8, 1, 1}, .conv = {}, .flat = true}, 1, true);
+}
+
+TEST_F(ConvPoolCuda, ThePoolingSumsOfAnyGeometry) {
+  expect_sums({.x = {2, 8, 7, 5}, .weight = {72, 8, 1, 1}, .relu = false, .conv = {}}, 1, true);
   expect_sums({.x = {2, 8, 9, 9}, .weight = {8, 8, 1, 1}, .conv = {}, .pool = {3}}, 1, true);
-  // In float32 nine tiles of windows for eight blocks of each 32 channels.
-  expect_sums(
-      {.x = {1, 8, 16, 18}, .weight = {2048, 8, 1, 1}, .conv = {}, .pool = {1}, .flat = true}, 1,
-      true);
-  expect_sums(small, 2, false);  // they are added to what is there
+  expect_sums_in(bfloat16, many_tiles(), 1, true);
+}
+
+TEST_F(ConvPoolCuda, ThePoolingSumsTilesOneAfterTheOther) {
+  expect_sums_in(float32, many_tiles(), 1, true);
+}
+
+TEST_F(ConvPoolCuda, ThePoolingLeavesSumsToOthers) {
+  expect_sums({.x = {2, 8, 6, 6}, .weight = {16, 8, 3, 3}}, 2, false);  // added to what is there
   expect_sums({.x = {2, 8, 6, 6}, .weight = {6, 8, 1, 1}, .conv = {}}, 1, false);  // no packs
   expect_sums({.x = {2, 8, 7, 7}, .weight = {8, 8, 1, 1}, .conv = {}, .pool = {3, 2}}, 1, false);
 }

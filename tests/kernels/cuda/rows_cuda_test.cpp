@@ -294,13 +294,16 @@ TEST_F(CrossEntropyCuda, OfFewRowsWithManyClassesInChunks) {
 // Blocks go on to further rows where there are more than run at once.
 TEST_F(CrossEntropyCuda, OfMoreRowsThanBlocks) {
   expect_loss_like_cpu(normal({1100, 520}, float32), labels_for({1100}, 520), {});
+}
+TEST_F(CrossEntropyCuda, OfMoreShortRowsThanBlocks) {
   expect_loss_like_cpu(normal({2200, 33}, float64), labels_for({2200}, 33), {});
 }
 
 // Blocks that take a further item use their shared memory again: rows that are staged, and columns.
 TEST_F(CrossEntropyCuda, OfMoreItemsThanBlocks) {
   expect_loss_like_cpu(normal({135500, 3}, float32), labels_for({135500}, 3), {});
-  // Columns of several warps, which meet in shared memory.
+}
+TEST_F(CrossEntropyCuda, OfMoreColumnsOfSeveralWarpsThanBlocks) {
   expect_loss_like_cpu(normal({531, 57, 3}, float64), labels_for({531, 3}, 57), {});
 }
 
