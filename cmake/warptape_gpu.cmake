@@ -22,18 +22,17 @@ if(WARPTAPE_GPU STREQUAL "simt")
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp emulator/device/*.cpp)
   set(WARPTAPE_GPU_CORE_USES warptape_engine)
   list(APPEND WARPTAPE_BUILD_MACROS "WARPTAPE_SIMT 1")
-  set(WARPTAPE_SIMT_UNWATCHED_OPTIONS ${WARPTAPE_SIMT_KERNEL_OPTIONS})
-  if(NOT WARPTAPE_SANITIZE MATCHES "^(off|OFF)$")
-    # What emulated threads run, whatever the rest of the build has.
-    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g1)
-  endif()
+  # What emulated threads run, whatever the rest of the build has: with -O3 tests take 7 % less time, the
+  # build of kernels half as much again.
+  set(WARPTAPE_SIMT_UNWATCHED_OPTIONS ${WARPTAPE_SIMT_KERNEL_OPTIONS} -O1)
   if(WARPTAPE_SANITIZE STREQUAL "address")
-    # Those of tests as well, whose other files nobody watches.
-    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -fsanitize=address ${WARPTAPE_UNDEFINED} -fsanitize=alignment
+    # Those of tests as well, whose other files nobody watches. Optimised they compile in twice the time.
+    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O0 -g1 -fsanitize=address ${WARPTAPE_UNDEFINED} -fsanitize=alignment
                                              -fno-sanitize-recover=all)
-  endif()
-  if(WARPTAPE_SANITIZE STREQUAL "thread")
-    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -fsanitize=thread)
+  elseif(WARPTAPE_SANITIZE STREQUAL "thread")
+    list(APPEND WARPTAPE_SIMT_KERNEL_OPTIONS -O1 -g1 -fsanitize=thread)
+  elseif(NOT WARPTAPE_SIMT_PROFILE)
+    set(WARPTAPE_SIMT_KERNEL_OPTIONS ${WARPTAPE_SIMT_UNWATCHED_OPTIONS})
   endif()
   if(WARPTAPE_SIMT_PROFILE)
     # The kernels call emulator/profile/tsan_hooks.cpp at each access; ThreadSanitizer itself is
