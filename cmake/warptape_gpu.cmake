@@ -5,18 +5,24 @@ add_library(warptape_gpu_own_flags INTERFACE)  # what our own targets have besid
 set(WARPTAPE_GPU_CORE_PATTERNS "")
 set(WARPTAPE_GPU_CORE_USES "")
 
-# warptape_write_build_header(FOLDER MACROS...) writes FOLDER/core/simt/build.h, which defines MACROS
-# ("NAME VALUE"). A header, not options of the compiler: files that do not include it compile to the same
-# in all presets, which ccache then sees without looking into them. Every build has one at the same place:
-# ccache does not notice a header that another build would find first.
-function(warptape_write_build_header folder)
-  set(text "#pragma once\n// What this build has of a GPU (WARPTAPE_GPU). Who asks for one of these includes this.\n\n")
+# warptape_write_build_headers(FOLDER HAS_GPU MACROS...) writes what a build has of a GPU (WARPTAPE_GPU):
+# FOLDER/core/device/has_gpu.h defines WARPTAPE_HAS_GPU, and FOLDER/core/simt/build.h MACROS ("NAME VALUE").
+# Headers, not options of the compiler: files that do not include them compile to the same in all presets,
+# those that include the first alone in all that have a GPU, which ccache then sees without looking into
+# them. Every build has both at the same place: ccache does not notice a header that another build would
+# find first.
+function(warptape_write_build_headers folder has_gpu)
+  set(text "#pragma once\n// Whether this build has a device cuda (WARPTAPE_GPU). Who asks includes this.\n\n")
+  string(APPEND text "#define WARPTAPE_HAS_GPU ${has_gpu}\n")
+  file(CONFIGURE OUTPUT ${folder}/core/device/has_gpu.h CONTENT "${text}" @ONLY)
+  set(text "#pragma once\n// What device cuda is in this build (WARPTAPE_GPU). Who asks for one of these includes this.\n\n")
   foreach(macro ${ARGN})
     string(APPEND text "#define ${macro}\n")
   endforeach()
   file(CONFIGURE OUTPUT ${folder}/core/simt/build.h CONTENT "${text}" @ONLY)
 endfunction()
-set(WARPTAPE_BUILD_MACROS "WARPTAPE_HAS_GPU 1")
+set(WARPTAPE_BUILD_MACROS "")
+set(WARPTAPE_BUILD_HAS_GPU 1)
 set(WARPTAPE_SIMT_KERNEL_OPTIONS -x c++ -Wno-unknown-pragmas)
 if(WARPTAPE_GPU STREQUAL "simt")
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp emulator/device/*.cpp)
@@ -47,9 +53,9 @@ elseif(WARPTAPE_GPU STREQUAL "cuda")
   include(warptape_cuda)
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp core/device/cuda/*.cpp)
 else()
-  set(WARPTAPE_BUILD_MACROS "WARPTAPE_HAS_GPU 0")
+  set(WARPTAPE_BUILD_HAS_GPU 0)
 endif()
-warptape_write_build_header(${PROJECT_BINARY_DIR}/generated ${WARPTAPE_BUILD_MACROS})
+warptape_write_build_headers(${WARPTAPE_GENERATED} ${WARPTAPE_BUILD_HAS_GPU} ${WARPTAPE_BUILD_MACROS})
 # What functions need that are called from folders of other projects.
 set_property(GLOBAL PROPERTY WARPTAPE_PACKAGE_GPU ${WARPTAPE_GPU})
 set_property(GLOBAL PROPERTY WARPTAPE_PACKAGE_KERNEL_OPTIONS "${WARPTAPE_SIMT_KERNEL_OPTIONS}")

@@ -24,8 +24,9 @@ set_target_properties(warptape_library PROPERTIES EXPORT_NAME warptape)
 # Kernels of other projects include .cuh files.
 install(DIRECTORY ${rooms} DESTINATION ${headers} FILES_MATCHING PATTERN "*.h" PATTERN "*.cuh")
 install(FILES warptape.h DESTINATION ${headers})
-install(FILES ${PROJECT_BINARY_DIR}/generated/kernels/ops.h DESTINATION ${headers}/kernels)
-install(FILES ${PROJECT_BINARY_DIR}/generated/core/simt/build.h DESTINATION ${headers}/core/simt)
+install(FILES ${WARPTAPE_GENERATED}/kernels/ops.h DESTINATION ${headers}/kernels)
+install(FILES ${WARPTAPE_GENERATED}/core/simt/build.h DESTINATION ${headers}/core/simt)
+install(FILES ${WARPTAPE_GENERATED}/core/device/has_gpu.h DESTINATION ${headers}/core/device)
 target_include_directories(warptape_interface INTERFACE $<INSTALL_INTERFACE:${headers}>)
 
 install(TARGETS ${libraries} EXPORT warptapeTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -16,7 +16,7 @@ else()
   message(STATUS "ptxas: not at hand, so nothing about registers and occupancy (tools/setup.sh --cuda installs it)")
 endif()
 
-warptape_write_build_header(${CMAKE_BINARY_DIR}/ptxas/generated "WARPTAPE_HAS_GPU 1")
+warptape_write_build_headers(${CMAKE_BINARY_DIR}/ptxas/generated 1)
 
 function(warptape_ptxas_report name file)
   if(NOT WARPTAPE_PTXAS)
@@ -31,7 +31,7 @@ function(warptape_ptxas_report name file)
     COMMAND Python3::Interpreter ${script} --nvcc ${WARPTAPE_CUDA_NVCC} --output ${output} --depfile
             ${output}.d ${file} -- -O3 -DNDEBUG -std=c++20 -ccbin=${CMAKE_CXX_COMPILER}
             ${WARPTAPE_CUDA_FLAGS} -I${CMAKE_BINARY_DIR}/ptxas/generated -I${PROJECT_SOURCE_DIR}
-            -I${PROJECT_BINARY_DIR}/generated
+            -I${WARPTAPE_GENERATED}
     DEPENDS ${file} ${script}
     DEPFILE ${output}.d
     COMMENT "ptxas report of ${name}"

@@ -7,7 +7,7 @@ and, within core, simt <- device <- the rest. The emulator sees core's vocabular
 the headers that take its half in, and by tools. What only tests need lies in tests/support, which nothing here
 includes, and reaches in by the seams listed below. Headers, warptape.h with all of them, do without fmt, which whoever
 includes them would have to compile. Also that headers begin with `#pragma once`,
-and that who asks for a macro of core/simt/build.h includes it. Run from anywhere;
+and that who asks for a macro of core/simt/build.h or core/device/has_gpu.h includes it. Run from anywhere;
 prints every offence and exits with 1 if there is one.
 """
 import pathlib
@@ -80,12 +80,20 @@ def offences(path: pathlib.Path) -> list[str]:
     return found
 
 
+DEFINED_BY = {
+    "core/simt/build.h": r"SIMT|SIMT_PROFILE",
+    "core/device/has_gpu.h": r"HAS_GPU",
+}
+
+
 def undefined_macros(path: pathlib.Path) -> list[str]:
     text = path.read_text()
-    asks = re.search(r"^(?!\s*//).*\bWARPTAPE_(HAS_GPU|SIMT|SIMT_PROFILE)\b", text, re.MULTILINE)
-    if not asks or '#include "core/simt/build.h"' in text[: asks.start()]:
-        return []
-    return [f"{path.relative_to(ROOT)}: WARPTAPE_{asks.group(1)} is undefined before core/simt/build.h"]
+    found = []
+    for header, macros in DEFINED_BY.items():
+        asks = re.search(rf"^(?!\s*//).*\bWARPTAPE_({macros})\b", text, re.MULTILINE)
+        if asks and f'#include "{header}"' not in text[: asks.start()]:
+            found.append(f"{path.relative_to(ROOT)}: WARPTAPE_{asks.group(1)} is undefined before {header}")
+    return found
 
 
 def sources(room: str) -> list[pathlib.Path]:

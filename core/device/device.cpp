@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "core/device/cpu_backend.h"
+#include "core/device/has_gpu.h"
 #include "core/device/on_device.h"
 #include "core/error.h"
-#include "core/simt/build.h"
 #if WARPTAPE_HAS_GPU
 #include "core/device/gpu/backend.h"
 #endif

@@ -3,7 +3,7 @@
 // has a GPU.
 
 #include "core/device/device.h"
-#include "core/simt/build.h"
+#include "core/device/has_gpu.h"
 
 namespace warptape {
 
