@@ -25,7 +25,7 @@ endif()
 function(warptape_atomic_test name atomic element)
   add_test(NAME machine_code_${name}
            COMMAND ${CMAKE_CUDA_COMPILER} -std=c++20 -ccbin ${CMAKE_CUDA_HOST_COMPILER} -I${PROJECT_SOURCE_DIR}
-                   -I${PROJECT_BINARY_DIR}/generated
+                   -I${WARPTAPE_GENERATED}
                    -DATOMIC=${atomic} -DELEMENT=${element} -cubin -o ${CMAKE_CURRENT_BINARY_DIR}/${name}.cubin
                    ${CMAKE_CURRENT_SOURCE_DIR}/refused_atomics.cu)
 endfunction()
