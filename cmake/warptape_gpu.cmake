@@ -28,8 +28,7 @@ if(WARPTAPE_GPU STREQUAL "simt")
   set(WARPTAPE_GPU_CORE_PATTERNS core/*.cu core/device/gpu/*.cpp emulator/device/*.cpp)
   set(WARPTAPE_GPU_CORE_USES warptape_engine)
   list(APPEND WARPTAPE_BUILD_MACROS "WARPTAPE_SIMT 1")
-  # What emulated threads run, whatever the rest of the build has: with -O3 tests take 7 % less time, the
-  # build of kernels half as much again.
+  # What emulated threads run, whatever the rest of the build has: -O3 takes half as long again to compile.
   set(WARPTAPE_SIMT_UNWATCHED_OPTIONS ${WARPTAPE_SIMT_KERNEL_OPTIONS} -O1)
   if(WARPTAPE_SANITIZE STREQUAL "address")
     # Those of tests as well, whose other files nobody watches. Optimised they compile in twice the time.

@@ -350,7 +350,6 @@ BiasGradient bias_gradient_of(const Layers& layers, bool keeps, int walks) {
   return result;
 }
 
-// Where the gradient of the filters is made on tensor cores, the pooling sums the bias's.
 void expect_sums_in(DType dtype, Layers layers, int walks, bool by_pooling) {
   SCOPED_TRACE((dtype == float32 ? "tf32, " : "bfloat16, ") + layers.x.to_string() +
                std::to_string(layers.weight[0]));
@@ -376,6 +375,7 @@ Layers many_tiles() {
   return {.x = {1, 8, 16, 18}, .weight = {2048, 8, 1, 1}, .conv = {}, .pool = {1}, .flat = true};
 }
 
+// Where the gradient of the filters is made on tensor cores, the pooling sums the bias's.
 TEST_F(ConvPoolCuda, ThePoolingSumsTheGradientOfTheBias) {
   expect_sums({.x = {2, 8, 6, 6}, .weight = {16, 8, 3, 3}}, 1, true);
   expect_sums({.x = {3, 8, 8, 8}, .weight = {40, 8, 1, 1}, .conv = {}, .flat = true}, 1, true);
