@@ -99,18 +99,28 @@ class Loader : public Visitor {
   }
 
   void on_weight(const std::string& name, Weight& weight) override {
-    const std::string key = prefix_ + name;
-    const std::string newer = prefix_ + "parametrizations." + name + ".original";
-    if (has(key + "_g") || has(key + "_v")) {
-      load_pair(weight, key + "_g", key + "_v");
-    } else if (has(newer + "0") || has(newer + "1")) {
-      load_pair(weight, newer + "0", newer + "1");
-    } else if (has(key) || weight.reparametrization() == nullptr) {
-      if (const Tensor* tensor = take(key, weight.shape())) {
-        assignments_.push_back([&weight, tensor] { weight.assign(*tensor); });
+    Reparametrization* const by = weight.reparametrization();
+    if (by != nullptr) {
+      const std::vector<Names> spellings = by->spellings(name);
+      const auto present = std::find_if(spellings.begin(), spellings.end(), [&](const Names& keys) {
+        return std::any_of(keys.begin(), keys.end(),
+                           [&](const std::string& key) { return has(prefix_ + key); });
+      });
+      if (present != spellings.end()) {
+        load_fields(*by, *present);
+        return;
       }
-    } else {
-      load_pair(weight, key + "_g", key + "_v");  // names what is missing
+    }
+    for (const Names& keys : WeightNorm::keys_of(name)) {
+      if (has(prefix_ + keys[0]) || has(prefix_ + keys[1])) {
+        load_normalised(weight, prefix_ + keys[0], prefix_ + keys[1]);
+        return;
+      }
+    }
+    if (by != nullptr && !has(prefix_ + name)) {
+      load_fields(*by, by->spellings(name)[0]);  // names what is missing
+    } else if (const Tensor* tensor = take(prefix_ + name, weight.shape())) {
+      assignments_.push_back([&weight, tensor] { weight.assign(*tensor); });
     }
   }
 
@@ -171,24 +181,52 @@ class Loader : public Visitor {
     }
   }
 
-  void load_pair(Weight& weight, const std::string& key_g, const std::string& key_v) {
-    Shape norms = weight.shape();
-    for (int d = 1; d < norms.rank(); ++d) {
-      norms[d] = 1;
+  // The shape of the tensor of this key, or another one where it is absent.
+  Shape shape_of(const std::string& key, const Shape& otherwise) const {
+    const auto found = tensors_.find(name_of(key));
+    return found == tensors_.end() ? otherwise : found->second.tensor.shape();
+  }
+
+  // The tensors of these keys, in the shapes that this reparametrisation can take; none if one of
+  // them is missing or mis-shaped.
+  std::vector<Tensor> take_all(const Reparametrization& by, const Names& keys) {
+    std::vector<Shape> found = by.shapes();
+    for (size_t i = 0; i < keys.size(); ++i) {
+      found[i] = shape_of(keys[i], found[i]);
     }
-    const Tensor* g = take(key_g, norms);
-    const Tensor* v = take(key_v, weight.shape());
-    if (g == nullptr || v == nullptr) {
-      return;
-    }
-    assignments_.push_back([&weight, g, v] {
-      if (auto* norm = dynamic_cast<WeightNorm*>(weight.reparametrization())) {
-        norm->g().assign(*g);
-        norm->v().assign(*v);
-      } else {
-        weight.assign(weight_norm(primitives::cast(*v, float64), primitives::cast(*g, float64)));
+    const std::vector<Shape> wanted = by.shapes_to_load(found);
+    std::vector<Tensor> tensors;
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (const Tensor* tensor = take(keys[i], wanted[i])) {
+        tensors.push_back(*tensor);
       }
-    });
+    }
+    return tensors.size() == keys.size() ? tensors : std::vector<Tensor>();
+  }
+
+  void load_fields(Reparametrization& by, Names keys) {
+    for (std::string& key : keys) {
+      key = prefix_ + key;
+    }
+    const std::vector<Tensor> values = take_all(by, keys);
+    if (!values.empty()) {
+      assignments_.push_back([&by, values] { by.load(values, {}); });
+    }
+  }
+
+  // What weight norm computes of g and v, into a weight that is plain or of another kind.
+  void load_normalised(Weight& weight, const std::string& key_g, const std::string& key_v) {
+    const Shape& shape = weight.shape();
+    const NormDim dim = NormDim::of_shapes(shape, shape_of(key_g, NormDim().norm_shape(shape, "weight_norm", {})))
+            .value_or(0);
+    const Tensor* g = take(key_g, dim.norm_shape(shape, "weight_norm", {}));
+    const Tensor* v = take(key_v, shape);
+    if (g != nullptr && v != nullptr) {
+      assignments_.push_back([&weight, g, v, dim] {
+        weight.assign(weight_norm(primitives::cast(*v, float64), primitives::cast(*g, float64),
+                                  {.dim = dim}));
+      });
+    }
   }
 
   bool unwraps_;

@@ -1,5 +1,8 @@
 #include "layers/weight.h"
 
+#include <functional>
+#include <utility>
+
 #include "core/check.h"
 
 namespace warptape {
@@ -26,6 +29,55 @@ struct FindOtherDType : Visitor {
 
 Tensor Reparametrization::materialize_in(DType dtype, const Site& site) {
   return materialize(site).to(dtype, site);
+}
+
+namespace {
+
+// The fields of a reparametrisation.
+struct OwnFields : Visitor {
+  void on_parameter(const std::string& name, Parameter& parameter) override {
+    names.push_back(name);
+    shapes.push_back(parameter.value().shape());
+    assign.emplace_back([&](const Tensor& value, const Site& site) {
+      parameter.assign(value, site);
+    });
+  }
+  void on_buffer(const std::string& name, Buffer& buffer) override {
+    names.push_back(name);
+    shapes.push_back(buffer.value().shape());
+    assign.emplace_back([&](const Tensor& value, const Site&) { buffer.assign(value); });
+  }
+  std::vector<std::string> names;
+  std::vector<Shape> shapes;
+  std::vector<std::function<void(const Tensor&, const Site&)>> assign;
+};
+
+OwnFields own_fields(const Reparametrization& by, const std::string& name) {
+  OwnFields fields;
+  // fields() lists for readers and for writers.
+  const_cast<Reparametrization&>(by).fields(name, fields);
+  return fields;
+}
+
+}  // namespace
+
+std::vector<std::vector<std::string>> Reparametrization::spellings(const std::string& name) const {
+  return {own_fields(*this, name).names};
+}
+
+std::vector<Shape> Reparametrization::shapes() const {
+  return own_fields(*this, "weight").shapes;
+}
+
+std::vector<Shape> Reparametrization::shapes_to_load(const std::vector<Shape>&) const {
+  return shapes();
+}
+
+void Reparametrization::load(const std::vector<Tensor>& values, const Site& site) {
+  const OwnFields own = own_fields(*this, "weight");
+  for (size_t i = 0; i < values.size(); ++i) {
+    own.assign[i](values[i], site);
+  }
 }
 
 Weight::Weight(const Weight& other)
@@ -142,6 +194,26 @@ void Weight::fields(const std::string& name, Visitor& visit) {
   } else {
     visit(name, plain_);
   }
+}
+
+Weight& weight_of(Module& layer, const std::string& name, const char* who, const Site& site) {
+  struct Find : Visitor {
+    void on_weight(const std::string& name, Weight& weight) override {
+      found.emplace_back(name, &weight);
+    }
+    std::vector<std::pair<std::string, Weight*>> found;
+  } find;
+  layer.fields(find);
+  std::string names;
+  for (const auto& [own, weight] : find.found) {
+    if (own == name) {
+      return *weight;
+    }
+    names += (names.empty() ? "" : ", ") + own;
+  }
+  throw ValueError(fmt::format("[{}] {}: got the name {}, wanted a weight of it: {}{}", who,
+                               layer.type_name(), excerpt(name),
+                               names.empty() ? "it has none" : names, at(site)));
 }
 
 }  // namespace warptape

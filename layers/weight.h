@@ -13,8 +13,8 @@
 
 namespace warptape {
 
-// One way to compute a weight from other parameters. weight_norm (layers/weight_norm.h) is the
-// first.
+// One way to compute a weight from other parameters: weight_norm (layers/weight_norm.h),
+// spectral_norm, dora, or a user's own, which nothing else has to know of.
 class Reparametrization {
  public:
   virtual ~Reparametrization() = default;
@@ -34,6 +34,16 @@ class Reparametrization {
   // Copies other's elements into these parameters; false, and nothing is done, if it is of another
   // kind, shape or dtype.
   virtual bool assign_from(const Reparametrization& other) = 0;
+
+  // Of checkpoints: the keys of its fields, in their order, and other spellings that are read, too.
+  // By default its own names alone.
+  virtual std::vector<std::vector<std::string>> spellings(const std::string& name) const;
+  std::vector<Shape> shapes() const;  // of its fields, in their order
+  // The shapes that its fields can take, given those that a checkpoint has (or, where it lacks one,
+  // shapes() has): by default shapes().
+  virtual std::vector<Shape> shapes_to_load(const std::vector<Shape>& found) const;
+  // Takes values of these shapes for its fields, in their order.
+  virtual void load(const std::vector<Tensor>& values, const Site& site);
 };
 
 class Weight : public Member<MemberKind::Weight> {
@@ -94,5 +104,8 @@ class Weight : public Member<MemberKind::Weight> {
   bool in_bfloat16_ = false;
   std::shared_ptr<RoundedValue> rounded_;  // of plain_, where it is wanted in bfloat16
 };
+
+// A layer's weight of this name. ValueError that lists the weights it has.
+Weight& weight_of(Module& layer, const std::string& name, const char* who, const Site& site);
 
 }  // namespace warptape

@@ -1,6 +1,6 @@
 #include "layers/weight_norm.h"
 
-#include "core/primitives.h"
+#include "core/check.h"
 
 namespace warptape {
 namespace {
@@ -31,8 +31,10 @@ void refresh_weight_norm(Module& model, const Site& site) {
   weight_norm_together(uses.found);
 }
 
-WeightNorm::WeightNorm(const Tensor& weight)
-    : g_(norm_per_channel(weight)), v_(weight.detach().clone()) {}
+WeightNorm::WeightNorm(const Tensor& weight, NormDim dim, const Site& site)
+    : dim_(std::move(dim)),
+      g_(norm_except_dim(weight, dim_, site)),
+      v_(weight.detach().clone()) {}
 
 std::unique_ptr<Reparametrization> WeightNorm::clone() const {
   return std::make_unique<WeightNorm>(*this);  // parameters copy deeply, the cache starts anew
@@ -40,7 +42,7 @@ std::unique_ptr<Reparametrization> WeightNorm::clone() const {
 
 bool WeightNorm::assign_from(const Reparametrization& other) {
   const auto* norm = dynamic_cast<const WeightNorm*>(&other);
-  if (norm == nullptr || !(v_.value().shape() == norm->v_.value().shape()) ||
+  if (norm == nullptr || !(dim_ == norm->dim_) || !(v_.value().shape() == norm->v_.value().shape()) ||
       v_.value().dtype() != norm->v_.value().dtype()) {
     return false;
   }
@@ -50,19 +52,20 @@ bool WeightNorm::assign_from(const Reparametrization& other) {
 }
 
 WeightNormUse WeightNorm::use(const Site& site) {
-  return {Operand(v_, site.file, site.line), Operand(g_, site.file, site.line), cache_.get()};
+  return {Operand(v_, site.file, site.line), Operand(g_, site.file, site.line), cache_.get(),
+          {.dim = dim_}};
 }
 
 WeightNormUse WeightNorm::use_in(DType dtype, const Site& site) {
   return {Operand(v_, site.file, site.line),
           Operand(g_, site.file, site.line),
           rounded_cache_.get(),
-          {.dtype = dtype}};
+          {.dim = dim_, .dtype = dtype}};
 }
 
 Tensor WeightNorm::materialize(const Site& site) {
   const WeightNormUse own = use(site);
-  return weight_norm(own.v, own.g, *own.cache);
+  return weight_norm(own.v, own.g, *own.cache, own.options);
 }
 
 Tensor WeightNorm::materialize_in(DType dtype, const Site& site) {
@@ -73,7 +76,7 @@ Tensor WeightNorm::materialize_in(DType dtype, const Site& site) {
 void WeightNorm::split(const Tensor& weight) {
   v_.assign(weight);
   // The norm of what v holds, which may be a rounded `weight`.
-  g_.assign(norm_per_channel(v_.value()));
+  g_.assign(norm_except_dim(v_.value(), dim_));
 }
 
 void WeightNorm::fields(const std::string& name, Visitor& visit) {
@@ -83,6 +86,36 @@ void WeightNorm::fields(const std::string& name, Visitor& visit) {
 void WeightNorm::set_requires_grad(bool on) {
   g_.set_requires_grad(on);
   v_.set_requires_grad(on);
+}
+
+std::vector<std::vector<std::string>> WeightNorm::keys_of(const std::string& name) {
+  const std::string newer = "parametrizations." + name + ".original";
+  return {{name + "_g", name + "_v"}, {newer + "0", newer + "1"}};
+}
+
+std::vector<Shape> WeightNorm::shapes_to_load(const std::vector<Shape>& found) const {
+  const Shape& v = v_.value().shape();
+  const NormDim dim = NormDim::of_shapes(v, found[0], dim_).value_or(dim_);
+  return {dim.norm_shape(v, "weight_norm", {}), v};
+}
+
+void WeightNorm::load(const std::vector<Tensor>& values, const Site& site) {
+  const Tensor& g = values[0];
+  if (!(g.shape() == g_.value().shape())) {
+    dim_ = *NormDim::of_shapes(v_.value().shape(), g.shape(), dim_);
+    Parameter other(norm_except_dim(v_.value(), dim_, site));
+    other.set_requires_grad(g_.requires_grad());
+    other.state()->name = g_.state()->name;
+    g_ = std::move(other);
+  }
+  g_.assign(g, site);
+  v_.assign(values[1], site);
+}
+
+void apply_weight_norm(Module& layer, const WeightNormOf& of, const Site& site) {
+  Weight& weight = weight_of(layer, of.name, "weight_norm", site);
+  weight.reparametrize(std::make_unique<WeightNorm>(weight.value(site), of.dim, site),
+                       "weight_norm", site);
 }
 
 }  // namespace warptape

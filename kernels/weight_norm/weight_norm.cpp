@@ -7,20 +7,13 @@
 
 #include "core/check.h"
 #include "core/device/on_device.h"
+#include "core/primitives.h"
 #include "core/profile_work.h"
 #include "core/tape.h"
 #include "kernels/weight_norm/weight_norm_kernels.h"
 
 namespace warptape {
 namespace {
-
-Shape norm_shape(const Shape& v) {
-  Shape shape = v;
-  for (int d = 1; d < v.rank(); ++d) {
-    shape[d] = 1;
-  }
-  return shape;
-}
 
 DType dtype_of_w(const WeightNormUse& use) {
   return use.options.dtype.value_or(use.v.dtype());
@@ -31,9 +24,10 @@ void check_arguments(const WeightNormUse& use) {
   check_floating("weight_norm", v);
   check_same_kind("weight_norm", v, g);
   check<ShapeError>(v.rank() >= 1, v.site(), "[weight_norm] v: got a scalar, wanted (O, ...)");
-  check<ShapeError>(g.shape() == norm_shape(v.shape()), v.site(),
-                    "[weight_norm] g: got shape {}, wanted {} for v of shape {}", g.shape(),
-                    norm_shape(v.shape()), v.shape());
+  const Shape norms = options.dim.norm_shape(v.shape(), "weight_norm", v.site());
+  check<ShapeError>(g.shape() == norms, v.site(),
+                    "[weight_norm] g: got shape {}, wanted {} for v of shape {}, dim {}", g.shape(),
+                    norms, v.shape(), options.dim.to_string());
   const DType dtype = dtype_of_w(use);
   check<DTypeError>(dtype == v.dtype() || (dtype == bfloat16 && v.dtype() == float32), v.site(),
                     "[weight_norm] dtype: got {}, wanted {}{}, as v is {}", to_string(dtype),
@@ -41,8 +35,22 @@ void check_arguments(const WeightNormUse& use) {
                     to_string(v.dtype()));
 }
 
-bool is_fresh_of(const WeightNormCache& cache, const Tensor& v, const Tensor& g, DType dtype) {
-  return cache.w.defined() && cache.w.dtype() == dtype && cache.v.shares_storage_with(v) &&
+NormSlices slices_of(const Tensor& v, const NormDim& dim, const Site& site = {}) {
+  return slices_of(v.shape(), v.memory_format(), dim, "weight_norm", site);
+}
+
+bool are_in_order(const Tensor& g, const Tensor& v) {
+  return are_in_order(g.shape(), g.memory_format(), v.memory_format());
+}
+
+// g as the kernels read it: its elements in the order of v's slices.
+Tensor in_order(const Tensor& g, const Tensor& v) {
+  return are_in_order(g, v) ? g.detach() : primitives::relayout(g.detach(), v.memory_format());
+}
+
+bool is_fresh_of(const WeightNormCache& cache, const Tensor& v, const Tensor& g, DType dtype,
+                 const NormDim& dim) {
+  return cache.w.defined() && cache.w.dtype() == dtype && cache.dim == dim && cache.v.shares_storage_with(v) &&
          cache.g.shares_storage_with(g) && cache.v_version == v.version() &&
          cache.g_version == g.version();
 }
@@ -53,13 +61,19 @@ bool fits(const WeightNormCache& cache, const Tensor& v, DType dtype) {
 }
 
 // Where w and its norms are to be computed; the cache is not fresh until then.
-WeightNormRows place_in(WeightNormCache& cache, const Tensor& v, const Tensor& g, DType dtype) {
+WeightNormRows place_in(WeightNormCache& cache, const Tensor& v, const Tensor& g, DType dtype,
+                        const NormDim& dim, const Site& site) {
+  const NormSlices slices = slices_of(v, dim, site);
   if (!fits(cache, v, dtype)) {
     cache.w = Tensor::empty(v.shape(), dtype, v.device(), v.memory_format());
-    cache.inv_norm = Tensor::empty({v.size(0)}, float64, v.device());
+    cache.inv_norm = Tensor();
   }
+  if (!cache.inv_norm.defined() || cache.inv_norm.numel() != slices.count()) {
+    cache.inv_norm = Tensor::empty({slices.count()}, float64, v.device());
+  }
+  cache.dim = dim;
   cache.v = Tensor();
-  return {v, g, cache.w, cache.inv_norm};
+  return {v, in_order(g, v), cache.w, cache.inv_norm, slices};
 }
 
 void remember(WeightNormCache& cache, const Tensor& v, const Tensor& g) {
@@ -88,26 +102,34 @@ void run(std::span<const Weight> weights, const Cpu& cpu_kernel, const Gpu& gpu_
 
 struct SavedWeight {
   Saved v, g, inv_norm;
+  NormSlices slices;
 };
 
 // Inputs v and g of one weight after the other, outputs their w.
 void backward(Backward& context, const std::vector<SavedWeight>& saved) {
   std::vector<WeightNormGradient> gradients;
   gradients.reserve(saved.size());
+  std::vector<std::pair<int, Tensor>> out_of_order;  // gradients of g in the order of slices
   for (size_t i = 0; i < saved.size(); ++i) {
     const int v = 2 * static_cast<int>(i);
     const int g = v + 1;
     if (!context.has_grad(static_cast<int>(i)) || (!context.needs(v) && !context.needs(g))) {
       continue;
     }
-    WeightNormGradient gradient{
-        context.grad(static_cast<int>(i)), saved[i].v.get(),           saved[i].g.get(),
-        saved[i].inv_norm.get(),           {{}, WriteMode::Overwrite}, {{}, WriteMode::Overwrite}};
+    const Tensor& value = saved[i].v.get();
+    const Tensor gains = in_order(saved[i].g.get(), value);
+    WeightNormGradient gradient{context.grad(static_cast<int>(i)), value,
+                                gains,                             saved[i].inv_norm.get(),
+                                {{}, WriteMode::Overwrite},        {{}, WriteMode::Overwrite},
+                                saved[i].slices};
     if (context.needs(v)) {
       gradient.dv = context.into(v);
     }
-    if (context.needs(g)) {
+    if (context.needs(g) && are_in_order(saved[i].g.get(), value)) {
       gradient.dg = context.into(g);
+    } else if (context.needs(g)) {
+      gradient.dg = {Tensor::empty_like(gains), WriteMode::Overwrite};
+      out_of_order.emplace_back(g, gradient.dg.buffer);
     }
     gradients.push_back(gradient);
   }
@@ -122,6 +144,12 @@ void backward(Backward& context, const std::vector<SavedWeight>& saved) {
   run<WeightNormGradient>(
       gradients, [](auto all) { weight_norm_backward_cpu(all); },
       [](auto all) { weight_norm_backward_cuda(all); });
+  for (const auto& [g, dg] : out_of_order) {
+    const MemoryFormat other = dg.memory_format() == MemoryFormat::RowMajor
+                                   ? MemoryFormat::ChannelsLast
+                                   : MemoryFormat::RowMajor;
+    context.give(g, primitives::relayout(dg, other));
+  }
 }
 
 // As one op, those that are not on the innermost tape yet.
@@ -136,7 +164,8 @@ void record(std::span<const WeightNormUse> weights) {
       tape = recording;
       inputs.insert(inputs.end(), {&v, &g});
       outputs.push_back(&cache->w);
-      saved.push_back({Saved(v.tensor()), Saved(g.tensor()), Saved(cache->inv_norm)});
+      saved.push_back({Saved(v.tensor()), Saved(g.tensor()), Saved(cache->inv_norm),
+                       slices_of(v.tensor(), options.dim)});
     }
   }
   if (tape != nullptr) {
@@ -182,8 +211,10 @@ void compute_and_record(std::span<const WeightNormUse> weights) {
   std::vector<const WeightNormUse*> renewed;
   for (const WeightNormUse& use : weights) {
     const DType dtype = dtype_of_w(use);
-    if (!is_fresh_of(*use.cache, use.v.tensor(), use.g.tensor(), dtype)) {
-      stale.push_back(place_in(*use.cache, use.v.tensor(), use.g.tensor(), dtype));
+    const NormDim& dim = use.options.dim;
+    if (!is_fresh_of(*use.cache, use.v.tensor(), use.g.tensor(), dtype, dim)) {
+      stale.push_back(
+          place_in(*use.cache, use.v.tensor(), use.g.tensor(), dtype, dim, use.v.site()));
       renewed.push_back(&use);
     } else if (use.v.device() != cpu) {
       wait_for(*use.cache);
@@ -235,7 +266,7 @@ bool WeightNormCache::is_fresh() {
   const std::lock_guard lock(mutex);
   bool fresh = false;
   with_parameters(*this, [&](const Tensor& v_now, const Tensor& g_now) {
-    fresh = is_fresh_of(*this, v_now, g_now, w.dtype());
+    fresh = is_fresh_of(*this, v_now, g_now, w.dtype(), dim);
   });
   return fresh;
 }
@@ -243,7 +274,7 @@ bool WeightNormCache::is_fresh() {
 void WeightNormCache::refresh() {
   const std::lock_guard lock(mutex);
   with_parameters(*this, [&](const Tensor& v_now, const Tensor& g_now) {
-    const WeightNormUse use{v_now.detach(), g_now.detach(), this, {.dtype = w.dtype()}};
+    const WeightNormUse use{v_now.detach(), g_now.detach(), this, {.dim = dim, .dtype = w.dtype()}};
     compute_and_record({&use, 1});
   });
 }
@@ -261,7 +292,8 @@ std::optional<WeightNormPlace> WeightNormCache::place() {
   std::optional<WeightNormPlace> result;
   with_parameters(*this, [&](const Tensor& v_now, const Tensor& g_now) {
     if (fits(*this, v_now, w.dtype()) && g_now.device() == v_now.device() &&
-        g_now.dtype() == v_now.dtype() && g_now.numel() == v_now.size(0)) {
+        g_now.dtype() == v_now.dtype() && g_now.numel() == inv_norm.numel() &&
+        are_in_order(g_now, v_now) && slices_of(v_now, dim).are_rows()) {
       result = WeightNormPlace{v_now, g_now, w.detach(), inv_norm};
     }
   });
@@ -306,15 +338,19 @@ void weight_norm_together(std::span<const WeightNormUse> weights) {
   compute_and_record(once);
 }
 
-Tensor norm_per_channel(const Tensor& v) {
-  const Operand operand(v);
-  check_floating("norm_per_channel", operand);
-  check<ShapeError>(v.rank() >= 1, "[norm_per_channel] v: got a scalar, wanted (O, ...)");
-  Tensor norm = Tensor::empty(norm_shape(v.shape()), v.dtype(), v.device());
+Tensor norm_except_dim(const Tensor& v, const NormDim& dim, const Site& site) {
+  const Operand operand(v, site.file, site.line);
+  check_floating("norm_except_dim", operand);
+  check<ShapeError>(v.rank() >= 1, site, "[norm_except_dim] v: got a scalar, wanted (O, ...)");
+  const Shape shape = dim.norm_shape(v.shape(), "norm_except_dim", site);
+  const NormSlices slices =
+      slices_of(v.shape(), v.memory_format(), dim, "norm_except_dim", site);
+  Tensor norm = Tensor::empty(shape, v.dtype(), v.device(),
+                              normalized(v.memory_format(), shape.rank()));
   on_device(
-      "norm_per_channel", v.device(), [&] { norm_per_channel_cpu(v, norm); },
-      [&] { norm_per_channel_cuda(v, norm); });
-  norm.cut_from(v, "norm_per_channel");
+      "norm_except_dim", v.device(), [&] { norms_of_slices_cpu(v, slices, norm); },
+      [&] { norms_of_slices_cuda(v, slices, norm); });
+  norm.cut_from(v, "norm_except_dim");
   return norm;
 }
 

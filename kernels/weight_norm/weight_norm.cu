@@ -25,6 +25,16 @@ bool is_aligned(const Weight& weight) {
   return aligned;
 }
 
+// Which table a weight is in. Columns are read element by element, wherever they start.
+template <class Weight>
+bool is_in_aligned_table(const Weight& weight) {
+  return is_aligned(weight) || weight.places.outer * weight.places.lines > 1;
+}
+
+bool takes_two_launches(const Geometry& geometry) {
+  return geometry.layout == Layout::Split || geometry.layout == Layout::ColumnParts;
+}
+
 template <class T>
 unsigned chunks_of(int64_t length) {
   return static_cast<unsigned>((length + split_chunk<T> - 1) / split_chunk<T>);
@@ -36,11 +46,11 @@ template <class T, class Weight>
 void run_tables(void (*kernel)(const Table<Weight> __grid_constant__), const char* name,
                 bool aligned, int staged, std::span<const Weight> weights,
                 gpu::StreamHandle stream) {
-  // The longest row decides the size of the blocks, and that how many rows a block takes.
+  // The longest slice decides the size of the blocks, and that how many rows a block takes.
   int threads = smallest_block;
   for (const Weight& weight : weights) {
-    if (is_aligned(weight) == aligned) {
-      threads = std::max(threads, geometry<T>(weight.length, staged, aligned).lanes);
+    if (is_in_aligned_table(weight) == aligned) {
+      threads = std::max(threads, geometry_of<T>(weight, staged, aligned).lanes);
     }
   }
   Table<Weight> table;
@@ -57,8 +67,20 @@ void run_tables(void (*kernel)(const Table<Weight> __grid_constant__), const cha
     table.blocks = 0;
   };
   for (const Weight& weight : weights) {
-    const Geometry g = geometry<T>(weight.length, staged, aligned);
-    if (is_aligned(weight) != aligned || g.layout == Layout::Split || weight.rows == 0) {
+    const Geometry g = geometry_of<T>(weight, staged, aligned);
+    if (is_in_aligned_table(weight) != aligned || takes_two_launches(g) || weight.rows == 0) {
+      continue;
+    }
+    if (g.layout == Layout::Columns) {
+      const SlicePlaces& at = weight.places;
+      const int64_t elements = at.outer * at.lines * g.rows_per_block * at.run * staged;
+      shared = std::max(shared, static_cast<size_t>(elements) * sizeof(T) +
+                                    static_cast<size_t>(column_partials<T>) * sizeof(double));
+      table.add({weight, g},
+                static_cast<unsigned>(at.groups * divide_up(at.columns, g.rows_per_block)));
+      if (table.is_full()) {
+        flush();
+      }
       continue;
     }
     int64_t rows_per_block = threads / g.lanes;
@@ -80,7 +102,7 @@ void run_tables(void (*kernel)(const Table<Weight> __grid_constant__), const cha
 template <class T, class Weight, class Run>
 void for_each_split(std::span<const Weight> weights, gpu::StreamHandle stream, const Run& run) {
   for (const Weight& weight : weights) {
-    if (geometry<T>(weight.length, 1, is_aligned(weight)).layout == Layout::Split) {
+    if (geometry_of<T>(weight, 1, is_aligned(weight)).layout == Layout::Split) {
       const unsigned chunks = chunks_of<T>(weight.length);
       run(weight,
           LaunchConfig{.grid = static_cast<unsigned>(weight.rows * chunks),
@@ -91,6 +113,35 @@ void for_each_split(std::span<const Weight> weights, gpu::StreamHandle stream, c
   }
 }
 
+// Calls run(weight, config, plan) for every weight whose columns are in parts. tensors: how many a
+// block would hold.
+template <class T, class Weight, class Run>
+void for_each_in_parts(std::span<const Weight> weights, int tensors, gpu::StreamHandle stream,
+                       const Run& run) {
+  for (const Weight& weight : weights) {
+    if (geometry_of<T>(weight, tensors, true).layout == Layout::ColumnParts && weight.rows > 0) {
+      const SlicePlaces& at = weight.places;
+      const ColumnPlan plan = column_parts<T>(at);
+      const int64_t tiles = at.groups * divide_up(at.columns, plan.columns);
+      run(weight,
+          LaunchConfig{.grid = static_cast<unsigned>(tiles * plan.parts()),
+                       .block = max_threads,
+                       .smem = static_cast<size_t>(column_partials<T>) * sizeof(double),
+                       .stream = stream},
+          plan);
+    }
+  }
+}
+
+template <class T, class Weight>
+int64_t scratch_of(const Weight& weight, int tensors) {
+  if (weight.places.outer * weight.places.lines > 1) {
+    const bool in_parts = column_geometry<T>(weight.places, tensors).layout == Layout::ColumnParts;
+    return in_parts ? weight.rows * column_parts<T>(weight.places).parts() : 0;
+  }
+  return weight.length <= split_chunk<T> ? 0 : weight.rows * chunks_of<T>(weight.length);
+}
+
 LaunchConfig named(LaunchConfig config, const char* name) {
   config.name = name;
   return config;
@@ -98,9 +149,13 @@ LaunchConfig named(LaunchConfig config, const char* name) {
 
 }  // namespace
 
-int64_t weight_norm_scratch(int64_t rows, int64_t length, int64_t element_bytes) {
-  const int64_t chunk = int64_t{max_threads} * rows::items_per_thread_of(element_bytes);
-  return length <= chunk ? 0 : rows * ((length + chunk - 1) / chunk);
+template <class T, class W>
+int64_t weight_norm_scratch(const WeightNormForward<T, W>& weight) {
+  return scratch_of<T>(weight, 1);
+}
+template <class T>
+int64_t weight_norm_scratch(const WeightNormBackward<T>& weight) {
+  return scratch_of<T>(weight, 2);
 }
 
 template <class T, class W>
@@ -117,6 +172,16 @@ void launch_weight_norm_forward(std::span<const WeightNormForward<T, W>> weights
         launch(&weight_norm_forward_chunks<T, W>, named(config, "weight_norm_forward_chunks"),
                weight, chunks, scratch);
         scratch += config.grid.x;
+      });
+  for_each_in_parts<T>(
+      weights, 1, stream,
+      [&](const WeightNormForward<T, W>& weight, const LaunchConfig& config,
+          const ColumnPlan& plan) {
+        launch(&weight_norm_column_norms<T>, named(config, "weight_norm_column_norms"), weight.v,
+               weight.places, plan, scratch);
+        launch(&weight_norm_forward_columns<T, W>, named(config, "weight_norm_forward_columns"),
+               weight, plan, scratch);
+        scratch += weight.rows * plan.parts();
       });
 }
 
@@ -135,13 +200,25 @@ void launch_weight_norm_backward(std::span<const WeightNormBackward<T>> weights,
                weight, chunks, scratch);
         scratch += config.grid.x;
       });
+  for_each_in_parts<T>(weights, 2, stream,
+                       [&](const WeightNormBackward<T>& weight, const LaunchConfig& config,
+                           const ColumnPlan& plan) {
+                         launch(&weight_norm_column_dots<T>,
+                                named(config, "weight_norm_column_dots"), weight, plan, scratch);
+                         launch(&weight_norm_backward_columns<T>,
+                                named(config, "weight_norm_backward_columns"), weight, plan,
+                                scratch);
+                         scratch += weight.rows * plan.parts();
+                       });
 }
 
 #define WARPTAPE_INSTANTIATE_FORWARD(T, W)                                                 \
+  template int64_t weight_norm_scratch(const WeightNormForward<T, W>&);                    \
   template void launch_weight_norm_forward<T, W>(std::span<const WeightNormForward<T, W>>, \
                                                  double*, gpu::StreamHandle);
 #define WARPTAPE_INSTANTIATE(dtype, T, name)                                                    \
   WARPTAPE_INSTANTIATE_FORWARD(T, T)                                                            \
+  template int64_t weight_norm_scratch(const WeightNormBackward<T>&);                           \
   template void launch_weight_norm_backward<T>(std::span<const WeightNormBackward<T>>, double*, \
                                                gpu::StreamHandle);
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)

@@ -3,6 +3,7 @@
 // weight_norm_geometry.h.
 
 #include "kernels/rows/row_part.cuh"
+#include "kernels/weight_norm/weight_norm_columns.cuh"
 #include "kernels/weight_norm/weight_norm_row.cuh"
 #include "kernels/weight_norm/weight_norm_staged.cuh"
 
@@ -140,9 +141,9 @@ __device__ void backward_team(const WeightNormBackward<T>& weight, int lanes, un
 
 // ---- kernels ----------------------------------------------------------------------------------
 
-// One launch for all weights of a model whose rows fit into registers or shared memory; a block
+// One launch for all weights of a model whose slices fit into registers or shared memory; a block
 // works on one of them. blockDim.x is a multiple of the threads that own a row of any of them. All
-// tensors start at multiples of 16 bytes (weight_norm_unaligned.cuh serves the others).
+// rows start at multiples of 16 bytes (weight_norm_unaligned.cuh serves the others).
 template <class T, class W>
 __global__ void __launch_bounds__(max_threads)
     weight_norm_forward(const Table<WeightNormForward<T, W>> __grid_constant__ table) {
@@ -152,6 +153,8 @@ __global__ void __launch_bounds__(max_threads)
   const unsigned block = blockIdx.x - table.first_block[index];
   if (entry.geometry.layout == Layout::Staged) {
     forward_staged(entry.weight, entry.geometry, block);
+  } else if (entry.geometry.layout == Layout::Columns) {
+    forward_columns(entry.weight, entry.geometry, block);
   } else {
     forward_team(entry.weight, entry.geometry.lanes, block, warp_sums);
   }
@@ -166,6 +169,8 @@ __global__ void __launch_bounds__(max_threads)
   const unsigned block = blockIdx.x - table.first_block[index];
   if (entry.geometry.layout == Layout::Staged) {
     backward_staged<T>(entry.weight, entry.geometry, block);
+  } else if (entry.geometry.layout == Layout::Columns) {
+    backward_columns<T>(entry.weight, entry.geometry, block);
   } else {
     backward_team<T>(entry.weight, entry.geometry.lanes, block, warp_sums);
   }

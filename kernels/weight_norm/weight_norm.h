@@ -6,21 +6,26 @@
 
 #include "core/kept_value.h"
 #include "core/operand.h"
+#include "kernels/weight_norm/norm_dim.h"
 
 namespace warptape {
 
 struct WeightNormOptions {
+  NormDim dim = 0;                   // the axes along which every index has a norm of its own
   std::optional<DType> dtype = {};  // of w: v's own, or bfloat16 beside a float32 v
 };
 
-// Weight normalization (Salimans & Kingma 2016, arXiv 1602.07868), one norm per output channel:
-//   w = g * v / ||v||   with the norm over all dimensions but the first.
-// v: (O, ...), rank 1 or more, floating. g: (O, 1, ..., 1), the rank of v. Returns w like
-// v, in its memory format: channels lie behind each other in all of them. Norms accumulate in
-// float64, of float64 rows scaled, so that they neither overflow nor vanish: only a row of zeros
-// gives w = 0 and zero gradients. Nothing has an epsilon, so that every other value is PyTorch's.
+// Weight normalization (Salimans & Kingma 2016, arXiv 1602.07868):
+//   w = g * v / ||v||   with a norm for each index along `dim`, over all other dimensions.
+// v: rank 1 or more, floating. g: the shape of v with 1 along the other dimensions, so for dim 0, a
+// norm per output channel, (O, 1, ..., 1); of WholeTensor a scalar. Returns w like v, in its memory
+// format. Norms accumulate in float64,
+// of float64 slices scaled, so that they neither overflow nor vanish: only a slice of zeros gives
+// w = 0 and zero gradients. Nothing has an epsilon, so that every other value is PyTorch's.
 // One pass over v forward; one over v and dw backward, with 1 / ||v|| saved:
-//   dg = s r,  dv = g r (dw - v s r r)   where r = 1 / ||v||, s = sum of dw v per row.
+//   dg = s r,  dv = g r (dw - v s r r)   where r = 1 / ||v||, s = sum of dw v per slice.
+// ShapeError, too, for a dim whose axes lie in more than two places of the memory, as {0, 2, 4} of
+// a rank of 6 do.
 // Differentiable by both. Of a float32 v, w in bfloat16 is the float32 w rounded once, in the same
 // pass; gradients are not rounded: the tape takes that of w in float32. DTypeError for another
 // dtype.
@@ -40,7 +45,8 @@ struct WeightNormCache final : KeptValue {
   void mark_fresh() override;
   void forget() override;
 
-  // Of the parameters as they are now; none where w is not of their kind.
+  // Of the parameters as they are now; none where w is not of their kind or its slices are no
+  // contiguous rows.
   std::optional<WeightNormPlace> place();
 
   WeightNormCache() = default;
@@ -48,7 +54,8 @@ struct WeightNormCache final : KeptValue {
 
   std::mutex mutex;  // held by whoever reads or writes the rest
   Tensor w;          // carries the place of its latest record
-  Tensor inv_norm;   // float64, one element per row
+  Tensor inv_norm;   // float64, one element per slice
+  NormDim dim;        // of both
   Tensor v, g;       // handles on what was used, with the versions that were seen
   uint64_t v_version = 0;
   uint64_t g_version = 0;
@@ -70,12 +77,12 @@ struct WeightNormUse {
 
 // The same for several: their w are in the caches then, computed where they were not fresh, and
 // recorded as one op with as many outputs. On "cuda" all of a dtype take one launch forward and one
-// backward (rows that no block can hold two more each); forward, those whose w is bfloat16 beside a
+// backward (slices that no block can hold two more each); forward, those whose w is bfloat16 beside a
 // float32 v are a dtype of their own.
 void weight_norm_together(std::span<const WeightNormUse> weights);
 
-// The norm of every row of v in the shape that g has: weight_norm(v, norm_per_channel(v)) equals v.
-// Not recorded: backward refuses what an op makes of it.
-Tensor norm_per_channel(const Tensor& v);
+// The norms of v in the shape and the order that g has: weight_norm(v, norm_except_dim(v)) equals
+// v. Not recorded: backward refuses what an op makes of it.
+Tensor norm_except_dim(const Tensor& v, const NormDim& dim = 0, const Site& site = Site::here());
 
 }  // namespace warptape

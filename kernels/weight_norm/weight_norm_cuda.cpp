@@ -10,16 +10,16 @@
 namespace warptape {
 namespace {
 
-int64_t row_length(const Tensor& v) {
-  return v.size(0) == 0 ? 0 : v.numel() / v.size(0);
+SlicePlaces places_of(const NormSlices& at) {
+  return {at.outer, at.groups, at.lines, at.columns, at.run};
 }
 
-// Scratch for these weights; null where their rows stay on chip.
-template <class T, class Weight>
+// Scratch for these weights; null where their slices stay on chip.
+template <class Weight>
 Tensor scratch_for(const std::vector<Weight>& weights) {
   int64_t count = 0;
   for (const Weight& weight : weights) {
-    count += weight_norm_scratch(weight.rows, weight.length, sizeof(T));
+    count += weight_norm_scratch(weight);
   }
   return count == 0 ? Tensor() : Tensor::empty({count}, float64, cuda);
 }
@@ -33,7 +33,7 @@ void launch_forward(const std::vector<WeightNormForward<T, W>>& weights) {
   if (weights.empty()) {
     return;
   }
-  Tensor scratch = scratch_for<T>(weights);
+  Tensor scratch = scratch_for(weights);
   launch_weight_norm_forward<T, W>(weights, pointer_or_null(scratch), gpu::current_stream());
 }
 
@@ -48,8 +48,9 @@ void forward(std::span<WeightNormRows> all) {
                          .w = one.w.mutable_data<W>(),
                          .norm = nullptr,
                          .inv_norm = one.inv_norm.mutable_data<double>(),
-                         .rows = one.v.size(0),
-                         .length = row_length(one.v)});
+                         .rows = one.slices.count(),
+                         .length = one.slices.length(),
+                         .places = places_of(one.slices)});
     }
   }
   launch_forward(weights);
@@ -66,16 +67,17 @@ void backward(std::span<WeightNormGradient> all) {
                          .inv_norm = one.inv_norm.data<double>(),
                          .dv = one.dv.buffer.defined() ? one.dv.buffer.mutable_data<T>() : nullptr,
                          .dg = one.dg.buffer.defined() ? one.dg.buffer.mutable_data<T>() : nullptr,
-                         .rows = one.v.size(0),
-                         .length = row_length(one.v),
+                         .rows = one.slices.count(),
+                         .length = one.slices.length(),
                          .add_v = one.dv.mode == WriteMode::Accumulate,
-                         .add_g = one.dg.mode == WriteMode::Accumulate});
+                         .add_g = one.dg.mode == WriteMode::Accumulate,
+                         .places = places_of(one.slices)});
     }
   }
   if (weights.empty()) {
     return;
   }
-  Tensor scratch = scratch_for<T>(weights);
+  Tensor scratch = scratch_for(weights);
   launch_weight_norm_backward<T>(weights, pointer_or_null(scratch), gpu::current_stream());
 }
 
@@ -143,15 +145,16 @@ void weight_norm_backward_cuda(std::span<WeightNormGradient> weights) {
   for_each_floating([&]<class T>() { backward<T>(weights); });
 }
 
-void norm_per_channel_cuda(const Tensor& v, Tensor& norm) {
+void norms_of_slices_cuda(const Tensor& v, const NormSlices& slices, Tensor& norm) {
   dispatch_floating(v.dtype(), [&]<class T>() {
     launch_forward<T, T>({{.v = v.data<T>(),
                            .g = nullptr,
                            .w = nullptr,
                            .norm = norm.mutable_data<T>(),
                            .inv_norm = nullptr,
-                           .rows = v.size(0),
-                           .length = row_length(v)}});
+                           .rows = slices.count(),
+                           .length = slices.length(),
+                           .places = places_of(slices)}});
   });
 }
 

@@ -1,9 +1,9 @@
 #pragma once
 // The CUDA kernels behind pointers and sizes.
 //
-// Bytes: forward reads v and writes w once, backward reads v and dw and writes dv once; a row stays
-// on chip between its norm and its scaling. Rows longer than weight_norm_row_capacity take two
-// launches and are read twice.
+// Bytes: forward reads v and writes w once, backward reads v and dw and writes dv once; a slice
+// stays on chip between its norm and its scaling. Slices that no block holds take two launches and
+// are read twice.
 
 #include <cstdint>
 #include <span>
@@ -12,8 +12,17 @@
 
 namespace warptape {
 
-// One weight. v, w: (rows, length), as they lie in any memory format; g: (rows). inv_norm: (rows),
-// 1 / ||v||, 0 for a row of zeros. w may be null where only the norms are wanted, and norm where
+// Where the elements of slices lie that are not contiguous, as NormSlices (norm_dim.h).
+struct SlicePlaces {
+  int64_t outer = 1;
+  int64_t groups = 1;
+  int64_t lines = 1;
+  int64_t columns = 1;
+  int64_t run = 1;
+};
+
+// One weight. v, w: `rows` slices of `length` elements, each contiguous if `places` has one line;
+// g: (rows). inv_norm: (rows), 1 / ||v||, 0 for a slice of zeros. w may be null where only the norms are wanted, and norm where
 // they are not; g may be null with w. W: T, or bfloat16 beside float: an element of w is computed
 // as a T and rounded where it is stored.
 template <class T, class W>
@@ -25,6 +34,7 @@ struct WeightNormForward {
   double* inv_norm;
   int64_t rows;
   int64_t length;
+  SlicePlaces places = {};
 
   template <class Visit>
   void for_each_pointer(Visit&& visit) const {
@@ -49,6 +59,7 @@ struct WeightNormBackward {
   int64_t length;
   bool add_v;
   bool add_g;
+  SlicePlaces places = {};
 
   template <class Visit>
   void for_each_pointer(Visit&& visit) const {
@@ -67,10 +78,13 @@ inline constexpr int64_t weight_norm_row_capacity = 65536 / static_cast<int64_t>
                                                                                      ? 4
                                                                                      : sizeof(T));
 
-// How many doubles of scratch in device memory a weight needs: none if its rows stay on chip.
-int64_t weight_norm_scratch(int64_t rows, int64_t length, int64_t element_bytes);
+// How many doubles of scratch in device memory a weight needs: none if its slices stay on chip.
+template <class T, class W>
+int64_t weight_norm_scratch(const WeightNormForward<T, W>& weight);
+template <class T>
+int64_t weight_norm_scratch(const WeightNormBackward<T>& weight);
 
-// All weights of one dtype, forward of one dtype of w. Those whose rows stay on chip share one
+// All weights of one dtype, forward of one dtype of w. Those whose slices stay on chip share one
 // launch (per 128 weights); each of the others takes two, with its part of `scratch`, in the order
 // of the weights.
 template <class T, class W>

@@ -3,20 +3,23 @@
 #include <span>
 
 #include "core/tape.h"
+#include "kernels/weight_norm/norm_dim.h"
 
 namespace warptape {
 
-// One weight of those that are computed together. v, w: (rows, rest), of one memory format and one
-// dtype, or w bfloat16 beside float32. g: one element per row. inv_norm: float64, one element per
-// row, 0 for a row of zeros. w and inv_norm are overwritten.
+// One weight of those that are computed together. v, w: of one shape, memory format and dtype, or w
+// bfloat16 beside float32. g: one element per slice. inv_norm: float64, one element per slice, 0
+// for a slice of zeros. w and inv_norm are overwritten.
 struct WeightNormRows {
   Tensor v, g, w, inv_norm;
+  NormSlices slices;
 };
 
 // dw is of v's dtype. dv and dg may be without a buffer: not wanted.
 struct WeightNormGradient {
   Tensor dw, v, g, inv_norm;
   GradientTarget dv, dg;
+  NormSlices slices;
 };
 
 // All of one device.
@@ -30,7 +33,7 @@ void weight_norm_backward_cuda(std::span<WeightNormGradient> weights);
 std::shared_ptr<const void> weight_norm_computed_cuda();
 void wait_for_weight_norm_cuda(const void* computed);
 
-void norm_per_channel_cpu(const Tensor& v, Tensor& norm);
-void norm_per_channel_cuda(const Tensor& v, Tensor& norm);
+void norms_of_slices_cpu(const Tensor& v, const NormSlices& slices, Tensor& norm);
+void norms_of_slices_cuda(const Tensor& v, const NormSlices& slices, Tensor& norm);
 
 }  // namespace warptape

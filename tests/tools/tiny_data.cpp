@@ -145,7 +145,7 @@ StateDict with_naming(const StateDict& state, Naming conv1, Naming conv2, Naming
   add_weight(result, "conv2", tensors.at("conv2.weight_g"), tensors.at("conv2.weight_v"), conv2);
   const Tensor fc1_weight = tensors.at("fc1.weight");
   if (fc1 != Naming::Plain) {
-    add_weight(result, "fc1", norm_per_channel(fc1_weight), fc1_weight, fc1);
+    add_weight(result, "fc1", norm_except_dim(fc1_weight), fc1_weight, fc1);
   }
   for (const auto& [key, tensor] : state) {
     const bool is_added = key.starts_with("conv") && !key.ends_with(".bias");

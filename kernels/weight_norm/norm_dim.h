@@ -1,0 +1,78 @@
+#pragma once
+// Which dimensions of a weight keep a norm each, and where what belongs to one norm lies.
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/shape.h"
+
+namespace warptape {
+
+struct WholeTensorTag {};
+// One norm over all elements: PyTorch's dim=None. g is a scalar.
+inline constexpr WholeTensorTag WholeTensor{};
+
+// Weight norm's `dim`: the axis, or the axes, along which every index has a norm of its own, taken
+// over all other axes. An axis counts from the end when negative; -1 is the last one, and never
+// the whole tensor.
+//
+//   NormDim dim = 0;         // per output channel of a convolution: g is (O, 1, 1) for (O, I, K)
+//   NormDim dim = {0, -1};   // (O, 1, K)
+//   NormDim dim = WholeTensor;
+class NormDim {
+ public:
+  NormDim(int axis = 0) : axes_{axis} {}
+  NormDim(std::initializer_list<int> axes) : axes_(axes) {}
+  explicit NormDim(std::vector<int> axes) : axes_(std::move(axes)) {}
+  NormDim(WholeTensorTag /*one norm*/) : is_whole_(true) {}
+
+  bool is_whole() const { return is_whole_; }
+  // The axes in ascending order, from 0; none of the whole tensor. ShapeError for one that v does
+  // not have, ValueError for none or one that is named twice.
+  std::vector<int> axes_of(const Shape& v, const char* op, const Site& site) const;
+  // The shape of g: v's, with 1 along the other axes; of the whole tensor ().
+  Shape norm_shape(const Shape& v, const char* op, const Site& site) const;
+  // The dim whose g has this shape: `preferred` where it has, as an axis of size 1 is kept or is
+  // not, with the same g; else the first single axis; else several. None if there is no such dim.
+  static std::optional<NormDim> of_shapes(const Shape& v, const Shape& g,
+                                          const NormDim& preferred = 0);
+  std::string to_string() const;  // "0", "(0, 2)", "None" as PyTorch's
+  friend bool operator==(const NormDim& a, const NormDim& b) {
+    return a.axes_ == b.axes_ && a.is_whole_ == b.is_whole_;
+  }
+
+ private:
+  std::vector<int> axes_;
+  bool is_whole_ = false;
+};
+
+// A weight in memory order, as weight norm's kernels see it: axes behind each other that are all
+// kept, or all summed over, are one. Element (o, p, l, c, r) lies at
+//   (((o * groups + p) * lines + l) * columns + c) * run + r
+// and belongs to slice p * columns + c, whose norm is the slice's element of g. Contiguous slices
+// have outer = groups = lines = 1: `columns` rows of `run` elements.
+struct NormSlices {
+  int64_t outer = 1;    // summed over
+  int64_t groups = 1;   // kept
+  int64_t lines = 1;    // summed over
+  int64_t columns = 1;  // kept
+  int64_t run = 1;      // summed over
+
+  int64_t count() const { return groups * columns; }
+  int64_t length() const { return outer * lines * run; }
+  bool are_rows() const { return outer * lines == 1; }
+};
+
+// ShapeError for a dim that v does not have, and where axes that are kept and axes that are not
+// take turns more often than that.
+NormSlices slices_of(const Shape& v, MemoryFormat format, const NormDim& dim, const char* op,
+                     const Site& site);
+
+// Whether the elements of g, in this format, are in the order in which v's slices are.
+bool are_in_order(const Shape& g, MemoryFormat format_of_g, MemoryFormat format_of_v);
+
+}  // namespace warptape
