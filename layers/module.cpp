@@ -224,6 +224,11 @@ void Module::train(bool on) {
   struct SetMode : Visitor {
     explicit SetMode(bool on) : on(on) {}
     void on_module(const std::string&, Module& module) override { module.train(on); }
+    void on_weight(const std::string&, Weight& weight) override {
+      if (weight.reparametrization() != nullptr) {
+        weight.reparametrization()->train(on);
+      }
+    }
     bool on;
   } set_mode(on);
   training_ = on;

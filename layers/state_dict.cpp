@@ -98,23 +98,22 @@ class Loader : public Visitor {
     }
   }
 
+  // A weight may be there in several forms: the one that has all of its keys, else the first that
+  // has some, so that the others are said to be missing.
   void on_weight(const std::string& name, Weight& weight) override {
     Reparametrization* const by = weight.reparametrization();
-    if (by != nullptr) {
-      const std::vector<Names> spellings = by->spellings(name);
-      const auto present = std::find_if(spellings.begin(), spellings.end(), [&](const Names& keys) {
-        return std::any_of(keys.begin(), keys.end(),
-                           [&](const std::string& key) { return has(prefix_ + key); });
-      });
-      if (present != spellings.end()) {
-        load_fields(*by, *present);
-        return;
+    for (const auto is_there : {&Loader::has_all, &Loader::has_some}) {
+      for (const Names& keys : by == nullptr ? std::vector<Names>() : by->spellings(name)) {
+        if ((this->*is_there)(keys)) {
+          load_fields(*by, keys);
+          return;
+        }
       }
-    }
-    for (const Names& keys : WeightNorm::keys_of(name)) {
-      if (has(prefix_ + keys[0]) || has(prefix_ + keys[1])) {
-        load_normalised(weight, prefix_ + keys[0], prefix_ + keys[1]);
-        return;
+      for (const Names& keys : WeightNorm::keys_of(name)) {
+        if ((this->*is_there)(keys)) {
+          load_normalised(weight, prefix_ + keys[0], prefix_ + keys[1]);
+          return;
+        }
       }
     }
     if (by != nullptr && !has(prefix_ + name)) {
@@ -151,6 +150,14 @@ class Loader : public Visitor {
   std::string name_of(const std::string& key) const { return unwraps_ ? unwrap(key).key : key; }
 
   bool has(const std::string& key) const { return tensors_.count(name_of(key)) > 0; }
+  bool has_some(const Names& keys) const {
+    return std::any_of(keys.begin(), keys.end(),
+                       [&](const std::string& key) { return has(prefix_ + key); });
+  }
+  bool has_all(const Names& keys) const {
+    return std::all_of(keys.begin(), keys.end(),
+                       [&](const std::string& key) { return has(prefix_ + key); });
+  }
 
   // The tensor of this key if it is there and has the shape; else the problem is noted.
   const Tensor* take(const std::string& key, const Shape& wanted) {

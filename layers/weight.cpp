@@ -1,6 +1,7 @@
 #include "layers/weight.h"
 
-#include <functional>
+#include <algorithm>
+#include <typeinfo>
 #include <utility>
 
 #include "core/check.h"
@@ -33,40 +34,78 @@ Tensor Reparametrization::materialize_in(DType dtype, const Site& site) {
 
 namespace {
 
-// The fields of a reparametrisation.
+// The fields of a reparametrisation: either a parameter or a buffer each.
 struct OwnFields : Visitor {
+  struct Field {
+    std::string name;
+    Parameter* parameter;
+    Buffer* buffer;
+    const Tensor& value() const { return parameter != nullptr ? parameter->value() : buffer->value(); }
+  };
+  OwnFields(const Reparametrization& by, const std::string& name) {
+    // fields() lists for readers and for writers.
+    const_cast<Reparametrization&>(by).fields(name, *this);
+  }
   void on_parameter(const std::string& name, Parameter& parameter) override {
-    names.push_back(name);
-    shapes.push_back(parameter.value().shape());
-    assign.emplace_back([&](const Tensor& value, const Site& site) {
-      parameter.assign(value, site);
-    });
+    found.push_back({name, &parameter, nullptr});
   }
   void on_buffer(const std::string& name, Buffer& buffer) override {
-    names.push_back(name);
-    shapes.push_back(buffer.value().shape());
-    assign.emplace_back([&](const Tensor& value, const Site&) { buffer.assign(value); });
+    found.push_back({name, nullptr, &buffer});
   }
-  std::vector<std::string> names;
-  std::vector<Shape> shapes;
-  std::vector<std::function<void(const Tensor&, const Site&)>> assign;
+  std::vector<Field> found;
 };
-
-OwnFields own_fields(const Reparametrization& by, const std::string& name) {
-  OwnFields fields;
-  // fields() lists for readers and for writers.
-  const_cast<Reparametrization&>(by).fields(name, fields);
-  return fields;
-}
 
 }  // namespace
 
+void Reparametrization::set_requires_grad(bool on) {
+  for (const OwnFields::Field& field : OwnFields(*this, "weight").found) {
+    if (field.parameter != nullptr) {
+      field.parameter->set_requires_grad(on);
+    }
+  }
+}
+
+bool Reparametrization::requires_grad() const {
+  const OwnFields own(*this, "weight");
+  return std::any_of(own.found.begin(), own.found.end(), [](const OwnFields::Field& field) {
+    return field.parameter != nullptr && field.parameter->requires_grad();
+  });
+}
+
+bool Reparametrization::assign_from(const Reparametrization& other) {
+  const OwnFields own(*this, "weight");
+  const OwnFields others(other, "weight");
+  const bool fits =
+      typeid(*this) == typeid(other) && settings() == other.settings() &&
+      std::equal(own.found.begin(), own.found.end(), others.found.begin(), others.found.end(),
+                 [](const OwnFields::Field& a, const OwnFields::Field& b) {
+                   return a.value().shape() == b.value().shape() &&
+                          a.value().dtype() == b.value().dtype();
+                 });
+  for (size_t i = 0; fits && i < own.found.size(); ++i) {
+    if (own.found[i].parameter != nullptr) {
+      *own.found[i].parameter = *others.found[i].parameter;
+    } else {
+      *own.found[i].buffer = *others.found[i].buffer;
+    }
+  }
+  return fits;
+}
+
 std::vector<std::vector<std::string>> Reparametrization::spellings(const std::string& name) const {
-  return {own_fields(*this, name).names};
+  std::vector<std::string> names;
+  for (const OwnFields::Field& field : OwnFields(*this, name).found) {
+    names.push_back(field.name);
+  }
+  return {names};
 }
 
 std::vector<Shape> Reparametrization::shapes() const {
-  return own_fields(*this, "weight").shapes;
+  std::vector<Shape> shapes;
+  for (const OwnFields::Field& field : OwnFields(*this, "weight").found) {
+    shapes.push_back(field.value().shape());
+  }
+  return shapes;
 }
 
 std::vector<Shape> Reparametrization::shapes_to_load(const std::vector<Shape>&) const {
@@ -74,9 +113,13 @@ std::vector<Shape> Reparametrization::shapes_to_load(const std::vector<Shape>&) 
 }
 
 void Reparametrization::load(const std::vector<Tensor>& values, const Site& site) {
-  const OwnFields own = own_fields(*this, "weight");
+  const OwnFields own(*this, "weight");
   for (size_t i = 0; i < values.size(); ++i) {
-    own.assign[i](values[i], site);
+    if (own.found[i].parameter != nullptr) {
+      own.found[i].parameter->assign(values[i], site);
+    } else {
+      own.found[i].buffer->assign(values[i], site);
+    }
   }
 }
 
@@ -180,12 +223,25 @@ void Weight::reparametrize(std::unique_ptr<Reparametrization> by, const char* wh
   plain_ = Parameter();
 }
 
-void Weight::remove_reparametrization(const char* who, const Site& site) {
+std::unique_ptr<Reparametrization> Weight::remove_reparametrization(const char* who,
+                                                                    const Site& site) {
   check<ValueError>(by_ != nullptr, site, "[{}] this weight has no reparametrization", who);
   Parameter plain(value().detach().clone());
   plain.set_requires_grad(by_->requires_grad());
-  by_ = nullptr;
   plain_ = std::move(plain);
+  removed_at_ = plain_.value().version();
+  return std::exchange(by_, nullptr);
+}
+
+void Weight::restore_reparametrization(std::unique_ptr<Reparametrization> by, const char* who,
+                                       const Site& site) {
+  check<ValueError>(by_ == nullptr, site, "[{}] this weight has a reparametrization already: {}",
+                    who, by_ ? by_->settings() : "");
+  if (plain_.value().version() != removed_at_) {
+    by->split(plain_.value().detach());
+  }
+  by_ = std::move(by);
+  plain_ = Parameter();
 }
 
 void Weight::fields(const std::string& name, Visitor& visit) {
@@ -214,6 +270,19 @@ Weight& weight_of(Module& layer, const std::string& name, const char* who, const
   throw ValueError(fmt::format("[{}] {}: got the name {}, wanted a weight of it: {}{}", who,
                                layer.type_name(), excerpt(name),
                                names.empty() ? "it has none" : names, at(site)));
+}
+
+void reparametrize(Module& layer, const std::string& name,
+                   const std::function<std::unique_ptr<Reparametrization>(const Tensor&)>& make,
+                   const char* who, const Site& site) {
+  Weight& weight = weight_of(layer, name, who, site);
+  check<ValueError>(weight.reparametrization() == nullptr, site,
+                    "[{}] this weight has a reparametrization already: {}", who,
+                    weight.reparametrization() ? weight.reparametrization()->settings() : "");
+  check<ValueError>(weight.defined(), site, "[{}] this weight is undefined", who);
+  std::unique_ptr<Reparametrization> by = make(weight.value(site).detach());
+  by->train(layer.is_training());
+  weight.reparametrize(std::move(by), who, site);
 }
 
 }  // namespace warptape

@@ -3,6 +3,7 @@
 // computed from other parameters. Only Weight knows those, their key names, and how setting or
 // initialising the weight reaches them.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,7 +15,8 @@
 namespace warptape {
 
 // One way to compute a weight from other parameters: weight_norm (layers/weight_norm.h),
-// spectral_norm, dora, or a user's own, which nothing else has to know of.
+// spectral_norm, dora, or a user's own, which nothing else has to know of. Its fields are parameters
+// and buffers: they are part of the layer's state, move, print and copy with it.
 class Reparametrization {
  public:
   virtual ~Reparametrization() = default;
@@ -26,14 +28,18 @@ class Reparametrization {
   virtual Tensor materialize_in(DType dtype, const Site& site);
   // Sets the parameters so that materialize() gives `weight`.
   virtual void split(const Tensor& weight) = 0;
-  // Its parameters under the names that a checkpoint has for them, for a weight called `name`.
+  // Its parameters and buffers under the names that a checkpoint has for them, for a weight called
+  // `name`.
   virtual void fields(const std::string& name, Visitor& visit) = 0;
   virtual std::string settings() const = 0;  // "weight_norm(dim=0)"
-  virtual void set_requires_grad(bool on) = 0;
-  virtual bool requires_grad() const = 0;
-  // Copies other's elements into these parameters; false, and nothing is done, if it is of another
-  // kind, shape or dtype.
-  virtual bool assign_from(const Reparametrization& other) = 0;
+  // By default of all its parameters, and whether one of them does.
+  virtual void set_requires_grad(bool on);
+  virtual bool requires_grad() const;
+  // Copies the elements of other's fields into these; false, and nothing is done, if it is of
+  // another kind, has other settings, or their shapes or dtypes differ.
+  virtual bool assign_from(const Reparametrization& other);
+  // Whether the layer is in training mode: told when it changes, and at the start.
+  virtual void train(bool on) { (void)on; }
 
   // Of checkpoints: the keys of its fields, in their order, and other spellings that are read, too.
   // By default its own names alone.
@@ -87,8 +93,12 @@ class Weight : public Member<MemberKind::Weight> {
 
   // ValueError if there is one already; the value does not change.
   void reparametrize(std::unique_ptr<Reparametrization> by, const char* who, const Site& site);
-  // ValueError if there is none; the weight becomes plain and keeps its value.
-  void remove_reparametrization(const char* who, const Site& site);
+  // ValueError if there is none; the weight becomes plain and keeps its value. Returns it.
+  std::unique_ptr<Reparametrization> remove_reparametrization(const char* who, const Site& site);
+  // Puts back what remove_reparametrization returned. It has its old parameters if the weight has
+  // not been written to since, else they are set so that it gives the weight.
+  void restore_reparametrization(std::unique_ptr<Reparametrization> by, const char* who,
+                                 const Site& site);
   Reparametrization* reparametrization() { return by_.get(); }
   const Reparametrization* reparametrization() const { return by_.get(); }
 
@@ -103,9 +113,15 @@ class Weight : public Member<MemberKind::Weight> {
   InProducts in_products_ = InProducts::Yes;
   bool in_bfloat16_ = false;
   std::shared_ptr<RoundedValue> rounded_;  // of plain_, where it is wanted in bfloat16
+  uint64_t removed_at_ = 0;  // the version of plain_ when its reparametrization was removed
 };
 
 // A layer's weight of this name. ValueError that lists the weights it has.
 Weight& weight_of(Module& layer, const std::string& name, const char* who, const Site& site);
+
+// Makes a layer's weight of this name computed by what make(its value) gives, in the layer's mode.
+void reparametrize(Module& layer, const std::string& name,
+                   const std::function<std::unique_ptr<Reparametrization>(const Tensor&)>& make,
+                   const char* who, const Site& site);
 
 }  // namespace warptape

@@ -1,7 +1,5 @@
 #include "layers/weight_norm.h"
 
-#include "core/check.h"
-
 namespace warptape {
 namespace {
 
@@ -40,17 +38,6 @@ std::unique_ptr<Reparametrization> WeightNorm::clone() const {
   return std::make_unique<WeightNorm>(*this);  // parameters copy deeply, the cache starts anew
 }
 
-bool WeightNorm::assign_from(const Reparametrization& other) {
-  const auto* norm = dynamic_cast<const WeightNorm*>(&other);
-  if (norm == nullptr || !(dim_ == norm->dim_) || !(v_.value().shape() == norm->v_.value().shape()) ||
-      v_.value().dtype() != norm->v_.value().dtype()) {
-    return false;
-  }
-  g_ = norm->g_;
-  v_ = norm->v_;
-  return true;
-}
-
 WeightNormUse WeightNorm::use(const Site& site) {
   return {Operand(v_, site.file, site.line), Operand(g_, site.file, site.line), cache_.get(),
           {.dim = dim_}};
@@ -83,11 +70,6 @@ void WeightNorm::fields(const std::string& name, Visitor& visit) {
   visit(name + "_g", g_)(name + "_v", v_);
 }
 
-void WeightNorm::set_requires_grad(bool on) {
-  g_.set_requires_grad(on);
-  v_.set_requires_grad(on);
-}
-
 std::vector<std::vector<std::string>> WeightNorm::keys_of(const std::string& name) {
   const std::string newer = "parametrizations." + name + ".original";
   return {{name + "_g", name + "_v"}, {newer + "0", newer + "1"}};
@@ -113,9 +95,10 @@ void WeightNorm::load(const std::vector<Tensor>& values, const Site& site) {
 }
 
 void apply_weight_norm(Module& layer, const WeightNormOf& of, const Site& site) {
-  Weight& weight = weight_of(layer, of.name, "weight_norm", site);
-  weight.reparametrize(std::make_unique<WeightNorm>(weight.value(site), of.dim, site),
-                       "weight_norm", site);
+  reparametrize(
+      layer, of.name,
+      [&](const Tensor& weight) { return std::make_unique<WeightNorm>(weight, of.dim, site); },
+      "weight_norm", site);
 }
 
 }  // namespace warptape

@@ -31,9 +31,6 @@ class WeightNorm final : public Reparametrization {
   void split(const Tensor& weight) override;
   void fields(const std::string& name, Visitor& visit) override;
   std::string settings() const override { return "weight_norm(dim=" + dim_.to_string() + ")"; }
-  void set_requires_grad(bool on) override;
-  bool requires_grad() const override { return v_.requires_grad(); }
-  bool assign_from(const Reparametrization& other) override;
   // {NAME_g, NAME_v}, and the newer names of torch.nn.utils.parametrizations.
   static std::vector<std::vector<std::string>> keys_of(const std::string& name);
   std::vector<std::vector<std::string>> spellings(const std::string& name) const override {

@@ -19,6 +19,9 @@ struct SlicePlaces {
   int64_t lines = 1;
   int64_t columns = 1;
   int64_t run = 1;
+
+  template <class Visit>
+  void for_each_pointer(Visit&&) const {}
 };
 
 // One weight. v, w: `rows` slices of `length` elements, each contiguous if `places` has one line;

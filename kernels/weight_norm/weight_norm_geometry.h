@@ -63,6 +63,8 @@ struct ColumnPlan {
   int64_t line_parts = 1;
 
   WARPTAPE_HOST_DEVICE int64_t parts() const { return run_parts * line_parts; }  // of a slice
+  template <class Visit>
+  void for_each_pointer(Visit&&) const {}
 };
 
 constexpr int64_t divide_up(int64_t a, int64_t b) {

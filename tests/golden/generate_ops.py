@@ -319,6 +319,23 @@ def weight_norm_cases():
     add("weight_norm", "tiny_row", weight_norm, [v, randn(3, 1, 1, 1)])
 
 
+def weight_norm_dim_cases():
+    # An axis by PyTorch's own function; several axes, which it does not have, and the whole tensor
+    # by the formula.
+    def along(v, g, dim):
+        if len(dim) == 1:
+            return torch._weight_norm(v, g, dim[0])
+        others = [d for d in range(v.dim()) if d not in dim]
+        return v * (g / v.square().sum(others, keepdim=len(dim) > 0).sqrt())
+
+    for name, shape, dim in [("last_of_2", (4, 6), [1]), ("middle", (3, 4, 5), [1]),
+                             ("last_of_3", (3, 4, 5), [2]), ("last_of_4", (3, 2, 2, 4), [3]),
+                             ("whole", (3, 4, 2), []), ("outer_and_last", (3, 4, 5), [0, 2]),
+                             ("inner_pair", (3, 2, 2, 3), [1, 2])]:
+        g = [shape[d] if d in dim else 1 for d in range(len(shape))] if dim else []
+        add("weight_norm", name, along, [randn(*shape), randn(*g)], dim=dim)
+
+
 def perceptron_cases():
     def linear_relu_linear(x, weight1, bias1, weight2, bias2):
         return F.linear(F.relu(F.linear(x, weight1, bias1)), weight2, bias2)
@@ -363,6 +380,7 @@ def main():
     weight_norm_cases()
     perceptron_cases()
     padded_conv_cases()
+    weight_norm_dim_cases()
     write(OUTPUT, cases)
 
 

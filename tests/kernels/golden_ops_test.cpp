@@ -24,6 +24,15 @@ Pair pair(const Json& options, const char* key) {
 }
 
 // "same", (height, width), or (top, bottom, left, right).
+// 0 where none is given, the whole tensor where it is empty.
+NormDim norm_dim(const Json& options) {
+  if (!options.contains("dim")) {
+    return 0;
+  }
+  const auto axes = options.at("dim").get<std::vector<int>>();
+  return axes.empty() ? NormDim(WholeTensor) : NormDim(axes);
+}
+
 Padding2d padding_2d(const Json& options) {
   const Json& padding = options.at("padding");
   if (padding.is_string()) {
@@ -309,7 +318,8 @@ const std::map<std::string, Run>& runs() {
                                .ignore_index = o.at("ignore_index"),
                                .label_smoothing = o.at("label_smoothing")});
        }},
-      {"weight_norm", [](auto& in, auto&) { return weight_norm(in[0], in[1]); }},
+      {"weight_norm",
+       [](auto& in, auto& o) { return weight_norm(in[0], in[1], {.dim = norm_dim(o)}); }},
   };
   return table;
 }
