@@ -25,8 +25,8 @@ Tensor Dora::materialize(const Site& site) {
   const auto at_site = [&](const auto& tensor) { return Operand(tensor, site.file, site.line); };
   const Shape& shape = original_.value().shape();
   const Tensor change = mul(matmul(at_site(b_), at_site(a_)), options_.alpha / options_.rank);
-  const Tensor direction = add(
-      at_site(original_), reshape(change, std::vector<int64_t>(shape.begin(), shape.end())));
+  const Tensor direction =
+      add(at_site(original_), reshape(change, std::vector<int64_t>(shape.begin(), shape.end())));
   if (!options_.detach_norm) {
     return weight_norm(direction, at_site(magnitude_));
   }

@@ -1,8 +1,8 @@
 #pragma once
 // Spectral normalization of a layer's weight (Miyato et al. 2018, arXiv 1802.05957), as
 // torch.nn.utils.parametrizations.spectral_norm: w = original / sigma, where sigma, the largest
-// singular value of the weight as a matrix (dim, all others), is u . W v with vectors that a step of
-// the power method brings nearer each time a layer in training mode uses the weight.
+// singular value of the weight as a matrix (dim, all others), is u . W v with vectors that a step
+// of the power method brings nearer each time a layer in training mode uses the weight.
 //
 //   Linear layer({.in_features = 20, .out_features = 40});
 //   spectral_norm(layer);   // parametrizations.weight.original, parametrizations.weight.0._u, ._v
@@ -15,10 +15,10 @@
 namespace warptape {
 
 struct SpectralNormOptions {
-  std::string name = "weight";   // which of the layer's weights
-  int n_power_iterations = 1;    // per use in training mode
-  double eps = 1e-12;            // least norm that a vector is divided by
-  std::optional<int> dim = {};   // the matrix's rows: 1 of transposed convolutions, else 0
+  std::string name = "weight";  // which of the layer's weights
+  int n_power_iterations = 1;   // per use in training mode
+  double eps = 1e-12;           // least norm that a vector is divided by
+  std::optional<int> dim = {};  // the matrix's rows: 1 of transposed convolutions, else 0
 };
 
 class SpectralNorm final : public Reparametrization {

@@ -224,7 +224,8 @@ class Loader : public Visitor {
   // What weight norm computes of g and v, into a weight that is plain or of another kind.
   void load_normalised(Weight& weight, const std::string& key_g, const std::string& key_v) {
     const Shape& shape = weight.shape();
-    const NormDim dim = NormDim::of_shapes(shape, shape_of(key_g, NormDim().norm_shape(shape, "weight_norm", {})))
+    const NormDim dim =
+        NormDim::of_shapes(shape, shape_of(key_g, NormDim().norm_shape(shape, "weight_norm", {})))
             .value_or(0);
     const Tensor* g = take(key_g, dim.norm_shape(shape, "weight_norm", {}));
     const Tensor* v = take(key_v, shape);

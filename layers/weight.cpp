@@ -40,7 +40,9 @@ struct OwnFields : Visitor {
     std::string name;
     Parameter* parameter;
     Buffer* buffer;
-    const Tensor& value() const { return parameter != nullptr ? parameter->value() : buffer->value(); }
+    const Tensor& value() const {
+      return parameter != nullptr ? parameter->value() : buffer->value();
+    }
   };
   OwnFields(const Reparametrization& by, const std::string& name) {
     // fields() lists for readers and for writers.

@@ -15,8 +15,8 @@
 namespace warptape {
 
 // One way to compute a weight from other parameters: weight_norm (layers/weight_norm.h),
-// spectral_norm, dora, or a user's own, which nothing else has to know of. Its fields are parameters
-// and buffers: they are part of the layer's state, move, print and copy with it.
+// spectral_norm, dora, or a user's own, which nothing else has to know of. Its fields are
+// parameters and buffers: they are part of the layer's state, move, print and copy with it.
 class Reparametrization {
  public:
   virtual ~Reparametrization() = default;

@@ -30,16 +30,16 @@ void refresh_weight_norm(Module& model, const Site& site) {
 }
 
 WeightNorm::WeightNorm(const Tensor& weight, NormDim dim, const Site& site)
-    : dim_(std::move(dim)),
-      g_(norm_except_dim(weight, dim_, site)),
-      v_(weight.detach().clone()) {}
+    : dim_(std::move(dim)), g_(norm_except_dim(weight, dim_, site)), v_(weight.detach().clone()) {}
 
 std::unique_ptr<Reparametrization> WeightNorm::clone() const {
   return std::make_unique<WeightNorm>(*this);  // parameters copy deeply, the cache starts anew
 }
 
 WeightNormUse WeightNorm::use(const Site& site) {
-  return {Operand(v_, site.file, site.line), Operand(g_, site.file, site.line), cache_.get(),
+  return {Operand(v_, site.file, site.line),
+          Operand(g_, site.file, site.line),
+          cache_.get(),
           {.dim = dim_}};
 }
 

@@ -35,26 +35,32 @@ std::vector<int> long_axes_in_order(const Shape& shape, MemoryFormat format) {
 
 }  // namespace
 
+NormDim::NormDim(std::span<const int> axes) : count_(static_cast<int>(axes.size())) {
+  check<ShapeError>(axes.size() <= axes_.size(), "[NormDim] axes: got {}, wanted at most {}",
+                    axes.size(), axes_.size());
+  std::copy(axes.begin(), axes.end(), axes_.begin());
+}
+
 std::vector<int> NormDim::axes_of(const Shape& v, const char* op, const Site& site) const {
   if (is_whole_) {
     return {};
   }
-  check<ValueError>(!axes_.empty(), site,
+  check<ValueError>(count_ > 0, site,
                     "[{}] dim: got no axis, wanted one or more (WholeTensor is one norm of all)",
                     op);
-  std::vector<int> axes;
-  for (int axis : axes_) {
+  std::vector<int> result;
+  for (int axis : axes()) {
     check<ShapeError>(axis >= -v.rank() && axis < v.rank(), site,
                       "[{}] dim: got {}, wanted {} to {} for v of shape {}", op, axis, -v.rank(),
                       v.rank() - 1, v);
-    axes.push_back(axis < 0 ? axis + v.rank() : axis);
+    result.push_back(axis < 0 ? axis + v.rank() : axis);
   }
-  std::sort(axes.begin(), axes.end());
-  const auto repeated = std::adjacent_find(axes.begin(), axes.end());
-  check<ValueError>(repeated == axes.end(), site,
+  std::sort(result.begin(), result.end());
+  const auto repeated = std::adjacent_find(result.begin(), result.end());
+  check<ValueError>(repeated == result.end(), site,
                     "[{}] dim: got {}, which names axis {} of {} twice", op, to_string(),
-                    repeated == axes.end() ? 0 : *repeated, v);
-  return axes;
+                    repeated == result.end() ? 0 : *repeated, v);
+  return result;
 }
 
 Shape NormDim::norm_shape(const Shape& v, const char* op, const Site& site) const {
@@ -71,10 +77,9 @@ Shape NormDim::norm_shape(const Shape& v, const char* op, const Site& site) cons
 std::optional<NormDim> NormDim::of_shapes(const Shape& v, const Shape& g,
                                           const NormDim& preferred) {
   const auto has = [&](const NormDim& dim) {
-    const bool exists = dim.is_whole_ || std::all_of(dim.axes_.begin(), dim.axes_.end(),
-                                                     [&](int axis) {
-                                                       return axis >= -v.rank() && axis < v.rank();
-                                                     });
+    const bool exists = dim.is_whole_ ||
+                        std::all_of(dim.axes().begin(), dim.axes().end(),
+                                    [&](int axis) { return axis >= -v.rank() && axis < v.rank(); });
     return exists && dim.norm_shape(v, "weight_norm", {}) == g;
   };
   if (has(preferred)) {
@@ -97,16 +102,15 @@ std::optional<NormDim> NormDim::of_shapes(const Shape& v, const Shape& g,
       axes.push_back(axis);
     }
   }
-  NormDim several(std::move(axes));
-  return !several.axes_.empty() && has(several) ? std::optional(std::move(several)) : std::nullopt;
+  const NormDim several{std::span<const int>(axes)};
+  return !axes.empty() && has(several) ? std::optional(several) : std::nullopt;
 }
 
 std::string NormDim::to_string() const {
   if (is_whole_) {
     return "None";
   }
-  return axes_.size() == 1 ? std::to_string(axes_[0])
-                           : fmt::format("({})", fmt::join(axes_, ", "));
+  return count_ == 1 ? std::to_string(axes_[0]) : fmt::format("({})", fmt::join(axes(), ", "));
 }
 
 NormSlices slices_of(const Shape& v, MemoryFormat format, const NormDim& dim, const char* op,

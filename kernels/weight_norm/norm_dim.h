@@ -1,9 +1,11 @@
 #pragma once
 // Which dimensions of a weight keep a norm each, and where what belongs to one norm lies.
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,12 +27,12 @@ inline constexpr WholeTensorTag WholeTensor{};
 //   NormDim dim = WholeTensor;
 class NormDim {
  public:
-  NormDim(int axis = 0) : axes_{axis} {}
-  NormDim(std::initializer_list<int> axes) : axes_(axes) {}
-  explicit NormDim(std::vector<int> axes) : axes_(std::move(axes)) {}
+  NormDim(int axis = 0) : NormDim(std::span<const int>(&axis, 1)) {}
+  NormDim(std::initializer_list<int> axes)
+      : NormDim(std::span<const int>(axes.begin(), axes.size())) {}
+  explicit NormDim(std::span<const int> axes);  // ShapeError for more than a tensor can have
   NormDim(WholeTensorTag /*one norm*/) : is_whole_(true) {}
 
-  bool is_whole() const { return is_whole_; }
   // The axes in ascending order, from 0; none of the whole tensor. ShapeError for one that v does
   // not have, ValueError for none or one that is named twice.
   std::vector<int> axes_of(const Shape& v, const char* op, const Site& site) const;
@@ -41,12 +43,14 @@ class NormDim {
   static std::optional<NormDim> of_shapes(const Shape& v, const Shape& g,
                                           const NormDim& preferred = 0);
   std::string to_string() const;  // "0", "(0, 2)", "None" as PyTorch's
-  friend bool operator==(const NormDim& a, const NormDim& b) {
-    return a.axes_ == b.axes_ && a.is_whole_ == b.is_whole_;
-  }
+  friend bool operator==(const NormDim& a, const NormDim& b) = default;
 
  private:
-  std::vector<int> axes_;
+  std::span<const int> axes() const { return {axes_.data(), static_cast<size_t>(count_)}; }
+
+  // In place, so that comparing and handing on cost nothing in a step.
+  std::array<int, Shape::max_rank> axes_{};
+  int count_ = 0;
   bool is_whole_ = false;
 };
 

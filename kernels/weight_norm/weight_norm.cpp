@@ -50,9 +50,9 @@ Tensor in_order(const Tensor& g, const Tensor& v) {
 
 bool is_fresh_of(const WeightNormCache& cache, const Tensor& v, const Tensor& g, DType dtype,
                  const NormDim& dim) {
-  return cache.w.defined() && cache.w.dtype() == dtype && cache.dim == dim && cache.v.shares_storage_with(v) &&
-         cache.g.shares_storage_with(g) && cache.v_version == v.version() &&
-         cache.g_version == g.version();
+  return cache.w.defined() && cache.w.dtype() == dtype && cache.dim == dim &&
+         cache.v.shares_storage_with(v) && cache.g.shares_storage_with(g) &&
+         cache.v_version == v.version() && cache.g_version == g.version();
 }
 
 bool fits(const WeightNormCache& cache, const Tensor& v, DType dtype) {
@@ -118,9 +118,12 @@ void backward(Backward& context, const std::vector<SavedWeight>& saved) {
     }
     const Tensor& value = saved[i].v.get();
     const Tensor gains = in_order(saved[i].g.get(), value);
-    WeightNormGradient gradient{context.grad(static_cast<int>(i)), value,
-                                gains,                             saved[i].inv_norm.get(),
-                                {{}, WriteMode::Overwrite},        {{}, WriteMode::Overwrite},
+    WeightNormGradient gradient{context.grad(static_cast<int>(i)),
+                                value,
+                                gains,
+                                saved[i].inv_norm.get(),
+                                {{}, WriteMode::Overwrite},
+                                {{}, WriteMode::Overwrite},
                                 saved[i].slices};
     if (context.needs(v)) {
       gradient.dv = context.into(v);
@@ -343,10 +346,9 @@ Tensor norm_except_dim(const Tensor& v, const NormDim& dim, const Site& site) {
   check_floating("norm_except_dim", operand);
   check<ShapeError>(v.rank() >= 1, site, "[norm_except_dim] v: got a scalar, wanted (O, ...)");
   const Shape shape = dim.norm_shape(v.shape(), "norm_except_dim", site);
-  const NormSlices slices =
-      slices_of(v.shape(), v.memory_format(), dim, "norm_except_dim", site);
-  Tensor norm = Tensor::empty(shape, v.dtype(), v.device(),
-                              normalized(v.memory_format(), shape.rank()));
+  const NormSlices slices = slices_of(v.shape(), v.memory_format(), dim, "norm_except_dim", site);
+  Tensor norm =
+      Tensor::empty(shape, v.dtype(), v.device(), normalized(v.memory_format(), shape.rank()));
   on_device(
       "norm_except_dim", v.device(), [&] { norms_of_slices_cpu(v, slices, norm); },
       [&] { norms_of_slices_cuda(v, slices, norm); });

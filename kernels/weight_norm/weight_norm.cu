@@ -200,16 +200,15 @@ void launch_weight_norm_backward(std::span<const WeightNormBackward<T>> weights,
                weight, chunks, scratch);
         scratch += config.grid.x;
       });
-  for_each_in_parts<T>(weights, 2, stream,
-                       [&](const WeightNormBackward<T>& weight, const LaunchConfig& config,
-                           const ColumnPlan& plan) {
-                         launch(&weight_norm_column_dots<T>,
-                                named(config, "weight_norm_column_dots"), weight, plan, scratch);
-                         launch(&weight_norm_backward_columns<T>,
-                                named(config, "weight_norm_backward_columns"), weight, plan,
-                                scratch);
-                         scratch += weight.rows * plan.parts();
-                       });
+  for_each_in_parts<T>(
+      weights, 2, stream,
+      [&](const WeightNormBackward<T>& weight, const LaunchConfig& config, const ColumnPlan& plan) {
+        launch(&weight_norm_column_dots<T>, named(config, "weight_norm_column_dots"), weight, plan,
+               scratch);
+        launch(&weight_norm_backward_columns<T>, named(config, "weight_norm_backward_columns"),
+               weight, plan, scratch);
+        scratch += weight.rows * plan.parts();
+      });
 }
 
 #define WARPTAPE_INSTANTIATE_FORWARD(T, W)                                                 \

@@ -11,7 +11,7 @@
 namespace warptape {
 
 struct WeightNormOptions {
-  NormDim dim = 0;                   // the axes along which every index has a norm of its own
+  NormDim dim = 0;                  // the axes along which every index has a norm of its own
   std::optional<DType> dtype = {};  // of w: v's own, or bfloat16 beside a float32 v
 };
 
@@ -55,7 +55,7 @@ struct WeightNormCache final : KeptValue {
   std::mutex mutex;  // held by whoever reads or writes the rest
   Tensor w;          // carries the place of its latest record
   Tensor inv_norm;   // float64, one element per slice
-  NormDim dim;        // of both
+  NormDim dim;       // of both
   Tensor v, g;       // handles on what was used, with the versions that were seen
   uint64_t v_version = 0;
   uint64_t g_version = 0;
@@ -77,8 +77,8 @@ struct WeightNormUse {
 
 // The same for several: their w are in the caches then, computed where they were not fresh, and
 // recorded as one op with as many outputs. On "cuda" all of a dtype take one launch forward and one
-// backward (slices that no block can hold two more each); forward, those whose w is bfloat16 beside a
-// float32 v are a dtype of their own.
+// backward (slices that no block can hold two more each); forward, those whose w is bfloat16 beside
+// a float32 v are a dtype of their own.
 void weight_norm_together(std::span<const WeightNormUse> weights);
 
 // The norms of v in the shape and the order that g has: weight_norm(v, norm_except_dim(v)) equals

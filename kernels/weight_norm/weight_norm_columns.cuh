@@ -34,8 +34,8 @@ __device__ inline ColumnTile column_tile(const SlicePlaces& at, const ColumnPlan
   const int64_t lines = at.outer * at.lines;
   ColumnTile result;
   result.slice = group * at.columns + column;
-  result.columns = static_cast<int>(
-      at.columns - column < plan.columns ? at.columns - column : plan.columns);
+  result.columns =
+      static_cast<int>(at.columns - column < plan.columns ? at.columns - column : plan.columns);
   result.run = static_cast<int>(at.run - begin < plan.run ? at.run - begin : plan.run);
   result.width = result.columns * result.run;
   result.first_line = line;
@@ -76,15 +76,18 @@ __device__ void visit_columns(const ColumnTile& tile, const Visit& visit) {
   }
 }
 
-// sums[slot * most_columns + column] = what add(line, element, own) has added to own[slot] in all
-// lines of the tile. partial: Sums * most_width doubles. Behind it all threads see the sums.
-template <int Sums, class Add>
-__device__ void sum_columns(const ColumnTile& tile, const Add& add, double* partial, double* sums) {
+// sums[slot * most_columns + column] = what add = adder(element of the line) has added to own[slot]
+// by add(line, own) in all lines of the tile. partial: Sums * most_width doubles. Behind it all
+// threads see the sums.
+template <int Sums, class Adder>
+__device__ void sum_columns(const ColumnTile& tile, const Adder& adder, double* partial,
+                            double* sums) {
   visit_columns(tile, [&](int element, int64_t first, int step) {
+    const auto add = adder(element);
     double own[Sums] = {};
-#pragma unroll 4
+#pragma unroll 2
     for (int64_t line = first; line < tile.last_line; line += step) {
-      add(line, element, own);
+      add(line, own);
     }
     const auto row = static_cast<int>(first - tile.first_line);
 #pragma unroll
@@ -148,7 +151,7 @@ __device__ void scale_columns(const WeightNormForward<T, W>& weight, const Colum
   }
   visit_columns(tile, [&](int i, int64_t first, int step) {
     const Scaling<T> scaling = scalings[i / tile.run];
-#pragma unroll 4
+#pragma unroll 2
     for (int64_t line = first; line < tile.last_line; line += step) {
       const int64_t at = line_start(weight.places, tile, line) + i;
       weight.w[at] = static_cast<W>(scaling(element(line, i, at)));
@@ -179,7 +182,7 @@ __device__ void gradient_of_columns(const WeightNormBackward<T>& weight, const C
   }
   visit_columns(tile, [&](int i, int64_t first, int step) {
     const RowGradient<T> gradient = gradients[i / tile.run];
-#pragma unroll 4
+#pragma unroll 2
     for (int64_t line = first; line < tile.last_line; line += step) {
       const int64_t at = line_start(weight.places, tile, line) + i;
       const ColumnElements<T> own = elements(line, i, at);
@@ -203,14 +206,15 @@ __device__ void forward_columns(const WeightNormForward<T, W>& weight, const Geo
   WARPTAPE_SHARED(double, sums, [sums_of_norm<T> * most_columns]);
   auto* partial = simt::dynamic_shared<double>();
   T* held = reinterpret_cast<T*>(partial + column_partials<T>);
-  const ColumnTile tile =
-      column_tile(weight.places, whole_columns(weight.places, geometry), block);
+  const ColumnTile tile = column_tile(weight.places, whole_columns(weight.places, geometry), block);
   sum_columns<sums_of_norm<T>>(
       tile,
-      [&](int64_t line, int i, double* own) {
-        const T v = weight.v[line_start(weight.places, tile, line) + i];
-        held[line * tile.width + i] = v;
-        add_squares(v, own);
+      [&](int i) {
+        return [&, i](int64_t line, double* own) {
+          const T v = weight.v[line_start(weight.places, tile, line) + i];
+          held[line * tile.width + i] = v;
+          add_squares(v, own);
+        };
       },
       partial, sums);
   scale_columns(
@@ -224,18 +228,20 @@ __device__ void backward_columns(const WeightNormBackward<T>& weight, const Geom
   WARPTAPE_SHARED(double, sums, [most_columns]);
   auto* partial = simt::dynamic_shared<double>();
   T* held_v = reinterpret_cast<T*>(partial + column_partials<T>);
-  const ColumnTile tile =
-      column_tile(weight.places, whole_columns(weight.places, geometry), block);
+  const ColumnTile tile = column_tile(weight.places, whole_columns(weight.places, geometry), block);
   T* held_dw = held_v + tile.last_line * tile.width;
   sum_columns<1>(
       tile,
-      [&](int64_t line, int i, double* own) {
-        const int64_t at = line_start(weight.places, tile, line) + i;
-        const T dw = weight.dw[at];
-        const T v = weight.v[at];
-        held_dw[line * tile.width + i] = dw;
-        held_v[line * tile.width + i] = v;
-        own[0] += product(dw, v, factor_of_products(weight, tile.slice + i / tile.run));
+      [&](int i) {
+        return [&, i, factor = factor_of_products(weight, tile.slice + i / tile.run)](int64_t line,
+                                                                                      double* own) {
+          const int64_t at = line_start(weight.places, tile, line) + i;
+          const T dw = weight.dw[at];
+          const T v = weight.v[at];
+          held_dw[line * tile.width + i] = dw;
+          held_v[line * tile.width + i] = v;
+          own[0] += product(dw, v, factor);
+        };
       },
       partial, sums);
   gradient_of_columns(
@@ -277,8 +283,10 @@ __global__ void __launch_bounds__(max_threads)
   const ColumnTile tile = column_tile(places, plan, blockIdx.x);
   sum_columns<sums_of_norm<T>>(
       tile,
-      [&](int64_t line, int i, double* own) {
-        add_squares(v[line_start(places, tile, line) + i], own);
+      [&](int i) {
+        return [&, i](int64_t line, double* own) {
+          add_squares(v[line_start(places, tile, line) + i], own);
+        };
       },
       simt::dynamic_shared<double>(), sums);
   const auto column = static_cast<int>(threadIdx.x);
@@ -316,10 +324,12 @@ __global__ void __launch_bounds__(max_threads)
   const ColumnTile tile = column_tile(weight.places, plan, blockIdx.x);
   sum_columns<1>(
       tile,
-      [&](int64_t line, int i, double* own) {
-        const int64_t at = line_start(weight.places, tile, line) + i;
-        own[0] += product(weight.dw[at], weight.v[at],
-                          factor_of_products(weight, tile.slice + i / tile.run));
+      [&](int i) {
+        return [&, i, factor = factor_of_products(weight, tile.slice + i / tile.run)](int64_t line,
+                                                                                      double* own) {
+          const int64_t at = line_start(weight.places, tile, line) + i;
+          own[0] += product(weight.dw[at], weight.v[at], factor);
+        };
       },
       simt::dynamic_shared<double>(), sums);
   const auto column = static_cast<int>(threadIdx.x);

@@ -47,8 +47,7 @@ void each_line(const Tiles& tiles, const Tile& tile, const Across& across) {
 OfElements spread(const Tile& tile, const OfColumns& values) {
   OfElements result;
   for (int64_t column = 0; column < tile.columns; ++column) {
-    std::fill_n(result.begin() + column * tile.run, tile.run,
-                values[static_cast<size_t>(column)]);
+    std::fill_n(result.begin() + column * tile.run, tile.run, values[static_cast<size_t>(column)]);
   }
   return result;
 }

@@ -25,9 +25,9 @@ struct SlicePlaces {
 };
 
 // One weight. v, w: `rows` slices of `length` elements, each contiguous if `places` has one line;
-// g: (rows). inv_norm: (rows), 1 / ||v||, 0 for a slice of zeros. w may be null where only the norms are wanted, and norm where
-// they are not; g may be null with w. W: T, or bfloat16 beside float: an element of w is computed
-// as a T and rounded where it is stored.
+// g: (rows). inv_norm: (rows), 1 / ||v||, 0 for a slice of zeros. w may be null where only the
+// norms are wanted, and norm where they are not; g may be null with w. W: T, or bfloat16 beside
+// float: an element of w is computed as a T and rounded where it is stored.
 template <class T, class W>
 struct WeightNormForward {
   const T* v;

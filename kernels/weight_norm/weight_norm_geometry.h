@@ -43,9 +43,9 @@ struct Geometry {
 
 // ---- slices of several lines ------------------------------------------------------------------
 
-inline constexpr int most_columns = 64;               // slices of a block
-inline constexpr int most_width = max_threads;        // their elements in a line
-inline constexpr int64_t column_bytes = 80 << 10;     // of dynamic shared memory
+inline constexpr int most_columns = 64;            // slices of a block
+inline constexpr int most_width = max_threads;     // their elements in a line
+inline constexpr int64_t column_bytes = 80 << 10;  // of dynamic shared memory
 inline constexpr int64_t resident_column_blocks = 2 * rows::multiprocessors;
 
 // Doubles of shared memory in which the threads of a block leave their sums: three of norms of

@@ -88,8 +88,8 @@ WARPTAPE_INLINE void scale_along_as(const T* __restrict v, int64_t count, Scale 
 
 template <class T, class W>
 WARPTAPE_INLINE void scale_across_as(const T* __restrict v, int64_t count,
-                                     const double* __restrict units,
-                                     const double* __restrict gains, W* __restrict w) {
+                                     const double* __restrict units, const double* __restrict gains,
+                                     W* __restrict w) {
   for (int64_t i = 0; i < count; ++i) {
     w[i] = static_cast<W>(static_cast<T>(gains[i] * (v[i] * units[i])));
   }
@@ -146,15 +146,15 @@ void squares_along(const T* values, int64_t count, double factor, double* sums) 
   squares_along_as(values, count, factor, sums);
 }
 WARPTAPE_CLONES void squares_along(const float* values, int64_t count, double factor,
-                                          double* sums) {
+                                   double* sums) {
   squares_along_as(values, count, factor, sums);
 }
 template <class T>
 void products_along(const T* dw, const T* v, int64_t count, double factor, double* sums) {
   products_along_as(dw, v, count, factor, sums);
 }
-WARPTAPE_CLONES void products_along(const float* dw, const float* v, int64_t count,
-                                           double factor, double* sums) {
+WARPTAPE_CLONES void products_along(const float* dw, const float* v, int64_t count, double factor,
+                                    double* sums) {
   products_along_as(dw, v, count, factor, sums);
 }
 template <class T>
@@ -169,7 +169,7 @@ void products_across(const T* dw, const T* v, int64_t count, const double* facto
   products_across_as(dw, v, count, factors, sums);
 }
 WARPTAPE_CLONES void products_across(const float* dw, const float* v, int64_t count,
-                                            const double* factors, double* sums) {
+                                     const double* factors, double* sums) {
   products_across_as(dw, v, count, factors, sums);
 }
 template <class T, class W>
@@ -184,23 +184,23 @@ void scale_across(const T* v, int64_t count, const double* units, const double* 
   scale_across_as(v, count, units, gains, w);
 }
 WARPTAPE_CLONES void scale_across(const float* v, int64_t count, const double* units,
-                                         const double* gains, float* w) {
+                                  const double* gains, float* w) {
   scale_across_as(v, count, units, gains, w);
 }
 template <class T>
 void gradient_along(const T* dw, const T* v, int64_t count, Gradient of, bool add, T* dv) {
   gradient_along_as(dw, v, count, of, add, dv);
 }
-WARPTAPE_CLONES void gradient_along(const float* dw, const float* v, int64_t count,
-                                           Gradient of, bool add, float* dv) {
+WARPTAPE_CLONES void gradient_along(const float* dw, const float* v, int64_t count, Gradient of,
+                                    bool add, float* dv) {
   gradient_along_as(dw, v, count, of, add, dv);
 }
 template <class T>
 void gradient_across(const T* dw, const T* v, int64_t count, Gradients of, bool add, T* dv) {
   gradient_across_as(dw, v, count, of, add, dv);
 }
-WARPTAPE_CLONES void gradient_across(const float* dw, const float* v, int64_t count,
-                                            Gradients of, bool add, float* dv) {
+WARPTAPE_CLONES void gradient_across(const float* dw, const float* v, int64_t count, Gradients of,
+                                     bool add, float* dv) {
   gradient_across_as(dw, v, count, of, add, dv);
 }
 

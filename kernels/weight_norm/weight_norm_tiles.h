@@ -35,7 +35,8 @@ class Tiles {
         is_across_(lines_ > 1 && slices.run < least_run_along) {
     run_ = std::clamp<int64_t>(at_.run, 1, most_elements);
     const int64_t width = is_across_ ? most_across : most_elements / std::max<int64_t>(lines_, 1);
-    columns_ = std::clamp<int64_t>(width / run_, 1, std::min(most_columns, std::max<int64_t>(at_.columns, 1)));
+    columns_ = std::clamp<int64_t>(width / run_, 1,
+                                   std::min(most_columns, std::max<int64_t>(at_.columns, 1)));
     tile_lines_ = std::max<int64_t>(most_elements / (run_ * columns_), 1);
     if (lines_ <= 2 * tile_lines_) {
       tile_lines_ = std::max<int64_t>(lines_, 1);

@@ -3,6 +3,7 @@
 
 #include "ops/softsign/softsign.h"
 #include "warptape.h"
+#include "weight_standardization.h"
 
 namespace mine {
 
@@ -42,9 +43,37 @@ std::pair<double, double> train(warptape::Device device) {
   return {first, last};
 }
 
+struct StandardizedCurve : Curve {
+  StandardizedCurve() { standardize(last); }
+};
+
+// Checkpoints, copies, printing and folding know a reparametrisation of one's own by its fields.
+bool is_a_weight_like_others() {
+  StandardizedCurve curve;
+  const warptape::Tensor x = warptape::randn({4, 1});
+  const std::vector<float> y = curve(x).to_vector<float>();
+  const warptape::StateDict state = warptape::state_dict(curve);
+  StandardizedCurve loaded;
+  warptape::load_state_dict(loaded, state);
+  StandardizedCurve copy = curve;
+  const bool has_key = state[2].first == "last.parametrizations.weight.original";
+  const bool is_printed =
+      warptape::to_string(curve).find("weight_standardization()") != std::string::npos;
+  const bool is_same = loaded(x).to_vector<float>() == y && copy(x).to_vector<float>() == y;
+  warptape::Folded folded = warptape::fold(curve);
+  const bool is_folded =
+      folded.size() == 1 && folded[0].name == "last.weight" && curve(x).to_vector<float>() == y;
+  warptape::unfold(curve, std::move(folded));
+  return has_key && is_printed && is_same && is_folded && curve(x).to_vector<float>() == y;
+}
+
 }  // namespace mine
 
 int main() {
+  if (!mine::is_a_weight_like_others()) {
+    std::cout << "the weight standardization is not what a weight is\n";
+    return 1;
+  }
   std::vector<warptape::Device> devices = {warptape::cpu};
   if (warptape::is_available(warptape::DeviceType::CUDA)) {
     devices.push_back({warptape::DeviceType::CUDA, 0});

@@ -30,7 +30,7 @@ NormDim norm_dim(const Json& options) {
     return 0;
   }
   const auto axes = options.at("dim").get<std::vector<int>>();
-  return axes.empty() ? NormDim(WholeTensor) : NormDim(axes);
+  return axes.empty() ? NormDim(WholeTensor) : NormDim(std::span(axes));
 }
 
 Padding2d padding_2d(const Json& options) {

@@ -73,8 +73,9 @@ TEST(NormDims, AnotherAxisTwiceOrNoneIsRefused) {
   expect_throws<ShapeError>([] { levels({4, 3}, 2); }, {"got 2", "-2 to 1", "(4, 3)"});
   expect_throws<ShapeError>([] { levels({4, 3}, -3); }, {"got -3"});
   expect_throws<ValueError>([] { levels({4, 3}, {1, -1}); }, {"(1, -1)", "axis 1"});
-  expect_throws<ValueError>([] { levels({4, 3}, NormDim(std::vector<int>{})); }, {"no axis"});
+  expect_throws<ValueError>([] { levels({4, 3}, NormDim(std::span<const int>{})); }, {"no axis"});
   expect_throws<ShapeError>([] { levels({2, 2, 2, 2, 2, 2}, {0, 2, 4}); }, {"two places"});
+  expect_throws<ShapeError>([] { NormDim({0, 1, 2, 3, 4, 5, 6, 7, 8}); }, {"got 9", "8"});
 }
 
 }  // namespace

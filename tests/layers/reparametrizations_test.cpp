@@ -51,10 +51,8 @@ std::unique_ptr<Module> layer_for(const std::string& name, const Shape& weight) 
                                             .bias = false,
                                             .dtype = float64}));
   }
-  return std::make_unique<Linear>(Linear({.in_features = weight[1],
-                                          .out_features = weight[0],
-                                          .bias = false,
-                                          .dtype = float64}));
+  return std::make_unique<Linear>(Linear(
+      {.in_features = weight[1], .out_features = weight[0], .bias = false, .dtype = float64}));
 }
 
 Tensor vector_of(const Json& values) {
@@ -95,8 +93,8 @@ TEST(Reparametrizations, HavePyTorchsWeightsAndGradients) {
       const std::string key = "parametrizations.weight.";
       if (op == "spectral_norm") {
         const bool in_training = name.find("_eval") == std::string::npos;
-        spectral_norm(*layer, {.n_power_iterations = options["n_power_iterations"],
-                               .eps = options["eps"]});
+        spectral_norm(*layer,
+                      {.n_power_iterations = options["n_power_iterations"], .eps = options["eps"]});
         load_state_dict(*layer, {{key + "original", original},
                                  {key + "0._u", vector_of(options["u"])},
                                  {key + "0._v", vector_of(options["v"])}});
@@ -134,25 +132,30 @@ TEST(Reparametrizations, SpectralNormHasPyTorchsKeysOldAndNew) {
   EXPECT_EQ(keys_of(layer),
             (Keys{"parametrizations.weight.original", "parametrizations.weight.0._u",
                   "parametrizations.weight.0._v", "bias"}));
-  EXPECT_EQ(to_string(layer), "Linear(in_features=4, out_features=3, bias=True, "
-                              "spectral_norm(n_power_iterations=1, eps=1e-12, dim=0))");
+  EXPECT_EQ(to_string(layer),
+            "Linear(in_features=4, out_features=3, bias=True, "
+            "spectral_norm(n_power_iterations=1, eps=1e-12, dim=0))");
   EXPECT_EQ(named_parameters(layer).size(), 2U) << "its vectors are buffers";
   const Tensor original = randn({3, 4}, float64);
   const Tensor u = tensor<double>({1, 0, 0}, {3});
   const Tensor v = tensor<double>({0, 1, 0, 0}, {4});
   const Tensor bias = Tensor::zeros({3}, float64);
-  load_state_dict(layer, {{"weight_orig", original}, {"weight_u", u}, {"weight_v", v},
-                          {"bias", bias}});
+  load_state_dict(layer,
+                  {{"weight_orig", original}, {"weight_u", u}, {"weight_v", v}, {"bias", bias}});
   layer.eval();
   expect_near(layer.weight.value(), div(original, original.to_vector<double>()[1]));
-  load_state_dict(layer, {{"weight_g", Tensor::ones({3, 1}, float64)},
-                          {"weight_v", tensor<double>({2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4, 0}, {3, 4})},
-                          {"bias", bias}});
+  load_state_dict(layer,
+                  {{"weight_g", Tensor::ones({3, 1}, float64)},
+                   {"weight_v", tensor<double>({2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4, 0}, {3, 4})},
+                   {"bias", bias}});
   EXPECT_EQ(state_dict(layer)[0].second.to_vector<double>(),
             (std::vector<double>{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0}))
       << "a weight-normalised one is what it is computed from";
-  expect_throws<ValueError>([&] { load_state_dict(layer, {{"weight_orig", original}}); },
-                            {"missing: weight_u (3,)", "missing: weight_v (4,)", "bias"});
+  expect_throws<ValueError>(
+      [&] {
+        load_state_dict(layer, {{"weight_orig", original}});
+      },
+      {"missing: weight_u (3,)", "missing: weight_v (4,)", "bias"});
 }
 
 TEST(Reparametrizations, SpectralNormImprovesItsVectorsInTrainingAlone) {
@@ -313,8 +316,7 @@ TEST(Folding, WhatDoesNotFitIsRefusedAndChangesNothing) {
   EXPECT_EQ(keys_of(model)[0], "0.weight");
   Folded again = fold(other);
   Sequential third = several_kinds();
-  expect_throws<ValueError>([&] { unfold(third, std::move(again)); },
-                            {"0.weight", "not plain"});
+  expect_throws<ValueError>([&] { unfold(third, std::move(again)); }, {"0.weight", "not plain"});
 }
 
 }  // namespace

@@ -24,10 +24,18 @@ struct Case {
 
 // Short and long slices, in one tile of the CPU's and in several.
 std::vector<Case> cases() {
-  return {{{9, 20, 7}, 1},       {{33, 5}, -1},          {{6, 5, 3}, {0, 2}},
-          {{4, 3, 70}, 1},       {{3000, 40}, 1},        {{700, 3, 90}, 1},
-          {{2, 700, 3, 40}, {0, 2}}, {{2, 90'000}, 0},   {{3, 2, 50'000}, 1},
-          {{300, 350}, WholeTensor}, {{40, 3, 50, 2, 3}, {1, 3}}, {{2, 3, 4, 5, 6}, {1, 3}}};
+  return {{{9, 20, 7}, 1},
+          {{33, 5}, -1},
+          {{6, 5, 3}, {0, 2}},
+          {{4, 3, 70}, 1},
+          {{3000, 40}, 1},
+          {{700, 3, 90}, 1},
+          {{2, 700, 3, 40}, {0, 2}},
+          {{2, 90'000}, 0},
+          {{3, 2, 50'000}, 1},
+          {{300, 350}, WholeTensor},
+          {{40, 3, 50, 2, 3}, {1, 3}},
+          {{2, 3, 4, 5, 6}, {1, 3}}};
 }
 
 template <class T>
@@ -52,8 +60,7 @@ TEST(WeightNormDims, AllAreTheFormula) {
   for (const Case& each : cases()) {
     const NormReference reference(each.shape, each.dim, true);
     check<float>(each, reference, MemoryFormat::RowMajor);
-    check<double>(each, reference,
-                  normalized(MemoryFormat::ChannelsLast, each.shape.rank()));
+    check<double>(each, reference, normalized(MemoryFormat::ChannelsLast, each.shape.rank()));
   }
 }
 
@@ -86,8 +93,7 @@ TEST(WeightNormDims, SlicesOfAnySizeAreNormalised) {
       for (double& value : v) {
         value *= size;
       }
-      const Tensor w =
-          weight_norm(reference.on<double>(cpu, v, each.shape), g, {.dim = each.dim});
+      const Tensor w = weight_norm(reference.on<double>(cpu, v, each.shape), g, {.dim = each.dim});
       EXPECT_LE(NormReference::error(w, reference.w), 1e-13) << each.shape << " " << size;
     }
   }
@@ -123,8 +129,7 @@ ConvTranspose1d transposed() {
 TEST(WeightNormDims, OfALayerLeaveTheFunctionAsItIs) {
   const Tensor x = randn({2, 4, 6}, float64);
   const std::vector<std::pair<NormDim, Shape>> dims{
-      {0, {4, 1, 1}}, {1, {1, 3, 1}},           {-1, {1, 1, 5}},
-      {{0, 1}, {4, 3, 1}}, {WholeTensor, Shape{}}};
+      {0, {4, 1, 1}}, {1, {1, 3, 1}}, {-1, {1, 1, 5}}, {{0, 1}, {4, 3, 1}}, {WholeTensor, Shape{}}};
   for (const auto& [dim, norms] : dims) {
     ConvTranspose1d layer = transposed();
     const Tensor before = layer(x);
@@ -151,8 +156,9 @@ TEST(WeightNormDims, AnEmbeddingCanHaveOnePerFeature) {
 
 TEST(WeightNormDims, AnotherNameListsTheWeights) {
   Linear layer({.in_features = 3, .out_features = 2});
-  expect_throws<ValueError>([&] { weight_norm(layer, {.name = "kernel"}); },
-                            {"[weight_norm] Linear", "kernel", "weight", "weight_norm_dims_test.cpp"});
+  expect_throws<ValueError>(
+      [&] { weight_norm(layer, {.name = "kernel"}); },
+      {"[weight_norm] Linear", "kernel", "weight", "weight_norm_dims_test.cpp"});
   expect_throws<ShapeError>([&] { weight_norm(layer, {.dim = 2}); },
                             {"dim: got 2", "-2 to 1", "(2, 3)", "weight_norm_dims_test.cpp"});
   EXPECT_EQ(shape_of(layer, "weight"), Shape({2, 3})) << "nothing has changed";
@@ -177,8 +183,8 @@ TEST(WeightNormDims, ALoaderTakesThemFromTheShapeOfG) {
       load_state_dict(plain, pair_of(reference, newer));
       EXPECT_LE(NormReference::error(plain.weight.value(), reference.w), 1e-14);
       for (const NormDim& before : std::vector<NormDim>{0, -2, WholeTensor}) {
-        ConvTranspose1d normed = weight_norm(*std::make_unique<ConvTranspose1d>(transposed()),
-                                             {.dim = before});
+        ConvTranspose1d normed =
+            weight_norm(*std::make_unique<ConvTranspose1d>(transposed()), {.dim = before});
         load_state_dict(normed, pair_of(reference, newer));
         EXPECT_LE(NormReference::error(normed.weight.value(), reference.w), 1e-14);
         EXPECT_EQ(shape_of(normed, "weight_g"), reference.norms);

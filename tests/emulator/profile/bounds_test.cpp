@@ -63,6 +63,8 @@ TEST(ProfileBounds, WeightNorm) {
   expect_bounds({{"weight_norm", {1000, 147}}}, float64);
   // No block holds such a row: v is read once more forward, v and dw backward.
   expect_bounds({{"weight_norm", {1, 1000000}, {.moved = 1.05 * 8 / 5}}});
+  // Of columns, too, which then also leave sums behind.
+  expect_bounds({{"weight_norm_last_dim", {20'000, 16}, {.moved = 1.08 * 8 / 5, .by_16 = 0}}});
 }
 
 TEST(ProfileBounds, Elementwise) {
