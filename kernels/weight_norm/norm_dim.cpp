@@ -8,29 +8,33 @@
 namespace warptape {
 namespace {
 
-// The axes as they lie in memory, outermost first.
-std::vector<int> memory_order(int rank, MemoryFormat format) {
-  std::vector<int> order;
-  const bool channels_last = normalized(format, rank) == MemoryFormat::ChannelsLast;
-  for (int axis = 0; axis < rank; ++axis) {
-    if (!channels_last || axis != 1) {
-      order.push_back(axis);
+// Axes in an order, without memory of their own: a step compares them.
+struct AxisList {
+  std::array<int, Shape::max_rank> axes{};
+  int count = 0;
+
+  void add(int axis) { axes[static_cast<size_t>(count++)] = axis; }
+  const int* begin() const { return axes.data(); }
+  const int* end() const { return axes.data() + count; }
+};
+
+// Those of more than one element as they lie in memory, outermost first.
+AxisList long_axes_in_order(const Shape& shape, MemoryFormat format) {
+  AxisList list;
+  const bool channels_last = normalized(format, shape.rank()) == MemoryFormat::ChannelsLast;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (shape[axis] != 1 && !(channels_last && axis == 1)) {
+      list.add(axis);
     }
   }
-  if (channels_last) {
-    order.push_back(1);
+  if (channels_last && shape[1] != 1) {
+    list.add(1);
   }
-  return order;
+  return list;
 }
 
-std::vector<int> long_axes_in_order(const Shape& shape, MemoryFormat format) {
-  std::vector<int> axes;
-  for (int axis : memory_order(shape.rank(), format)) {
-    if (shape[axis] != 1) {
-      axes.push_back(axis);
-    }
-  }
-  return axes;
+bool has(uint32_t axes, int axis) {
+  return (axes >> axis & 1U) != 0;
 }
 
 }  // namespace
@@ -41,48 +45,40 @@ NormDim::NormDim(std::span<const int> axes) : count_(static_cast<int>(axes.size(
   std::copy(axes.begin(), axes.end(), axes_.begin());
 }
 
-std::vector<int> NormDim::axes_of(const Shape& v, const char* op, const Site& site) const {
-  if (is_whole_) {
-    return {};
-  }
-  check<ValueError>(count_ > 0, site,
+uint32_t NormDim::axes_of(const Shape& v, const char* op, const Site& site) const {
+  check<ValueError>(is_whole_ || count_ > 0, site,
                     "[{}] dim: got no axis, wanted one or more (WholeTensor is one norm of all)",
                     op);
-  std::vector<int> result;
-  for (int axis : axes()) {
-    check<ShapeError>(axis >= -v.rank() && axis < v.rank(), site,
-                      "[{}] dim: got {}, wanted {} to {} for v of shape {}", op, axis, -v.rank(),
+  uint32_t result = 0;
+  for (int named : axes()) {
+    check<ShapeError>(named >= -v.rank() && named < v.rank(), site,
+                      "[{}] dim: got {}, wanted {} to {} for v of shape {}", op, named, -v.rank(),
                       v.rank() - 1, v);
-    result.push_back(axis < 0 ? axis + v.rank() : axis);
+    const int axis = named < 0 ? named + v.rank() : named;
+    check<ValueError>(!has(result, axis), site, "[{}] dim: got {}, which names axis {} of {} twice",
+                      op, to_string(), axis, v);
+    result |= 1U << axis;
   }
-  std::sort(result.begin(), result.end());
-  const auto repeated = std::adjacent_find(result.begin(), result.end());
-  check<ValueError>(repeated == result.end(), site,
-                    "[{}] dim: got {}, which names axis {} of {} twice", op, to_string(),
-                    repeated == result.end() ? 0 : *repeated, v);
   return result;
 }
 
 Shape NormDim::norm_shape(const Shape& v, const char* op, const Site& site) const {
-  if (is_whole_) {
-    return {};
-  }
-  Shape shape(std::vector<int64_t>(static_cast<size_t>(v.rank()), 1));
-  for (int axis : axes_of(v, op, site)) {
-    shape[axis] = v[axis];
+  const uint32_t kept = axes_of(v, op, site);
+  Shape shape;
+  for (int axis = 0; axis < v.rank() && !is_whole_; ++axis) {
+    shape.append(has(kept, axis) ? v[axis] : 1);
   }
   return shape;
 }
 
 std::optional<NormDim> NormDim::of_shapes(const Shape& v, const Shape& g,
                                           const NormDim& preferred) {
-  const auto has = [&](const NormDim& dim) {
-    const bool exists = dim.is_whole_ ||
-                        std::all_of(dim.axes().begin(), dim.axes().end(),
+  const auto gives_g = [&](const NormDim& dim) {
+    const bool exists = std::all_of(dim.axes().begin(), dim.axes().end(),
                                     [&](int axis) { return axis >= -v.rank() && axis < v.rank(); });
     return exists && dim.norm_shape(v, "weight_norm", {}) == g;
   };
-  if (has(preferred)) {
+  if (gives_g(preferred)) {
     return preferred;
   }
   if (g.rank() == 0) {
@@ -92,18 +88,17 @@ std::optional<NormDim> NormDim::of_shapes(const Shape& v, const Shape& g,
     return std::nullopt;
   }
   for (int axis = 0; axis < v.rank(); ++axis) {
-    if (has(axis)) {
+    if (gives_g(axis)) {
       return NormDim(axis);
     }
   }
-  std::vector<int> axes;
+  NormDim several(std::span<const int>{});
   for (int axis = 0; axis < v.rank(); ++axis) {
     if (g[axis] != 1) {
-      axes.push_back(axis);
+      several.axes_[static_cast<size_t>(several.count_++)] = axis;
     }
   }
-  const NormDim several{std::span<const int>(axes)};
-  return !axes.empty() && has(several) ? std::optional(several) : std::nullopt;
+  return several.count_ > 0 && gives_g(several) ? std::optional(several) : std::nullopt;
 }
 
 std::string NormDim::to_string() const {
@@ -115,19 +110,19 @@ std::string NormDim::to_string() const {
 
 NormSlices slices_of(const Shape& v, MemoryFormat format, const NormDim& dim, const char* op,
                      const Site& site) {
-  const std::vector<int> kept = dim.axes_of(v, op, site);
+  const uint32_t kept = dim.axes_of(v, op, site);
   // From the innermost axis outwards: summed over, kept, summed over, kept, summed over.
   std::array<int64_t, 5> sizes{1, 1, 1, 1, 1};
   size_t level = 0;
-  const std::vector<int> axes = long_axes_in_order(v, format);
-  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
-    const bool is_kept = std::find(kept.begin(), kept.end(), *axis) != kept.end();
-    level += (level % 2 == 1) != is_kept ? 1 : 0;
+  const AxisList list = long_axes_in_order(v, format);
+  for (int i = list.count - 1; i >= 0; --i) {
+    const int axis = list.axes[static_cast<size_t>(i)];
+    level += (level % 2 == 1) != has(kept, axis) ? 1 : 0;
     check<ShapeError>(level < sizes.size(), site,
                       "[{}] dim: got {} for v of shape {} in {}, wanted axes that are kept in at "
                       "most two places of the memory",
                       op, dim.to_string(), v, warptape::to_string(format));
-    sizes[level] *= v[*axis];
+    sizes[level] *= v[axis];
   }
   const NormSlices result{sizes[4], sizes[3], sizes[2], sizes[1], sizes[0]};
   const bool are_rows = result.are_rows() || result.length() == 0;
@@ -135,7 +130,9 @@ NormSlices slices_of(const Shape& v, MemoryFormat format, const NormDim& dim, co
 }
 
 bool are_in_order(const Shape& g, MemoryFormat format_of_g, MemoryFormat format_of_v) {
-  return long_axes_in_order(g, format_of_g) == long_axes_in_order(g, format_of_v);
+  const AxisList in_g = long_axes_in_order(g, format_of_g);
+  const AxisList in_v = long_axes_in_order(g, format_of_v);
+  return std::equal(in_g.begin(), in_g.end(), in_v.begin(), in_v.end());
 }
 
 }  // namespace warptape

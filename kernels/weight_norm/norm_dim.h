@@ -7,7 +7,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "core/error.h"
 #include "core/shape.h"
@@ -33,9 +32,9 @@ class NormDim {
   explicit NormDim(std::span<const int> axes);  // ShapeError for more than a tensor can have
   NormDim(WholeTensorTag /*one norm*/) : is_whole_(true) {}
 
-  // The axes in ascending order, from 0; none of the whole tensor. ShapeError for one that v does
-  // not have, ValueError for none or one that is named twice.
-  std::vector<int> axes_of(const Shape& v, const char* op, const Site& site) const;
+  // A bit for each axis that is kept, from 0; none of the whole tensor. ShapeError for one that v
+  // does not have, ValueError for none or one that is named twice.
+  uint32_t axes_of(const Shape& v, const char* op, const Site& site) const;
   // The shape of g: v's, with 1 along the other axes; of the whole tensor ().
   Shape norm_shape(const Shape& v, const char* op, const Site& site) const;
   // The dim whose g has this shape: `preferred` where it has, as an axis of size 1 is kept or is
