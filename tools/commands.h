@@ -16,6 +16,7 @@ void add_bench_command(CLI::App& program);
 void add_bench_kernels_command(CLI::App& bench);  // of `warptape bench`
 void add_bench_stream_command(CLI::App& bench);   // likewise
 void add_bench_conv1d_command(CLI::App& bench);   // likewise
+void add_convert_command(CLI::App& program);
 void add_info_command(CLI::App& program);
 void add_stream_command(CLI::App& program);
 void add_sample_command(CLI::App& program);
