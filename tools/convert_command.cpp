@@ -76,8 +76,8 @@ void convert(const ConvertOptions& options) {
   if (const auto keys = keys_from(options.keys)) {
     WithWeightNormKeys converted = with_weight_norm_keys(state, *keys);
     state = std::move(converted.state);
-    normalised = fmt::format("; {} with weight norm, now {}", converted.weights.size(),
-                             options.keys);
+    normalised =
+        fmt::format("; {} with weight norm, now {}", converted.weights.size(), options.keys);
   }
   save_safetensors(options.output, state, checkpoint.metadata);
   fmt::print("{}: {} tensors{}\n", escaped(options.output), state.size(), normalised);

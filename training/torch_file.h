@@ -22,7 +22,8 @@ struct TorchFile {
 // what is stored of them.
 TorchFile load_torch_file(const std::string& path);
 
-// Whether a file begins as torch.save's do, those of before PyTorch 1.6 too; FileError for one that cannot be read.
+// Whether a file begins as torch.save's do, those of before PyTorch 1.6 too; FileError for one that
+// cannot be read.
 bool is_torch_file(const std::string& path);
 
 }  // namespace warptape

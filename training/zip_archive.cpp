@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "training/file.h"
+
 namespace warptape {
 namespace {
 

@@ -1,13 +1,14 @@
 #pragma once
 // Zip archives whose members are stored as they are, as torch.save writes them: a directory of
-// names and places at the end of the file. For .cpp files alone, as training/file.h.
+// names and places at the end of the file.
 
+#include <cstdint>
 #include <map>
 #include <string>
 
-#include "training/file.h"
-
 namespace warptape {
+
+class InputFile;
 
 struct ZipMember {
   uint64_t begin = 0;  // of its bytes in the file
