@@ -30,7 +30,8 @@ Tensor Dora::materialize(const Site& site) {
   if (!options_.detach_norm) {
     return weight_norm(direction, at_site(magnitude_));
   }
-  const Tensor norm = norm_except_dim(direction.detach()).detach();
+  // A row of zeros gives zeros.
+  const Tensor norm = maximum(norm_except_dim(direction.detach()).detach(), 1e-30);
   return mul(direction, div(at_site(magnitude_), norm));
 }
 

@@ -2,9 +2,9 @@
 // DoRA (Liu et al. 2024, arXiv 2402.09353): a weight that is fine-tuned as a magnitude and a
 // low-rank change of its direction,
 //   w = m (W + s B A) / ||W + s B A||
-// with a norm per output channel. W stays as it is; magnitude, A and B are trained. As published
-// the norm counts as a constant in backward, which saves memory; with detach_norm = false it is
-// weight normalization of W + s B A, exact.
+// with a norm per index of the first dimension. W stays as it is; magnitude, A and B are trained.
+// As published the norm counts as a constant in backward, which saves memory; with detach_norm =
+// false it is weight normalization of W + s B A, exact.
 //
 //   Linear layer({.in_features = 512, .out_features = 512});
 //   dora(layer, {.rank = 8, .alpha = 16});   // the function is unchanged: B starts with zeros

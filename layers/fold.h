@@ -18,6 +18,7 @@ namespace warptape {
 struct FoldedWeight {
   std::string name;      // its path: "network.0.conv1.weight"
   std::string settings;  // "weight_norm(dim=0)"
+  Shape shape;
   std::unique_ptr<Reparametrization> by;
 };
 using Folded = std::vector<FoldedWeight>;
@@ -27,9 +28,9 @@ using Folded = std::vector<FoldedWeight>;
 // parameters that were listed before know nothing of the plain weights.
 Folded fold(Module& model, const Site& site = Site::here());
 
-// Gives the weights back what they were computed from. One that has been written to since keeps
-// its value: g and v are set for it then. ValueError for a weight that is not there or is not
-// plain; nothing is changed then.
+// Gives the weights back what they were computed from, on the device where the model is by now. One
+// that has been written to since is split anew, as if it had been assigned. ValueError for a weight
+// that is not there or is not plain, ShapeError for one of another shape; nothing is changed then.
 void unfold(Module& model, Folded folded, const Site& site = Site::here());
 
 }  // namespace warptape

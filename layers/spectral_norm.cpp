@@ -9,6 +9,8 @@
 namespace warptape {
 namespace {
 
+constexpr int steps_at_start = 15;  // as in PyTorch
+
 // As a matrix with `dim` for its rows; recorded if the weight is.
 Tensor matrix_of(const Operand& weight, int dim) {
   if (dim == 0) {
@@ -50,7 +52,7 @@ SpectralNorm::SpectralNorm(const Tensor& weight, int dim, const SpectralNormOpti
   const int64_t rows = weight.size(dim_);
   u_ = drawn(rows);
   v_ = drawn(weight.numel() / std::max<int64_t>(rows, 1));
-  improve(15);
+  improve(steps_at_start);
 }
 
 void SpectralNorm::improve(int steps) {
@@ -64,6 +66,13 @@ void SpectralNorm::improve(int steps) {
   // In place: a captured step reads them where they are.
   u_.assign(u.view({u.numel()}));
   v_.assign(v.view({v.numel()}));
+}
+
+void SpectralNorm::split(const Tensor& weight) {
+  original_.assign(weight);
+  if (u_.defined()) {
+    improve(steps_at_start);
+  }
 }
 
 Tensor SpectralNorm::materialize(const Site& site) {

@@ -29,7 +29,8 @@ class SpectralNorm final : public Reparametrization {
     return std::make_unique<SpectralNorm>(*this);
   }
   Tensor materialize(const Site& site) override;
-  void split(const Tensor& weight) override { original_.assign(weight); }
+  // The weight becomes the original one, whose largest singular value is looked for anew.
+  void split(const Tensor& weight) override;
   void fields(const std::string& name, Visitor& visit) override;
   std::string settings() const override;
   void train(bool on) override { is_training_ = on; }

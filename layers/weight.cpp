@@ -1,6 +1,8 @@
 #include "layers/weight.h"
 
 #include <algorithm>
+#include <cstring>
+#include <iterator>
 #include <typeinfo>
 #include <utility>
 
@@ -43,7 +45,26 @@ struct OwnFields : Visitor {
     const Tensor& value() const {
       return parameter != nullptr ? parameter->value() : buffer->value();
     }
+    void move_to(Device device) const {
+      if (value().device() == device) {
+        return;
+      }
+      const Tensor moved = value().detach().to(device);
+      if (parameter != nullptr) {
+        parameter->state()->set_value(moved);
+      } else {
+        buffer->set_value(moved);
+      }
+    }
   };
+  // Those that checkpoints hold.
+  std::vector<Field> kept() const {
+    std::vector<Field> result;
+    std::copy_if(found.begin(), found.end(), std::back_inserter(result), [](const Field& field) {
+      return field.buffer == nullptr || field.buffer->is_persistent();
+    });
+    return result;
+  }
   OwnFields(const Reparametrization& by, const std::string& name) {
     // fields() lists for readers and for writers.
     const_cast<Reparametrization&>(by).fields(name, *this);
@@ -56,6 +77,20 @@ struct OwnFields : Visitor {
   }
   std::vector<Field> found;
 };
+
+// Whether two tensors of any devices have the same elements.
+bool has_elements_of(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || !(a.shape() == b.shape())) {
+    return false;
+  }
+  bool same = false;
+  dispatch_all(a.dtype(), [&]<class T>() {
+    const std::vector<T> of_a = a.to(cpu).to_vector<T>();
+    const std::vector<T> of_b = b.to(cpu).to_vector<T>();
+    same = std::memcmp(of_a.data(), of_b.data(), of_a.size() * sizeof(T)) == 0;
+  });
+  return same;
+}
 
 }  // namespace
 
@@ -96,7 +131,7 @@ bool Reparametrization::assign_from(const Reparametrization& other) {
 
 std::vector<std::vector<std::string>> Reparametrization::spellings(const std::string& name) const {
   std::vector<std::string> names;
-  for (const OwnFields::Field& field : OwnFields(*this, name).found) {
+  for (const OwnFields::Field& field : OwnFields(*this, name).kept()) {
     names.push_back(field.name);
   }
   return {names};
@@ -104,7 +139,7 @@ std::vector<std::vector<std::string>> Reparametrization::spellings(const std::st
 
 std::vector<Shape> Reparametrization::shapes() const {
   std::vector<Shape> shapes;
-  for (const OwnFields::Field& field : OwnFields(*this, "weight").found) {
+  for (const OwnFields::Field& field : OwnFields(*this, "weight").kept()) {
     shapes.push_back(field.value().shape());
   }
   return shapes;
@@ -115,12 +150,12 @@ std::vector<Shape> Reparametrization::shapes_to_load(const std::vector<Shape>&) 
 }
 
 void Reparametrization::load(const std::vector<Tensor>& values, const Site& site) {
-  const OwnFields own(*this, "weight");
+  const std::vector<OwnFields::Field> own = OwnFields(*this, "weight").kept();
   for (size_t i = 0; i < values.size(); ++i) {
-    if (own.found[i].parameter != nullptr) {
-      own.found[i].parameter->assign(values[i], site);
+    if (own[i].parameter != nullptr) {
+      own[i].parameter->assign(values[i], site);
     } else {
-      own.found[i].buffer->assign(values[i], site);
+      own[i].buffer->assign(values[i], site);
     }
   }
 }
@@ -231,17 +266,26 @@ std::unique_ptr<Reparametrization> Weight::remove_reparametrization(const char* 
   Parameter plain(value().detach().clone());
   plain.set_requires_grad(by_->requires_grad());
   plain_ = std::move(plain);
-  removed_at_ = plain_.value().version();
   return std::exchange(by_, nullptr);
 }
 
-void Weight::restore_reparametrization(std::unique_ptr<Reparametrization> by, const char* who,
-                                       const Site& site) {
+void Weight::restore_reparametrization(std::unique_ptr<Reparametrization> by, bool in_training,
+                                       const char* who, const Site& site) {
   check<ValueError>(by_ == nullptr, site, "[{}] this weight has a reparametrization already: {}",
                     who, by_ ? by_->settings() : "");
-  if (plain_.value().version() != removed_at_) {
-    by->split(plain_.value().detach());
+  by->train(false);  // what it computes changes nothing
+  const Tensor before = by->materialize(site).detach();
+  const Tensor value = plain_.value().detach();
+  check<ShapeError>(before.shape() == value.shape(), site,
+                    "[{}] {}: got that of a weight of shape {}, wanted {}", who, by->settings(),
+                    before.shape(), value.shape());
+  for (const OwnFields::Field& field : OwnFields(*by, "weight").found) {
+    field.move_to(value.device());
   }
+  if (!has_elements_of(before, value)) {
+    by->split(value);
+  }
+  by->train(in_training);
   by_ = std::move(by);
   plain_ = Parameter();
 }

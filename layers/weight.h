@@ -26,7 +26,8 @@ class Reparametrization {
   virtual Tensor materialize(const Site& site) = 0;
   // The same in another dtype. A cast of it, if not overridden.
   virtual Tensor materialize_in(DType dtype, const Site& site);
-  // Sets the parameters so that materialize() gives `weight`.
+  // Sets the parameters so that materialize() gives `weight`, or, where it cannot give every
+  // weight, what it makes of this one.
   virtual void split(const Tensor& weight) = 0;
   // Its parameters and buffers under the names that a checkpoint has for them, for a weight called
   // `name`.
@@ -95,10 +96,11 @@ class Weight : public Member<MemberKind::Weight> {
   void reparametrize(std::unique_ptr<Reparametrization> by, const char* who, const Site& site);
   // ValueError if there is none; the weight becomes plain and keeps its value. Returns it.
   std::unique_ptr<Reparametrization> remove_reparametrization(const char* who, const Site& site);
-  // Puts back what remove_reparametrization returned. It has its old parameters if the weight has
-  // not been written to since, else they are set so that it gives the weight.
-  void restore_reparametrization(std::unique_ptr<Reparametrization> by, const char* who,
-                                 const Site& site);
+  // Puts back what remove_reparametrization returned, on the device where the weight is by now. It
+  // has its old parameters if it gives the weight as that is, else they are set from the weight.
+  // ShapeError for that of a weight of another shape.
+  void restore_reparametrization(std::unique_ptr<Reparametrization> by, bool in_training,
+                                 const char* who, const Site& site);
   Reparametrization* reparametrization() { return by_.get(); }
   const Reparametrization* reparametrization() const { return by_.get(); }
 
@@ -113,7 +115,6 @@ class Weight : public Member<MemberKind::Weight> {
   InProducts in_products_ = InProducts::Yes;
   bool in_bfloat16_ = false;
   std::shared_ptr<RoundedValue> rounded_;  // of plain_, where it is wanted in bfloat16
-  uint64_t removed_at_ = 0;  // the version of plain_ when its reparametrization was removed
 };
 
 // A layer's weight of this name. ValueError that lists the weights it has.

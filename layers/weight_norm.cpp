@@ -84,11 +84,12 @@ std::vector<Shape> WeightNorm::shapes_to_load(const std::vector<Shape>& found) c
 void WeightNorm::load(const std::vector<Tensor>& values, const Site& site) {
   const Tensor& g = values[0];
   if (!(g.shape() == g_.value().shape())) {
-    dim_ = *NormDim::of_shapes(v_.value().shape(), g.shape(), dim_);
-    Parameter other(norm_except_dim(v_.value(), dim_, site));
+    const NormDim dim = *NormDim::of_shapes(v_.value().shape(), g.shape(), dim_);
+    Parameter other(norm_except_dim(v_.value(), dim, site));
     other.set_requires_grad(g_.requires_grad());
     other.state()->name = g_.state()->name;
     g_ = std::move(other);
+    dim_ = dim;
   }
   g_.assign(g, site);
   v_.assign(values[1], site);

@@ -80,7 +80,7 @@ WithWeightNormKeys with_weight_norm_keys(const StateDict& state, WeightNormKeys 
       continue;
     }
     const Pair& pair = pairs.at(part->weight);
-    if (result.weights.empty() || result.weights.back() != part->weight) {
+    if (!part->is_g) {
       result.weights.push_back(part->weight);
     }
     if (keys == WeightNormKeys::Old) {

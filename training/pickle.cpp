@@ -112,13 +112,21 @@ class Reader {
   }
   void push_int(int64_t number) { push({.kind = Kind::Int, .number = number}); }
   void push_string(uint64_t size) { push({.kind = Kind::String, .text = std::string(take(size))}); }
+  // What needs memory and makes no value.
+  void count() {
+    if (++others_ > 6 * most_values) {
+      fail(fmt::format("got more than {} marks and memos", size_t{6 * most_values}));
+    }
+  }
   void remember(uint64_t key) {
+    count();
     if (stack_.empty()) {
       fail("got an empty stack, wanted a value");
     }
     memo_[key] = stack_.back();
   }
   void recall(uint64_t key) {
+    count();
     const auto found = memo_.find(key);
     if (found == memo_.end()) {
       fail(fmt::format("got memo {}, which was not made before", key));
@@ -227,6 +235,7 @@ class Reader {
       case 'u':
         return add_to_dict(pop_to_mark());
       case '(':
+        count();
         marks_.push_back(stack_.size());
         return;
       case 'q':
@@ -272,6 +281,7 @@ class Reader {
   size_t at_ = 0;
   size_t opcode_at_ = 0;
   Pickle result_;
+  size_t others_ = 0;
   std::vector<size_t> stack_;
   std::vector<size_t> marks_;  // heights of the stack
   std::map<uint64_t, size_t> memo_;

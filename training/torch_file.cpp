@@ -20,38 +20,71 @@ using Kind = PickleValue::Kind;
 constexpr uint64_t most_pickle = 100'000'000;
 constexpr int deepest = 100;
 constexpr int64_t most_visits = 2'000'000;
+constexpr size_t longest_path = 1000;
+// Of tensors together, for each byte of the file: views of one storage are tensors each.
+constexpr int64_t most_growth = 16;
+
+// Where the elements of a tensor lie in a storage, from the first one that is read.
+struct Places {
+  std::vector<int64_t> sizes;
+  std::vector<int64_t> strides;
+};
+
+// Calls body(place) for every element in logical order.
+template <class Body>
+void each_place(const Places& places, const Body& body) {
+  const size_t rank = places.sizes.size();
+  std::vector<int64_t> index(rank);
+  const int64_t count = Shape(places.sizes).numel();
+  for (int64_t at = 0; at < count; ++at) {
+    int64_t from = 0;
+    for (size_t axis = 0; axis < rank; ++axis) {
+      from += index[axis] * places.strides[axis];
+    }
+    body(from);
+    for (size_t axis = rank; axis-- > 0 && ++index[axis] == places.sizes[axis];) {
+      index[axis] = 0;
+    }
+  }
+}
 
 // Elements of storages, and what Warptape makes of them.
 struct Element {
   const char* storage;
   int64_t bytes;
   DType dtype;
-  void (*convert)(const std::string& bytes, int64_t from, Tensor& to, int64_t at);
+  void (*gather)(const std::string& bytes, const Places& places, Tensor& to);
 };
 
 template <class From, class To>
-void convert(const std::string& bytes, int64_t from, Tensor& to, int64_t at) {
-  From value;
-  std::memcpy(&value, bytes.data() + from * static_cast<int64_t>(sizeof(From)), sizeof(From));
-  to.mutable_data<To>()[at] = static_cast<To>(value);
+void gather(const std::string& bytes, const Places& places, Tensor& to) {
+  To* next = to.mutable_data<To>();
+  each_place(places, [&](int64_t from) {
+    From value;
+    std::memcpy(&value, bytes.data() + from * static_cast<int64_t>(sizeof(From)), sizeof(From));
+    *next++ = static_cast<To>(value);
+  });
 }
-void convert_half(const std::string& bytes, int64_t from, Tensor& to, int64_t at) {
-  uint16_t value;
-  std::memcpy(&value, bytes.data() + from * 2, 2);
-  to.mutable_data<float>()[at] = from_float16(value);
+void gather_half(const std::string& bytes, const Places& places, Tensor& to) {
+  auto* next = to.mutable_data<float>();
+  each_place(places, [&](int64_t from) {
+    uint16_t value;
+    std::memcpy(&value, bytes.data() + from * 2, 2);
+    *next++ = from_float16(value);
+  });
 }
 
 const std::array<Element, 10> elements{{
-    {"FloatStorage", 4, float32, &convert<float, float>},
-    {"DoubleStorage", 8, float64, &convert<double, double>},
-    {"HalfStorage", 2, float32, &convert_half},
-    {"BFloat16Storage", 2, bfloat16, &convert<simt::bfloat16, simt::bfloat16>},
-    {"LongStorage", 8, int64, &convert<int64_t, int64_t>},
-    {"IntStorage", 4, int64, &convert<int32_t, int64_t>},
-    {"ShortStorage", 2, int64, &convert<int16_t, int64_t>},
-    {"CharStorage", 1, int64, &convert<int8_t, int64_t>},
-    {"ByteStorage", 1, uint8, &convert<uint8_t, uint8_t>},
-    {"BoolStorage", 1, uint8, &convert<uint8_t, uint8_t>},
+    {"FloatStorage", 4, float32, &gather<float, float>},
+    {"DoubleStorage", 8, float64, &gather<double, double>},
+    {"HalfStorage", 2, float32, &gather_half},
+    {"BFloat16Storage", 2, bfloat16, &gather<simt::bfloat16, simt::bfloat16>},
+    {"LongStorage", 8, int64, &gather<int64_t, int64_t>},
+    {"IntStorage", 4, int64, &gather<int32_t, int64_t>},
+    {"ShortStorage", 2, int64, &gather<int16_t, int64_t>},
+    {"CharStorage", 1, int64, &gather<int8_t, int64_t>},
+    {"ByteStorage", 1, uint8, &gather<uint8_t, uint8_t>},
+    {"BoolStorage", 1, uint8, &gather<uint8_t, uint8_t>},
 }};
 
 const Element* element_of(const std::string& global) {
@@ -90,6 +123,8 @@ class Loader {
     for (const auto& [name, member] : members_) {
       const size_t slash = name.find('/');
       if (slash != std::string::npos && name.substr(slash) == "/data.pkl") {
+        file_.require(folder_.empty(), "archive: got {} beside another data.pkl, wanted one",
+                      excerpt(name));
         folder_ = name.substr(0, slash + 1);
       }
     }
@@ -124,6 +159,8 @@ class Loader {
   }
 
   void visit(size_t index, const std::string& path, int depth) {
+    file_.require(path.size() <= longest_path, "{}: got a path of {} bytes, wanted at most {}",
+                  excerpt(path), path.size(), size_t{longest_path});
     file_.require(depth <= deepest, "{}: got more than {} levels", excerpt(path), int{deepest});
     // Few bytes of lists in lists in lists, each several times, would be endless.
     file_.require(++visits_ <= most_visits, "{}: got more than {} values", excerpt(path),
@@ -153,7 +190,12 @@ class Loader {
       visit((*parameter)[0], path, depth + 1);
     } else if (const auto* tensor = arguments_of(it, rebuild_tensor)) {
       file_.require(names_.insert(path).second, "{}: got two tensors of this path", excerpt(path));
-      result_.tensors.emplace_back(path, tensor_of(path, *tensor));
+      // One that is in several places is read once.
+      const auto [known, is_new] = tensors_.try_emplace(index);
+      if (is_new) {
+        known->second = tensor_of(path, *tensor);
+      }
+      result_.tensors.emplace_back(path, known->second);
     } else {
       file_.require(it.kind != Kind::Call && it.kind != Kind::Persistent && it.kind != Kind::Global,
                     "{}: got something that is neither a tensor nor plain", excerpt(path));
@@ -202,16 +244,21 @@ class Loader {
     return {element, &member->second, count};
   }
 
-  // arguments: storage, offset, sizes, strides, ...
-  Tensor tensor_of(const std::string& path, const std::vector<size_t>& arguments) const {
+  // arguments: storage, offset, sizes, strides, whether it requires gradients, hooks, and perhaps
+  // what else there is to know of it: that it is negated, say.
+  Tensor tensor_of(const std::string& path, const std::vector<size_t>& arguments) {
     file_.require(arguments.size() >= 4 && value(arguments[1]).kind == Kind::Int,
                   "{}: got a tensor without its sizes", excerpt(path));
+    for (size_t i = 6; i < arguments.size(); ++i) {
+      const PickleValue& extra = value(arguments[i]);
+      file_.require(extra.kind == Kind::None || (extra.kind == Kind::Dict && extra.items.empty()),
+                    "{}: got a tensor that is not plain", excerpt(path));
+    }
     const Storage storage = storage_of(path, arguments[0]);
     const int64_t offset = value(arguments[1]).number;
-    const std::vector<int64_t> sizes = sizes_of(path, arguments[2]);
-    const std::vector<int64_t> strides = sizes_of(path, arguments[3]);
-    const Shape shape(sizes);
-    file_.require(strides.size() == sizes.size() && shape.is_countable(8),
+    const Places places{sizes_of(path, arguments[2]), sizes_of(path, arguments[3])};
+    const Shape shape(places.sizes);
+    file_.require(places.strides.size() == places.sizes.size() && shape.is_countable(8),
                   "{}: got sizes and strides that do not go together", excerpt(path));
     const int64_t count = shape.numel();
     file_.require(count <= storage.count, "{}: got {} elements of {} that are stored",
@@ -219,26 +266,26 @@ class Loader {
     // The last element: no sum may overflow, as every part is below what is stored.
     int64_t last = offset;
     bool fits = offset >= 0 && offset <= storage.count;
-    for (size_t i = 0; fits && count > 0 && i < sizes.size(); ++i) {
-      fits = sizes[i] <= 1 || strides[i] <= storage.count / (sizes[i] - 1);
-      last += fits && sizes[i] > 1 ? (sizes[i] - 1) * strides[i] : 0;
+    for (size_t i = 0; fits && count > 0 && i < places.sizes.size(); ++i) {
+      const int64_t steps = places.sizes[i] - 1;
+      fits = steps == 0 || places.strides[i] <= storage.count / steps;
+      last += fits ? steps * places.strides[i] : 0;
       fits = fits && last < storage.count;
     }
     file_.require(fits && (count == 0 || last < storage.count),
                   "{}: got elements outside of the {} that are stored", excerpt(path),
                   storage.count);
+    bytes_ += count * size_of(storage.element->dtype);
+    file_.require(bytes_ / most_growth <= static_cast<int64_t>(file_.size()),
+                  "{}: got tensors of {} bytes out of a file of {}", excerpt(path), bytes_,
+                  file_.size());
     Tensor tensor = Tensor::empty(shape, storage.element->dtype);
-    const std::string bytes = file_.read_bytes(storage.member->begin, storage.member->size);
-    std::vector<int64_t> index(sizes.size());
-    for (int64_t at = 0; at < count; ++at) {
-      int64_t from = offset;
-      for (size_t axis = 0; axis < sizes.size(); ++axis) {
-        from += index[axis] * strides[axis];
-      }
-      storage.element->convert(bytes, from, tensor, at);
-      for (size_t axis = sizes.size(); axis-- > 0 && ++index[axis] == sizes[axis];) {
-        index[axis] = 0;
-      }
+    if (count > 0) {
+      const auto unit = static_cast<uint64_t>(storage.element->bytes);
+      storage.element->gather(
+          file_.read_bytes(storage.member->begin + static_cast<uint64_t>(offset) * unit,
+                           static_cast<uint64_t>(last - offset + 1) * unit),
+          places, tensor);
     }
     return tensor;
   }
@@ -249,7 +296,9 @@ class Loader {
   Pickle pickle_;
   std::set<size_t> open_;  // containers that are being visited
   std::set<std::string> names_;
+  std::map<size_t, Tensor> tensors_;  // by their values
   int64_t visits_ = 0;
+  int64_t bytes_ = 0;  // of the tensors so far
   TorchFile result_;
 };
 

@@ -19,7 +19,8 @@ struct TorchFile {
 // Float, double and bfloat16 keep their dtype, half becomes float32; long and uint8 keep it, other
 // whole numbers become int64, bool uint8. Throws FileError for anything that is not wholly as the
 // format wants it, before allocating what the file claims: also for tensors that are larger than
-// what is stored of them.
+// what is stored of them. A tensor
+// that is in several places of the file is one, whose storage they share.
 TorchFile load_torch_file(const std::string& path);
 
 // Whether a file begins as torch.save's do, those of before PyTorch 1.6 too; FileError for one that

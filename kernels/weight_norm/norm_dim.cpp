@@ -37,6 +37,23 @@ bool has(uint32_t axes, int axis) {
   return (axes >> axis & 1U) != 0;
 }
 
+// The sizes of the levels from the innermost one outwards: summed over, kept, summed over, kept,
+// summed over. None if there are more.
+std::optional<std::array<int64_t, 5>> levels_of(const Shape& v, const AxisList& list,
+                                                uint32_t kept) {
+  std::array<int64_t, 5> sizes{1, 1, 1, 1, 1};
+  size_t level = 0;
+  for (int i = list.count - 1; i >= 0; --i) {
+    const int axis = list.axes[static_cast<size_t>(i)];
+    level += (level % 2 == 1) != has(kept, axis) ? 1 : 0;
+    if (level == sizes.size()) {
+      return std::nullopt;
+    }
+    sizes[level] *= v[axis];
+  }
+  return sizes;
+}
+
 }  // namespace
 
 NormDim::NormDim(std::span<const int> axes) : count_(static_cast<int>(axes.size())) {
@@ -76,7 +93,9 @@ std::optional<NormDim> NormDim::of_shapes(const Shape& v, const Shape& g,
   const auto gives_g = [&](const NormDim& dim) {
     const bool exists = std::all_of(dim.axes().begin(), dim.axes().end(),
                                     [&](int axis) { return axis >= -v.rank() && axis < v.rank(); });
-    return exists && dim.norm_shape(v, "weight_norm", {}) == g;
+    return exists && dim.norm_shape(v, "weight_norm", {}) == g &&
+           levels_of(v, long_axes_in_order(v, MemoryFormat::RowMajor),
+                     dim.axes_of(v, "weight_norm", {}));
   };
   if (gives_g(preferred)) {
     return preferred;
@@ -111,21 +130,15 @@ std::string NormDim::to_string() const {
 NormSlices slices_of(const Shape& v, MemoryFormat format, const NormDim& dim, const char* op,
                      const Site& site) {
   const uint32_t kept = dim.axes_of(v, op, site);
-  // From the innermost axis outwards: summed over, kept, summed over, kept, summed over.
-  std::array<int64_t, 5> sizes{1, 1, 1, 1, 1};
-  size_t level = 0;
-  const AxisList list = long_axes_in_order(v, format);
-  for (int i = list.count - 1; i >= 0; --i) {
-    const int axis = list.axes[static_cast<size_t>(i)];
-    level += (level % 2 == 1) != has(kept, axis) ? 1 : 0;
-    check<ShapeError>(level < sizes.size(), site,
-                      "[{}] dim: got {} for v of shape {} in {}, wanted axes that are kept in at "
-                      "most two places of the memory",
-                      op, dim.to_string(), v, warptape::to_string(format));
-    sizes[level] *= v[axis];
-  }
+  const std::optional<std::array<int64_t, 5>> levels =
+      levels_of(v, long_axes_in_order(v, format), kept);
+  check<ShapeError>(levels.has_value(), site,
+                    "[{}] dim: got {} for v of shape {} in {}, wanted axes that are kept in at "
+                    "most two places of the memory",
+                    op, dim.to_string(), v, warptape::to_string(format));
+  const std::array<int64_t, 5>& sizes = *levels;
   const NormSlices result{sizes[4], sizes[3], sizes[2], sizes[1], sizes[0]};
-  const bool are_rows = result.are_rows() || result.length() == 0;
+  const bool are_rows = result.are_rows() || result.length() == 0 || result.count() == 0;
   return are_rows ? NormSlices{1, 1, 1, result.count(), result.length()} : result;
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/shape.h"
+#include "kernels/weight_norm/norm_slices.h"
 
 namespace warptape {
 
@@ -38,7 +39,8 @@ class NormDim {
   // The shape of g: v's, with 1 along the other axes; of the whole tensor ().
   Shape norm_shape(const Shape& v, const char* op, const Site& site) const;
   // The dim whose g has this shape: `preferred` where it has, as an axis of size 1 is kept or is
-  // not, with the same g; else the first single axis; else several. None if there is no such dim.
+  // not, with the same g; else the first single axis; else several. None if there is no such dim,
+  // or slices_of refuses it.
   static std::optional<NormDim> of_shapes(const Shape& v, const Shape& g,
                                           const NormDim& preferred = 0);
   std::string to_string() const;  // "0", "(0, 2)", "None" as PyTorch's
@@ -51,23 +53,6 @@ class NormDim {
   std::array<int, Shape::max_rank> axes_{};
   int count_ = 0;
   bool is_whole_ = false;
-};
-
-// A weight in memory order, as weight norm's kernels see it: axes behind each other that are all
-// kept, or all summed over, are one. Element (o, p, l, c, r) lies at
-//   (((o * groups + p) * lines + l) * columns + c) * run + r
-// and belongs to slice p * columns + c, whose norm is the slice's element of g. Contiguous slices
-// have outer = groups = lines = 1: `columns` rows of `run` elements.
-struct NormSlices {
-  int64_t outer = 1;    // summed over
-  int64_t groups = 1;   // kept
-  int64_t lines = 1;    // summed over
-  int64_t columns = 1;  // kept
-  int64_t run = 1;      // summed over
-
-  int64_t count() const { return groups * columns; }
-  int64_t length() const { return outer * lines * run; }
-  bool are_rows() const { return outer * lines == 1; }
 };
 
 // ShapeError for a dim that v does not have, and where axes that are kept and axes that are not

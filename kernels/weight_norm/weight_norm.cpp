@@ -295,7 +295,7 @@ std::optional<WeightNormPlace> WeightNormCache::place() {
   std::optional<WeightNormPlace> result;
   with_parameters(*this, [&](const Tensor& v_now, const Tensor& g_now) {
     if (fits(*this, v_now, w.dtype()) && g_now.device() == v_now.device() &&
-        g_now.dtype() == v_now.dtype() && g_now.numel() == inv_norm.numel() &&
+        g_now.dtype() == v_now.dtype() && g_now.numel() == v_now.size(0) &&
         are_in_order(g_now, v_now) && slices_of(v_now, dim).are_rows()) {
       result = WeightNormPlace{v_now, g_now, w.detach(), inv_norm};
     }

@@ -28,7 +28,7 @@ bool is_aligned(const Weight& weight) {
 // Which table a weight is in. Columns are read element by element, wherever they start.
 template <class Weight>
 bool is_in_aligned_table(const Weight& weight) {
-  return is_aligned(weight) || weight.places.outer * weight.places.lines > 1;
+  return is_aligned(weight) || !weight.places.are_rows();
 }
 
 bool takes_two_launches(const Geometry& geometry) {
@@ -72,7 +72,7 @@ void run_tables(void (*kernel)(const Table<Weight> __grid_constant__), const cha
       continue;
     }
     if (g.layout == Layout::Columns) {
-      const SlicePlaces& at = weight.places;
+      const NormSlices& at = weight.places;
       const int64_t elements = at.outer * at.lines * g.rows_per_block * at.run * staged;
       shared = std::max(shared, static_cast<size_t>(elements) * sizeof(T) +
                                     static_cast<size_t>(column_partials<T>) * sizeof(double));
@@ -120,7 +120,7 @@ void for_each_in_parts(std::span<const Weight> weights, int tensors, gpu::Stream
                        const Run& run) {
   for (const Weight& weight : weights) {
     if (geometry_of<T>(weight, tensors, true).layout == Layout::ColumnParts && weight.rows > 0) {
-      const SlicePlaces& at = weight.places;
+      const NormSlices& at = weight.places;
       const ColumnPlan plan = column_parts<T>(at);
       const int64_t tiles = at.groups * divide_up(at.columns, plan.columns);
       run(weight,
@@ -135,7 +135,10 @@ void for_each_in_parts(std::span<const Weight> weights, int tensors, gpu::Stream
 
 template <class T, class Weight>
 int64_t scratch_of(const Weight& weight, int tensors) {
-  if (weight.places.outer * weight.places.lines > 1) {
+  if (weight.rows == 0) {
+    return 0;
+  }
+  if (!weight.places.are_rows()) {
     const bool in_parts = column_geometry<T>(weight.places, tensors).layout == Layout::ColumnParts;
     return in_parts ? weight.rows * column_parts<T>(weight.places).parts() : 0;
   }

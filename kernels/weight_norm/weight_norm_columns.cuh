@@ -18,11 +18,12 @@ struct ColumnTile {
   int64_t first_line;
   int64_t last_line;  // behind it
   int64_t start;      // of the first element in the group's first line
+  int threads;        // that go through it
 };
 
 // Block `block` of those that own parts of a weight's slices; parts of the same slices are blocks
 // behind each other.
-__device__ inline ColumnTile column_tile(const SlicePlaces& at, const ColumnPlan& plan,
+__device__ inline ColumnTile column_tile(const NormSlices& at, const ColumnPlan& plan,
                                          unsigned block) {
   const int64_t tiles = (at.columns + plan.columns - 1) / plan.columns;
   const int64_t part = block % plan.parts();
@@ -41,25 +42,26 @@ __device__ inline ColumnTile column_tile(const SlicePlaces& at, const ColumnPlan
   result.first_line = line;
   result.last_line = line + plan.lines < lines ? line + plan.lines : lines;
   result.start = (group * at.lines * at.columns + column) * at.run + begin;
+  result.threads = plan.threads;
   return result;
 }
 
 // Where a tile's elements of a line begin.
-__device__ inline int64_t line_start(const SlicePlaces& at, const ColumnTile& tile, int64_t line) {
+__device__ inline int64_t line_start(const NormSlices& at, const ColumnTile& tile, int64_t line) {
   const int64_t row =
       at.outer == 1 ? line : line / at.lines * at.groups * at.lines + line % at.lines;
   return tile.start + row * at.columns * at.run;
 }
 
-// The threads of a block on a tile: `across` of them along a line, `down` lines at once.
+// The threads of a block on a tile: `across` of them along a line, `down` lines at once. As many as
+// the weight asks for, whatever else the launch has: the bits are its own.
 struct ColumnThreads {
   int across;
   int down;
 };
 __device__ inline ColumnThreads threads_of(const ColumnTile& tile) {
-  const auto threads = static_cast<int>(blockDim.x);
-  const int across = tile.width < threads ? tile.width : threads;
-  return {across, threads / across};
+  const int across = tile.width < tile.threads ? tile.width : tile.threads;
+  return {across, tile.threads / across};
 }
 
 // Calls visit(element of the line, first line of the thread, lines from one to the next). Each time
@@ -194,10 +196,11 @@ __device__ void gradient_of_columns(const WeightNormBackward<T>& weight, const C
 // ---- slices that a block holds ----------------------------------------------------------------
 
 // The plan of blocks that own whole slices.
-__device__ inline ColumnPlan whole_columns(const SlicePlaces& at, const Geometry& geometry) {
+__device__ inline ColumnPlan whole_columns(const NormSlices& at, const Geometry& geometry) {
   return {.columns = geometry.rows_per_block,
           .run = static_cast<int>(at.run),
-          .lines = at.outer * at.lines};
+          .lines = at.outer * at.lines,
+          .threads = geometry.lanes};
 }
 
 template <class T, class W>
@@ -278,7 +281,7 @@ __device__ void sum_parts(const ColumnTile& tile, int64_t parts, const Value& va
 // scratch[slice * parts + part] = the norm of the part, reading v once
 template <class T>
 __global__ void __launch_bounds__(max_threads)
-    weight_norm_column_norms(const T* v, SlicePlaces places, ColumnPlan plan, double* scratch) {
+    weight_norm_column_norms(const T* v, NormSlices places, ColumnPlan plan, double* scratch) {
   WARPTAPE_SHARED(double, sums, [sums_of_norm<T> * most_columns]);
   const ColumnTile tile = column_tile(places, plan, blockIdx.x);
   sum_columns<sums_of_norm<T>>(

@@ -10,10 +10,6 @@
 namespace warptape {
 namespace {
 
-SlicePlaces places_of(const NormSlices& at) {
-  return {at.outer, at.groups, at.lines, at.columns, at.run};
-}
-
 // Scratch for these weights; null where their slices stay on chip.
 template <class Weight>
 Tensor scratch_for(const std::vector<Weight>& weights) {
@@ -50,7 +46,7 @@ void forward(std::span<WeightNormRows> all) {
                          .inv_norm = one.inv_norm.mutable_data<double>(),
                          .rows = one.slices.count(),
                          .length = one.slices.length(),
-                         .places = places_of(one.slices)});
+                         .places = one.slices});
     }
   }
   launch_forward(weights);
@@ -71,7 +67,7 @@ void backward(std::span<WeightNormGradient> all) {
                          .length = one.slices.length(),
                          .add_v = one.dv.mode == WriteMode::Accumulate,
                          .add_g = one.dg.mode == WriteMode::Accumulate,
-                         .places = places_of(one.slices)});
+                         .places = one.slices});
     }
   }
   if (weights.empty()) {
@@ -154,7 +150,7 @@ void norms_of_slices_cuda(const Tensor& v, const NormSlices& slices, Tensor& nor
                            .inv_norm = nullptr,
                            .rows = slices.count(),
                            .length = slices.length(),
-                           .places = places_of(slices)}});
+                           .places = slices}});
   });
 }
 

@@ -9,20 +9,9 @@
 #include <span>
 
 #include "core/device/gpu.h"
+#include "kernels/weight_norm/norm_slices.h"
 
 namespace warptape {
-
-// Where the elements of slices lie that are not contiguous, as NormSlices (norm_dim.h).
-struct SlicePlaces {
-  int64_t outer = 1;
-  int64_t groups = 1;
-  int64_t lines = 1;
-  int64_t columns = 1;
-  int64_t run = 1;
-
-  template <class Visit>
-  void for_each_pointer(Visit&&) const {}
-};
 
 // One weight. v, w: `rows` slices of `length` elements, each contiguous if `places` has one line;
 // g: (rows). inv_norm: (rows), 1 / ||v||, 0 for a slice of zeros. w may be null where only the
@@ -37,7 +26,7 @@ struct WeightNormForward {
   double* inv_norm;
   int64_t rows;
   int64_t length;
-  SlicePlaces places = {};
+  NormSlices places = {};
 
   template <class Visit>
   void for_each_pointer(Visit&& visit) const {
@@ -62,7 +51,7 @@ struct WeightNormBackward {
   int64_t length;
   bool add_v;
   bool add_g;
-  SlicePlaces places = {};
+  NormSlices places = {};
 
   template <class Visit>
   void for_each_pointer(Visit&& visit) const {
@@ -88,8 +77,7 @@ template <class T>
 int64_t weight_norm_scratch(const WeightNormBackward<T>& weight);
 
 // All weights of one dtype, forward of one dtype of w. Those whose slices stay on chip share one
-// launch (per 128 weights); each of the others takes two, with its part of `scratch`, in the order
-// of the weights.
+// launch (per 128 weights); each of the others takes two, with its part of `scratch`.
 template <class T, class W>
 void launch_weight_norm_forward(std::span<const WeightNormForward<T, W>> weights, double* scratch,
                                 gpu::StreamHandle stream);

@@ -61,6 +61,7 @@ struct ColumnPlan {
   int64_t lines = 1;
   int64_t run_parts = 1;
   int64_t line_parts = 1;
+  int threads = max_threads;  // of the block that take part: the order of sums is theirs
 
   WARPTAPE_HOST_DEVICE int64_t parts() const { return run_parts * line_parts; }  // of a slice
   template <class Visit>
@@ -73,13 +74,13 @@ constexpr int64_t divide_up(int64_t a, int64_t b) {
 
 // The least number of neighbouring slices whose elements in a line are whole sectors.
 template <class T>
-constexpr int64_t whole_sectors(const SlicePlaces& at) {
+constexpr int64_t whole_sectors(const NormSlices& at) {
   return std::min<int64_t>(32 / std::gcd<int64_t>(32, at.run * int64_t{sizeof(T)}), at.columns);
 }
 
 // tensors: how many are held.
 template <class T>
-constexpr Geometry column_geometry(const SlicePlaces& at, int tensors) {
+constexpr Geometry column_geometry(const NormSlices& at, int tensors) {
   const int64_t lines = at.outer * at.lines;
   const auto bytes = [&](int64_t columns) {
     return lines * columns * at.run * int64_t{sizeof(T)} * tensors + column_partials<T> * 8;
@@ -108,7 +109,7 @@ constexpr Geometry column_geometry(const SlicePlaces& at, int tensors) {
 
 // Of Layout::ColumnParts: lines of 64 bytes and more, and so many parts that they fill the GPU.
 template <class T>
-constexpr ColumnPlan column_parts(const SlicePlaces& at) {
+constexpr ColumnPlan column_parts(const NormSlices& at) {
   ColumnPlan plan;
   int64_t columns = whole_sectors<T>(at);
   while (2 * columns <= std::min<int64_t>(at.columns, most_columns) &&
@@ -163,9 +164,8 @@ constexpr Geometry geometry(int64_t length, int tensors, bool aligned) {
 // Of one weight.
 template <class T, class Weight>
 Geometry geometry_of(const Weight& weight, int tensors, bool aligned) {
-  return weight.places.outer * weight.places.lines > 1
-             ? column_geometry<T>(weight.places, tensors)
-             : geometry<T>(weight.length, tensors, aligned);
+  return !weight.places.are_rows() ? column_geometry<T>(weight.places, tensors)
+                                   : geometry<T>(weight.length, tensors, aligned);
 }
 
 }  // namespace warptape::weight_norm_detail

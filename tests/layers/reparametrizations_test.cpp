@@ -306,6 +306,103 @@ TEST(Folding, AWeightThatIsWrittenToKeepsItsValue) {
   expect_near(layer.weight.value(), other);
 }
 
+TEST(Folding, BackAreTheDeviceAndTheModeOfTheModel) {
+  for (const Device device : available_devices()) {
+    Sequential model = several_kinds();
+    const Tensor x = randn({3, 6}, float64);
+    model.eval();
+    const Tensor before = model(x);
+    Folded folded = fold(model);
+    model.to(device);
+    unfold(model, std::move(folded));
+    for (const auto& [key, value] : state_dict(model)) {
+      EXPECT_EQ(value.device(), device) << key;
+    }
+    expect_near(model(x.to(device)).to(cpu), before);
+    const auto u = [&] { return state_dict(model)[4].second.to(cpu).to_vector<double>(); };
+    ASSERT_EQ(state_dict(model)[4].first, "1.parametrizations.weight.0._u");
+    const std::vector<double> in_eval = u();
+    model(x.to(device));
+    EXPECT_EQ(u(), in_eval);
+    folded = fold(model);
+    model.train();
+    unfold(model, std::move(folded));
+    model(x.to(device));
+    EXPECT_NE(u(), in_eval) << "its layer is in training now";
+  }
+}
+
+// A weight that cannot be computed, behind one that can.
+struct Failing final : Reparametrization {
+  explicit Failing(const Tensor& weight) : raw(weight.clone()) {}
+  std::unique_ptr<Reparametrization> clone() const override {
+    return std::make_unique<Failing>(*this);
+  }
+  Tensor materialize(const Site&) override { throw ValueError("no weight today"); }
+  void split(const Tensor&) override {}
+  void fields(const std::string& name, Visitor& visit) override { visit(name + "_raw", raw); }
+  std::string settings() const override { return "failing"; }
+  Parameter raw;
+};
+
+TEST(Folding, AWeightThatCannotBeComputedLeavesAllAsTheyWere) {
+  struct Two : Module {
+    Linear first = small_linear();
+    Linear second = small_linear();
+    void fields(Visitor& visit) override { visit("first", first)("second", second); }
+    Tensor forward(const Operand& x) override { return first(x); }
+  } model;
+  weight_norm(model.first);
+  reparametrize(model.second, "weight",
+                [](const Tensor& weight) { return std::make_unique<Failing>(weight); }, "test", {});
+  const Keys keys = keys_of(model);
+  expect_throws<ValueError>([&] { fold(model); }, {"no weight today"});
+  EXPECT_EQ(keys_of(model), keys);
+}
+
+TEST(Reparametrizations, BuffersThatAreNotKeptAreNotAskedFor) {
+  struct WithScratch final : Reparametrization {
+    explicit WithScratch(const Tensor& weight)
+        : raw(weight.clone()), scratch(Tensor::zeros({2}, float64), {.persistent = false}) {}
+    std::unique_ptr<Reparametrization> clone() const override {
+      return std::make_unique<WithScratch>(*this);
+    }
+    Tensor materialize(const Site& site) override {
+      return Operand(raw, site.file, site.line).tensor();
+    }
+    void split(const Tensor& weight) override { raw.assign(weight); }
+    void fields(const std::string& name, Visitor& visit) override {
+      visit(name + "_raw", raw)(name + "_scratch", scratch);
+    }
+    std::string settings() const override { return "with_scratch"; }
+    Parameter raw;
+    Buffer scratch;
+  };
+  Linear layer = small_linear();
+  reparametrize(layer, "weight",
+                [](const Tensor& weight) { return std::make_unique<WithScratch>(weight); }, "test",
+                {});
+  EXPECT_EQ(keys_of(layer), (Keys{"weight_raw", "bias"}));
+  EXPECT_NO_THROW(load_state_dict(layer, state_dict(layer)));
+}
+
+TEST(Reparametrizations, ASpectralNormThatIsAssignedToLooksForItsNormAnew) {
+  Linear layer = small_linear();
+  layer.eval();
+  spectral_norm(layer);
+  const Tensor other = tensor<double>({0, 0, 0, 8, 0, 0, 0, 0, 1, 0, 0, 0}, {3, 4});
+  layer.weight.assign(other);
+  expect_near(layer.weight.value(), div(other, 8));
+}
+
+TEST(Reparametrizations, ARowOfZerosStaysOneInDora) {
+  Linear layer = small_linear();
+  layer.weight.assign(tensor<double>({1, 2, 3, 4, 0, 0, 0, 0, 5, 6, 7, 8}, {3, 4}));
+  const Tensor before = layer.weight.value().clone();
+  dora(layer, {.rank = 1});
+  expect_near(layer.weight.value(), before);
+}
+
 TEST(Folding, WhatDoesNotFitIsRefusedAndChangesNothing) {
   Sequential model = several_kinds();
   Folded folded = fold(model);
@@ -314,6 +411,11 @@ TEST(Folding, WhatDoesNotFitIsRefusedAndChangesNothing) {
   expect_throws<ValueError>([&] { unfold(model, std::move(folded)); },
                             {"[unfold]", "7.weight", "Sequential"});
   EXPECT_EQ(keys_of(model)[0], "0.weight");
+  Linear narrow = small_linear(4, 3);
+  weight_norm(narrow);
+  Linear wide = small_linear(5, 3);
+  expect_throws<ShapeError>([&] { unfold(wide, fold(narrow)); },
+                            {"[unfold]", "weight", "(3, 4)", "(3, 5)"});
   Folded again = fold(other);
   Sequential third = several_kinds();
   expect_throws<ValueError>([&] { unfold(third, std::move(again)); }, {"0.weight", "not plain"});

@@ -150,6 +150,38 @@ TEST_F(TorchFilesMade, ListsThatWouldBeEndless) {
   pickle_refused(deep + std::string(200, 'e') + ".", {"levels"});
 }
 
+// A tensor of 1000 elements, named a hundred thousand times, is one.
+TEST_F(TorchFilesMade, ATensorInManyPlacesIsReadOnce) {
+  const auto text = [](const std::string& word) {
+    return "X" + std::string(1, static_cast<char>(word.size())) + std::string(3, '\0') + word;
+  };
+  const std::string thousand("M\xe8\x03", 3);
+  const std::string storage =
+      "(" + text("storage") + "ctorch\nFloatStorage\n" + text("0") + text("cpu") + thousand + "tQ";
+  const std::string tensor = "ctorch._utils\n_rebuild_tensor_v2\n(" + storage +
+                             std::string("K\0", 2) + thousand + "\x85K\1\x85\x89NtR";
+  std::string pickle = "](" + tensor + "q" + std::string(1, '\0');
+  for (int i = 0; i < 100'000; ++i) {
+    pickle += std::string("h\0", 2);
+  }
+  const std::string path = folder_.write(
+      "many.pt", zip_of({{"a/data.pkl", pickle + "e."}, {"a/data/0", std::string(4000, '\0')}}));
+  const TorchFile file = load_torch_file(path);
+  ASSERT_EQ(file.tensors.size(), 100'001U);
+  EXPECT_TRUE(file.tensors[0].second.shares_storage_with(file.tensors[100'000].second));
+  // A negated view, and more of them than a file can be for.
+  const std::string negated = tensor.substr(0, tensor.size() - 2) + "}" + text("neg") + "\x88stR";
+  refused(zip_of({{"a/data.pkl", negated + "."}, {"a/data/0", std::string(4000, '\0')}}),
+          {"not plain"});
+  std::string many = "](";
+  for (int i = 0; i < 2000; ++i) {
+    many += tensor;
+  }
+  refused(zip_of({{"a/data.pkl", many + "e."}, {"a/data/0", std::string(4000, '\0')}}),
+          {"bytes out of a file of"});
+  refused(zip_of({{"a/data.pkl", "N."}, {"b/data.pkl", "N."}}), {"b/data.pkl", "another"});
+}
+
 TEST_F(TorchFilesMade, DamageIsAFileError) {
   expect_refuses_special_files([](const std::string& path) { load_torch_file(path); });
   expect_survives_mutations(

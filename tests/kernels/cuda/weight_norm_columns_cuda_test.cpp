@@ -22,9 +22,8 @@ struct Case {
   NormDim dim;
 };
 
-SlicePlaces places_of(const Case& each) {
-  const NormSlices at = slices_of(each.shape, MemoryFormat::RowMajor, each.dim, "test", {});
-  return {at.outer, at.groups, at.lines, at.columns, at.run};
+NormSlices places_of(const Case& each) {
+  return slices_of(each.shape, MemoryFormat::RowMajor, each.dim, "test", {});
 }
 template <class T>
 Layout layout_of(const Case& each, int tensors) {
@@ -206,7 +205,7 @@ TEST_F(WeightNormColumnsCuda, BlocksReadWholeSectorsAndFillTheChip) {
   for (const Case& each :
        {wav2vec, Case{{16'384, 576}, 1}, Case{{64, 64, 4096}, 1}, Case{{1'000'000, 64}, 1},
         Case{{4, 1'000'000, 3}, {0, 2}}, Case{{2048, 2048}, 1}, Case{{300, 5, 4000}, 1}}) {
-    const SlicePlaces at = places_of(each);
+    const NormSlices at = places_of(each);
     ASSERT_GE(each.shape.numel() * 4, 16 << 20) << each.shape;
     for (int tensors : {1, 2}) {
       const Geometry geometry = column_geometry<float>(at, tensors);

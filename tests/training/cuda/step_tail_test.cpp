@@ -10,6 +10,8 @@
 #include "core/device/gpu.h"
 #include "core/kept_value.h"
 #include "core/random.h"
+#include "core/tape.h"
+#include "kernels/ops.h"
 #include "kernels/weight_norm/weight_norm.h"
 #include "layers/linear.h"
 #include "layers/precision.h"
@@ -246,6 +248,42 @@ TEST_F(StepTail, WritesNormalizedWeightsToTheBitsOfWeightNorm) {
 // All barriers of the kernel, for tools/mutate_barriers.sh.
 TEST_F(StepTail, WritesNormalizedWeightsInAStep) {
   expect_bits_of_weight_norm(all_rules().back(), std::nullopt, 1);
+}
+
+// Rows of other dims than the first are not those that a step's blocks own: their w waits for its
+// use.
+TEST_F(StepTail, LeavesWeightsOfOtherDimsToWeightNorm) {
+  const std::vector<std::pair<Shape, NormDim>> kinds{{{32, 16}, WholeTensor},
+                                                     {{6, 5, 8}, {0, 1}},
+                                                     {{1, 12, 8}, 1},
+                                                     {{8, 8}, {0, 1}},
+                                                     {{24, 16}, 1}};
+  for (const auto& [shape, dim] : kinds) {
+    SCOPED_TRACE(shape.to_string() + " dim " + dim.to_string());
+    manual_seed(4);
+    const Tensor first = randn(shape).to(cuda);
+    std::vector<std::vector<float>> results;
+    for (const bool keeps : {true, false}) {
+      std::vector<Parameter> parameters;
+      parameters.reserve(2);
+      const Parameter& v = parameters.emplace_back(first.clone());
+      const Parameter& g = parameters.emplace_back(norm_except_dim(first, dim).detach());
+      WeightNormCache cache;
+      Adam optimizer(states_of(parameters), {.lr = 0.1});
+      for (int step = 0; step < 3; ++step) {
+        Tape tape;
+        const Tensor w =
+            keeps ? weight_norm(v, g, cache, {.dim = dim}) : weight_norm(v, g, {.dim = dim});
+        tape.backward(sum(mul(w, mul(w, w))));
+        optimizer.step();
+        optimizer.zero_grad();
+      }
+      const Tensor w =
+          keeps ? weight_norm(v, g, cache, {.dim = dim}) : weight_norm(v, g, {.dim = dim});
+      results.push_back(w.to(cpu).to_vector<float>());
+    }
+    EXPECT_EQ(results[0], results[1]);
+  }
 }
 
 TEST_F(StepTail, TakesFurtherLaunchesForMoreWeightsThanATableHolds) {
