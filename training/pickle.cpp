@@ -15,10 +15,10 @@ using Kind = PickleValue::Kind;
 constexpr size_t most_values = 2'000'000;  // some 25 for a tensor
 
 // What the opcodes mean is in Python's pickletools.
-class Reader {
+class PickleReader {
  public:
-  Reader(std::string_view bytes, const std::function<bool(const std::string&)>& is_allowed,
-         const std::function<void(const std::string&)>& fail)
+  PickleReader(std::string_view bytes, const std::function<bool(const std::string&)>& is_allowed,
+               const std::function<void(const std::string&)>& fail)
       : bytes_(bytes), is_allowed_(is_allowed), fail_(fail) {}
 
   Pickle read() {
@@ -292,7 +292,7 @@ class Reader {
 Pickle read_pickle(std::string_view bytes,
                    const std::function<bool(const std::string& name)>& is_allowed,
                    const std::function<void(const std::string& message)>& fail) {
-  return Reader(bytes, is_allowed, fail).read();
+  return PickleReader(bytes, is_allowed, fail).read();
 }
 
 }  // namespace warptape

@@ -110,9 +110,9 @@ bool is_of_old_format(const InputFile& file) {
   return file.size() >= magic.size() && file.read_bytes(0, magic.size()) == magic;
 }
 
-class Loader {
+class TorchFileReader {
  public:
-  explicit Loader(const std::string& path) : file_(path, "load_torch_file") {
+  explicit TorchFileReader(const std::string& path) : file_(path, "load_torch_file") {
     file_.require(file_.size() > 0, "size: got 0 bytes, wanted a file that torch.save has written");
     file_.require(!is_of_old_format(file_),
                   "start: got the format of PyTorch before 1.6, wanted a zip archive: load it "
@@ -305,7 +305,7 @@ class Loader {
 }  // namespace
 
 TorchFile load_torch_file(const std::string& path) {
-  return Loader(path).load();
+  return TorchFileReader(path).load();
 }
 
 bool is_torch_file(const std::string& path) {
