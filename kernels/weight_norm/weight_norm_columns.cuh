@@ -98,16 +98,30 @@ __device__ void sum_columns(const ColumnTile& tile, const Adder& adder, double* 
     }
   });
   __syncthreads();
+  // Rows of sums are folded in halves, so that neighbouring threads touch neighbouring sums.
+  const auto [across, down] = threads_of(tile);
+  const int own_row = static_cast<int>(threadIdx.x) / across;
+  const int own_element = static_cast<int>(threadIdx.x) % across;
+  for (int rows = down; rows > 1;) {
+    const int half = (rows + 1) / 2;
+    if (own_row + half < rows) {
+#pragma unroll
+      for (int slot = 0; slot < Sums; ++slot) {
+        double* const sum = partial + slot * most_width + own_row * tile.width + own_element;
+        *sum += sum[half * tile.width];
+      }
+    }
+    __syncthreads();
+    rows = half;
+  }
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warps = static_cast<int>(blockDim.x) / 32;
-  const int count = threads_of(tile).down * tile.run;
   for (int column = static_cast<int>(threadIdx.x) / 32; column < tile.columns; column += warps) {
 #pragma unroll
     for (int slot = 0; slot < Sums; ++slot) {
       double sum = 0;
-      for (int i = lane; i < count; i += 32) {
-        sum += partial[slot * most_width + i / tile.run * tile.width + column * tile.run +
-                       i % tile.run];
+      for (int i = lane; i < tile.run; i += 32) {
+        sum += partial[slot * most_width + column * tile.run + i];
       }
       sum = simt::warp_sum(sum);
       if (lane == 0) {
