@@ -107,15 +107,12 @@ constexpr Geometry column_geometry(const NormSlices& at, int tensors) {
           .rows_per_block = static_cast<int>(columns)};
 }
 
-// Of Layout::ColumnParts: lines of 64 bytes and more, and so many parts that they fill the GPU.
+// Of Layout::ColumnParts: as few whole sectors of a line as there are, since every block of a tile
+// reads the sums of all its parts, and so many parts that they fill the GPU.
 template <class T>
 constexpr ColumnPlan column_parts(const NormSlices& at) {
   ColumnPlan plan;
   int64_t columns = whole_sectors<T>(at);
-  while (2 * columns <= std::min<int64_t>(at.columns, most_columns) &&
-         columns * at.run * int64_t{sizeof(T)} < 64) {
-    columns *= 2;
-  }
   while (columns > 1 && (columns * at.run > most_width || columns > most_columns)) {
     columns /= 2;
   }
