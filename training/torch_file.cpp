@@ -19,7 +19,7 @@ using Kind = PickleValue::Kind;
 
 constexpr uint64_t most_pickle = 100'000'000;
 constexpr int deepest = 100;
-constexpr int64_t most_visits = 2'000'000;
+constexpr int64_t most_visits = 300'000;
 constexpr size_t longest_path = 1000;
 // Of tensors together, for each byte of the file: views of one storage are tensors each.
 constexpr int64_t most_growth = 16;
