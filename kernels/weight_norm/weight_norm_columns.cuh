@@ -175,12 +175,14 @@ __device__ void scale_columns(const WeightNormForward<T, W>& weight, const Colum
   });
 }
 
-// dv of a tile, and dg. dot(column): of the whole slice; elements(line, index, offset): dw and v.
 template <class T>
 struct ColumnElements {
   T dw;
   T v;
 };
+
+// dv of a tile, and dg, where the tile is the first one of its slices. dot(column): of the whole
+// slice; elements(line, index of the element in its line, its offset): of dw and v.
 template <class T, class Dot, class Elements>
 __device__ void gradient_of_columns(const WeightNormBackward<T>& weight, const ColumnTile& tile,
                                     bool is_first, const Dot& dot, const Elements& elements) {
