@@ -92,6 +92,12 @@ Operand in_format_if_waiting(const Operand& x, MemoryFormat format) {
   return y.defined() ? Operand(std::move(y), x.site().file, x.site().line) : x;
 }
 
+PromptScope::PromptScope() : scopes_before_(std::exchange(scopes, 0)) {}
+
+PromptScope::~PromptScope() {
+  scopes = scopes_before_;
+}
+
 DeferralScope::DeferralScope() {
   ++scopes;
 }

@@ -130,4 +130,17 @@ class DeferralScope {
   void finish();  // the same, before a result is handed out: raises what goes wrong
 };
 
+// While one lives on this thread, results do not wait, also within a module's call: ops run as they
+// are called, and none is fused.
+class PromptScope {
+ public:
+  PromptScope();
+  ~PromptScope();
+  PromptScope(const PromptScope&) = delete;
+  PromptScope& operator=(const PromptScope&) = delete;
+
+ private:
+  int scopes_before_;
+};
+
 }  // namespace warptape

@@ -43,12 +43,13 @@ Tensor RoundedValue::of(const Operand& x) {
   Tensor y = rounded_.read_as(rounded_.shape(), rounded_.memory_format());
   y.cut_from(x, "primitives::cast");
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record("to", {&x}, {&y}, [from = x.dtype()](Backward& context) {
+    const auto backward = [from = x.dtype()](Backward& context) {
       if (context.needs(0)) {
         Tensor dx = context.take_grad().to(from);
         context.give(0, std::move(dx));
       }
-    });
+    };
+    tape->record("to", {&x}, {&y}, backward, Differentiable::Twice);
     tape->take_gradient_in(y, compute_dtype(bfloat16));
   }
   return y;

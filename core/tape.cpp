@@ -154,13 +154,15 @@ Tape* Tape::recording(std::span<const Operand* const> inputs) {
 }
 
 void Tape::record(const char* op, std::span<const Operand* const> inputs,
-                  std::span<Tensor* const> outputs, BackwardFunction backward) {
+                  std::span<Tensor* const> outputs, BackwardFunction backward,
+                  Differentiable differentiable) {
   Record record{op,
                 {},
                 links_.size(),
                 inputs.size(),
                 outputs.size(),
                 std::move(backward),
+                differentiable,
                 profile::current_layer,
                 {}};
   for (const Operand* input : inputs) {
@@ -261,25 +263,26 @@ void Tape::check_nothing_lost(int32_t from) const {
   if (!has_lost_) {
     return;
   }
-  std::vector<bool> used(slots_.size());
-  used[static_cast<size_t>(from)] = true;
-  for (size_t i = records_.size(); i-- > 0;) {
+  for_each_reached(from, [&](size_t i) {
     const Record& record = records_[i];
-    const auto outputs = outputs_of(record);
-    if (std::none_of(outputs.begin(), outputs.end(),
-                     [&](int32_t output) { return used[static_cast<size_t>(output)]; })) {
-      continue;
-    }
     check<TapeError>(record.lost.empty(), record.site,
                      "[backward] {} took a tensor that {}: what lies below it would get no "
                      "gradient; use detach() to take it as a constant",
                      record.op, record.lost);
-    for (int32_t input : inputs_of(record)) {
-      if (input >= 0) {
-        used[static_cast<size_t>(input)] = true;
-      }
-    }
-  }
+  });
+}
+
+void Tape::check_twice_differentiable(int32_t from, const Site& site) const {
+  for_each_reached(from, [&](size_t i) {
+    const Record& record = records_[i];
+    const auto inputs = inputs_of(record);
+    const bool wanted = std::any_of(inputs.begin(), inputs.end(),
+                                    [&](int32_t in) { return in >= 0 && slot(in).wanted; });
+    check<NotDifferentiable>(!wanted || record.differentiable == Differentiable::Twice, site,
+                             "[gradients] create_graph: the gradient of {} cannot be recorded; {} "
+                             "was recorded{}",
+                             record.op, record.op, at(record.site));
+  });
 }
 
 void Tape::check_open(const char* what, const Site& site) const {
@@ -310,7 +313,7 @@ void Tape::backward_from(const Operand& y, const Tensor* seed, BackwardOptions o
   for (Slot& slot : slots_) {
     slot.wanted = true;
   }
-  walk(from, seed, y.site(), options.keep);
+  walk(from, seed, y.site(), {.keep = options.keep});
 }
 
 std::vector<Tensor> Tape::gradients(const Operand& y, const std::vector<Operand>& xs,
@@ -318,12 +321,10 @@ std::vector<Tensor> Tape::gradients(const Operand& y, const std::vector<Operand>
   check_open("gradients", y.site());
   check_floating("gradients", y);
   compute(y);
-  check<ShapeError>(y.numel() == 1, y.site(),
-                    "[gradients] got a tensor of shape {}, wanted one element", y.shape());
+  check<ShapeError>(options.seed.defined() || y.numel() == 1, y.site(),
+                    "[gradients] got a tensor of shape {}, wanted one element, or a seed gradient",
+                    y.shape());
   const int32_t from = slot_to_walk_from("gradients", y);
-  check<NotDifferentiable>(!options.create_graph, y.site(),
-                           "[gradients] create_graph: no op has a differentiable backward yet, so "
-                           "gradients of gradients cannot be recorded");
   check_nothing_lost(from);
   std::vector<int32_t> wanted;
   for (const Operand& x : xs) {
@@ -351,15 +352,12 @@ std::vector<Tensor> Tape::gradients(const Operand& y, const std::vector<Operand>
       slot(index).leaf = true;
     }
   }
-  for (const Record& record : records_) {
-    const auto inputs = inputs_of(record);
-    const bool reached = std::any_of(inputs.begin(), inputs.end(),
-                                     [&](int32_t i) { return i >= 0 && slot(i).wanted; });
-    for (int32_t output : outputs_of(record)) {
-      slot(output).wanted = slot(output).wanted || reached;
-    }
+  spread_wanted(0);
+  if (options.create_graph) {
+    check_twice_differentiable(from, y.site());
   }
-  walk(from, nullptr, y.site(), options.keep);
+  walk(from, options.seed.defined() ? &options.seed : nullptr, y.site(),
+       {.keep = options.keep || options.create_graph, .creates_graph = options.create_graph});
   std::vector<Tensor> result;
   for (int32_t index : wanted) {
     result.push_back(index < 0 ? Tensor() : slot(index).grad);

@@ -11,6 +11,7 @@
 // and what lies below it would get no gradient. detach() makes a constant of either. Without an
 // open tape all tensors are constants.
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <span>
@@ -64,6 +65,25 @@ class Backward {
   // Whether the records are kept, so that this function may be called again.
   bool keeps() const { return keeps_; }
 
+  // Whether the gradients are recorded themselves (GradientsOptions::create_graph). The function of
+  // an op that was recorded as Differentiable::Twice makes them by ops then, from grad() and what
+  // the next two return, and hands them on by give() alone.
+  bool creates_graph() const { return creates_graph_; }
+  // An input, or an output, of the op as it is on the tape. elements: its own, in its shape;
+  // undefined for one left out.
+  Tensor input(int input, Tensor elements) const;
+  Tensor output(int output, Tensor elements) const;
+  Shape input_shape(int input) const;  // of one that needs a gradient
+  // The same for an input that is only added, so that no gradient depends on its elements: zeros in
+  // their place, or nothing where it needs no gradient.
+  Tensor added_input(int input) const;
+  // The same for a fused op, given the composition of ops that it equals: gives those inputs that
+  // need one the gradient by this output. inputs: as they are on the tape, from first_input on;
+  // undefined for one left out.
+  using Composition = std::function<Tensor(std::span<const Tensor> inputs)>;
+  void differentiate(std::span<const Tensor> inputs, const Composition& composition, int output = 0,
+                     int first_input = 0);
+
   // The buffer for an input's gradient and whether to write or to add. It must be written. dtype:
   // what the op computes it in, if not in the input's own; the tape brings it into the dtype that
   // the gradient has.
@@ -90,7 +110,10 @@ class Backward {
 
  private:
   friend class Tape;
-  Backward(Tape& tape, size_t record, bool keeps) : tape_(tape), record_(record), keeps_(keeps) {}
+  Backward(Tape& tape, size_t record, bool keeps, bool creates_graph)
+      : tape_(tape), record_(record), keeps_(keeps), creates_graph_(creates_graph) {}
+  Tensor on_tape(int32_t slot, Tensor elements) const;
+  void check_records_nothing(const char* what) const;
   int32_t slot_of_input(int input) const;
   int32_t wanted_slot(const char* what, int input) const;
   int32_t slot_of_output(int output) const;
@@ -99,11 +122,16 @@ class Backward {
   Tape& tape_;
   size_t record_;
   bool keeps_;
+  bool creates_graph_;
   std::vector<int32_t> handed_out_;
   std::vector<std::pair<int32_t, Tensor>> scratch_;
 };
 
 using BackwardFunction = std::function<void(Backward&)>;
+
+// How often an op can be differentiated: once, or, as its backward function can also record what it
+// does, as often as those ops can that it is made of.
+enum class Differentiable { Once, Twice };
 
 struct TapeOptions {
   bool detect_anomaly = false;  // stop at the first backward that makes a NaN or an infinity
@@ -114,7 +142,12 @@ struct BackwardOptions {
 };
 
 struct GradientsOptions {
-  bool create_graph = false;  // gradients that are themselves recorded
+  // The gradient of y to begin with, of its shape, dtype and device, which may be on the tape
+  // itself. Undefined: one, and y has one element.
+  Tensor seed = {};
+  // Gradients that are recorded themselves, so that there are gradients of them; keeps the records.
+  // NotDifferentiable names an op on the way whose backward cannot be recorded.
+  bool create_graph = false;
   bool keep = false;
 };
 
@@ -134,8 +167,12 @@ class Tape {
   void backward(const Operand& y, BackwardOptions options = {});
   void backward(const Operand& y, const Tensor& seed, BackwardOptions options = {});
 
-  // The gradients with respect to xs (parameters, or any tensors of this tape), returned instead of
-  // stored. An x without influence gets an undefined tensor.
+  // The gradients of y (or of sum(y * seed)) with respect to xs (parameters, or any tensors of this
+  // tape), returned instead of stored. An x without influence gets an undefined tensor. Gradients
+  // of gradients, such as for a penalty on them:
+  //
+  //   Tensor g = tape.gradients(sum(critic(x)), {x}, {.create_graph = true})[0];
+  //   tape.backward(mean(g * g));
   std::vector<Tensor> gradients(const Operand& y, const std::vector<Operand>& xs,
                                 GradientsOptions options = {});
 
@@ -159,11 +196,13 @@ class Tape {
     return recording(std::span(inputs.begin(), inputs.size()));
   }
   void record(const char* op, std::span<const Operand* const> inputs,
-              std::span<Tensor* const> outputs, BackwardFunction backward);
+              std::span<Tensor* const> outputs, BackwardFunction backward,
+              Differentiable differentiable = Differentiable::Once);
   void record(const char* op, std::initializer_list<const Operand*> inputs,
-              std::initializer_list<Tensor*> outputs, BackwardFunction backward) {
+              std::initializer_list<Tensor*> outputs, BackwardFunction backward,
+              Differentiable differentiable = Differentiable::Once) {
     record(op, std::span(inputs.begin(), inputs.size()), std::span(outputs.begin(), outputs.size()),
-           std::move(backward));
+           std::move(backward), differentiable);
   }
 
  private:
@@ -192,6 +231,7 @@ class Tape {
     size_t num_inputs = 0;
     size_t num_outputs = 0;
     BackwardFunction backward;
+    Differentiable differentiable = Differentiable::Once;
     const void* layer = nullptr;  // for profiles
     std::string lost;             // what became of an input whose gradient cannot be passed on
   };
@@ -220,8 +260,37 @@ class Tape {
   bool holds_gradient(const Slot& slot) const;
   // seed: the gradient of `from`; nullptr for ones of the tape's own.
   void backward_from(const Operand& y, const Tensor* seed, BackwardOptions options);
-  void walk(int32_t from, const Tensor* seed, const Site& site, bool keep);
-  void walk_records(int32_t from, const Tensor* seed, const Site& site, bool keep);
+  // What a walk does, beside where it begins.
+  struct Walk {
+    bool keep = false;
+    bool creates_graph = false;
+    size_t first_record = 0;  // records before this one, and slots before that, stay as they are
+    size_t first_slot = 0;
+  };
+  void walk(int32_t from, const Tensor* seed, const Site& site, const Walk& walk);
+  void walk_records(int32_t from, const Tensor* seed, const Site& site, const Walk& walk);
+  void run_backward(size_t record, const Walk& walk);
+  void give_recorded(int32_t index, const Tensor& gradient);
+  void spread_wanted(size_t first_record);  // from inputs of records to their outputs
+  void check_twice_differentiable(int32_t from, const Site& site) const;
+  // visit(number) for the records that a walk from this slot meets, in its order.
+  template <class Visit>
+  void for_each_reached(int32_t from, const Visit& visit) const {
+    std::vector<bool> reached(slots_.size());
+    reached[static_cast<size_t>(from)] = true;
+    for (size_t i = records_.size(); i-- > 0;) {
+      const auto outputs = outputs_of(records_[i]);
+      if (std::any_of(outputs.begin(), outputs.end(),
+                      [&](int32_t output) { return reached[static_cast<size_t>(output)]; })) {
+        visit(i);
+        for (const int32_t input : inputs_of(records_[i])) {
+          if (input >= 0) {
+            reached[static_cast<size_t>(input)] = true;
+          }
+        }
+      }
+    }
+  }
   void make_ones(int32_t index);  // where this slot's gradient is the tape's own seed
   void find_last_readers(int32_t from);
   void note_gradients(const Record& record);  // for optimizers

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/deferred.h"
 #include "core/fresh_gradients.h"
 #include "core/primitives.h"
 #include "core/profile.h"
@@ -50,21 +51,48 @@ void Tape::give(int32_t index, Tensor gradient) {
   }
 }
 
-void Tape::walk(int32_t from, const Tensor* seed, const Site& site, bool keep) {
+// Ops that make it fit are recorded, and slots move when they become more.
+void Tape::give_recorded(int32_t index, const Tensor& gradient) {
+  const Tensor fitting = gradient.to(slot(index).gradient_dtype).to(slot(index).format);
+  if (!slot(index).grad.defined()) {
+    slot(index).grad = fitting;
+    return;
+  }
+  const Operand a(slot(index).grad);
+  const Operand b(fitting);
+  Tensor sum = Tensor::empty_like(a);
+  primitives::copy(a, sum);
+  primitives::add(b, sum);
+  if (recording({&a, &b}) != nullptr) {
+    record(
+        "add", {&a, &b}, {&sum},
+        [](Backward& context) {
+          for (const int input : {0, 1}) {
+            if (context.needs(input)) {
+              context.give(input, context.grad());
+            }
+          }
+        },
+        Differentiable::Twice);
+  }
+  slot(index).grad = std::move(sum);
+}
+
+void Tape::walk(int32_t from, const Tensor* seed, const Site& site, const Walk& walk) {
   try {
-    walk_records(from, seed, site, keep);
+    walk_records(from, seed, site, walk);
   } catch (...) {  // half of the gradients are written: this tape is of no further use
     records_.clear();
     close();
     throw;
   }
-  if (!keep) {
+  if (!walk.keep) {
     records_.clear();
     close();
   }
 }
 
-void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool keep) {
+void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, const Walk& walk) {
   const Slot& start = slot(from);
   if (seed != nullptr) {
     check<ShapeError>(seed->shape() == start.shape, site,
@@ -72,58 +100,86 @@ void Tape::walk_records(int32_t from, const Tensor* seed, const Site& site, bool
     check<DTypeError>(seed->dtype() == start.dtype, site, "[backward] seed: got {}, wanted {}",
                       to_string(seed->dtype()), to_string(start.dtype));
   }
-  for (Slot& slot : slots_) {
-    slot.grad = Tensor();
-    slot.outer = Tensor();
-    slot.is_masked = false;
+  for (size_t i = walk.first_slot; i < slots_.size(); ++i) {
+    slots_[i].grad = Tensor();
+    slots_[i].outer = Tensor();
+    slots_[i].is_masked = false;
   }
-  if (has_masks_) {
+  if (has_masks_ && !walk.creates_graph) {
     find_last_readers(from);
   }
   one_slot_ = seed == nullptr ? from : -1;
-  if (seed != nullptr) {
+  if (walk.creates_graph && seed != nullptr) {
+    give_recorded(from, *seed);
+  } else if (seed != nullptr) {
     give(from, *seed);
   } else {
     Tensor ones = Tensor::empty(start.shape, start.gradient_dtype, start.device, start.format);
-    has_ones_ = start.leaf;
+    has_ones_ = start.leaf || walk.creates_graph;
     if (has_ones_) {
       primitives::fill(ones, 1);
     }
     give(from, std::move(ones));
   }
-  for (size_t i = records_.size(); i-- > 0;) {
-    Record& record = records_[i];
-    const auto inputs = inputs_of(record);
-    const auto outputs = outputs_of(record);
+  for (size_t i = records_.size(); i-- > walk.first_record;) {  // not those that this walk records
+    const auto inputs = inputs_of(records_[i]);
+    const auto outputs = outputs_of(records_[i]);
     const bool used = std::any_of(outputs.begin(), outputs.end(),
                                   [&](int32_t o) { return slot(o).grad.defined(); });
     const bool wanted = std::any_of(inputs.begin(), inputs.end(),
                                     [&](int32_t in) { return in >= 0 && slot(in).wanted; });
     if (used && wanted) {
-      const profile::LayerScope layer(record.layer);
-      const profile::Range range(record.op, profile::Phase::Backward);
-      Backward context(*this, i, keep);
-      try {
-        record.backward(context);
-      } catch (const TapeError& error) {
-        throw TapeError(
-            fmt::format("{}; {} was recorded{}", error.what(), record.op, at(record.site)));
-      }
-      context.finish();
-      note_gradients(record);
-      if (options_.detect_anomaly) {
-        check_anomaly(record);
-      }
+      run_backward(i, walk);
     }
     // What the record saved and the gradients of its outputs have no reader left.
-    for (int32_t output : outputs) {
+    for (const int32_t output : outputs_of(records_[i])) {
       if (!slot(output).leaf) {
         slot(output).grad = Tensor();
         slot(output).outer = Tensor();
       }
     }
-    if (!keep) {
-      record.backward = nullptr;
+    if (!walk.keep) {
+      records_[i].backward = nullptr;
+    }
+  }
+}
+
+void Tape::run_backward(size_t index, const Walk& walk) {
+  const char* const op = records_[index].op;
+  const profile::LayerScope layer(records_[index].layer);
+  const profile::Range range(op, profile::Phase::Backward);
+  Backward context(*this, index, walk.keep, walk.creates_graph);
+  // Taken out while it runs: it may record, and records move when they become more.
+  BackwardFunction backward = std::move(records_[index].backward);
+  const Site site = records_[index].site;
+  std::optional<SiteScope> scope;  // of what it records, and does at once
+  std::optional<PromptScope> prompt;
+  if (walk.creates_graph) {
+    scope.emplace(site);
+    prompt.emplace();
+  }
+  try {
+    backward(context);
+  } catch (const NotDifferentiable&) {
+    throw;
+  } catch (const TapeError& error) {
+    throw TapeError(fmt::format("{}; {} was recorded{}", error.what(), op, at(site)));
+  }
+  context.finish();
+  records_[index].backward = std::move(backward);
+  note_gradients(records_[index]);
+  if (options_.detect_anomaly) {
+    check_anomaly(records_[index]);
+  }
+}
+
+void Tape::spread_wanted(size_t first_record) {
+  for (size_t i = first_record; i < records_.size(); ++i) {
+    const auto inputs = inputs_of(records_[i]);
+    const bool reached = std::any_of(inputs.begin(), inputs.end(),
+                                     [&](int32_t in) { return in >= 0 && slot(in).wanted; });
+    for (const int32_t output : outputs_of(records_[i])) {
+      slot(output).wanted = slot(output).wanted || reached;
     }
   }
 }
@@ -138,24 +194,16 @@ void Tape::make_ones(int32_t index) {
 // Of the records that the walk from this slot reaches, the first that took an input is the last to
 // add to its gradient.
 void Tape::find_last_readers(int32_t from) {
-  std::vector<bool> is_reached(slots_.size());
-  is_reached[static_cast<size_t>(from)] = true;
   for (Slot& slot : slots_) {
     slot.last_reader = -1;
   }
-  for (size_t i = records_.size(); i-- > 0;) {
-    const auto outputs = outputs_of(records_[i]);
-    if (std::none_of(outputs.begin(), outputs.end(),
-                     [&](int32_t o) { return is_reached[static_cast<size_t>(o)]; })) {
-      continue;
-    }
+  for_each_reached(from, [&](size_t i) {
     for (const int32_t input : inputs_of(records_[i])) {
       if (input >= 0) {
-        is_reached[static_cast<size_t>(input)] = true;
         slot(input).last_reader = static_cast<int64_t>(i);
       }
     }
-  }
+  });
 }
 
 void Tape::note_gradients(const Record& record) {
@@ -236,11 +284,81 @@ Tensor Backward::take_grad(int output) {
   return slot.leaf ? slot.grad : std::move(slot.grad);
 }
 
+Tensor Backward::added_input(int input) const {
+  if (!needs(input)) {
+    return {};
+  }
+  const Tape::Slot& slot = tape_.slot(slot_of_input(input));
+  return this->input(input, Tensor::zeros(slot.shape, slot.dtype, slot.device));
+}
+
 GradientTarget Backward::into(int input) {
   return into(input, tape_.slot(wanted_slot("into", input)).dtype);
 }
 
+void Backward::check_records_nothing(const char* what) const {
+  check<TapeError>(!creates_graph_,
+                   "[backward] {}: kernels write there, and nothing is recorded; a backward that "
+                   "creates a graph hands on by give()",
+                   what);
+}
+
+Tensor Backward::on_tape(int32_t slot, Tensor elements) const {
+  if (slot >= 0 && elements.defined()) {
+    elements.set_tape_handle({tape_.id_, slot});
+  }
+  return elements;
+}
+
+Tensor Backward::input(int input, Tensor elements) const {
+  return on_tape(slot_of_input(input), std::move(elements));
+}
+
+Tensor Backward::output(int output, Tensor elements) const {
+  return on_tape(slot_of_output(output), std::move(elements));
+}
+
+Shape Backward::input_shape(int input) const {
+  return tape_.slot(wanted_slot("input_shape", input)).shape;
+}
+
+void Backward::differentiate(std::span<const Tensor> inputs, const Composition& composition,
+                             int output, int first_input) {
+  // The composition gets the inputs under slots of its own, at which the walk over it ends.
+  Tape::Walk walk{.keep = true, .creates_graph = true, .first_slot = tape_.slots_.size()};
+  std::vector<Tensor> own;
+  for (const Tensor& input : inputs) {
+    own.push_back(input.defined() ? input.view(input.shape()) : Tensor());
+  }
+  walk.first_record = tape_.records_.size();
+  const Tensor y = composition(own);
+  const auto slot_of = [&](size_t i) {
+    return own[i].defined() ? tape_.find_slot(own[i]) : int32_t{-1};
+  };
+  const auto needs_own = [&](size_t i) {
+    return slot_of(i) >= 0 && needs(first_input + static_cast<int>(i));
+  };
+  for (size_t i = 0; i < own.size(); ++i) {
+    if (needs_own(i)) {
+      tape_.slot(slot_of(i)).wanted = true;
+    }
+  }
+  tape_.spread_wanted(walk.first_record);
+  const int32_t from = tape_.find_slot(y);
+  if (from < 0) {
+    return;
+  }
+  const Tensor seed = grad(output).to(y.dtype());
+  tape_.walk_records(from, &seed, {}, walk);
+  for (size_t i = 0; i < own.size(); ++i) {
+    if (needs_own(i) && tape_.slot(slot_of(i)).grad.defined()) {
+      give(first_input + static_cast<int>(i), tape_.slot(slot_of(i)).grad);
+    }
+  }
+}
+
 GradientTarget Backward::into(int input, DType dtype) {
+  check_records_nothing("into");
   const int32_t slot = wanted_slot("into", input);
   // The same tensor as two inputs of one op: the second buffer is scratch, because a fused backward
   // may write both at once.
@@ -257,6 +375,7 @@ Tensor Backward::overwrite(int input) {
 }
 
 Tensor Backward::overwrite(int input, DType dtype) {
+  check_records_nothing("overwrite");
   const int32_t index = wanted_slot("overwrite", input);
   const Tape::Slot& slot = tape_.slot(index);
   const bool fresh = std::find(handed_out_.begin(), handed_out_.end(), index) == handed_out_.end();
@@ -269,6 +388,10 @@ Tensor Backward::overwrite(int input, DType dtype) {
 
 void Backward::give(int input, Tensor gradient) {
   const int32_t slot = wanted_slot("give", input);
+  if (creates_graph_) {
+    tape_.give_recorded(slot, gradient);
+    return;
+  }
   if (std::find(handed_out_.begin(), handed_out_.end(), slot) != handed_out_.end()) {
     scratch_.emplace_back(slot, std::move(gradient));  // the buffer may not be written yet
     return;

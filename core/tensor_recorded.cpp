@@ -1,6 +1,7 @@
 // What core itself records: views of a tensor, and copies in another place, dtype or format.
 
 #include "core/check.h"
+#include "core/linear_map.h"
 #include "core/primitives.h"
 #include "core/tape.h"
 
@@ -12,14 +13,27 @@ namespace {
 template <class Give>
 Tensor recorded(const char* op, const Operand& x, Tensor y, const Give& give) {
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record(op, {&x}, {&y}, [give](Backward& context) {
+    const auto backward = [give](Backward& context) {
       if (context.needs(0)) {
         Tensor dx = give(context.take_grad());
         context.give(0, std::move(dx));
       }
-    });
+    };
+    tape->record(op, {&x}, {&y}, backward, Differentiable::Twice);
   }
   return y;
+}
+
+// Takes rows of a tensor of this shape; back, it puts them between zeros.
+LinearMap rows_of(const Shape& shape, int64_t begin, int64_t end) {
+  return {"slice", [=](const Tensor& x) { return x.slice(begin, end).clone(); },
+          [=](const Tensor& dy) {
+            Tensor dx = Tensor::zeros(shape, dy.dtype(), dy.device());
+            dx = primitives::relayout(dx, dy.memory_format());
+            Tensor part = dx.slice(begin, end);
+            primitives::copy(dy, part);
+            return dx;
+          }};
 }
 
 void slice_backward(Backward& context, int64_t begin, int64_t end) {
@@ -120,8 +134,16 @@ Tensor Tensor::slice(int64_t begin, int64_t end, const Site& site) const {
   part.offset_ += begin * strides()[0];
   part.shape_[0] = end - begin;
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record("slice", {&x}, {&part},
-                 [begin, end](Backward& context) { slice_backward(context, begin, end); });
+    tape->record(
+        "slice", {&x}, {&part},
+        [begin, end, shape = shape_](Backward& context) {
+          if (context.creates_graph()) {
+            give_transposed(context, rows_of(shape, begin, end));
+          } else {
+            slice_backward(context, begin, end);
+          }
+        },
+        Differentiable::Twice);
   }
   return part;
 }
