@@ -1,12 +1,12 @@
 #include "kernels/adaptive_max_pool1d/adaptive_max_pool1d.h"
 
-#include <utility>
-
 #include "core/device/on_device.h"
+#include "core/linear_map.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
 #include "kernels/adaptive_max_pool1d/adaptive_max_pool1d_kernels.h"
+#include "kernels/gather/gather.h"
 #include "kernels/max_pool2d/max_pool.h"
 #include "kernels/pool/adaptive_geometry.h"
 
@@ -16,17 +16,14 @@ namespace {
 constexpr const char* name = "adaptive_max_pool1d";
 constexpr MemoryFormat channels_last = MemoryFormat::ChannelsLast;
 
-void backward(Backward& context, const AdaptiveWindows& windows, const Tensor& indices) {
-  if (!context.needs(0)) {
-    return;
-  }
-  const Tensor& dy = context.grad();
+// The gradient of the lines.
+Tensor spread(const Tensor& dy, const AdaptiveWindows& windows, const Tensor& indices) {
   Tensor dx =
       Tensor::empty({dy.size(0), dy.size(1), windows.size}, dy.dtype(), dy.device(), channels_last);
   on_device(
       name, dy.device(), [&] { adaptive_max_pool1d_backward_cpu(dy, indices, windows, dx); },
       [&] { adaptive_max_pool1d_backward_cuda(dy, indices, windows, dx); });
-  context.give(0, std::move(dx));
+  return dx;
 }
 
 Tensor of_unequal_windows(const Operand& x, const AdaptiveWindows& windows) {
@@ -39,9 +36,19 @@ Tensor of_unequal_windows(const Operand& x, const AdaptiveWindows& windows) {
       name, x.device(), [&] { adaptive_max_pool1d_forward_cpu(lines, windows, y, indices); },
       [&] { adaptive_max_pool1d_forward_cuda(lines, windows, y, indices); });
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record(name, {&x}, {&y}, [windows, saved = Saved(indices)](Backward& context) {
-      backward(context, windows, saved.get());
-    });
+    tape->record(
+        name, {&x}, {&y},
+        [windows, saved = Saved(indices)](Backward& context) {
+          const Tensor& places = saved.get();
+          if (context.creates_graph()) {  // what was taken are elements of x
+            give_transposed(
+                context, {name, [places](const Tensor& image) { return gather(image, 2, places); },
+                          [=](const Tensor& dy) { return spread(dy, windows, places); }});
+          } else if (context.needs(0)) {
+            context.give(0, spread(context.grad(), windows, places));
+          }
+        },
+        Differentiable::Twice);
   }
   return y;
 }

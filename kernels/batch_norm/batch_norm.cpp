@@ -4,6 +4,8 @@
 #include "core/profile.h"
 #include "kernels/normalize/normalize.h"
 #include "kernels/normalize/scale_and_shift.h"
+#include "kernels/pointwise/pointwise.h"
+#include "kernels/reshape/reshape.h"
 
 namespace warptape {
 namespace {
@@ -138,6 +140,32 @@ void backward(Backward& context, const Kept& kept) {
   }
 }
 
+// The same as ops that are recorded.
+void backward_as_ops(Backward& context, const Kept& kept) {
+  const Tensor& x = kept.x.get();
+  const std::array inputs = {context.input(0, x),
+                             context.input(1, normalize::value_if_saved(kept.weight)),
+                             context.added_input(2)};
+  std::vector<int64_t> channels(static_cast<size_t>(x.rank()), 1);
+  channels[1] = x.size(1);
+  std::vector<int> all_but_channels{0};
+  for (int d = 2; d < x.rank(); ++d) {
+    all_but_channels.push_back(d);
+  }
+  context.differentiate(inputs, [&](std::span<const Tensor> in) {
+    Tensor y;
+    if (kept.statistics.defined()) {
+      y = normalize::normalized_over(in[0], all_but_channels, kept.eps);
+    } else {
+      const Tensor wide = in[0].to(compute_dtype(x.dtype()));
+      const Tensor center = reshape(kept.running_mean.get().to(wide.dtype()), channels);
+      const Tensor variance = reshape(kept.running_variance.get().to(wide.dtype()), channels);
+      y = (wide - center) * rsqrt(variance + kept.eps);
+    }
+    return normalize::scaled_and_shifted(y, in[1], in[2], Shape(channels));
+  });
+}
+
 }  // namespace
 
 Tensor batch_norm(const Operand& x, const RunningStatistics& running, const Operand& weight,
@@ -175,8 +203,12 @@ Tensor batch_norm(const Operand& x, const RunningStatistics& running, const Oper
       kept.running_mean = Saved(running.mean);
       kept.running_variance = Saved(running.variance);
     }
-    tape->record(name, {&x, &weight, &bias}, {&y},
-                 [kept = std::move(kept)](Backward& context) { backward(context, kept); });
+    tape->record(
+        name, {&x, &weight, &bias}, {&y},
+        [kept = std::move(kept)](Backward& context) {
+          context.creates_graph() ? backward_as_ops(context, kept) : backward(context, kept);
+        },
+        Differentiable::Twice);
   }
   return y;
 }

@@ -51,7 +51,8 @@ struct OpCase {
   // order.
   std::function<Tensor(const std::vector<Tensor>&)> reference;
   Tolerance tolerance = Tolerance::Pointwise;
-  bool differentiable = true;  // has a backward
+  bool differentiable = true;        // has a backward
+  bool differentiable_twice = true;  // which can create a graph
   // How many roundings to bfloat16 a gradient has behind it: of what is saved or is made on the
   // way, and its own. The output has half as many, but one at least.
   double bfloat16_roundings = 2;

@@ -53,6 +53,11 @@ Tensor concat(const std::vector<Operand>& tensors, int dim) {
   record_list("concat", tensors, y, [boxes](Backward& context, int input) {
     const Box& box = boxes[static_cast<size_t>(input)];
     const Tensor& dy = context.grad();
+    if (context.creates_graph()) {
+      give_transposed(context, moving("concat", box.sizes, box_of(box.sizes), dy.shape(), box),
+                      input);
+      return;
+    }
     GradientTarget dx = context.into(input);
     move_region("concat", box.sizes, dy, region_of(dy, box), dx.buffer, region_of(dx.buffer),
                 dx.mode);

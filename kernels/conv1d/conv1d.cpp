@@ -186,10 +186,17 @@ Tensor along_lines(const LineOperands& in, const ConvGeometry& geometry,
         kept.mask->scale = epilogue.scale();
         kept.mask->wants_outer =
             epilogue.has_two_gradients() && Tape::recording({&in.residual}) != nullptr;
-        tape->record("conv1d", {&in.x, &in.weight, &in.bias, &in.residual}, {&y},
-                     [kept = work->kept, geometry, epilogue](Backward& context) {
-                       backward_along_lines(context, *kept, geometry, epilogue);
-                     });
+        tape->record(
+            "conv1d", {&in.x, &in.weight, &in.bias, &in.residual}, {&y},
+            [kept = work->kept, geometry, epilogue](Backward& context) {
+              if (context.creates_graph()) {
+                give_masked_conv1d_gradients(context, *kept->mask, kept->x.get(),
+                                             kept->weight.get(), geometry);
+              } else {
+                backward_along_lines(context, *kept, geometry, epilogue);
+              }
+            },
+            Differentiable::Twice);
         if (!epilogue.lets_all_gradients_pass()) {
           tape->take_gradient_masked(y, kept.mask);
         }

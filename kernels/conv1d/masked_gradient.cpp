@@ -4,10 +4,13 @@
 
 #include "core/device/on_device.h"
 #include "core/parallel.h"
+#include "core/primitives.h"
 #include "core/profile.h"
 #include "core/profile_work.h"
 #include "kernels/conv1d/line_epilogue.h"
 #include "kernels/conv1d/mask_gradient_cuda.h"
+#include "kernels/conv2d/conv_gradients.h"
+#include "kernels/pointwise/pointwise.h"
 
 namespace warptape {
 namespace {
@@ -42,14 +45,9 @@ MaskedPlaces::MaskedPlaces(const GradientMask& mask, const Tensor& part, DType d
   gradient.outer = mask.wants_outer ? whole : Tensor();
 }
 
-MaskedGradient take_masked_gradient(Backward& context, const GradientMask& mask) {
-  if (context.grad_is_masked()) {
-    return {context.take_grad(), context.take_outer_grad()};
-  }
-  const Tensor dy = context.take_grad();
-  if (!mask.marks.defined()) {
-    return {dy, Tensor()};
-  }
+namespace {
+
+MaskedGradient behind_mask(const Tensor& dy, const GradientMask& mask) {
   const profile::Range range("mask_gradient", profile::Phase::Backward);
   MaskedGradient result = MaskedPlaces(mask, dy, dy.dtype()).gradient;
   if (dy.numel() == 0) {
@@ -66,6 +64,38 @@ MaskedGradient take_masked_gradient(Backward& context, const GradientMask& mask)
         }
       });
   return result;
+}
+
+// As ops that are recorded. Where there is one gradient it is both.
+MaskedGradient behind_mask_as_ops(const Tensor& dy, const GradientMask& mask) {
+  if (!mask.marks.defined()) {
+    return {dy, dy};
+  }
+  // What a mask does is a product with constants.
+  const Tensor ones = primitives::relayout(Tensor::ones(dy.shape(), dy.dtype(), dy.device()),
+                                           mask.marks.memory_format());
+  const MaskedGradient factors = behind_mask(ones, mask);
+  const Tensor inner = dy * factors.inner;
+  return {inner, factors.outer.defined() ? dy * factors.outer : inner};
+}
+
+}  // namespace
+
+MaskedGradient take_masked_gradient(Backward& context, const GradientMask& mask) {
+  if (context.grad_is_masked()) {
+    return {context.take_grad(), context.take_outer_grad()};
+  }
+  const Tensor dy = context.take_grad();
+  return mask.marks.defined() ? behind_mask(dy, mask) : MaskedGradient{dy, Tensor()};
+}
+
+void give_masked_conv1d_gradients(Backward& context, const GradientMask& mask, const Tensor& x,
+                                  const Tensor& weight, const ConvGeometry& geometry) {
+  const MaskedGradient dy = behind_mask_as_ops(context.grad(), mask);
+  give_conv_gradients(context, dy.inner, x, weight, geometry);
+  if (context.needs(3)) {
+    context.give(3, dy.outer);
+  }
 }
 
 }  // namespace warptape

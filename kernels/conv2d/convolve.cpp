@@ -8,6 +8,7 @@
 #include "core/tape.h"
 #include "core/widened.h"
 #include "kernels/conv2d/conv2d_kernels.h"
+#include "kernels/conv2d/conv_gradients.h"
 #include "kernels/geometry/give_viewed.h"
 #include "kernels/pool/poolable.h"
 
@@ -159,11 +160,18 @@ Tensor convolve(const Operand& x, const Operand& weight, const Operand& bias,
       work, {geometry.y_shape(), x.dtype(), x.device(), channels_last}, [&](Tensor& y) {
         if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
           work->gradient_sums = sums_for_pooling(x, bias, geometry);
-          tape->record(geometry.op, {&x, &weight, &bias}, {&y},
-                       [saved_x = Saved(work->pixels), saved_weight = Saved(work->filters),
-                        geometry, sums = work->gradient_sums](Backward& context) {
-                         backward(context, saved_x.get(), saved_weight.get(), geometry, sums.get());
-                       });
+          tape->record(
+              geometry.op, {&x, &weight, &bias}, {&y},
+              [saved_x = Saved(work->pixels), saved_weight = Saved(work->filters), geometry,
+               sums = work->gradient_sums](Backward& context) {
+                if (context.creates_graph()) {
+                  give_conv_gradients(context, context.grad(), saved_x.get(), saved_weight.get(),
+                                      geometry);
+                } else {
+                  backward(context, saved_x.get(), saved_weight.get(), geometry, sums.get());
+                }
+              },
+              Differentiable::Twice);
         }
       });
 }
@@ -223,8 +231,11 @@ Tensor convolve_transposed(const Operand& x, const Operand& weight, const Operan
     tape->record(
         geometry.op, {&x, &weight, &bias}, {&y},
         [saved_x = Saved(pixels), saved_weight = Saved(filters), geometry](Backward& context) {
-          transposed_backward(context, saved_x.get(), saved_weight.get(), geometry);
-        });
+          const auto give =
+              context.creates_graph() ? give_transposed_conv_gradients : transposed_backward;
+          give(context, saved_x.get(), saved_weight.get(), geometry);
+        },
+        Differentiable::Twice);
   }
   return y;
 }

@@ -1,5 +1,7 @@
 #include "kernels/cross_entropy/cross_entropy.h"
 
+#include <array>
+
 #include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
@@ -8,6 +10,7 @@
 #include "kernels/log_softmax/log_softmax.h"
 #include "kernels/mean/mean.h"
 #include "kernels/nll_loss/nll_loss.h"
+#include "kernels/sum/sum.h"
 #include "kernels/where/where.h"
 
 namespace warptape {
@@ -28,33 +31,51 @@ Tensor loss_of_each(const Operand& logits, const Tensor& labels,
   return add(mul(own, 1 - smoothing), mul(spread, smoothing));
 }
 
+// The sum or the mean of those that labels do not ignore.
+Tensor composed(const Operand& logits, const Tensor& labels, const CrossEntropyOptions& options) {
+  const Tensor total = sum(loss_of_each(logits, labels, options));
+  if (options.reduction == Reduction::Sum) {
+    return total;
+  }
+  const Tensor is_counted = labels != static_cast<double>(options.ignore_index);
+  return total / sum(is_counted.to(total.dtype()));
+}
+
 void record(Tape& tape, const Operand& logits, const Tensor& rows,
             const CrossEntropyOptions& options, const CrossEntropyState& state, Tensor& loss) {
   const bool has_gradient = state.gradient.defined();
-  tape.record("cross_entropy", {&logits}, {&loss},
-              [has_gradient, options, counted = state.labels.counted,
-               saved = Saved(has_gradient ? state.gradient : logits.tensor()),
-               saved_rows = has_gradient ? Saved() : Saved(rows),
-               log_sums = state.log_sums](Backward& context) mutable {
-                if (!context.needs(0)) {
-                  return;
-                }
-                if (has_gradient && context.grad_is_one()) {
-                  context.give(0, context.keeps() ? saved.get() : saved.release());
-                  return;
-                }
-                const Tensor& dy = context.grad();
-                const Tensor& of_forward = saved.get();
-                const GradientTarget to = context.into(0);
-                profile::note([&] { return profile::moved({&dy, &of_forward}, to); });
-                on_device(
-                    "cross_entropy", dy.device(),
-                    [&] {
-                      cross_entropy_backward_cpu(dy, of_forward, saved_rows.get(), log_sums,
-                                                 options, counted, to);
-                    },
-                    [&] { cross_entropy_backward_cuda(dy, of_forward, to); });
-              });
+  tape.record(
+      "cross_entropy", {&logits}, {&loss},
+      [has_gradient, options, counted = state.labels.counted, saved = Saved(logits.tensor()),
+       saved_rows = Saved(rows), made = has_gradient ? Saved(state.gradient) : Saved(),
+       log_sums = state.log_sums](Backward& context) mutable {
+        if (!context.needs(0)) {
+          return;
+        }
+        if (context.creates_graph()) {
+          const std::array inputs = {context.input(0, saved.get())};
+          context.differentiate(inputs, [&](std::span<const Tensor> in) {
+            return composed(in[0], saved_rows.get(), options);
+          });
+          return;
+        }
+        if (has_gradient && context.grad_is_one()) {
+          context.give(0, context.keeps() ? made.get() : made.release());
+          return;
+        }
+        const Tensor& dy = context.grad();
+        const Tensor& of_forward = has_gradient ? made.get() : saved.get();
+        const GradientTarget to = context.into(0);
+        profile::note([&] { return profile::moved({&dy, &of_forward}, to); });
+        on_device(
+            "cross_entropy", dy.device(),
+            [&] {
+              cross_entropy_backward_cpu(dy, of_forward, saved_rows.get(), log_sums, options,
+                                         counted, to);
+            },
+            [&] { cross_entropy_backward_cuda(dy, of_forward, to); });
+      },
+      Differentiable::Twice);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "core/check.h"
 #include "core/device/on_device.h"
+#include "core/linear_map.h"
 #include "core/primitives.h"
 #include "core/profile.h"
 #include "core/tape.h"
@@ -44,15 +45,41 @@ int64_t padding_row(const EmbeddingOptions& options, int64_t rows, const Site& s
   return given < 0 ? given + rows : given;
 }
 
+void sum_rows(const EmbeddingRows& rows, const Tensor& index, const Tensor& dy, Tensor& dweight) {
+  on_device(
+      name, dy.device(), [&] { embedding_backward_cpu(rows, index, dy, dweight); },
+      [&] { embedding_backward_cuda(rows, index, dy, dweight); });
+}
+
 void backward(Backward& context, const EmbeddingRows& rows, const Tensor& index, DType dtype) {
   if (!context.needs(1)) {
     return;
   }
   const Tensor dy = primitives::relayout(context.grad(), MemoryFormat::RowMajor);
   Tensor dweight = context.overwrite(1, compute_dtype(dtype));
-  on_device(
-      name, dy.device(), [&] { embedding_backward_cpu(rows, index, dy, dweight); },
-      [&] { embedding_backward_cuda(rows, index, dy, dweight); });
+  sum_rows(rows, index, dy, dweight);
+}
+
+// The padding row has no gradient, but its elements are read.
+void backward_as_ops(Backward& context, const EmbeddingRows& rows, const Tensor& index) {
+  if (!context.needs(1)) {
+    return;
+  }
+  const auto taken = [rows, index](const Tensor& weight) {
+    Tensor used = weight;
+    if (rows.padding >= 0) {
+      used = weight.clone();
+      Tensor padding = used.slice(rows.padding, rows.padding + 1);
+      primitives::fill(padding, 0);
+    }
+    return embedding(index, used);
+  };
+  const auto summed = [rows, index](const Tensor& dy) {
+    Tensor dweight = Tensor::empty({rows.rows, rows.columns}, dy.dtype(), dy.device());
+    sum_rows(rows, index, primitives::relayout(dy, MemoryFormat::RowMajor), dweight);
+    return dweight;
+  };
+  give_transposed(context, {name, taken, summed}, 1);
 }
 
 }  // namespace
@@ -76,10 +103,13 @@ Tensor embedding(const Operand& index, const Operand& weight, EmbeddingOptions o
       },
       [&] { embedding_forward_cuda(by_rows, weight, y); });
   if (Tape* tape = Tape::recording({&index, &weight})) {
-    tape->record(name, {&index, &weight}, {&y},
-                 [rows, saved = Saved(by_rows), dtype = weight.dtype()](Backward& context) {
-                   backward(context, rows, saved.get(), dtype);
-                 });
+    tape->record(
+        name, {&index, &weight}, {&y},
+        [rows, saved = Saved(by_rows), dtype = weight.dtype()](Backward& context) {
+          context.creates_graph() ? backward_as_ops(context, rows, saved.get())
+                                  : backward(context, rows, saved.get(), dtype);
+        },
+        Differentiable::Twice);
   }
   return y;
 }

@@ -2,6 +2,7 @@
 
 #include "core/check.h"
 #include "core/device/on_device.h"
+#include "core/linear_map.h"
 #include "core/profile.h"
 #include "kernels/gather/gather_kernels.h"
 
@@ -29,6 +30,22 @@ void check_index(const Operand& x, int dim, const Operand& index) {
                     x.shape(), dim);
 }
 
+void backward(const Tensor& dy, int dim, const Tensor& index, const GradientTarget& dx) {
+  const GatherLines lines = gather_lines(dx.buffer, dim, index, dy);
+  on_device(
+      "gather", dy.device(), [&] { gather_backward_cpu(lines, dy, index, dx); },
+      [&] { gather_backward_cuda(lines, dy, index, dx); });
+}
+
+LinearMap as_map(const Tensor& index, int dim, const Shape& shape, MemoryFormat format) {
+  return {"gather", [=](const Tensor& x) { return gather(x, dim, index); },
+          [=](const Tensor& dy) {
+            const Tensor dx = Tensor::empty(shape, dy.dtype(), dy.device(), format);
+            backward(dy, dim, index, {dx, WriteMode::Overwrite});
+            return dx;
+          }};
+}
+
 }  // namespace
 
 Tensor gather(const Operand& x, int dim, const Operand& index) {
@@ -48,18 +65,17 @@ Tensor gather(const Operand& x, int dim, const Operand& index) {
       },
       [&] { gather_cuda(loop, x, index, y); });
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record("gather", {&x}, {&y}, [d, saved = Saved(index)](Backward& context) {
-      if (!context.needs(0)) {
-        return;
-      }
-      const Tensor& dy = context.grad();
-      const Tensor& places = saved.get();
-      const GradientTarget dx = context.into(0);
-      const GatherLines lines = gather_lines(dx.buffer, d, places, dy);
-      on_device(
-          "gather", dy.device(), [&] { gather_backward_cpu(lines, dy, places, dx); },
-          [&] { gather_backward_cuda(lines, dy, places, dx); });
-    });
+    tape->record(
+        "gather", {&x}, {&y},
+        [d, saved = Saved(index), shape = x.shape(),
+         format = x.memory_format()](Backward& context) {
+          if (context.creates_graph()) {
+            give_transposed(context, as_map(saved.get(), d, shape, format));
+          } else if (context.needs(0)) {
+            backward(context.grad(), d, saved.get(), context.into(0));
+          }
+        },
+        Differentiable::Twice);
   }
   return y;
 }

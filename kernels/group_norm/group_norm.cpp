@@ -1,5 +1,8 @@
 #include "kernels/group_norm/group_norm.h"
 
+#include <array>
+#include <vector>
+
 #include "core/check.h"
 #include "core/device/on_device.h"
 #include "core/primitives.h"
@@ -7,6 +10,7 @@
 #include "kernels/group_norm/group_norm_kernels.h"
 #include "kernels/normalize/normalize.h"
 #include "kernels/normalize/scale_and_shift.h"
+#include "kernels/reshape/reshape.h"
 
 namespace warptape {
 namespace {
@@ -90,6 +94,20 @@ void backward(Backward& context, const Tensor& x, const Tensor& statistics, cons
   }
 }
 
+// The same as ops that are recorded.
+void backward_as_ops(Backward& context, const Tensor& x, const Tensor& weight, const Layout& layout,
+                     double eps) {
+  const std::array inputs = {context.input(0, x), context.input(1, weight), context.added_input(2)};
+  std::vector<int64_t> channels(static_cast<size_t>(x.rank()), 1);
+  channels[1] = layout.channels;
+  context.differentiate(inputs, [&](std::span<const Tensor> in) {
+    const Tensor groups = reshape(in[0], {layout.samples, layout.groups, layout.width(), -1});
+    const Tensor y = normalize::normalized_over(groups, {2, 3}, eps);
+    return normalize::scaled_and_shifted(reshape(y, {x.shape().begin(), x.shape().end()}), in[1],
+                                         in[2], Shape(channels));
+  });
+}
+
 }  // namespace
 
 Tensor group_norm(const Operand& x, int64_t num_groups, const Operand& weight, const Operand& bias,
@@ -107,12 +125,18 @@ Tensor group_norm(const Operand& x, int64_t num_groups, const Operand& weight, c
                      normalize::as_computed(bias.tensor(), x.dtype()), y);
   }
   if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
-    tape->record(name, {&x, &weight, &bias}, {&y},
-                 [saved_x = Saved(x.tensor()), saved_statistics = Saved(statistics),
-                  saved_scale = normalize::saved_if_defined(scale), layout](Backward& context) {
-                   backward(context, saved_x.get(), saved_statistics.get(),
-                            normalize::value_if_saved(saved_scale), layout);
-                 });
+    tape->record(
+        name, {&x, &weight, &bias}, {&y},
+        [saved_x = Saved(x.tensor()), saved_statistics = Saved(statistics),
+         saved_scale = normalize::saved_if_defined(scale), layout, eps](Backward& context) {
+          const Tensor of_weight = normalize::value_if_saved(saved_scale);
+          if (context.creates_graph()) {
+            backward_as_ops(context, saved_x.get(), of_weight, layout, eps);
+          } else {
+            backward(context, saved_x.get(), saved_statistics.get(), of_weight, layout);
+          }
+        },
+        Differentiable::Twice);
   }
   return y;
 }

@@ -78,6 +78,8 @@ class Layout {
     return primitives::relayout(in_memory, MemoryFormat::RowMajor).view(normalized_);
   }
 
+  const Shape& normalized() const { return normalized_; }
+
   // All elements with one place in a row, and where their rows' statistics are.
   normalize::Sets places() const { return {1, extents_.outer, extents_.length, extents_.inner}; }
   normalize::StatisticsIndex index() const { return {.along = extents_.inner, .run = 1}; }
@@ -132,6 +134,22 @@ void backward(Backward& context, const Tensor& x, const Tensor& statistics, cons
   }
 }
 
+// The same as ops that are recorded.
+void backward_as_ops(Backward& context, const Tensor& x, const Tensor& weight, const Layout& layout,
+                     double eps) {
+  const Tensor scale = weight.defined() ? layout.gradient(weight) : Tensor();
+  const std::array inputs = {context.input(0, x), context.input(1, scale), context.added_input(2)};
+  const Shape& shape = layout.normalized();
+  std::vector<int> dims;
+  for (int d = x.rank() - shape.rank(); d < x.rank(); ++d) {
+    dims.push_back(d);
+  }
+  context.differentiate(inputs, [&](std::span<const Tensor> in) {
+    return normalize::scaled_and_shifted(normalize::normalized_over(in[0], dims, eps), in[1], in[2],
+                                         shape);
+  });
+}
+
 }  // namespace
 
 Tensor layer_norm(const Operand& x, const Shape& normalized_shape, const Operand& weight,
@@ -151,13 +169,20 @@ Tensor layer_norm(const Operand& x, const Shape& normalized_shape, const Operand
   if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
     const std::array<bool, 3> goes_straight = {false, layout.goes_straight(weight.tensor()),
                                                layout.goes_straight(bias.tensor())};
-    tape->record(name, {&x, &weight, &bias}, {&y},
-                 [saved_x = Saved(x.tensor()), saved_statistics = Saved(statistics),
-                  saved_weight = normalize::saved_if_defined(rows.weight), layout,
-                  goes_straight](Backward& context) {
-                   backward(context, saved_x.get(), saved_statistics.get(),
-                            normalize::value_if_saved(saved_weight), layout, goes_straight);
-                 });
+    tape->record(
+        name, {&x, &weight, &bias}, {&y},
+        [saved_x = Saved(x.tensor()), saved_statistics = Saved(statistics),
+         saved_weight = normalize::saved_if_defined(rows.weight), layout, goes_straight,
+         eps](Backward& context) {
+          const Tensor of_weight = normalize::value_if_saved(saved_weight);
+          if (context.creates_graph()) {
+            backward_as_ops(context, saved_x.get(), of_weight, layout, eps);
+          } else {
+            backward(context, saved_x.get(), saved_statistics.get(), of_weight, layout,
+                     goes_straight);
+          }
+        },
+        Differentiable::Twice);
   }
   return y;
 }

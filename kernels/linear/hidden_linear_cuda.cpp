@@ -1,9 +1,11 @@
+#include <array>
 #include <string_view>
 
 #include "core/primitives.h"
 #include "core/profile_work.h"
 #include "core/tape.h"
 #include "core/widened.h"
+#include "kernels/linear/linear.h"
 #include "kernels/linear/linear_kernels.h"
 #include "kernels/linear/linear_work.h"
 #include "kernels/matmul/gemm_cuda.h"
@@ -115,7 +117,7 @@ Tensor hidden_grad(const Tensor& dy, const Tensor& weight, const Tensor& h, cons
 
 // What backward keeps; the mask and the marks may be undefined.
 struct Kept {
-  Saved x, weight1, h, mask, marks, weight2;
+  Saved x, weight1, bias1, h, mask, marks, weight2;
   const void* hidden_layer = nullptr;  // for profiles; the record is the second one's
 };
 
@@ -162,6 +164,16 @@ void backward(Backward& context, const Kept& kept) {
   }
 }
 
+// The same as ops that are recorded.
+void backward_as_ops(Backward& context, const Kept& kept) {
+  const std::array inputs = {context.input(0, kept.x.get()), context.input(1, kept.weight1.get()),
+                             context.input(2, kept.bias1.get()),
+                             context.input(3, kept.weight2.get()), context.added_input(4)};
+  context.differentiate(inputs, [](std::span<const Tensor> in) {
+    return linear(linear(in[0], in[1], in[2], {.activation = Activation::ReLU}), in[3], in[4]);
+  });
+}
+
 class HiddenWork final : public Deferred {
  public:
   HiddenWork(const LinearWork& hidden, const Operand& weight, const Operand& bias, bool keeps)
@@ -197,8 +209,14 @@ class HiddenWork final : public Deferred {
     linear_forward_cuda(name, h, weight2.tensor(), widened(bias2.tensor()), false, y);
     if (keeps) {
       const auto saved = [](const Tensor& x) { return x.defined() ? Saved(x) : Saved(); };
-      *kept = {Saved(rows),  Saved(weight1.tensor()), Saved(h),    saved(mask),
-               saved(marks), Saved(weight2.tensor()), hidden_layer};
+      *kept = {.x = Saved(rows),
+               .weight1 = Saved(weight1.tensor()),
+               .bias1 = saved(bias1.tensor()),
+               .h = Saved(h),
+               .mask = saved(mask),
+               .marks = saved(marks),
+               .weight2 = Saved(weight2.tensor()),
+               .hidden_layer = hidden_layer};
     }
     return y;
   }
@@ -229,13 +247,18 @@ Tensor hidden_linear_cuda(const LinearWork& hidden, const Operand& weight, const
   Shape shape = x.shape();
   shape[-1] = weight.size(0);
   check_countable(name, "output", shape, x.dtype(), weight.site());
-  return Deferred::result(
-      work, {shape, x.dtype(), x.device(), MemoryFormat::RowMajor}, [&](Tensor& y) {
-        if (tape != nullptr) {
-          tape->record(name, {&x, &work->weight1, &work->bias1, &weight, &bias}, {&y},
-                       [kept = work->kept](Backward& context) { backward(context, *kept); });
-        }
-      });
+  return Deferred::result(work, {shape, x.dtype(), x.device(), MemoryFormat::RowMajor},
+                          [&](Tensor& y) {
+                            if (tape != nullptr) {
+                              tape->record(
+                                  name, {&x, &work->weight1, &work->bias1, &weight, &bias}, {&y},
+                                  [kept = work->kept](Backward& context) {
+                                    context.creates_graph() ? backward_as_ops(context, *kept)
+                                                            : backward(context, *kept);
+                                  },
+                                  Differentiable::Twice);
+                            }
+                          });
 }
 
 }  // namespace warptape

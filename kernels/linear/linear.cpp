@@ -10,7 +10,12 @@
 #include "core/widened.h"
 #include "kernels/linear/linear_kernels.h"
 #include "kernels/linear/linear_work.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/pointwise/pointwise.h"
 #include "kernels/pointwise/unary.h"
+#include "kernels/reshape/reshape.h"
+#include "kernels/sum/sum.h"
+#include "kernels/where/where.h"
 
 namespace warptape {
 namespace {
@@ -58,9 +63,22 @@ void backward(Backward& context, const Tensor& x, const Tensor& weight, const Te
       [&] { linear_parameter_grads_cuda(name, context, 1, 2, dy, x); });
 }
 
-}  // namespace
-
-namespace {
+// The same as ops that are recorded.
+void backward_as_ops(Backward& context, const Tensor& x, const Tensor& weight, const Tensor& y) {
+  const Tensor dy = y.defined() ? where(y <= 0, 0, context.grad()) : context.grad();
+  const Tensor rows = reshape(dy, {-1, weight.size(0)});
+  if (context.needs(0)) {
+    const Tensor dx = matmul(rows, context.input(1, weight));
+    context.give(0, reshape(dx, {x.shape().begin(), x.shape().end()}));
+  }
+  if (context.needs(1)) {
+    const Tensor rows_of_x = reshape(context.input(0, x), {-1, weight.size(1)});
+    context.give(1, matmul(rows, rows_of_x, {.transpose_a = true}));
+  }
+  if (context.needs(2)) {
+    context.give(2, sum(rows, {0}));
+  }
+}
 
 void check_arguments(const Operand& x, const Operand& weight, const Operand& bias) {
   check_floating(name, x);
@@ -144,11 +162,14 @@ Tensor linear(const Operand& x, const Operand& weight, const Operand& bias, Line
   return Deferred::result(
       work, {work->shape(), x.dtype(), x.device(), MemoryFormat::RowMajor}, [&](Tensor& y) {
         if (Tape* tape = Tape::recording({&x, &weight, &bias})) {
-          tape->record(name, {&x, &weight, &bias}, {&y},
-                       [rows = Saved(work->rows), saved_weight = Saved(weight.tensor()),
-                        y = work->has_relu() ? work->kept : nullptr](Backward& context) {
-                         backward(context, rows.get(), saved_weight.get(), y ? y->get() : Tensor());
-                       });
+          tape->record(
+              name, {&x, &weight, &bias}, {&y},
+              [rows = Saved(work->rows), saved_weight = Saved(weight.tensor()),
+               y = work->has_relu() ? work->kept : nullptr](Backward& context) {
+                const auto give = context.creates_graph() ? backward_as_ops : backward;
+                give(context, rows.get(), saved_weight.get(), y ? y->get() : Tensor());
+              },
+              Differentiable::Twice);
         }
       });
 }

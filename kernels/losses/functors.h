@@ -38,6 +38,8 @@ inline constexpr bool refuses = requires {
   Functor::refusal;
 };
 
+inline constexpr double half_log_2_pi = 0.91893853320467274178;
+
 struct BadOption {
   const char* name = nullptr;  // none is bad
   double value = 0;
@@ -199,7 +201,7 @@ struct GaussianNll {
   WARPTAPE_HOST_DEVICE T value(T x, T target, T var) const {
     const T v = clamped(var);
     const T d = x - target;
-    return T(0.5) * (std::log(v) + d * d / v) + (full ? T(0.91893853320467274178) : T(0));
+    return T(0.5) * (std::log(v) + d * d / v) + (full ? T(half_log_2_pi) : T(0));
   }
   template <class T>
   WARPTAPE_HOST_DEVICE T by_input(T x, T target, T var) const {

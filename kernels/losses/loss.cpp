@@ -1,5 +1,6 @@
 #include "kernels/losses/loss.h"
 
+#include <array>
 #include <memory>
 #include <utility>
 
@@ -7,8 +8,12 @@
 #include "core/primitives.h"
 #include "core/profile_work.h"
 #include "core/strided.h"
+#include "kernels/mean/mean.h"
 #include "kernels/pointwise/binary.h"
 #include "kernels/pointwise/functors.h"
+#include "kernels/reshape/reshape.h"
+#include "kernels/sum/sum.h"
+#include "kernels/where/where.h"
 
 namespace warptape {
 namespace {
@@ -171,6 +176,30 @@ class GradientPlace {
   Tensor whole_;
 };
 
+// The whole loss as ops. operands: the input, the target and the third one.
+Tensor composed(const LossKernels& kernels, bool each, std::span<const Tensor> operands,
+                const Tensor& mask) {
+  const Tensor& x = operands[0];
+  const auto shaped = [&](const Tensor& operand, bool trailing) {
+    const Shape shape = beside(operand.shape(), x.shape(), trailing);
+    return reshape(operand, {shape.begin(), shape.end()});
+  };
+  const Tensor third = operands[2].defined() ? shaped(operands[2], kernels.third == Third::Trailing)
+                                             : Tensor::ones({}, x.dtype(), x.device());
+  Tensor loss = kernels.value_as_ops(x, shaped(operands[1], false), third);
+  if (mask.defined()) {
+    loss = where(shaped(mask, false), loss, 0);
+  }
+  if (each || kernels.reduction == Reduction::Sum) {
+    return each ? loss : sum(loss);
+  }
+  if (!mask.defined()) {
+    return mean(loss);
+  }
+  const Tensor ones = Tensor::ones(x.shape(), x.dtype(), x.device());
+  return sum(loss) / sum(where(shaped(mask, false), ones, 0));
+}
+
 }  // namespace
 
 Tensor loss_op(const LossKernels& kernels, const Operand& input, const Operand& target,
@@ -216,6 +245,14 @@ Tensor loss_op(const LossKernels& kernels, const Operand& input, const Operand& 
         [kernels, got, reduction, x = Saved(in.input), t = Saved(in.target), w = saved(in.third),
          m = saved(in.mask), loop = in.loop, made, target_of_caller = target.detach(),
          third_of_caller = third.defined() ? third.detach() : Tensor()](Backward& context) {
+          if (context.creates_graph()) {
+            const std::array inputs = {context.input(0, x.get()), context.input(1, t.get()),
+                                       context.input(2, w.get())};
+            context.differentiate(inputs, [&](std::span<const Tensor> operands) {
+              return composed(kernels, reduction.each, operands, m.get());
+            });
+            return;
+          }
           const bool is_end = context.grad_is_one() && !reduction.each;
           if (is_end && made != nullptr && context.needs(0)) {
             context.give(0, context.keeps() ? *made : std::move(*made));
@@ -242,7 +279,8 @@ Tensor loss_op(const LossKernels& kernels, const Operand& input, const Operand& 
           for (GradientPlace& place : places) {
             place.finish(context);
           }
-        });
+        },
+        Differentiable::Twice);
   }
   return y;
 }

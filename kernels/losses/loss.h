@@ -10,6 +10,7 @@
 #include "core/tape.h"
 #include "kernels/losses/functors.h"
 #include "kernels/losses/loss_cuda.h"
+#include "kernels/losses/values.h"
 
 namespace warptape {
 
@@ -62,6 +63,8 @@ struct LossKernels {
   std::function<void(const LossTensors& in, const Tensor& dy, const LossReduction& reduction,
                      LossTargets& to)>
       backward;
+  // The loss of each element as ops (values.h).
+  std::function<Tensor(const Operand& x, const Operand& target, const Operand& third)> value_as_ops;
 };
 
 // Checks, allocates, runs and records.
@@ -174,7 +177,10 @@ Tensor loss_op(const char* name, const Functor& functor, const Operand& input,
          return loss_forward(name, functor, in, reduction, y);
        },
        [name, functor](const LossTensors& in, const Tensor& dy, const LossReduction& reduction,
-                       LossTargets& to) { loss_backward(name, functor, in, dy, reduction, to); }},
+                       LossTargets& to) { loss_backward(name, functor, in, dy, reduction, to); },
+       [functor](const Operand& x, const Operand& t, const Operand& w) {
+         return losses::value_as_ops(functor, x, t, w);
+       }},
       input, target, third, mask);
 }
 

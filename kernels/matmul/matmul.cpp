@@ -6,6 +6,7 @@
 #include "core/profile_work.h"
 #include "core/tape.h"
 #include "kernels/matmul/matmul_kernels.h"
+#include "kernels/pointwise/derivatives.h"
 
 namespace warptape {
 namespace {
@@ -46,6 +47,27 @@ MatmulProduct make_product(const Operand& a, const Operand& b, const MatmulOptio
   return product;
 }
 
+// Of y = A B: dA = dy B^T and dB = A^T dy, each transposed where its operand was, and summed where
+// that was broadcast.
+void backward_as_ops(Backward& context, const MatmulOptions& options, const Tensor& rows_a,
+                     const Tensor& rows_b) {
+  const Tensor dy = context.grad();
+  const Tensor a = context.input(0, rows_a);
+  const Tensor b = context.input(1, rows_b);
+  if (context.needs(0)) {
+    const Tensor da = options.transpose_a
+                          ? matmul(b, dy, {.transpose_a = options.transpose_b, .transpose_b = true})
+                          : matmul(dy, b, {.transpose_b = !options.transpose_b});
+    context.give(0, sum_to_shape(da, rows_a.shape()));
+  }
+  if (context.needs(1)) {
+    const Tensor db = options.transpose_b
+                          ? matmul(dy, a, {.transpose_a = true, .transpose_b = options.transpose_a})
+                          : matmul(a, dy, {.transpose_a = !options.transpose_a});
+    context.give(1, sum_to_shape(db, rows_b.shape()));
+  }
+}
+
 }  // namespace
 
 Tensor matmul(const Operand& a, const Operand& b, MatmulOptions options) {
@@ -64,6 +86,10 @@ Tensor matmul(const Operand& a, const Operand& b, MatmulOptions options) {
     tape->record(
         "matmul", {&a, &b}, {&y},
         [product, flops, saved_a = Saved(rows_a), saved_b = Saved(rows_b)](Backward& context) {
+          if (context.creates_graph()) {
+            backward_as_ops(context, product.options, saved_a.get(), saved_b.get());
+            return;
+          }
           const Tensor& dy = context.grad();
           // Row-major like the saved operands; give() brings it into the input's format.
           const auto run = [&](int input, const Tensor& like, const auto& kernel) {
@@ -91,7 +117,8 @@ Tensor matmul(const Operand& a, const Operand& b, MatmulOptions options) {
                 [&] { matmul_backward_b_cpu(product, dy, saved_a.get(), db); },
                 [&] { matmul_backward_b_cuda(product, dy, saved_a.get(), db); });
           });
-        });
+        },
+        Differentiable::Twice);
   }
   return y;
 }

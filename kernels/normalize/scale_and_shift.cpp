@@ -4,6 +4,9 @@
 
 #include "core/check.h"
 #include "core/primitives.h"
+#include "kernels/mean/mean.h"
+#include "kernels/pointwise/pointwise.h"
+#include "kernels/reshape/reshape.h"
 
 namespace warptape::normalize {
 
@@ -35,6 +38,21 @@ GradientTarget wanted_gradient(Backward& context, int i, DType dtype) {
     return {};
   }
   return context.into(i, compute_dtype(dtype));
+}
+
+Tensor normalized_over(const Operand& x, const std::vector<int>& dims, double eps) {
+  const Tensor wide = x.to(compute_dtype(x.dtype()));
+  const Tensor centered = wide - mean(wide, dims, true);
+  return centered * rsqrt(mean(centered * centered, dims, true) + eps);
+}
+
+Tensor scaled_and_shifted(const Operand& y, const Tensor& weight, const Tensor& bias,
+                          const Shape& shape) {
+  const auto beside = [&](const Tensor& parameter) {
+    return reshape(parameter.to(y.dtype()), {shape.begin(), shape.end()});
+  };
+  const Tensor scaled = weight.defined() ? y * beside(weight) : y.tensor();
+  return bias.defined() ? scaled + beside(bias) : scaled;
 }
 
 void backward_of_nothing(Backward& context) {

@@ -1,6 +1,8 @@
 #pragma once
 // The optional weight and bias of normalisations.
 
+#include <vector>
+
 #include "core/tape.h"
 
 namespace warptape::normalize {
@@ -16,6 +18,13 @@ Tensor as_computed(const Tensor& parameter, DType dtype);
 
 // Where the gradient of input i goes; nowhere if nobody wants it.
 GradientTarget wanted_gradient(Backward& context, int i, DType dtype);
+
+// (x - its mean) / sqrt(its variance + eps), over these dimensions, and scaled_and_shifted: what a
+// normalisation is made of, as ops that are recorded. In what x is computed in.
+Tensor normalized_over(const Operand& x, const std::vector<int>& dims, double eps);
+// y weight + bias, each in this shape beside y, or undefined.
+Tensor scaled_and_shifted(const Operand& y, const Tensor& weight, const Tensor& bias,
+                          const Shape& shape);
 
 // Gradients where x has no elements: zeros, of x none.
 void backward_of_nothing(Backward& context);

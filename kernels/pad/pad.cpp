@@ -61,12 +61,18 @@ Tensor pad(const Operand& x, const std::vector<int64_t>& padding, double value) 
   Tensor y = Tensor::empty(plan.shape, x.dtype(), x.device(), x.memory_format());
   place_region("pad", x, region_of(x, plan.from), y, plan.to, value);
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record("pad", {&x}, {&y}, [from = plan.from, to = plan.to](Backward& context) {
-      if (context.needs(0)) {
-        const Tensor& dy = context.grad();
-        give_back_region("pad", dy, region_of(dy, to), context.into(0), from);
-      }
-    });
+    tape->record(
+        "pad", {&x}, {&y},
+        [from = plan.from, to = plan.to, shape = x.shape(),
+         padded = plan.shape](Backward& context) {
+          if (context.creates_graph()) {
+            give_transposed(context, moving("pad", shape, from, padded, to));
+          } else if (context.needs(0)) {
+            const Tensor& dy = context.grad();
+            give_back_region("pad", dy, region_of(dy, to), context.into(0), from);
+          }
+        },
+        Differentiable::Twice);
   }
   return y;
 }

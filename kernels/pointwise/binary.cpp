@@ -7,6 +7,23 @@
 
 namespace warptape {
 
+namespace {
+
+void backward_as_ops(Backward& context, const BinaryKernels& kernels,
+                     const std::array<const Tensor*, 2>& saved) {
+  const Tensor dy = context.grad();
+  const Tensor a = context.input(0, *saved[0]);
+  const Tensor b = context.input(1, *saved[1]);
+  if (context.needs(0)) {
+    context.give(0, sum_to_shape(kernels.recorded_a(dy, a, b), context.input_shape(0)));
+  }
+  if (context.needs(1)) {
+    context.give(1, sum_to_shape(kernels.recorded_b(dy, b, a), context.input_shape(1)));
+  }
+}
+
+}  // namespace
+
 Tensor binary_op(const char* name, const Operand& a, const Operand& b,
                  const BinaryKernels& kernels) {
   check_floating(name, a);
@@ -33,9 +50,14 @@ Tensor binary_op(const char* name, const Operand& a, const Operand& b,
         name, {&a, &b}, {&y},
         [saved_a = kernels.saves_a ? Saved(a.tensor()) : Saved(),
          saved_b = kernels.saves_b ? Saved(b.tensor()) : Saved(), name,
-         gradients = std::array{kernels.gradient_a, kernels.gradient_b}](Backward& context) {
-          const Tensor& dy = context.grad();
+         kernels](Backward& context) {
           const std::array saved{&saved_a.get(), &saved_b.get()};
+          if (context.creates_graph()) {
+            backward_as_ops(context, kernels, saved);
+            return;
+          }
+          const std::array gradients{kernels.gradient_a, kernels.gradient_b};
+          const Tensor& dy = context.grad();
           for (int own : {0, 1}) {
             if (context.needs(own)) {
               const GradientTarget to = context.into(own);
@@ -44,7 +66,8 @@ Tensor binary_op(const char* name, const Operand& a, const Operand& b,
               gradients[i](name, dy, *saved[i], *saved[1 - i], to);
             }
           }
-        });
+        },
+        Differentiable::Twice);
   }
   return y;
 }

@@ -7,6 +7,7 @@
 #include "core/device/on_device.h"
 #include "core/tape.h"
 #include "kernels/pointwise/binary_cuda.h"
+#include "kernels/pointwise/derivatives.h"
 #include "kernels/reduce/reduce.h"
 
 namespace warptape {
@@ -28,9 +29,14 @@ struct BinaryKernels {
   using Gradient = void(const char* name, const Tensor& dy, const Tensor& own, const Tensor& other,
                         GradientTarget to);
 
+  // The same as ops, in dy's shape.
+  using Recorded = Tensor(const Operand& dy, const Operand& own, const Operand& other);
+
   void (*forward)(const char* name, const Tensor& a, const Tensor& b, Tensor& y);
   Gradient* gradient_a;
   Gradient* gradient_b;
+  Recorded* recorded_a;
+  Recorded* recorded_b;
   bool saves_a;
   bool saves_b;
 };
@@ -90,12 +96,18 @@ void binary_gradient(const char* name, const Tensor& dy, const Tensor& own, cons
       });
 }
 
+template <class Gradient>
+Tensor recorded_binary_gradient(const Operand& dy, const Operand& own, const Operand& other) {
+  return recorded_gradient(Gradient(), dy, own, other);
+}
+
 template <class Functor>
 Tensor binary_op(const char* name, const Operand& a, const Operand& b) {
   using GradientA = typename Functor::GradientA;
   using GradientB = typename Functor::GradientB;
   return binary_op(name, a, b,
                    {binary_forward<Functor>, binary_gradient<GradientA>, binary_gradient<GradientB>,
+                    recorded_binary_gradient<GradientA>, recorded_binary_gradient<GradientB>,
                     reads_own(GradientA::reads) || reads_other(GradientB::reads),
                     reads_other(GradientA::reads) || reads_own(GradientB::reads)});
 }

@@ -32,6 +32,10 @@ enum class Saves { Nothing, Input, Output };
 
 namespace pointwise {
 
+inline constexpr double root_half = 0.70710678118654752440;
+inline constexpr double two_over_root_pi = 1.12837916709551257390;
+inline constexpr double density_at_0 = 0.39894228040143267794;  // of the normal distribution
+
 // ---- of one tensor ----------------------------------------------------------------------------
 
 // |x|; the gradient at 0 is 0.
@@ -88,6 +92,19 @@ struct Elu {
   }
 };
 
+// The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x.
+struct Erf {
+  static constexpr Saves saves = Saves::Input;
+  template <class T>
+  WARPTAPE_HOST_DEVICE T forward(T x) const {
+    return std::erf(x);
+  }
+  template <class T>
+  WARPTAPE_HOST_DEVICE T gradient(T dy, T x) const {
+    return dy * (T(two_over_root_pi) * std::exp(-(x * x)));
+  }
+};
+
 // e to the power x.
 struct Exp {
   static constexpr Saves saves = Saves::Output;
@@ -113,7 +130,7 @@ struct Gelu {
   template <class T>
   WARPTAPE_HOST_DEVICE T forward(T x) const {
     return tanh ? T(0.5) * x * (T(1) + std::tanh(inner(x)))
-                : T(0.5) * x * (T(1) + std::erf(x * T(0.70710678118654752440)));
+                : T(0.5) * x * (T(1) + std::erf(x * T(root_half)));
   }
   template <class T>
   WARPTAPE_HOST_DEVICE T gradient(T dy, T x) const {
@@ -122,8 +139,8 @@ struct Gelu {
       const T slope = T(root_2_over_pi) * (T(1) + T(3 * cubic) * x * x);
       return dy * (T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * slope);
     }
-    const T below = T(0.5) * (T(1) + std::erf(x * T(0.70710678118654752440)));
-    const T density = T(0.39894228040143267794) * std::exp(T(-0.5) * x * x);
+    const T below = T(0.5) * (T(1) + std::erf(x * T(root_half)));
+    const T density = T(density_at_0) * std::exp(T(-0.5) * x * x);
     return dy * (below + x * density);
   }
 

@@ -12,6 +12,7 @@
   X(abs, Abs, = {}, AwayFromZero)                 \
   X(clamp, Clamp, = {}, Normal)                   \
   X(elu, Elu, = {}, AwayFromZero)                 \
+  X(erf, Erf, = {}, Normal)                       \
   X(exp, Exp, = {}, Normal)                       \
   X(gelu, Gelu, = {}, Normal)                     \
   X(leaky_relu, LeakyRelu, = {}, AwayFromZero)    \

@@ -4,6 +4,29 @@
 
 namespace warptape {
 
+namespace {
+
+void backward(Backward& context, const char* name, const UnaryKernels& kernels,
+              const Saved& saved) {
+  const Tensor& dy = context.grad();
+  const bool saves = kernels.saves != Saves::Nothing;
+  const GradientTarget dx = context.into(0);
+  profile::note([&] { return profile::moved({&dy, saves ? &saved.get() : nullptr}, dx); });
+  kernels.backward(name, dy, saves ? saved.get() : dy, dx);
+}
+
+void backward_as_ops(Backward& context, const UnaryKernels& kernels, const Saved& saved) {
+  Tensor kept;
+  if (kernels.saves == Saves::Input) {
+    kept = context.input(0, saved.get());
+  } else if (kernels.saves == Saves::Output) {
+    kept = context.output(0, saved.get());
+  }
+  context.give(0, kernels.recorded(context.grad(), kept));
+}
+
+}  // namespace
+
 Tensor UnaryWork::compute() {
   const profile::Range range(name);
   Tensor y = Tensor::empty_like(x.tensor());
@@ -34,17 +57,15 @@ Tensor unary_op(const char* name, const Operand& x, const UnaryKernels& kernels)
           if (kernels.saves == Saves::Input) {
             *work->kept = Saved(x.tensor());
           }
-          tape->record(name, {&x}, {&y}, [saved = work->kept, name, kernels](Backward& context) {
-            if (context.needs(0)) {
-              const Tensor& dy = context.grad();
-              const bool saves = kernels.saves != Saves::Nothing;
-              const GradientTarget dx = context.into(0);
-              profile::note([&] {
-                return profile::moved({&dy, saves ? &saved->get() : nullptr}, dx);
-              });
-              kernels.backward(name, dy, saves ? saved->get() : dy, dx);
-            }
-          });
+          tape->record(
+              name, {&x}, {&y},
+              [saved = work->kept, name, kernels](Backward& context) {
+                if (context.needs(0)) {
+                  context.creates_graph() ? backward_as_ops(context, kernels, *saved)
+                                          : backward(context, name, kernels, *saved);
+                }
+              },
+              Differentiable::Twice);
         }
       });
 }

@@ -10,6 +10,7 @@
 #include "core/deferred.h"
 #include "core/device/on_device.h"
 #include "core/tape.h"
+#include "kernels/pointwise/derivatives.h"
 #include "kernels/pointwise/functors.h"
 #include "kernels/pointwise/unary_cuda.h"
 
@@ -28,6 +29,7 @@ struct UnaryKernels {
   std::function<void(const char* name, const Tensor& x, Tensor& y)> forward;
   std::function<void(const char* name, const Tensor& dy, const Tensor& saved, GradientTarget dx)>
       backward;
+  std::function<Tensor(const Operand& dy, const Operand& saved)> recorded;  // backward, as ops
   Saves saves;
 };
 
@@ -83,6 +85,9 @@ Tensor unary_op(const char* name, const Operand& x, const Functor& functor) {
                    },
                    [functor](const char* op, const Tensor& dy, const Tensor& saved,
                              GradientTarget dx) { unary_backward(op, functor, dy, saved, dx); },
+                   [functor](const Operand& dy, const Operand& saved) {
+                     return recorded_gradient(functor, dy, saved);
+                   },
                    Functor::saves});
 }
 

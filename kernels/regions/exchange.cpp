@@ -35,14 +35,22 @@ Tensor exchange_dims(const char* op, const Operand& x, const std::vector<int>& d
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
   move_region(op, shape, x, permuted(x, dims), y, region_of(y), WriteMode::Overwrite);
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record(op, {&x}, {&y}, [op, back = inverse_of(dims)](Backward& context) {
-      if (context.needs(0)) {
-        const Tensor& dy = context.grad();
-        GradientTarget dx = context.into(0);
-        move_region(op, dx.buffer.shape(), dy, permuted(dy, back), dx.buffer, region_of(dx.buffer),
-                    dx.mode);
-      }
-    });
+    tape->record(
+        op, {&x}, {&y},
+        [op, back = inverse_of(dims)](Backward& context) {
+          if (!context.needs(0)) {
+            return;
+          }
+          const Tensor& dy = context.grad();
+          if (context.creates_graph()) {
+            context.give(0, exchange_dims(op, dy, back));
+            return;
+          }
+          GradientTarget dx = context.into(0);
+          move_region(op, dx.buffer.shape(), dy, permuted(dy, back), dx.buffer,
+                      region_of(dx.buffer), dx.mode);
+        },
+        Differentiable::Twice);
   }
   return y;
 }

@@ -33,7 +33,8 @@ void record_list(const char* op, const std::vector<Operand>& tensors, Tensor& y,
             gradient(context, i);
           }
         }
-      });
+      },
+      Differentiable::Twice);
 }
 
 }  // namespace warptape

@@ -12,7 +12,7 @@ namespace warptape {
 void check_list(const char* op, const std::vector<Operand>& tensors);
 
 // Records y = op(tensors) where a tape wants it; gradient(context, i) makes that of tensor i, and
-// is called where it is wanted.
+// is called where it is wanted. It can create a graph.
 void record_list(const char* op, const std::vector<Operand>& tensors, Tensor& y,
                  std::function<void(Backward& context, int input)> gradient);
 

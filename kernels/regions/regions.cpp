@@ -101,4 +101,16 @@ void give_back_region(const char* op, const Tensor& dy, const Region& source, Gr
   }
 }
 
+LinearMap moving(const char* op, const Shape& from, const Box& source, const Shape& to,
+                 const Box& target) {
+  const auto moved = [op](const Box& out, const Shape& shape, const Box& in) {
+    return [=](const Tensor& x) {
+      Tensor y = Tensor::empty(shape, x.dtype(), x.device(), x.memory_format());
+      place_region(op, x, region_of(x, out), y, in, 0);
+      return y;
+    };
+  };
+  return {op, moved(source, to, target), moved(target, from, source)};
+}
+
 }  // namespace warptape

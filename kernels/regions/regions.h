@@ -2,7 +2,7 @@
 // Moving boxes of elements between tensors: what slices, padding, concatenation and exchanges of
 // dimensions are made of. A region is where the elements of a box lie in a tensor.
 
-#include "core/tape.h"
+#include "core/linear_map.h"
 
 namespace warptape {
 
@@ -39,5 +39,10 @@ void place_region(const char* op, const Tensor& from, const Region& source, Tens
 // elements have none.
 void give_back_region(const char* op, const Tensor& dy, const Region& source, GradientTarget dx,
                       const Box& box);
+
+// A box of a tensor of one shape, put between zeros in a box of another one. Its transpose is the
+// same the other way round.
+LinearMap moving(const char* op, const Shape& from, const Box& source, const Shape& to,
+                 const Box& target);
 
 }  // namespace warptape

@@ -51,13 +51,16 @@ Tensor reshape(const Operand& given, const std::vector<int64_t>& sizes) {
   const Operand x = in_format_if_waiting(given, MemoryFormat::RowMajor);
   Tensor y = primitives::relayout(x.tensor(), MemoryFormat::RowMajor).view(shape);
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record("reshape", {&x}, {&y}, [shape = x.shape()](Backward& context) {
-      if (context.needs(0)) {
-        // The gradient of a row-major output is row-major; the tape brings it into x's format.
-        Tensor dx = context.take_grad().view(shape);
-        context.give(0, std::move(dx));
-      }
-    });
+    tape->record(
+        "reshape", {&x}, {&y},
+        [shape = x.shape()](Backward& context) {
+          if (context.needs(0)) {
+            // The gradient of a row-major output is row-major; the tape brings it into x's format.
+            Tensor dx = context.take_grad().view(shape);
+            context.give(0, std::move(dx));
+          }
+        },
+        Differentiable::Twice);
   }
   return y;
 }

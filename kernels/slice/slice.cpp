@@ -42,17 +42,24 @@ Tensor slice(const Operand& x, int dim, std::optional<int64_t> start, std::optio
   profile::note([&] { return profile::moved({&y}, {&y}); });
   move_region("slice", box.sizes, x, region_of(x, box), y, region_of(y), WriteMode::Overwrite);
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record("slice", {&x}, {&y}, [box, d](Backward& context) {
-      if constexpr (has_gpu) {
-        if (give_masked_slice_cuda(context, box, d)) {
-          return;
-        }
-      }
-      if (context.needs(0)) {
-        const Tensor& dy = context.grad();
-        give_back_region("slice", dy, region_of(dy), context.into(0), box);
-      }
-    });
+    tape->record(
+        "slice", {&x}, {&y},
+        [box, d, shape = x.shape()](Backward& context) {
+          if (context.creates_graph()) {
+            give_transposed(context, moving("slice", shape, box, box.sizes, box_of(box.sizes)));
+            return;
+          }
+          if constexpr (has_gpu) {
+            if (give_masked_slice_cuda(context, box, d)) {
+              return;
+            }
+          }
+          if (context.needs(0)) {
+            const Tensor& dy = context.grad();
+            give_back_region("slice", dy, region_of(dy), context.into(0), box);
+          }
+        },
+        Differentiable::Twice);
   }
   return y;
 }

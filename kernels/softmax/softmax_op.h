@@ -7,8 +7,8 @@
 //   static T value(T kept, T factor)        y
 //   static double term(T dy, T y)           what gradient needs the sum of
 //   static T gradient(T dy, T y, T sum)     dx
-// softmax_op<Functor>() is the whole op; a .cpp file instantiates SoftmaxCpu<Functor>
-// (softmax_cpu.h), a .cu file SoftmaxCuda<Functor, T> (softmax_op.cuh).
+// softmax_op<Functor>() is the whole op, given its gradient as ops; a .cpp file instantiates
+// SoftmaxCpu<Functor> (softmax_cpu.h), a .cu file SoftmaxCuda<Functor, T> (softmax_op.cuh).
 
 #include "core/device/on_device.h"
 #include "core/tape.h"
@@ -27,6 +27,8 @@ struct SoftmaxCpu {
 struct SoftmaxKernels {
   void (*forward)(const char* name, const Tensor& x, int dim, Tensor& y);
   void (*backward)(const char* name, const Tensor& dy, const Tensor& y, int dim, GradientTarget dx);
+  // backward as ops; dims: the op's one, or none of a scalar
+  Tensor (*recorded)(const Operand& dy, const Operand& y, const std::vector<int>& dims);
 };
 
 // Checks, allocates, runs and records. The output has the shape and the format of x.
@@ -71,8 +73,9 @@ void softmax_backward(const char* name, const Tensor& dy, const Tensor& y, int d
 }
 
 template <class Functor>
-Tensor softmax_op(const char* name, const Operand& x, int dim) {
-  return softmax_op(name, x, dim, {softmax_forward<Functor>, softmax_backward<Functor>});
+Tensor softmax_op(const char* name, const Operand& x, int dim,
+                  decltype(SoftmaxKernels::recorded) recorded) {
+  return softmax_op(name, x, dim, {softmax_forward<Functor>, softmax_backward<Functor>, recorded});
 }
 
 }  // namespace warptape

@@ -4,6 +4,8 @@
 #include "core/profile.h"
 #include "kernels/regions/operand_list.h"
 #include "kernels/regions/regions.h"
+#include "kernels/reshape/reshape.h"
+#include "kernels/slice/slice.h"
 
 namespace warptape {
 namespace {
@@ -52,6 +54,11 @@ Tensor stack(const std::vector<Operand>& tensors, int dim) {
   }
   record_list("stack", tensors, y, [d](Backward& context, int input) {
     const Tensor& dy = context.grad();
+    if (context.creates_graph()) {
+      const Shape shape = context.input_shape(input);
+      context.give(input, reshape(slice(dy, d, input, input + 1), {shape.begin(), shape.end()}));
+      return;
+    }
     GradientTarget dx = context.into(input);
     move_region("stack", dx.buffer.shape(), dy, region_of_one(dy, d, input), dx.buffer,
                 region_of(dx.buffer), dx.mode);

@@ -1,5 +1,6 @@
 #include "kernels/weight_norm/weight_norm.h"
 
+#include <array>
 #include <functional>
 #include <map>
 #include <utility>
@@ -10,7 +11,12 @@
 #include "core/primitives.h"
 #include "core/profile_work.h"
 #include "core/tape.h"
+#include "kernels/max/max.h"
+#include "kernels/pointwise/pointwise.h"
+#include "kernels/reshape/reshape.h"
+#include "kernels/sum/sum.h"
 #include "kernels/weight_norm/weight_norm_kernels.h"
+#include "kernels/where/where.h"
 
 namespace warptape {
 namespace {
@@ -103,7 +109,31 @@ void run(std::span<const Weight> weights, const Cpu& cpu_kernel, const Gpu& gpu_
 struct SavedWeight {
   Saved v, g, inv_norm;
   NormSlices slices;
+  NormDim dim;
+  DType dtype;  // of w
 };
+
+// w as ops that are recorded. It does not depend on the length of v: v is brought to a largest
+// element of 1 first, so that no square is lost. A slice of zeros gives zeros.
+Tensor composed(const Tensor& v, const Tensor& g, const SavedWeight& weight) {
+  const Shape norms = weight.dim.norm_shape(v.shape(), "weight_norm", {});
+  std::vector<int> summed;
+  for (int d = 0; d < v.rank(); ++d) {
+    if (norms.rank() == 0 || norms[d] != v.shape()[d]) {
+      summed.push_back(d);
+    }
+  }
+  const auto over_slices = [&](const Tensor& x, const auto& reduction) {
+    return summed.empty() ? x : reduction(x, summed, true);
+  };
+  const Tensor largest = over_slices(abs(v.detach()), max);
+  const Tensor is_zero = largest == 0;
+  const Tensor scaled = v / where(is_zero, 1, largest);
+  const Tensor squares = over_slices(scaled * scaled, sum);
+  const Tensor inv_norm = where(is_zero, 0, rsqrt(where(is_zero, 1, squares)));
+  std::vector<int64_t> beside(largest.shape().begin(), largest.shape().end());
+  return (scaled * (reshape(g, beside) * inv_norm)).to(weight.dtype);
+}
 
 // Inputs v and g of one weight after the other, outputs their w.
 void backward(Backward& context, const std::vector<SavedWeight>& saved) {
@@ -155,6 +185,22 @@ void backward(Backward& context, const std::vector<SavedWeight>& saved) {
   }
 }
 
+// The same as ops that are recorded: the gradient of g v / ||v||.
+void backward_as_ops(Backward& context, const std::vector<SavedWeight>& saved) {
+  for (size_t i = 0; i < saved.size(); ++i) {
+    const int output = static_cast<int>(i);
+    if (!context.has_grad(output)) {
+      continue;
+    }
+    const Tensor& v = saved[i].v.get();
+    const std::array inputs = {context.input(2 * output, v),
+                               context.input(2 * output + 1, saved[i].g.get())};
+    context.differentiate(
+        inputs, [&](std::span<const Tensor> in) { return composed(in[0], in[1], saved[i]); },
+        output, 2 * output);
+  }
+}
+
 // As one op, those that are not on the innermost tape yet.
 void record(std::span<const WeightNormUse> weights) {
   Tape* tape = nullptr;
@@ -168,12 +214,16 @@ void record(std::span<const WeightNormUse> weights) {
       inputs.insert(inputs.end(), {&v, &g});
       outputs.push_back(&cache->w);
       saved.push_back({Saved(v.tensor()), Saved(g.tensor()), Saved(cache->inv_norm),
-                       slices_of(v.tensor(), options.dim)});
+                       slices_of(v.tensor(), options.dim), options.dim, cache->w.dtype()});
     }
   }
   if (tape != nullptr) {
-    tape->record("weight_norm", inputs, outputs,
-                 [saved = std::move(saved)](Backward& context) { backward(context, saved); });
+    tape->record(
+        "weight_norm", inputs, outputs,
+        [saved = std::move(saved)](Backward& context) {
+          context.creates_graph() ? backward_as_ops(context, saved) : backward(context, saved);
+        },
+        Differentiable::Twice);
     for (size_t i = 0; i < outputs.size(); ++i) {
       const DType dtype = inputs[2 * i]->dtype();
       if (outputs[i]->dtype() != dtype) {

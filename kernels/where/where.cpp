@@ -6,6 +6,8 @@
 #include "core/strided.h"
 #include "core/tape.h"
 #include "kernels/pointwise/binary.h"
+#include "kernels/pointwise/derivatives.h"
+#include "kernels/pointwise/pointwise.h"
 #include "kernels/where/where_kernels.h"
 
 namespace warptape {
@@ -50,6 +52,15 @@ void gradient(Backward& context, int input, const Tensor& condition) {
   binary_gradient<pointwise::Same>("where", whole, Tensor(), Tensor(), to);
 }
 
+void gradient_as_ops(Backward& context, int input, const Tensor& condition) {
+  if (context.needs(input)) {
+    const Operand dy = context.grad();
+    const Operand nothing = scalar_beside("where", dy, 0);
+    const Tensor taken = input == 0 ? where(condition, dy, nothing) : where(condition, nothing, dy);
+    context.give(input, sum_to_shape(taken, context.input_shape(input)));
+  }
+}
+
 }  // namespace
 
 Tensor where(const Operand& condition, const Operand& a, const Operand& b) {
@@ -72,10 +83,15 @@ Tensor where(const Operand& condition, const Operand& a, const Operand& b) {
       "where", y.device(), [&] { where_cpu(loop, condition, a, b, y); },
       [&] { where_cuda(loop, condition, a, b, y); });
   if (Tape* tape = Tape::recording({&a, &b})) {
-    tape->record("where", {&a, &b}, {&y}, [saved = Saved(condition)](Backward& context) {
-      gradient(context, 0, saved.get());
-      gradient(context, 1, saved.get());
-    });
+    tape->record(
+        "where", {&a, &b}, {&y},
+        [saved = Saved(condition)](Backward& context) {
+          for (const int input : {0, 1}) {
+            context.creates_graph() ? gradient_as_ops(context, input, saved.get())
+                                    : gradient(context, input, saved.get());
+          }
+        },
+        Differentiable::Twice);
   }
   return y;
 }

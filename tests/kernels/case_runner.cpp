@@ -4,6 +4,7 @@
 // - the same with a tape and without, and in float32 on the CPU with oneDNN and without
 // - backward in float64 by central differences, for gradients that are written or added to; in
 //   float32 and bfloat16 by float64
+// - gradients of gradients in float64 by central differences
 // - with an input that wants no gradient
 // - with one tensor as two inputs, where shapes allow that
 // - with tensors that begin one element behind an aligned address (case_variants.h)
@@ -25,6 +26,7 @@
 #include "tests/kernels/case_inputs.h"
 #include "tests/kernels/case_variants.h"
 #include "tests/kernels/gradient_check.h"
+#include "tests/kernels/second_gradient_check.h"
 #include "tests/support/allocations.h"
 
 namespace warptape {
@@ -87,6 +89,7 @@ class CaseTest : public testing::Test {
     if (case_.differentiable) {
       const PoisonedAllocations poison;
       check_gradients(case_, device_);
+      check_second_gradients(case_, device_);
       check_float32_gradients(case_, device_);
       check_bfloat16_gradients(case_, device_);
     }

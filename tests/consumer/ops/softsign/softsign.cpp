@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/device/on_device.h"
+#include "kernels/pointwise/pointwise.h"
 #include "ops/softsign/softsign_kernels.h"
 
 namespace mine {
@@ -45,13 +46,21 @@ Tensor softsign(const Operand& x) {
       "softsign", x.device(), [&] { forward_cpu(x.tensor(), y); },
       [&] { softsign_forward_cuda(x.tensor(), y); });
   if (Tape* tape = Tape::recording({&x})) {
-    tape->record("softsign", {&x}, {&y}, [saved = Saved(x.tensor())](Backward& context) {
-      const Tensor x_then = saved.get();
-      const Tensor& dy = context.grad();
-      on_device(
-          "softsign", dy.device(), [&] { backward_cpu(dy, x_then, context.into(0)); },
-          [&] { softsign_backward_cuda(dy, x_then, context.into(0)); });
-    });
+    tape->record(
+        "softsign", {&x}, {&y},
+        [saved = Saved(x.tensor())](Backward& context) {
+          const Tensor x_then = saved.get();
+          const Tensor dy = context.grad();
+          if (context.creates_graph()) {  // by ops, which have gradients of their own
+            const Tensor size = 1 + warptape::abs(context.input(0, x_then));
+            context.give(0, dy / (size * size));
+            return;
+          }
+          on_device(
+              "softsign", dy.device(), [&] { backward_cpu(dy, x_then, context.into(0)); },
+              [&] { softsign_backward_cuda(dy, x_then, context.into(0)); });
+        },
+        Differentiable::Twice);
   }
   return y;
 }
