@@ -102,6 +102,7 @@ def main():
     unary_cases()
     binary_cases()
     comparison_cases()
+    unary("erf", torch.erf, randn(3, 5), randn(2, 3, 4, 2), tensor(-6.0, -1.0, 0.0, 1e-9, 2.5, 6.0))
     write(OUTPUT, cases)
 
 
