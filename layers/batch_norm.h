@@ -29,6 +29,7 @@ class BatchNorm : public Module {
   void fields(Visitor& visit) override;
   Tensor forward(const Operand& x) override;
   std::string settings() const override;
+  bool is_norm() const override { return true; }
   const Options& options() const { return options_; }
 
   Weight weight;

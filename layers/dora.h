@@ -34,6 +34,9 @@ class Dora final : public Reparametrization {
   // parametrizations.NAME.original (W), .0.magnitude, .0.lora_A, .0.lora_B
   void fields(const std::string& name, Visitor& visit) override;
   std::string settings() const override;
+  ParameterRole role_of(const Parameter& field) const override {
+    return field.state() == magnitude_.state() ? ParameterRole::G : ParameterRole::Other;
+  }
   void set_requires_grad(bool on) override;  // of all but W
   bool requires_grad() const override { return magnitude_.requires_grad(); }
 

@@ -29,6 +29,7 @@ class GroupNorm : public Module {
   Tensor forward(const Operand& x) override;
   std::string type_name() const override { return "GroupNorm"; }
   std::string settings() const override;
+  bool is_norm() const override { return true; }
   const Options& options() const { return options_; }
 
   Weight weight;

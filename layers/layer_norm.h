@@ -30,6 +30,7 @@ class LayerNorm : public Module {
   Tensor forward(const Operand& x) override;
   std::string type_name() const override { return "LayerNorm"; }
   std::string settings() const override;
+  bool is_norm() const override { return true; }
   const Options& options() const { return options_; }
 
   Weight weight;

@@ -150,6 +150,9 @@ class Module : public Member<MemberKind::Module> {
 
   virtual std::string type_name() const;  // "Conv2d"; the class's name unless overridden
   virtual std::string settings() const;   // what stands between the parentheses when printed
+  // Whether it normalises, so that its parameters scale and shift what is normalised
+  // (ParameterRole::Norm).
+  virtual bool is_norm() const { return false; }
 
   // Training mode, of this module and all below it: dropout acts only in training. On at the start.
   void train(bool on = true);

@@ -94,6 +94,10 @@ bool has_elements_of(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
+ParameterRole Reparametrization::role_of(const Parameter&) const {
+  return ParameterRole::Other;
+}
+
 void Reparametrization::set_requires_grad(bool on) {
   for (const OwnFields::Field& field : OwnFields(*this, "weight").found) {
     if (field.parameter != nullptr) {

@@ -11,6 +11,7 @@
 #include "core/operand.h"
 #include "core/rounded_value.h"
 #include "layers/module.h"
+#include "layers/parameter_role.h"
 
 namespace warptape {
 
@@ -33,6 +34,8 @@ class Reparametrization {
   // `name`.
   virtual void fields(const std::string& name, Visitor& visit) = 0;
   virtual std::string settings() const = 0;  // "weight_norm(dim=0)"
+  // What one of its parameters is.
+  virtual ParameterRole role_of(const Parameter& field) const;
   // By default of all its parameters, and whether one of them does.
   virtual void set_requires_grad(bool on);
   virtual bool requires_grad() const;

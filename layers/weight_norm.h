@@ -31,6 +31,9 @@ class WeightNorm final : public Reparametrization {
   void split(const Tensor& weight) override;
   void fields(const std::string& name, Visitor& visit) override;
   std::string settings() const override { return "weight_norm(dim=" + dim_.to_string() + ")"; }
+  ParameterRole role_of(const Parameter& field) const override {
+    return field.state() == g_.state() ? ParameterRole::G : ParameterRole::V;
+  }
   // {NAME_g, NAME_v}, and the newer names of torch.nn.utils.parametrizations.
   static std::vector<std::vector<std::string>> keys_of(const std::string& name);
   std::vector<std::vector<std::string>> spellings(const std::string& name) const override {

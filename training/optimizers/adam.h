@@ -25,6 +25,7 @@ class Adam : public Optimizer {
     std::optional<double> beta2 = {};
     std::optional<double> eps = {};
     std::optional<double> weight_decay = {};
+    bool operator==(const Group&) const = default;
   };
   Adam(ParameterStates parameters, Options options)
       : Adam(std::vector<Group>{{.parameters = std::move(parameters)}}, options) {}

@@ -27,6 +27,7 @@ class RMSprop : public Optimizer {
     std::optional<double> weight_decay = {};
     std::optional<double> momentum = {};
     std::optional<bool> centered = {};
+    bool operator==(const Group&) const = default;
   };
   RMSprop(ParameterStates parameters, Options options)  // ValueError names the option
       : RMSprop(std::vector<Group>{{.parameters = std::move(parameters)}}, options) {}

@@ -25,6 +25,7 @@ class SGD : public Optimizer {
     std::optional<double> dampening = {};
     std::optional<double> weight_decay = {};
     std::optional<bool> nesterov = {};
+    bool operator==(const Group&) const = default;
   };
   SGD(ParameterStates parameters, Options options)  // ValueError names the option
   : SGD(std::vector<Group>{{.parameters = std::move(parameters)}}, options) {}
