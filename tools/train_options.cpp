@@ -88,6 +88,12 @@ void add_training_options(CLI::App& command, TrainOptions& o) {
   add_number(command, "--patience", o.recipe.patience, count(),
              "Stop after so many epochs in a row without a better one [never]");
   add_choice(command, "optimizer", optimizers(), o.recipe.optimizer);
+  command
+      .add_option("--decay", o.recipe.decay,
+                  "What --weight-decay acts on: weights (not g of weight norm, biases and norms), "
+                  "or all parameters")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"weights", "all"}));
   add_choice(command, "schedule", schedules(), o.recipe.schedule);
   add_number_with_default(command, "--warmup-steps", o.recipe.warmup_steps,
                           whole_number(0, int64_t{1} << 40),

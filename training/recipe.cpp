@@ -28,6 +28,8 @@ constexpr Rule<std::string> precision{
     "float32 or bf16", [](const std::string& v) { return v == "float32" || v == "bf16"; }};
 constexpr Rule<std::string> auto_on_off{
     "auto, on or off", [](const std::string& v) { return v == "auto" || v == "on" || v == "off"; }};
+constexpr Rule<std::string> decay{
+    "weights or all", [](const std::string& v) { return v == "weights" || v == "all"; }};
 constexpr Rule<std::vector<double>> numbers{
     "numbers", [](const std::vector<double>& v) {
       return std::all_of(v.begin(), v.end(), [](double one) { return std::isfinite(one); });
@@ -37,6 +39,11 @@ constexpr Rule<std::vector<double>> positive_numbers{
       return std::all_of(v.begin(), v.end(),
                          [](double one) { return one > 0 && std::isfinite(one); });
     }};
+
+// What recipes from before there was a key did.
+struct Absent {
+  const char* meant;
+};
 
 // Every field, in the order of config.json.
 template <class Visit, class AnyRecipe>
@@ -66,6 +73,7 @@ void fields(Visit& visit, AnyRecipe& r) {
   visit("clip_norm", r.clip_norm, rules::above_zero);
   visit("ema_decay", r.ema_decay, rules::below_one);
   visit("optimizer", r.optimizer, optimizers());
+  visit("decay", r.decay, decay, Absent{"all"});
   visit("schedule", r.schedule, schedules());
   visit("warmup_steps", r.warmup_steps, rules::not_negative);
   visit("checkpoint_every", r.checkpoint_every, rules::one_or_more);
@@ -99,6 +107,9 @@ struct Writer {
   template <class T>
   void operator()(const char* key, const std::optional<T>& value, const Rule<T>&) {
     put(key, value ? Json(*value) : Json(nullptr));
+  }
+  void operator()(const char* key, const std::string& value, const Rule<std::string>&, Absent) {
+    put(key, value);
   }
   template <class Kind>
   void operator()(const char* key, const Choice& choice, const Registry<Kind>& registry) {
@@ -185,6 +196,13 @@ struct Reader {
       }
     }
     fail_value(key, found, rule.wanted);
+  }
+  void operator()(const char* key, std::string& value, const Rule<std::string>& rule,
+                  Absent absent) {
+    value = absent.meant;
+    if (json.contains(key)) {
+      (*this)(key, value, rule);
+    }
   }
   [[noreturn]] void fail_value(const std::string& key, const Json& found,
                                const std::string& wanted) const {

@@ -41,6 +41,7 @@ struct Recipe {
   std::optional<double> clip_norm;
   std::optional<double> ema_decay;  // of an average of the parameters, which is evaluated and kept
   Choice optimizer = {"adam"};      // of optimizers()
+  std::string decay = "weights";    // what weight decay acts on (make_optimizer_by_role); or "all"
   Choice schedule = {"constant"};   // of schedules()
   int64_t warmup_steps = 0;         // before the schedule, from a tenth of the learning rate
   int64_t checkpoint_every = 500;   // steps

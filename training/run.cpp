@@ -29,7 +29,8 @@ TrainingRun::TrainingRun(Recipe recipe) : recipe_(std::move(recipe)) {
   if (recipe_.precision == "bf16") {
     set_precision(model(), bfloat16);
   }
-  optimizer_ = make_optimizer(recipe_.optimizer, parameters(model()));
+  optimizer_ = recipe_.decay == "all" ? make_optimizer(recipe_.optimizer, parameters(model()))
+                                      : make_optimizer_by_role(recipe_.optimizer, model());
   if (recipe_.ema_decay) {
     average_ = std::make_unique<ParameterAverage>(
         parameters(model()), ParameterAverage::Options{.decay = *recipe_.ema_decay});

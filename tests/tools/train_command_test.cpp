@@ -116,6 +116,7 @@ TEST(TrainCommand, DescribesTheRunInConfigJson) {
                                  {"shuffle", true},
                                  {"clip_norm", nullptr},
                                  {"ema_decay", nullptr},
+                                 {"decay", "weights"},
                                  {"init", nullptr}};
   for (const auto& [key, value] : wanted.items()) {
     EXPECT_EQ(run.config.value(key, nlohmann::json("absent")), value) << key;

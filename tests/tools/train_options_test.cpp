@@ -81,11 +81,19 @@ TEST(TrainOptions, EveryOptimizerTakesItsFirstStep) {
        0,
        0.95,
        0},
-      {"decay", {"--optimizer", "sgd", "--lr", "0.5", "--weight-decay", "0.1"}, 0.05, 0.5, 0},
+      {"decay",
+       {"--optimizer", "sgd", "--lr", "0.5", "--weight-decay", "0.1", "--decay", "all"},
+       0.05,
+       0.5,
+       0},
       {"default", {}, 0, 0, 1e-3},
       {"adam", {"--optimizer", "adam", "--lr", "0.01"}, 0, 0, 0.01},
-      {"adamw", {"--optimizer", "adamw", "--lr", "0.01"}, 0.01 * 0.01, 0, 0.01},
-      {"adamw2", {"--optimizer", "adamw", "--lr", "0.01", "--weight-decay", "2"}, 0.02, 0, 0.01}};
+      {"adamw", {"--optimizer", "adamw", "--lr", "0.01", "--decay", "all"}, 0.01 * 0.01, 0, 0.01},
+      {"adamw2",
+       {"--optimizer", "adamw", "--lr", "0.01", "--weight-decay", "2", "--decay", "all"},
+       0.02,
+       0,
+       0.01}};
   for (const Case& wanted : cases) {
     SCOPED_TRACE(wanted.name);
     const std::string run = train(folder, wanted.name, one_step + wanted.arguments);
@@ -96,6 +104,24 @@ TEST(TrainOptions, EveryOptimizerTakesItsFirstStep) {
       EXPECT_NEAR(change.norm, wanted.norm_factor * gradient_norm, 1e-9);
     } else {
       EXPECT_NEAR(change.largest, wanted.largest_change, 1e-4 * wanted.largest_change);
+    }
+  }
+}
+
+TEST(TrainOptions, WeightDecayActsOnWeightsAlone) {
+  const TemporaryFolder folder;
+  const Arguments one_step = {"--max-steps", "1", "--dtype", "float64", "--optimizer", "sgd"};
+  const auto weights = [&](const std::string& name, const Arguments& more) {
+    return last_weights(train(folder, name, one_step + more));
+  };
+  const Weights start = weights("start", {"--lr", "0"});
+  const Weights plain = weights("plain", {"--lr", "0.5"});
+  const Weights decayed = weights("decayed", {"--lr", "0.5", "--weight-decay", "0.1"});
+  for (const auto& [key, values] : start) {
+    const bool decays = !key.ends_with("bias") && !key.ends_with("weight_g");
+    for (size_t i = 0; i < values.size(); ++i) {
+      const double shrunk = plain.at(key)[i] - decayed.at(key)[i];
+      ASSERT_NEAR(shrunk, decays ? 0.05 * values[i] : 0, 1e-13) << key;
     }
   }
 }

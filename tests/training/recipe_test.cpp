@@ -42,6 +42,7 @@ Recipe unusual() {
           .clip_norm = 0.3,
           .ema_decay = 0.99,
           .optimizer = {"rmsprop", {{"lr", 0.1 + 0.2}, {"centered", true}}},
+          .decay = "all",
           .schedule = {"step", {{"step_epochs", 1}, {"gamma", 0.25}}},
           .warmup_steps = 4,
           .checkpoint_every = 17,
@@ -138,10 +139,10 @@ TEST(Recipes, HaveTheOptionsOfWhatIsChosen) {
     return std::vector(begin, std::find(begin, keys.end(), "schedule"));
   };
   using Keys = std::vector<std::string>;
-  EXPECT_EQ(optimizer_of({"sgd"}),
-            (Keys{"optimizer", "lr", "momentum", "nesterov", "dampening", "weight_decay"}));
+  EXPECT_EQ(optimizer_of({"sgd"}), (Keys{"optimizer", "lr", "momentum", "nesterov", "dampening",
+                                         "weight_decay", "decay"}));
   EXPECT_EQ(optimizer_of({"adam"}),
-            (Keys{"optimizer", "lr", "beta1", "beta2", "eps", "weight_decay"}));
+            (Keys{"optimizer", "lr", "beta1", "beta2", "eps", "weight_decay", "decay"}));
   Recipe recipe;
   recipe.optimizer = {"sgd", {{"lr", 1}}};
   EXPECT_EQ(Json::parse(to_json(recipe)).at("lr"), 1.0) << "a whole number is a number";
@@ -204,7 +205,8 @@ TEST(Recipes, ThatAreNoneAreRefused) {
     const bool is_fact = key == "warptape" || key == "data_kind" || key == "parameters" ||
                          key.ends_with("_rows") || key == "onednn" || key == "cublaslt" ||
                          key == "cudnn";
-    if (is_fact) {
+    const bool came_later = key == "decay";
+    if (is_fact || came_later) {
       EXPECT_NO_THROW(recipe_from_json(text, "x")) << key;
     } else {
       refuses(text, {key + ": not there, wanted "});
@@ -235,6 +237,8 @@ TEST(Recipes, ThatAreNoneAreRefused) {
       {"std", {0.5, 0}, "std: got [0.5,0], wanted numbers above 0"},
       {"dtype", "float16", "dtype: got \"float16\", wanted float32 or float64"},
       {"precision", "fp8", "precision: got \"fp8\", wanted float32 or bf16"},
+      {"decay", "none", "decay: got \"none\", wanted weights or all"},
+      {"decay", nullptr, "decay: got null, wanted weights or all"},
       {"optimizer", "lion", "optimizer: got \"lion\", wanted sgd, adam, adamw or rmsprop"},
       {"schedule", "s\x1b",
        "schedule: got \"s\\u001b\", wanted constant, step, cosine or one_cycle"},
@@ -251,6 +255,14 @@ TEST(Recipes, ThatAreNoneAreRefused) {
     json[bad.key] = bad.value;
     refuses(json.dump(), {bad.message});
   }
+}
+
+// Runs from before there was a choice go on as they were.
+TEST(Recipes, WithoutDecayDecayAll) {
+  Json json = Json::parse(to_json(Recipe()));
+  EXPECT_EQ(json.at("decay"), "weights");
+  json.erase("decay");
+  EXPECT_EQ(recipe_from_json(json.dump(), "x").decay, "all");
 }
 
 TEST(Recipes, MakeTheOptimizersThatTheyName) {
