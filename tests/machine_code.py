@@ -41,7 +41,7 @@ REQUIRED = [
     (r"\bweight_norm_forward<float, [\w:]*bfloat16>", [LOADS, ("8-byte store", STORE_8, 9)]),
     (r"\bweight_norm_forward_chunks<float, [\w:]*bfloat16>", [LOADS, ("8-byte store", STORE_8, 5)]),
     (r"\bweight_norm_chunk_\w+<", [LOADS]),
-    (r"\boptimizer_detail::(optimizer_step|normalizing_step|scale)<", [LOADS, STORES]),
+    (r"\boptimizer_detail::(optimizer_step|normalizing_step|constrained_step|scale)<", [LOADS, STORES]),
     (r"\boptimizer_detail::gradient_norm<", [LOADS]),
     # The first number is the elements of an access; with 1 they are the kernels for odd shapes.
     (r"\belementwise::kernel<(?!1,)\d+,", [LOADS, STORES]),
@@ -79,6 +79,9 @@ ARITHMETIC_KERNELS = [
     (r"\brows::columns_kernel<8,.*bfloat16>", 128),
     # A row of weight norm, and a rule: 24 warps, each with packs of three or four tensors under way.
     (r"\boptimizer_detail::normalizing_step<", 80),
+    # Squares before and behind a rule, in three sums of doubles each: 16 warps; 24 of bfloat16.
+    (r"\boptimizer_detail::constrained_step<double", 96),
+    (r"\boptimizer_detail::constrained_step<[\w:]*bfloat16", 80),
     # From sm_100 on: 64 of them would be spills.
     (r"\boptimizer_detail::(optimizer_step|gradient_norm)<(double|[\w:]*bfloat16)", 80),
     # Pairs of sums in double, and numbers of each column.

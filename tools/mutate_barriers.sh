@@ -25,7 +25,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 programs=()
 # Few tests that are enough for all sites: every one of them runs once more per site that it executes.
 filter='op_weight_norm.*_cuda:op_sum.*_cuda:op_argmax.*_cuda:op_transpose.*_cuda:op_image_batch.*_cuda'
-filter+=':GpuPrimitives.*:OptimizerCuda.*:StepTail.WritesNormalizedWeightsInAStep:StepTail.WritesRounded*:WeightNormLadder.*:RowsCuda.*:MatrixCore.Groups:Depthwise.*'
+filter+=':GpuPrimitives.*:OptimizerCuda.*:StepTail.WritesNormalizedWeightsInAStep:StepTail.WritesRounded*:ConstrainedStep.TakesOneLaunchWhatever*:WeightNormLadder.*:RowsCuda.*:MatrixCore.Groups:Depthwise.*'
 filter+=':WeightNormColumnsCuda.TheyStartAnywhere:op_mse_loss.several_blocks*_cuda:op_max_pool2d.rows*_cuda:MatrixCombinations.OfSumsBesideGemm:WeightNormCuda.ShortRows:WeightNormCuda.RowsOfAWarpAndMore'
 filter+=':CrossEntropyCuda.BadLabels*:CrossEntropyCuda.Of*Geometries:CrossEntropyCuda.OfFewRows*:CrossEntropyCuda.OfMoreRows*'
 filter+=':CrossEntropyCuda.OfMoreColumns*:CrossEntropyCuda.OfMoreItemsThanBlocksWithoutGradient'

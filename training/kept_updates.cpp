@@ -38,6 +38,9 @@ bool write_with(std::vector<ParameterUpdate>& updates, size_t at, KeptValue& kep
     }
     return own.rounded.defined();
   }
+  if (own.constraint != Constraint::None) {
+    return false;  // w is of the projected v
+  }
   auto* const cache = dynamic_cast<WeightNormCache*>(&kept);
   const std::optional<WeightNormPlace> place = cache == nullptr ? std::nullopt : cache->place();
   if (!place || !are_the_same(place->v, own.value)) {

@@ -12,6 +12,7 @@
 #include "core/fresh_gradients.h"
 #include "core/primitives.h"
 #include "core/profile_work.h"
+#include "training/constraints.h"
 #include "training/kept_updates.h"
 
 namespace warptape {
@@ -88,6 +89,7 @@ void Optimizer::check_groups(const std::vector<GroupState>& groups) const {
     }
     check_options(group.options);
   }
+  check_constraints(groups);
 }
 
 Optimizer::~Optimizer() {
@@ -196,6 +198,7 @@ Optimizer::Updates Optimizer::updates_of(size_t group, const ClipFactor& clip) {
       }
     }
     updates.push_back({parameter.value, parameter.grad, entry.buffers, static_cast<int64_t>(i)});
+    updates.back().constraint = constraint_of(groups_[group].options);
     if (clip.norm_and_factor.defined() && find_from(*clip.of, entry.parameter, place)) {
       updates.back().clip = clip.norm_and_factor;
     }

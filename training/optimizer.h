@@ -54,6 +54,10 @@ class OptimizerOptions : public std::vector<OptimizerOption> {
 //
 // Groups are counted from 0. Parameters that are given alone are one group.
 //
+// A group's `constraint` is kept true of the rows of its parameters by every step, in the pass, or
+// launch, that updates them (kernels/optimizer/constraint.h): UnitRows, FixedRadius. So it is of
+// weights, which have rows: ValueError for a parameter of rank 0 or 1.
+//
 // Constructors throw ValueError for no parameters, for one that is there twice or is undefined, and
 // where none requires a gradient (some may be frozen); DTypeError for one that holds no floats.
 class Optimizer {
@@ -70,6 +74,10 @@ class Optimizer {
   // (layers/module.h), which also saves its gradient. Parts of a model may have an optimizer each.
   void step(StepOptions options = {});
   void zero_grad();  // marks gradients empty: no memory is written
+
+  // Divides the rows of parameters under Constraint::UnitRows by their norms, as a step leaves
+  // them: before the first one, so that forward sees them so from the beginning. Frozen ones stay.
+  void project();
 
   size_t num_groups() const { return groups_.size(); }
   double learning_rate(size_t group = 0) const;  // ValueError if there is no such group
@@ -138,6 +146,7 @@ class Optimizer {
   void add_entries(std::vector<GroupOf> groups, const std::vector<std::string>& keys);
   void check_rate(double learning_rate) const;
   void check_groups(const std::vector<GroupState>& groups) const;
+  void check_constraints(const std::vector<GroupState>& groups) const;
   void check_all_held() const;
   void prepare_state(Device device);
   struct Updates {

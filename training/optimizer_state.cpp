@@ -84,7 +84,11 @@ struct Optimizer::Reader {
     for (size_t g = 0; g < groups.size(); ++g) {
       groups[g].learning_rate = read_option(group_key(g, "lr"));
       for (OptimizerOption& option : groups[g].options) {
-        option.value = read_option(group_key(g, option.name));
+        const std::string key = group_key(g, option.name);
+        // States from before there were constraints have none.
+        if (option.name != std::string_view("constraint") || given.count(key) > 0) {
+          option.value = read_option(key);
+        }
       }
       read_numbers(g);
     }

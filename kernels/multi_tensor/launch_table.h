@@ -50,4 +50,27 @@ struct LaunchTable {
   }
 };
 
+// Calls run(table) with as many tables as the entries fill. blocks_of(entry): how many it owns; it
+// may complete the entry. Entries with none take no part.
+template <class Table, class Entries, class BlocksOf, class Run>
+void for_each_table(const Entries& entries, const BlocksOf& blocks_of, const Run& run) {
+  Table table;
+  const auto flush = [&] {
+    if (table.count > 0) {
+      run(table);
+    }
+    table.count = 0;
+    table.blocks = 0;
+  };
+  for (auto entry : entries) {
+    if (const unsigned blocks = blocks_of(entry); blocks > 0) {
+      table.add(entry, blocks);
+    }
+    if (table.is_full()) {
+      flush();
+    }
+  }
+  flush();
+}
+
 }  // namespace warptape

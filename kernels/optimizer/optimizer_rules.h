@@ -16,12 +16,15 @@
 #include "kernels/optimizer/rmsprop_rule.h"
 #include "kernels/optimizer/sgd_rule.h"
 
-// Every rule, by the constants that it is made from: X(constants, argument).
-#define WARPTAPE_OPTIMIZER_RULES(X, argument) \
-  X(AdamConstants, argument)                  \
-  X(AverageConstants, argument)               \
-  X(RmsPropConstants, argument)               \
+// Every rule, by the constants that it is made from: X(constants, argument). Those that update
+// weights can project their rows.
+#define WARPTAPE_CONSTRAINED_RULES(X, argument) \
+  X(AdamConstants, argument)                    \
+  X(RmsPropConstants, argument)                 \
   X(SgdConstants, argument)
+#define WARPTAPE_OPTIMIZER_RULES(X, argument) \
+  WARPTAPE_CONSTRAINED_RULES(X, argument)     \
+  X(AverageConstants, argument)
 
 namespace warptape {
 

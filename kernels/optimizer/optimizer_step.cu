@@ -14,27 +14,11 @@ unsigned chunks_of(int64_t numel, int64_t chunk) {
   return static_cast<unsigned>((numel + chunk - 1) / chunk);
 }
 
-// Calls run(table) with as many tables as the entries fill; empty tensors take no part. chunk:
-// elements per block.
+// Tables of entries with so many elements per block.
 template <class Entry, class Run>
-void for_each_table(std::span<const Entry> entries, int64_t chunk, const Run& run) {
-  Table<Entry> table;
-  const auto flush = [&] {
-    if (table.count > 0) {
-      run(table);
-    }
-    table.count = 0;
-    table.blocks = 0;
-  };
-  for (const Entry& entry : entries) {
-    if (entry.numel > 0) {
-      table.add(entry, chunks_of(entry.numel, chunk));
-    }
-    if (table.is_full()) {
-      flush();
-    }
-  }
-  flush();
+void for_each_table_of(std::span<const Entry> entries, int64_t chunk, const Run& run) {
+  for_each_table<Table<Entry>>(
+      entries, [&](const Entry& entry) { return chunks_of(entry.numel, chunk); }, run);
 }
 
 }  // namespace
@@ -43,7 +27,7 @@ template <class T, class Constants>
 void launch_optimizer_step(std::span<const UpdateEntry<T>> entries, const Constants& constants,
                            const double* learning_rate, unsigned long long* arrivals,
                            gpu::StreamHandle stream) {
-  for_each_table(entries, chunk<T>, [&](const Table<UpdateEntry<T>>& table) {
+  for_each_table_of(entries, chunk<T>, [&](const Table<UpdateEntry<T>>& table) {
     launch(&optimizer_step<T, typename Constants::template Rule<Compute<T>>>,
            {.grid = table.blocks, .block = threads, .stream = stream, .name = "optimizer_step"},
            table, constants, learning_rate, arrivals);
@@ -58,7 +42,7 @@ template <class T>
 int64_t launch_gradient_norm(std::span<const SpanEntry<const T>> entries, double* partial,
                              const AllNorms& all, gpu::StreamHandle stream) {
   int64_t written = 0;
-  for_each_table(entries, sum_chunk<T>, [&](const Table<SpanEntry<const T>>& table) {
+  for_each_table_of(entries, sum_chunk<T>, [&](const Table<SpanEntry<const T>>& table) {
     double* const own = partial + written;
     written += table.blocks;
     AllNorms end = all;
@@ -73,7 +57,7 @@ int64_t launch_gradient_norm(std::span<const SpanEntry<const T>> entries, double
 template <class T>
 void launch_scale(std::span<const SpanEntry<T>> entries, const double* result,
                   gpu::StreamHandle stream) {
-  for_each_table(entries, chunk<T>, [&](const Table<SpanEntry<T>>& table) {
+  for_each_table_of(entries, chunk<T>, [&](const Table<SpanEntry<T>>& table) {
     launch(&scale<T>, {.grid = table.blocks, .block = threads, .stream = stream, .name = "scale"},
            table, result);
   });

@@ -78,9 +78,10 @@ __device__ Values<T> load_or_zero(const T* pointer, int64_t offset) {
                             : simt::cast_pack<Compute<T>>(simt::load16(pointer + offset));
 }
 
+// Returns what it has written to the value.
 template <class T, class Rule>
-__device__ void update_pack(const UpdateEntry<T>& entry, const Rule& rule, const Clip<T>& clip,
-                            int64_t at) {
+__device__ simt::Pack16<T> update_pack(const UpdateEntry<T>& entry, const Rule& rule,
+                                       const Clip<T>& clip, int64_t at) {
   Values<T> value = load_or_zero(entry.value, at);
   const simt::Pack16<T> grad = simt::load16(entry.grad + at);
   Values<T> buffers[Rule::buffers];
@@ -101,7 +102,8 @@ __device__ void update_pack(const UpdateEntry<T>& entry, const Rule& rule, const
       buffers[k][j] = own[k];
     }
   }
-  simt::store16(entry.value + at, simt::cast_pack<T>(value));
+  const simt::Pack16<T> written = simt::cast_pack<T>(value);
+  simt::store16(entry.value + at, written);
   if constexpr (std::is_same_v<T, float>) {
     if (entry.rounded != nullptr) {
       simt::store8(entry.rounded + at, simt::cast_pack<simt::bfloat16>(value));
@@ -113,11 +115,13 @@ __device__ void update_pack(const UpdateEntry<T>& entry, const Rule& rule, const
       simt::store16(entry.buffers[k] + at, simt::cast_pack<T>(buffers[k]));
     }
   }
+  return written;
 }
 
+// The same of one element.
 template <class T, class Rule>
-__device__ void update_element(const UpdateEntry<T>& entry, const Rule& rule, const Clip<T>& clip,
-                               int64_t at) {
+__device__ T update_element(const UpdateEntry<T>& entry, const Rule& rule, const Clip<T>& clip,
+                            int64_t at) {
   Compute<T> value = entry.value[at];
   Compute<T> own[Rule::buffers];
 #pragma unroll
@@ -125,7 +129,8 @@ __device__ void update_element(const UpdateEntry<T>& entry, const Rule& rule, co
     own[k] = entry.buffers[k] == nullptr ? 0 : static_cast<Compute<T>>(entry.buffers[k][at]);
   }
   rule(value, static_cast<Compute<T>>(clip(entry.grad[at])), own);
-  entry.value[at] = static_cast<T>(value);
+  const T written = static_cast<T>(value);
+  entry.value[at] = written;
   if constexpr (std::is_same_v<T, float>) {
     if (entry.rounded != nullptr) {
       entry.rounded[at] = static_cast<simt::bfloat16>(value);
@@ -137,6 +142,7 @@ __device__ void update_element(const UpdateEntry<T>& entry, const Rule& rule, co
       entry.buffers[k][at] = static_cast<T>(own[k]);
     }
   }
+  return written;
 }
 
 template <class T>

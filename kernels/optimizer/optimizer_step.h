@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/tensor.h"
+#include "kernels/optimizer/constraint.h"
 #include "kernels/optimizer/optimizer_rules.h"
 
 namespace warptape {
@@ -27,6 +28,8 @@ struct ParameterUpdate {
   // What clip_factor left, on the same device: the step takes the gradient as scale_by_factor would
   // leave it. Undefined: as it is.
   Tensor clip = {};
+  // Of a value of rank 1 or more. Its rows are projected in the pass, or launch, that updates them.
+  Constraint constraint = Constraint::None;
   // On "cuda" of a float32 value, undefined where it is not wanted: written with the value.
   Tensor rounded = {};                              // the value in bfloat16
   std::optional<NormalizedWeight> normalized = {};  // what weight norm makes of it

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -11,18 +12,36 @@
 namespace warptape {
 namespace {
 
-// Piece by piece: a buffer that the rule does not use is scratch of a piece's size, so that one
-// loop without branches serves all.
-template <class T, class Rule, size_t... I>
-void apply(ParameterUpdate& update, const Rule& rule, std::index_sequence<I...> /*buffers*/) {
-  constexpr int64_t piece = 256;
-  T* value = update.value.mutable_data<T>();
-  const T* grad = update.grad.data<T>();
-  const auto factor =
-      static_cast<Compute<T>>(update.clip.defined() ? update.clip.data<double>()[1] : 1);
-  T* const buffers[] = {
-      (update.buffers[I].defined() ? update.buffers[I].mutable_data<T>() : nullptr)...};
-  parallel_for(update.value.numel(), default_grain, [&](int64_t first, int64_t last) {
+// One parameter, element by element.
+template <class T, class Rule>
+struct Elements {
+  static constexpr int64_t piece = 256;
+
+  const Rule& rule;
+  T* value;
+  const T* grad;
+  T* buffers[Rule::buffers];
+  Compute<T> factor;  // of the gradient
+
+  Elements(ParameterUpdate& update, const Rule& of)
+      : rule(of),
+        value(update.value.mutable_data<T>()),
+        grad(update.grad.data<T>()),
+        factor(static_cast<Compute<T>>(update.clip.defined() ? update.clip.data<double>()[1] : 1)) {
+    for (size_t k = 0; k < Rule::buffers; ++k) {
+      buffers[k] = update.buffers[k].defined() ? update.buffers[k].mutable_data<T>() : nullptr;
+    }
+  }
+
+  // Piece by piece: a buffer that the rule does not use is scratch of a piece's size, so that one
+  // loop without branches serves all.
+  void update(int64_t first, int64_t last) const {
+    update(first, last, std::make_index_sequence<Rule::buffers>());
+  }
+
+ private:
+  template <size_t... I>
+  void update(int64_t first, int64_t last, std::index_sequence<I...> /*buffers*/) const {
     T scratch[sizeof...(I)][piece] = {};
     for (int64_t begin = first; begin < last; begin += piece) {
       const int64_t end = std::min(begin + piece, last);
@@ -36,8 +55,8 @@ void apply(ParameterUpdate& update, const Rule& rule, std::index_sequence<I...> 
         ((kept[I][i - begin] = static_cast<T>(own[I])), ...);
       }
     }
-  });
-}
+  }
+};
 
 // To lanes of sums that need not wait for each other.
 template <class T>
@@ -98,6 +117,48 @@ double norm_of(std::span<const Tensor> tensors) {
   return robust_root(sum, sum_of_squares(tensors, enlarging), sum_of_squares(tensors, reducing));
 }
 
+template <class T>
+double norm_of_row(const T* row, int64_t length) {
+  const auto squares = [&](double factor) {
+    double lanes[8] = {};
+    add_squares(row, length, factor, lanes);
+    return std::accumulate(lanes, lanes + 8, 0.0);
+  };
+  const double sum = squares(1);
+  return is_safe_sum_of_squares(sum) ? std::sqrt(sum)
+                                     : robust_root(sum, squares(enlarging), squares(reducing));
+}
+
+// Row by row, so that a row is in the cache from its update to its projection.
+template <class T, class Rule>
+void step_rows(const Elements<T, Rule>& elements, Constraint constraint, int64_t rows,
+               int64_t length) {
+  parallel_for(rows, default_grain / length + 1, [&](int64_t first, int64_t last) {
+    for (int64_t row = first; row < last; ++row) {
+      T* const w = elements.value + row * length;
+      const double wanted = constraint == Constraint::UnitRows ? 1 : norm_of_row(w, length);
+      elements.update(row * length, (row + 1) * length);
+      const auto projection = RowProjection<T>::make(norm_of_row(w, length), wanted);
+      for (int64_t i = 0; i < length; ++i) {
+        w[i] = static_cast<T>(projection(w[i]));
+      }
+    }
+  });
+}
+
+template <class T, class Rule>
+void step_parameter(ParameterUpdate& update, const Rule& rule) {
+  const Elements<T, Rule> elements(update, rule);
+  const int64_t numel = update.value.numel();
+  if (update.constraint == Constraint::None || numel == 0) {
+    parallel_for(numel, default_grain,
+                 [&](int64_t first, int64_t last) { elements.update(first, last); });
+    return;
+  }
+  const int64_t rows = update.value.size(0);
+  step_rows(elements, update.constraint, rows, numel / rows);
+}
+
 }  // namespace
 
 template <class Constants>
@@ -109,8 +170,7 @@ void optimizer_step_cpu(std::span<ParameterUpdate> updates, const Constants& con
     const int64_t step = ++steps[update.entry];
     dispatch_floating(update.value.dtype(), [&]<class T>() {
       using Rule = typename Constants::template Rule<Compute<T>>;
-      apply<T>(update, Rule::make(constants, learning_rate, step),
-               std::make_index_sequence<Rule::buffers>());
+      step_parameter<T>(update, Rule::make(constants, learning_rate, step));
     });
   }
 }

@@ -49,6 +49,25 @@ std::vector<NormalizedEntry> take_normalized(std::span<ParameterUpdate> updates,
   return weights;
 }
 
+// The same of those under a constraint.
+template <class T>
+std::vector<ConstrainedEntry<T>> take_constrained(std::span<const ParameterUpdate> updates,
+                                                  std::vector<UpdateEntry<T>>& entries) {
+  std::vector<ConstrainedEntry<T>> weights;
+  for (size_t i = 0; i < updates.size(); ++i) {
+    if (updates[i].constraint != Constraint::None && entries[i].numel > 0) {
+      ConstrainedEntry<T>& weight = weights.emplace_back();
+      weight.update = entries[i];
+      weight.update.rounded = nullptr;
+      weight.rounded = entries[i].rounded;
+      weight.length = entries[i].numel / updates[i].value.size(0);
+      weight.constraint = updates[i].constraint;
+      entries[i].numel = 0;
+    }
+  }
+  return weights;
+}
+
 template <class T, class Constants>
 void step_dtype(std::span<ParameterUpdate> updates, const Constants& constants, StepState& state) {
   using Rule = typename Constants::template Rule<Compute<T>>;
@@ -74,6 +93,10 @@ void step_dtype(std::span<ParameterUpdate> updates, const Constants& constants, 
     }
   }
   auto* arrivals = reinterpret_cast<unsigned long long*>(state.arrivals.mutable_data<int64_t>());
+  if constexpr (!std::is_same_v<Constants, AverageConstants>) {
+    launch_constrained_step<T>(take_constrained<T>(updates, entries), constants,
+                               state.learning_rate.data<double>(), arrivals, gpu::current_stream());
+  }
   if constexpr (std::is_same_v<T, float> && !std::is_same_v<Constants, AverageConstants>) {
     const std::vector<NormalizedEntry> weights = take_normalized(updates, entries);
     if (!weights.empty()) {

@@ -10,6 +10,7 @@
 
 #include "core/device/gpu.h"
 #include "core/simt/bfloat16.h"
+#include "kernels/optimizer/constraint.h"
 #include "kernels/optimizer/optimizer_rules.h"
 #include "kernels/weight_norm/weight_norm_geometry.h"
 
@@ -84,6 +85,29 @@ template <class T, class Constants>
 void launch_optimizer_step(std::span<const UpdateEntry<T>> entries, const Constants& constants,
                            const double* learning_rate, unsigned long long* arrivals,
                            gpu::StreamHandle stream);
+
+// A weight whose rows of `length` elements the step projects; the copy in bfloat16 is of what they
+// are then.
+template <class T>
+struct ConstrainedEntry {
+  UpdateEntry<T> update;  // without `rounded`
+  simt::bfloat16* rounded;
+  int64_t length;
+  Constraint constraint;
+  int lanes;  // threads that own a row; the launch says how many
+
+  template <class Visit>
+  void for_each_pointer(Visit&& visit) const {
+    update.for_each_pointer(visit);
+    visit(rounded);
+  }
+};
+
+// As launch_optimizer_step: one launch, whatever the rows' length. Not for AverageConstants.
+template <class T, class Constants>
+void launch_constrained_step(std::span<const ConstrainedEntry<T>> entries,
+                             const Constants& constants, const double* learning_rate,
+                             unsigned long long* arrivals, gpu::StreamHandle stream);
 
 template <class T>
 struct SpanEntry {

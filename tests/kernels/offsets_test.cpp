@@ -155,12 +155,12 @@ struct Update {
   StepState state;
 
   // off: which of them, as bits.
-  Update(DType dtype, Device device, int off) {
+  Update(DType dtype, Device device, int off, Constraint constraint) {
     manual_seed(11);
     std::array<Tensor, most_buffers>& buffers = tensors.buffers;
     Tensor* const all[] = {&tensors.value, &tensors.grad, &buffers[0], &buffers[1], &buffers[2]};
     for (int i = 0; i < tensors_of_update; ++i) {
-      Tensor value = randn({4101}, dtype);
+      Tensor value = randn({3, 1367}, dtype);
       if (i == 2 || i == 3) {  // means of squares
         dispatch_floating(dtype, [&]<class T>() {
           T* const data = value.mutable_data<T>();
@@ -171,6 +171,7 @@ struct Update {
       *all[i] = placed(value.to(device), (off >> i & 1) != 0);
     }
     tensors.entry = 0;
+    tensors.constraint = constraint;
     state.learning_rate = Tensor::full({1}, 0.1, float64, device);
     state.steps = Tensor::full({1}, 3, int64, device);
     state.arrivals = Tensor::zeros({1}, int64, device);
@@ -190,15 +191,15 @@ void expect_near(const std::vector<double>& got, const std::vector<double>& want
 }
 
 template <class Step>
-void check_step(const Step& step) {
+void check_step(const Step& step, Constraint constraint) {
   for (Device device : available_devices()) {
     for (DType dtype : {float32, float64}) {
-      Update aligned(dtype, cpu, 0);
+      Update aligned(dtype, cpu, 0, constraint);
       step(aligned);
       // Each tensor alone, then all.
       for (int off : {1, 2, 4, 8, 16, 31}) {
         SCOPED_TRACE(fmt::format("{} {}, off {}", to_string(device), to_string(dtype), off));
-        Update update(dtype, device, off);
+        Update update(dtype, device, off, constraint);
         step(update);
         for (size_t i = 0; i < aligned.values().size(); ++i) {
           expect_near(update.values()[i], aligned.values()[i], dtype == float32 ? 1e-6 : 1e-14);
@@ -209,14 +210,16 @@ void check_step(const Step& step) {
 }
 
 template <class Constants>
-void check_steps_of(const Constants& constants) {
-  check_step([&](Update& update) {
-    const std::span<ParameterUpdate> all(&update.tensors, 1);
-    on_device(
-        "step", update.tensors.value.device(),
-        [&] { optimizer_step_cpu(all, constants, update.state); },
-        [&] { optimizer_step_cuda(all, constants, update.state); });
-  });
+void check_steps_of(const Constants& constants, Constraint constraint = Constraint::None) {
+  check_step(
+      [&](Update& update) {
+        const std::span<ParameterUpdate> all(&update.tensors, 1);
+        on_device(
+            "step", update.tensors.value.device(),
+            [&] { optimizer_step_cpu(all, constants, update.state); },
+            [&] { optimizer_step_cuda(all, constants, update.state); });
+      },
+      constraint);
 }
 
 TEST(Offsets, OptimizerSteps) {
@@ -226,6 +229,13 @@ TEST(Offsets, OptimizerSteps) {
       .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.01, .decoupled = true});
   check_steps_of(RmsPropConstants{
       .alpha = 0.9, .eps = 1e-2, .weight_decay = 0.01, .momentum = 0.9, .centered = true});
+}
+
+TEST(Offsets, ConstrainedSteps) {
+  const AdamConstants adam{
+      .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.01, .decoupled = true};
+  check_steps_of(adam, Constraint::UnitRows);
+  check_steps_of(adam, Constraint::FixedRadius);
 }
 
 TEST(Offsets, GradientNormsAndClipping) {

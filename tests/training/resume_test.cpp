@@ -264,12 +264,13 @@ TEST(Resume, TheStateOfAnOptimizerHasPyTorchsNames) {
   for (const auto& [key, tensor] : adam.state_dict()) {
     keys.push_back(key);
   }
-  EXPECT_EQ(keys, (std::vector<std::string>{
-                      "steps", "0.weight.exp_avg", "0.weight.exp_avg_sq", "0.bias.exp_avg",
-                      "0.bias.exp_avg_sq", "1.weight.exp_avg", "1.weight.exp_avg_sq",
-                      "1.bias.exp_avg", "1.bias.exp_avg_sq", "param_groups.0.lr",
-                      "param_groups.0.beta1", "param_groups.0.beta2", "param_groups.0.eps",
-                      "param_groups.0.weight_decay", "param_groups.0.params"}));
+  EXPECT_EQ(
+      keys,
+      (std::vector<std::string>{
+          "steps", "0.weight.exp_avg", "0.weight.exp_avg_sq", "0.bias.exp_avg", "0.bias.exp_avg_sq",
+          "1.weight.exp_avg", "1.weight.exp_avg_sq", "1.bias.exp_avg", "1.bias.exp_avg_sq",
+          "param_groups.0.lr", "param_groups.0.beta1", "param_groups.0.beta2", "param_groups.0.eps",
+          "param_groups.0.weight_decay", "param_groups.0.constraint", "param_groups.0.params"}));
 }
 
 TEST(Resume, OptimizersRefuseAStateThatIsNotTheirs) {
@@ -285,7 +286,7 @@ TEST(Resume, OptimizersRefuseAStateThatIsNotTheirs) {
   for (const auto& [key, tensor] : sgd.state_dict()) {
     good.emplace_back(key, tensor.clone());
   }
-  ASSERT_EQ(good.size(), 3U + 6U);
+  ASSERT_EQ(good.size(), 3U + 7U);
   const auto one = [](double value) { return Tensor::full({1}, value, float64); };
   struct Case {
     size_t at;
@@ -306,8 +307,10 @@ TEST(Resume, OptimizersRefuseAStateThatIsNotTheirs) {
       {3, {"", {}}, "param_groups.0.lr: got none, wanted one float64"},
       {4, {"param_groups.0.momentum", one(-0.5)}, "momentum: got -0.5"},
       {4, {"param_groups.0.momentum", one(0)}, "got bias.momentum_buffer, which this"},
-      {8, {"param_groups.0.params", tensor<int64_t>({1, 0}, {2})}, "numbers of 2 parameters"},
-      {8, {"param_groups.1.lr", one(1)}, "param_groups.0.params: got none"},
+      {8, {"param_groups.0.constraint", one(3)}, "constraint: got 3, wanted 0 <= value < 3"},
+      {8, {"param_groups.0.constraint", one(1)}, "constraint unit_rows: got bias of shape (3,)"},
+      {9, {"param_groups.0.params", tensor<int64_t>({1, 0}, {2})}, "numbers of 2 parameters"},
+      {9, {"param_groups.1.lr", one(1)}, "param_groups.0.params: got none"},
   };
   for (const Case& bad : cases) {
     StateDict state = good;
@@ -325,7 +328,7 @@ TEST(Resume, OptimizersRefuseAStateThatIsNotTheirs) {
   sgd.load_state_dict(good);
   expect_same_bits(sgd.state_dict(), good);
   sgd.load_state_dict({});
-  EXPECT_EQ(sgd.state_dict().size(), 6U) << "as before the first step, with its options";
+  EXPECT_EQ(sgd.state_dict().size(), 7U) << "as before the first step, with its options";
 }
 
 TEST(Resume, LoadersLeaveOutTheFirstBatches) {

@@ -1,6 +1,7 @@
 #include "training/optimizers/adam.h"
 
 #include "core/device/on_device.h"
+#include "training/constraints.h"
 #include "training/optimizers.h"
 
 namespace warptape {
@@ -26,7 +27,8 @@ std::vector<Optimizer::GroupOf> Adam::with_defaults(std::vector<Group> groups,
                       {{"beta1", group.beta1.value_or(options.beta1), 0, 1},
                        {"beta2", group.beta2.value_or(options.beta2), 0, 1},
                        {"eps", group.eps.value_or(options.eps)},
-                       {"weight_decay", group.weight_decay.value_or(options.weight_decay)}}});
+                       {"weight_decay", group.weight_decay.value_or(options.weight_decay)},
+                       constraint_option(group.constraint.value_or(options.constraint))}});
   }
   return result;
 }

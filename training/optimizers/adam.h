@@ -16,6 +16,7 @@ class Adam : public Optimizer {
     double beta2 = 0.999;
     double eps = 1e-8;
     double weight_decay = 0;
+    Constraint constraint = Constraint::None;
   };
   struct Group {
     ParameterStates parameters = {};
@@ -25,6 +26,7 @@ class Adam : public Optimizer {
     std::optional<double> beta2 = {};
     std::optional<double> eps = {};
     std::optional<double> weight_decay = {};
+    std::optional<Constraint> constraint = {};
     bool operator==(const Group&) const = default;
   };
   Adam(ParameterStates parameters, Options options)
@@ -56,6 +58,7 @@ class AdamW : public Adam {
     double beta2 = 0.999;
     double eps = 1e-8;
     double weight_decay = 1e-2;
+    Constraint constraint = Constraint::None;
   };
   AdamW(ParameterStates parameters, Options options)
       : AdamW(std::vector<Group>{{.parameters = std::move(parameters)}}, options) {}
@@ -65,7 +68,9 @@ class AdamW : public Adam {
   template <class GroupOfAdam = Group>
   AdamW(std::vector<GroupOfAdam> groups, Options options)
       : Adam("AdamW", std::move(groups),
-             {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay}, true) {}
+             {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay,
+              options.constraint},
+             true) {}
 };
 
 struct OptimizerKind;

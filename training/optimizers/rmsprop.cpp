@@ -1,6 +1,7 @@
 #include "training/optimizers/rmsprop.h"
 
 #include "core/device/on_device.h"
+#include "training/constraints.h"
 #include "training/optimizers.h"
 
 namespace warptape {
@@ -15,7 +16,8 @@ std::vector<Optimizer::GroupOf> RMSprop::with_defaults(std::vector<Group> groups
                        {"eps", group.eps.value_or(options.eps)},
                        {"weight_decay", group.weight_decay.value_or(options.weight_decay)},
                        {"momentum", group.momentum.value_or(options.momentum)},
-                       {"centered", group.centered.value_or(options.centered) ? 1.0 : 0.0, 0, 2}}});
+                       {"centered", group.centered.value_or(options.centered) ? 1.0 : 0.0, 0, 2},
+                       constraint_option(group.constraint.value_or(options.constraint))}});
   }
   return result;
 }

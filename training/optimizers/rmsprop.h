@@ -17,6 +17,7 @@ class RMSprop : public Optimizer {
     double weight_decay = 0;
     double momentum = 0;
     bool centered = false;
+    Constraint constraint = Constraint::None;
   };
   struct Group {
     ParameterStates parameters = {};
@@ -27,6 +28,7 @@ class RMSprop : public Optimizer {
     std::optional<double> weight_decay = {};
     std::optional<double> momentum = {};
     std::optional<bool> centered = {};
+    std::optional<Constraint> constraint = {};
     bool operator==(const Group&) const = default;
   };
   RMSprop(ParameterStates parameters, Options options)  // ValueError names the option

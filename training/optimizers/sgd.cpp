@@ -4,6 +4,7 @@
 
 #include "core/check.h"
 #include "core/device/on_device.h"
+#include "training/constraints.h"
 #include "training/optimizers.h"
 
 namespace warptape {
@@ -17,7 +18,8 @@ std::vector<Optimizer::GroupOf> SGD::with_defaults(std::vector<Group> groups,
                       {{"momentum", group.momentum.value_or(options.momentum)},
                        {"dampening", group.dampening.value_or(options.dampening), -INFINITY},
                        {"weight_decay", group.weight_decay.value_or(options.weight_decay)},
-                       {"nesterov", group.nesterov.value_or(options.nesterov) ? 1.0 : 0.0, 0, 2}}});
+                       {"nesterov", group.nesterov.value_or(options.nesterov) ? 1.0 : 0.0, 0, 2},
+                       constraint_option(group.constraint.value_or(options.constraint))}});
   }
   return result;
 }

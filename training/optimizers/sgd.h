@@ -16,6 +16,7 @@ class SGD : public Optimizer {
     double dampening = 0;
     double weight_decay = 0;
     bool nesterov = false;
+    Constraint constraint = Constraint::None;
   };
   struct Group {
     ParameterStates parameters = {};
@@ -25,6 +26,7 @@ class SGD : public Optimizer {
     std::optional<double> dampening = {};
     std::optional<double> weight_decay = {};
     std::optional<bool> nesterov = {};
+    std::optional<Constraint> constraint = {};
     bool operator==(const Group&) const = default;
   };
   SGD(ParameterStates parameters, Options options)  // ValueError names the option
