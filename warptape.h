@@ -47,6 +47,7 @@
 #include "models/sequence_stream.h"
 #include "models/simple_cnn.h"
 #include "models/tcn.h"
+#include "training/constraints.h"
 #include "training/csv.h"
 #include "training/data_loader.h"
 #include "training/forecast/report.h"
