@@ -14,7 +14,7 @@ namespace warptape {
 namespace {
 
 using Doubles = std::vector<double>;
-constexpr GradientsOptions graph = {.create_graph = true};
+const GradientsOptions graph = {.create_graph = true};
 
 Tensor doubles(const Doubles& values) {
   return tensor(values, {static_cast<int64_t>(values.size())});
@@ -33,8 +33,6 @@ TEST(CreateGraph, AnyOrderOfAPolynomial) {
   EXPECT_EQ(second.to_vector<double>(), (Doubles{48, 12}));
   EXPECT_EQ(third.to_vector<double>(), (Doubles{48, -24}));
   EXPECT_EQ(fourth.to_vector<double>(), (Doubles{24, 24}));
-  const Tensor fifth = tape.gradients(sum(fourth), {x}, graph)[0];
-  EXPECT_TRUE(!fifth.defined() || fifth.to_vector<double>() == Doubles(2));
 }
 
 TEST(CreateGraph, BackwardThroughGradientsFillsParameters) {

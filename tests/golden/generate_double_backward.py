@@ -2,8 +2,9 @@
 """Writes tests/golden/double_backward.json: gradients of gradients through whole models.
 
 Of each model the inputs, the state that it begins with under PyTorch's keys, and, for every
-parameter, PyTorch's gradient of a loss that contains gradients itself. To write it again, from the
-repository root:
+parameter, PyTorch's gradient of a loss that contains gradients itself. Weight norm is its formula
+here: torch._weight_norm takes the norms for constants in its second gradients, and fails
+torch.autograd.gradgradcheck (PyTorch 2.15). To write it again, from the repository root:
 
     python3 tests/golden/generate_double_backward.py
 """
@@ -14,9 +15,26 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils import weight_norm
 
 OUTPUT = Path(__file__).with_name("double_backward.json")
+
+
+def weight_norm(layer):
+    """The layer with weight_g and weight_v, under the keys of torch.nn.utils.weight_norm."""
+    weight = layer.weight.detach().double()
+    dims = tuple(range(1, weight.dim()))
+    bias = layer.bias
+    del layer.weight, layer.bias
+    layer.bias = bias
+    layer.weight_g = nn.Parameter(weight.pow(2).sum(dims, keepdim=True).sqrt())
+    layer.weight_v = nn.Parameter(weight)
+
+    def compute(module, _):
+        v = module.weight_v
+        module.weight = module.weight_g * v / v.pow(2).sum(dims, keepdim=True).sqrt()
+
+    layer.register_forward_pre_hook(compute)
+    return layer
 
 
 def as_json(tensor):

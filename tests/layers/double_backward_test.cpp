@@ -44,29 +44,27 @@ Sequential critic() {
   const auto linear = [](int64_t in, int64_t out) {
     return Linear({.in_features = in, .out_features = out, .dtype = float64});
   };
-  return {conv(1, 3),   ReLU(),    MaxPool2d(2),  conv(3, 4), ReLU(),
-          MaxPool2d(2), Flatten(), linear(16, 5), ReLU(),     linear(5, 1)};
+  return Sequential(conv(1, 3), ReLU(), MaxPool2d(), conv(3, 4), ReLU(), MaxPool2d(), Flatten(),
+                    linear(16, 5), ReLU(), linear(5, 1));
 }
 
 Sequential sequences() {
-  return {normed(Conv1d({.in_channels = 2,
-                         .out_channels = 4,
-                         .kernel_size = 3,
-                         .padding = 2,
-                         .dilation = 2,
-                         .dtype = float64})),
-          BatchNorm1d({.num_features = 4, .dtype = float64}),
-          ReLU(),
-          normed(ConvTranspose1d({.in_channels = 4,
-                                  .out_channels = 3,
-                                  .kernel_size = 4,
-                                  .stride = 2,
-                                  .padding = 1,
-                                  .dtype = float64})),
-          GroupNorm({.num_groups = 1, .num_channels = 3, .dtype = float64}),
-          Flatten(),
-          LayerNorm({.normalized_shape = {36}, .dtype = float64}),
-          Linear({.in_features = 36, .out_features = 3, .dtype = float64})};
+  return Sequential(normed(Conv1d({.in_channels = 2,
+                                   .out_channels = 4,
+                                   .kernel_size = 3,
+                                   .padding = 2,
+                                   .dilation = 2,
+                                   .dtype = float64})),
+                    BatchNorm1d({.num_features = 4, .dtype = float64}), ReLU(),
+                    normed(ConvTranspose1d({.in_channels = 4,
+                                            .out_channels = 3,
+                                            .kernel_size = 4,
+                                            .stride = 2,
+                                            .padding = 1,
+                                            .dtype = float64})),
+                    GroupNorm({.num_groups = 1, .num_channels = 3, .dtype = float64}), Flatten(),
+                    LayerNorm({.normalized_shape = {36}, .dtype = float64}),
+                    Linear({.in_features = 36, .out_features = 3, .dtype = float64}));
 }
 
 StateDict state_of(const Json& entry) {
