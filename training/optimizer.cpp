@@ -165,6 +165,10 @@ void Optimizer::zero_grad() {
   }
 }
 
+Tensor Optimizer::make_buffer(size_t /*buffer*/, const Tensor& value) const {
+  return Tensor::empty_like(value);
+}
+
 void Optimizer::prepare_state(Device device) {
   if (!state_.steps.defined()) {
     for (GroupState& group : groups_) {
@@ -194,7 +198,7 @@ Optimizer::Updates Optimizer::updates_of(size_t group, const ClipFactor& clip) {
     prepare_state(parameter.value.device());
     for (size_t k = 0; k < kept.size(); ++k) {
       if (kept[k] != nullptr && !entry.buffers[k].defined()) {
-        entry.buffers[k] = Tensor::empty_like(parameter.value);
+        entry.buffers[k] = make_buffer(k, parameter.value);
       }
     }
     updates.push_back({parameter.value, parameter.grad, entry.buffers, static_cast<int64_t>(i)});

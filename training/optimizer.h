@@ -119,11 +119,13 @@ class Optimizer {
   Optimizer(const char* name, std::vector<GroupOf> groups);
   void check_rule() const { check_groups(groups_); }
 
-  // Of the rule: ValueError for options that do not go together; the names of the tensors like the
-  // parameter that it keeps (most_buffers at most), in the rule's order, null for one that these
-  // options do not use; the update of parameters of one group.
+  // Of the rule: ValueError for options that do not go together; the names of the tensors that it
+  // keeps of a parameter (most_buffers at most), in the rule's order, null for one that these
+  // options do not use; such a tensor before the first update, like the parameter and unwritten
+  // unless the rule says otherwise; the update of parameters of one group.
   virtual void check_options(const OptimizerOptions&) const {}
   virtual std::vector<const char*> buffers(const OptimizerOptions& options) const = 0;
+  virtual Tensor make_buffer(size_t buffer, const Tensor& value) const;
   virtual void update(Device device, std::span<ParameterUpdate> updates,
                       const OptimizerOptions& options, StepState& state) = 0;
 

@@ -142,11 +142,15 @@ struct Optimizer::Reader {
                         "[{}] state: {}: got none, wanted one of a parameter that was updated {} "
                         "times",
                         own.name_, escaped(key), updates[i]);
-      check<ValueError>(
-          !tensor.defined() || (tensor.dtype() == value.dtype() && tensor.shape() == value.shape()),
-          "[{}] state: {}: got {}, wanted {} of shape {}", own.name_, escaped(key),
-          describe(tensor), to_string(value.dtype()), value.shape());
-      buffers.back()[k] = tensor;
+      if (!tensor.defined()) {
+        continue;
+      }
+      Tensor buffer = own.make_buffer(k, value);
+      check<ValueError>(tensor.dtype() == buffer.dtype() && tensor.shape() == buffer.shape(),
+                        "[{}] state: {}: got {}, wanted {} of shape {}", own.name_, escaped(key),
+                        describe(tensor), to_string(buffer.dtype()), buffer.shape());
+      primitives::copy(tensor.to(buffer.device()), buffer);
+      buffers.back()[k] = buffer;
     }
   }
 
@@ -162,7 +166,7 @@ struct Optimizer::Reader {
   std::vector<GroupState> groups;
   Tensor steps;
   std::vector<int64_t> updates;                           // of each entry
-  std::vector<std::array<Tensor, most_buffers>> buffers;  // of each entry
+  std::vector<std::array<Tensor, most_buffers>> buffers;  // of each entry: its own, filled
 };
 
 void Optimizer::load_state_dict(const StateDict& state) {
@@ -179,14 +183,7 @@ void Optimizer::load_state_dict(const StateDict& state) {
     primitives::copy(read.steps.to(device), state_.steps);
   }
   for (size_t i = 0; i < entries_.size(); ++i) {
-    for (size_t k = 0; k < read.buffers[i].size(); ++k) {
-      Tensor& own = entries_[i].buffers[k];
-      own = Tensor();
-      if (read.buffers[i][k].defined()) {
-        own = Tensor::empty_like(entries_[i].parameter->value);
-        primitives::copy(read.buffers[i][k].to(device), own);
-      }
-    }
+    entries_[i].buffers = std::move(read.buffers[i]);
   }
 }
 
