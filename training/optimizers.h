@@ -9,6 +9,7 @@
 
 #include "core/registry.h"
 #include "training/optimizers/adam.h"
+#include "training/optimizers/muon.h"
 #include "training/optimizers/rmsprop.h"
 #include "training/optimizers/sgd.h"
 

@@ -39,7 +39,7 @@ void launch_constrained_step(std::span<const ConstrainedEntry<T>> entries,
 #define WARPTAPE_STEP(Constants, T)                                                             \
   template void launch_constrained_step(std::span<const ConstrainedEntry<T>>, const Constants&, \
                                         const double*, unsigned long long*, gpu::StreamHandle);
-#define WARPTAPE_INSTANTIATE(dtype, T, name) WARPTAPE_CONSTRAINED_RULES(WARPTAPE_STEP, T)
+#define WARPTAPE_INSTANTIATE(dtype, T, name) WARPTAPE_WEIGHT_RULES(WARPTAPE_STEP, T)
 WARPTAPE_FLOATING_DTYPES(WARPTAPE_INSTANTIATE)
 #undef WARPTAPE_INSTANTIATE
 #undef WARPTAPE_STEP

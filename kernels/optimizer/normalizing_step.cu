@@ -67,13 +67,11 @@ void launch_normalizing_step(std::span<const UpdateEntry<float>> entries,
   launch_optimizer_step<float>(entries.subspan(entry), constants, learning_rate, arrivals, stream);
 }
 
-#define WARPTAPE_INSTANTIATE(Constants)                                                     \
+#define WARPTAPE_INSTANTIATE(Constants, unused)                                             \
   template void launch_normalizing_step(std::span<const UpdateEntry<float>>,                \
                                         std::span<const NormalizedEntry>, const Constants&, \
                                         const double*, unsigned long long*, gpu::StreamHandle);
-WARPTAPE_INSTANTIATE(AdamConstants)
-WARPTAPE_INSTANTIATE(RmsPropConstants)
-WARPTAPE_INSTANTIATE(SgdConstants)
+WARPTAPE_WEIGHT_RULES(WARPTAPE_INSTANTIATE, )
 #undef WARPTAPE_INSTANTIATE
 
 }  // namespace warptape

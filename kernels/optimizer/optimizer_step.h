@@ -19,7 +19,7 @@ struct NormalizedWeight {
   int64_t update_of_g = -1;
 };
 
-// One parameter: all tensors of one shape, dtype and memory format.
+// One parameter: all tensors have one dtype, and as many elements in one order in memory.
 struct ParameterUpdate {
   Tensor value;                              // updated
   Tensor grad;                               // read

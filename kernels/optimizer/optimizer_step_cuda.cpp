@@ -93,11 +93,11 @@ void step_dtype(std::span<ParameterUpdate> updates, const Constants& constants, 
     }
   }
   auto* arrivals = reinterpret_cast<unsigned long long*>(state.arrivals.mutable_data<int64_t>());
-  if constexpr (!std::is_same_v<Constants, AverageConstants>) {
+  if constexpr (is_weight_rule<Constants>) {
     launch_constrained_step<T>(take_constrained<T>(updates, entries), constants,
                                state.learning_rate.data<double>(), arrivals, gpu::current_stream());
   }
-  if constexpr (std::is_same_v<T, float> && !std::is_same_v<Constants, AverageConstants>) {
+  if constexpr (std::is_same_v<T, float> && is_weight_rule<Constants>) {
     const std::vector<NormalizedEntry> weights = take_normalized(updates, entries);
     if (!weights.empty()) {
       launch_normalizing_step(std::span<const UpdateEntry<float>>(entries), weights, constants,

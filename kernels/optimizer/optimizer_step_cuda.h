@@ -71,8 +71,8 @@ struct NormalizedEntry {
 // bytes.
 bool step_can_normalize(int64_t length, bool aligned);
 
-// As launch_optimizer_step, those of `weights` with their w and inv_norm. For AverageConstants
-// there is none.
+// As launch_optimizer_step, those of `weights` with their w and inv_norm. Constants: those of
+// WARPTAPE_WEIGHT_RULES, here and below.
 template <class Constants>
 void launch_normalizing_step(std::span<const UpdateEntry<float>> entries,
                              std::span<const NormalizedEntry> weights, const Constants& constants,
@@ -103,7 +103,7 @@ struct ConstrainedEntry {
   }
 };
 
-// As launch_optimizer_step: one launch, whatever the rows' length. Not for AverageConstants.
+// As launch_optimizer_step: one launch, whatever the rows' length.
 template <class T, class Constants>
 void launch_constrained_step(std::span<const ConstrainedEntry<T>> entries,
                              const Constants& constants, const double* learning_rate,
