@@ -243,6 +243,7 @@ void add_bench_command(CLI::App& program) {
   add_bench_kernels_command(*bench);
   add_bench_stream_command(*bench);
   add_bench_conv1d_command(*bench);
+  add_bench_weight_norm_command(*bench);
 }
 
 }  // namespace warptape::tools

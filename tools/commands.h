@@ -13,9 +13,10 @@ namespace warptape::tools {
 void add_train_command(CLI::App& program);
 void add_predict_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
-void add_bench_kernels_command(CLI::App& bench);  // of `warptape bench`
-void add_bench_stream_command(CLI::App& bench);   // likewise
-void add_bench_conv1d_command(CLI::App& bench);   // likewise
+void add_bench_kernels_command(CLI::App& bench);      // of `warptape bench`
+void add_bench_stream_command(CLI::App& bench);       // likewise
+void add_bench_conv1d_command(CLI::App& bench);       // likewise
+void add_bench_weight_norm_command(CLI::App& bench);  // likewise
 void add_convert_command(CLI::App& program);
 void add_info_command(CLI::App& program);
 void add_stream_command(CLI::App& program);

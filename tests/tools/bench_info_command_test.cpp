@@ -151,6 +151,43 @@ TEST(BenchCommand, MeasuresAConvolution) {
   EXPECT_GT(json.at("peak_gflops"), 0);
 }
 
+TEST(BenchCommand, MeasuresWeightNorm) {
+  const Arguments small = {"bench",     "weight_norm", "--only",   "64x27",
+                           "--seconds", "0",           "--device", "cpu"};
+  const std::string out = expect_runs(small).out;
+  for (const char* part : {"64x27", "forward", "backward", "GB/s", "of copy"}) {
+    EXPECT_NE(out.find(part), std::string::npos) << out << "\nlacks: " << part;
+  }
+  const auto results =
+      nlohmann::json::parse(expect_runs(small + Arguments{"--json"}).out)["results"];
+  ASSERT_EQ(results.size(), 2);
+  // v and w; v, dw and dv. Of every row g and 1 / ||v||, behind it the gradient of g, too.
+  EXPECT_EQ(results[0].at("bytes"), 2 * 64 * 27 * 4 + 64 * (4 + 8));
+  EXPECT_EQ(results[1].at("bytes"), 3 * 64 * 27 * 4 + 64 * (4 + 8 + 4));
+  for (const auto& row : results) {
+    EXPECT_NEAR(row.at("gb_per_s").get<double>() * row.at("median_ms").get<double>() * 1e6,
+                row.at("bytes").get<double>(), 1);
+    EXPECT_NEAR(row.at("share_of_copy").get<double>() * row.at("copy_gb_per_s").get<double>(),
+                row.at("gb_per_s").get<double>(), 1e-6);
+  }
+  expect_fails({"bench", "weight_norm", "--only", "3x3", "--device", "cpu"},
+               {"[bench weight_norm] --only", "3x3"});
+  expect_usage_error({"bench", "weight_norm", "--seconds", "-1"}, {"--seconds", "-1", "0 to 3600"});
+}
+
+TEST(BenchCommand, WeightNormOfWholeModels) {
+  // 78 weights of 13.9 million elements, as its paper's authors count them.
+  const std::string help = expect_runs({"bench", "weight_norm", "--help"}).out;
+  for (const char* part : {"78 weights, 13916384 elements", "16 weights, 70000 elements"}) {
+    EXPECT_NE(help.find(part), std::string::npos) << help << "\nlacks: " << part;
+  }
+  const Arguments tcn = {"bench",     "weight_norm", "--only",   "tcn", "--json",
+                         "--seconds", "0",           "--device", "cpu"};
+  const auto results = nlohmann::json::parse(expect_runs(tcn).out)["results"];
+  ASSERT_EQ(results.size(), 2);
+  EXPECT_EQ(results[1].at("bytes"), 16 * (3 * 25 * 25 * 7 * 4 + 25 * (4 + 8 + 4)));
+}
+
 TEST(BenchCommand, TimesKernelsOnAGpuOnly) {
   if (!is_available(DeviceType::CUDA)) {
     expect_fails({"bench", "kernels"}, {"[bench kernels]", "got cpu", "--device cuda"});
@@ -222,6 +259,7 @@ TEST(InfoCommand, HelpOfEveryCommandHasAnExample) {
                                    {"bench"},
                                    {"bench", "step"},
                                    {"bench", "kernels"},
+                                   {"bench", "weight_norm"},
                                    {"kernel"},
                                    {"info"}}) {
     SCOPED_TRACE(testing::PrintToString(command));
