@@ -21,8 +21,15 @@ struct Tile {
 };
 
 inline constexpr int64_t most_columns = 256;
-// Elements that stay in a core's cache between their sum and their second use.
-inline constexpr int64_t most_elements = 32768;
+// Elements that stay in a core's cache of the second level between their sum and their second use,
+// beside as many of a gradient.
+inline constexpr int64_t most_elements = 131072;
+// Of contiguous slices so many, which stay in the first level, or a single one.
+inline constexpr int64_t most_elements_of_rows = 1024;
+// Parts of what is larger: enough of them for many threads.
+inline constexpr int64_t elements_of_part = 32768;
+// Where whole slices make fewer tiles than that, threads would have nothing to do.
+inline constexpr int64_t least_tiles = 8;
 // Shorter runs are taken across slices, where there is more than one line.
 inline constexpr int64_t least_run_along = 32;
 inline constexpr int64_t most_across = 256;
@@ -31,20 +38,18 @@ class Tiles {
  public:
   explicit Tiles(const NormSlices& slices)
       : at_(slices),
-        lines_(slices.outer * slices.lines),
+        lines_(std::max<int64_t>(slices.outer * slices.lines, 1)),
         is_across_(lines_ > 1 && slices.run < least_run_along) {
-    run_ = std::clamp<int64_t>(at_.run, 1, most_elements);
-    const int64_t width = is_across_ ? most_across : most_elements / std::max<int64_t>(lines_, 1);
-    columns_ = std::clamp<int64_t>(width / run_, 1,
-                                   std::min(most_columns, std::max<int64_t>(at_.columns, 1)));
-    tile_lines_ = std::max<int64_t>(most_elements / (run_ * columns_), 1);
-    if (lines_ <= 2 * tile_lines_) {
-      tile_lines_ = std::max<int64_t>(lines_, 1);
+    divide(most_elements);
+    if (parts() > 1 || count() < least_tiles) {
+      divide(elements_of_part);
     }
   }
 
   // Whether neighbours of a line are taken across slices.
   bool is_across() const { return is_across_; }
+  // Whether a tile is contiguous: rows, each a slice, or a part of one.
+  bool are_rows() const { return lines_ == 1; }
   int64_t parts() const { return line_parts() * run_parts(); }  // of a slice
   int64_t count() const { return at_.groups * column_tiles() * parts(); }
   int64_t elements() const { return tile_lines_ * run_ * columns_; }
@@ -75,14 +80,42 @@ class Tiles {
   }
   int64_t column_stride() const { return at_.run; }
 
+  // Calls visit(start of the first, lines, stride) for lines of a tile that are equally far apart.
+  template <class Visit>
+  void each_block(const Tile& tile, const Visit& visit) const {
+    const int64_t row = at_.columns * at_.run;
+    if (at_.lines == 1) {
+      visit(start(tile, tile.first_line), tile.last_line - tile.first_line, at_.groups * row);
+      return;
+    }
+    for (int64_t line = tile.first_line; line < tile.last_line;) {
+      const int64_t end = std::min(tile.last_line, (line / at_.lines + 1) * at_.lines);
+      visit(start(tile, line), end - line, row);
+      line = end;
+    }
+  }
+
  private:
+  void divide(int64_t most) {
+    run_ = std::clamp<int64_t>(at_.run, 1, most);
+    const int64_t width = is_across_   ? most_across
+                          : lines_ > 1 ? most / lines_
+                                       : most_elements_of_rows;
+    columns_ = std::clamp<int64_t>(width / run_, 1,
+                                   std::min(most_columns, std::max<int64_t>(at_.columns, 1)));
+    tile_lines_ = std::max<int64_t>(most / (run_ * columns_), 1);
+    if (lines_ <= 2 * tile_lines_) {
+      tile_lines_ = lines_;
+    }
+  }
+
   static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-  int64_t line_parts() const { return std::max<int64_t>(divide_up(lines_, tile_lines_), 1); }
+  int64_t line_parts() const { return divide_up(lines_, tile_lines_); }
   int64_t run_parts() const { return std::max<int64_t>(divide_up(at_.run, run_), 1); }
   int64_t column_tiles() const { return divide_up(at_.columns, columns_); }
 
   NormSlices at_;
-  int64_t lines_;  // of a slice
+  int64_t lines_;  // of a slice, at least 1
   bool is_across_;
   int64_t run_;
   int64_t columns_;
