@@ -29,11 +29,13 @@ struct BenchWeightNormOptions {
 };
 
 struct WeightNormTimes {
-  std::string name;
+  WeightNormCase of;
   const char* direction;
   int64_t bytes = 0;
   double seconds = 0;
   double copy_seconds = 0;  // of a copy that moves as many bytes
+  double least_seconds = 0;
+  double least_copy_seconds = 0;
 
   double rate() const { return static_cast<double>(bytes) / seconds / 1e9; }
   double copy_rate() const { return static_cast<double>(bytes) / copy_seconds / 1e9; }
@@ -61,6 +63,7 @@ void time_into(std::vector<double>& seconds, const Work& work) {
   seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
 }
 
+// Sorts them, too.
 double median_of(std::vector<double>& values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
@@ -78,6 +81,7 @@ std::vector<WeightNormTimes> time_on_cpu(const WeightNormCase& of, double most_s
   std::vector<double> copy_of_backward;
   const auto round = [&] {
     time_into(copy_of_forward, [&] { forward_copy.run(); });
+    work.prepare_forward();
     time_into(forward, [&] { work.forward(); });
     work.prepare_backward();
     time_into(backward, [&] { work.backward(); });
@@ -93,10 +97,15 @@ std::vector<WeightNormTimes> time_on_cpu(const WeightNormCase& of, double most_s
          std::chrono::duration<double>(Clock::now() - begin).count() < most_seconds) {
     round();
   }
-  return {
-      {of.name, "forward", work.forward_bytes(), median_of(forward), median_of(copy_of_forward)},
-      {of.name, "backward", work.backward_bytes(), median_of(backward),
-       median_of(copy_of_backward)}};
+  const auto row = [&](const char* direction, int64_t bytes, std::vector<double>& times,
+                       std::vector<double>& copies) {
+    const double median = median_of(times);
+    const double median_of_copies = median_of(copies);
+    return WeightNormTimes{
+        of, direction, bytes, median, median_of_copies, times.front(), copies.front()};
+  };
+  return {row("forward", work.forward_bytes(), forward, copy_of_forward),
+          row("backward", work.backward_bytes(), backward, copy_of_backward)};
 }
 
 // By the device's clock, with caches flushed before.
@@ -107,14 +116,16 @@ std::vector<WeightNormTimes> time_on_cuda(const WeightNormCase& of) {
     const bool is_emulated = gpu::is_emulated();
     KernelTimer timer(is_emulated ? 1 : 20, is_emulated ? 1 << 16 : least_flushed);
     WeightNormWork work(of, cuda);
+    work.prepare_forward();
     work.forward();
     work.prepare_backward();
     work.backward();
     const auto add = [&](const char* direction, int64_t bytes, const std::function<void()>& run) {
       PlainCopy copy(bytes, cuda);
-      const double seconds = timer.time(run).cold.median_ms / 1e3;
-      result.push_back({of.name, direction, bytes, seconds,
-                        timer.time([&] { copy.run(); }).cold.median_ms / 1e3});
+      const Timing times = timer.time(run).cold;
+      const Timing copies = timer.time([&] { copy.run(); }).cold;
+      result.push_back({of, direction, bytes, times.median_ms / 1e3, copies.median_ms / 1e3,
+                        times.min_ms / 1e3, copies.min_ms / 1e3});
     };
     add("forward", work.forward_bytes(), [&] { work.run_forward_kernels(); });
     add("backward", work.backward_bytes(), [&] { work.run_backward_kernels(); });
@@ -128,9 +139,11 @@ void print_rows(const std::vector<WeightNormTimes>& rows, Device device) {
   fmt::print("  {:<18} {:<9} {:>12} {:>12} {:>8} {:>11} {:>8}\n", "weights", "", "bytes",
              "time, us", "GB/s", "copy, GB/s", "of copy");
   for (const WeightNormTimes& row : rows) {
-    fmt::print("  {:<18} {:<9} {:>12} {:>12.1f} {:>8.1f} {:>11.1f} {:>6.0f} %\n", row.name,
-               row.direction, row.bytes, 1e6 * row.seconds, row.rate(), row.copy_rate(),
-               100 * row.share());
+    fmt::print(
+        "  {:<18} {:<9} {:>12} {:>12.1f} {:>8.1f} {:>11.1f} {:>6.0f} % {:>12.1f} {:>12.0f} %\n",
+        row.of.name, row.direction, row.bytes, 1e6 * row.seconds, row.rate(), row.copy_rate(),
+        100 * row.share(), 1e6 * row.least_seconds,
+        100 * row.least_copy_seconds / row.least_seconds);
   }
 }
 
@@ -154,13 +167,24 @@ void bench_weight_norm(const BenchWeightNormOptions& options) {
                               {"device_name", describe_device(device)},
                               {"threads", num_threads()}};
   for (const WeightNormTimes& row : rows) {
-    json["results"].push_back({{"name", row.name},
+    std::vector<std::vector<int64_t>> shapes;
+    for (const Shape& shape : row.of.shapes) {
+      auto& sizes = shapes.emplace_back();
+      for (int axis = 0; axis < shape.rank(); ++axis) {
+        sizes.push_back(shape[axis]);
+      }
+    }
+    json["results"].push_back({{"name", row.of.name},
+                               {"shapes", shapes},
+                               {"dim", row.of.dim},
                                {"direction", row.direction},
                                {"bytes", row.bytes},
                                {"median_ms", 1e3 * row.seconds},
                                {"gb_per_s", row.rate()},
                                {"copy_gb_per_s", row.copy_rate()},
-                               {"share_of_copy", row.share()}});
+                               {"share_of_copy", row.share()},
+                               {"min_ms", 1e3 * row.least_seconds},
+                               {"copy_min_ms", 1e3 * row.least_copy_seconds}});
   }
   fmt::print("{}", json_document(json));
 }

@@ -74,10 +74,14 @@ WeightNormWork::WeightNormWork(const WeightNormCase& of, Device device) {
   }
 }
 
-void WeightNormWork::forward() {
+void WeightNormWork::prepare_forward() {
+  tape_.reset();
   for (const auto& cache : caches_) {
     cache->forget();
   }
+}
+
+void WeightNormWork::forward() {
   tape_ = std::make_unique<Tape>();
   if (uses_.size() == 1) {
     const WeightNormUse& use = uses_[0];

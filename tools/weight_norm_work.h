@@ -23,13 +23,14 @@ struct WeightNormCase {
 // Shapes of layers, from a first convolution's to a large embedding's, and of two models.
 std::vector<WeightNormCase> weight_norm_bench_cases();
 
-// Random weights in float32 with random gradients. In turn: forward(), backward(), and again.
+// Random weights in float32 with random gradients. Each with what prepares it, in turn:
+// forward(), backward(), and again.
 class WeightNormWork {
  public:
   WeightNormWork(const WeightNormCase& of, Device device);
 
-  // As in a step of training: v and g have changed, and w is computed where it lies. A single
-  // weight by weight_norm(), several by weight_norm_together().
+  void prepare_forward();  // ends the last tape; as in training, v and g count as changed
+  // Computes w where it lies: a single weight by weight_norm(), several by weight_norm_together().
   void forward();
   void prepare_backward();  // empties gradients, and copies those of w, which backward() hands on
   void backward();

@@ -163,6 +163,7 @@ TEST(BenchCommand, MeasuresWeightNorm) {
   ASSERT_EQ(results.size(), 2);
   // v and w; v, dw and dv. Of every row g and 1 / ||v||, behind it the gradient of g, too.
   EXPECT_EQ(results[0].at("bytes"), 2 * 64 * 27 * 4 + 64 * (4 + 8));
+  EXPECT_EQ(results[0].at("shapes").dump(), "[[64,27]]");
   EXPECT_EQ(results[1].at("bytes"), 3 * 64 * 27 * 4 + 64 * (4 + 8 + 4));
   for (const auto& row : results) {
     EXPECT_NEAR(row.at("gb_per_s").get<double>() * row.at("median_ms").get<double>() * 1e6,
