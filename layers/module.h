@@ -211,7 +211,7 @@ class Module : public Member<MemberKind::Module> {
       throw;
     }
   }
-  bool has_hooks() const { return hooks_ != nullptr; }
+  bool has_hooks() const { return hooks_ != nullptr && has_any_hook(); }
   bool has_output_hooks() const;
   void run_pre_hooks(std::vector<Operand>& inputs);
   void run_hooks(const std::vector<Operand>& inputs, Tensor& output);
@@ -234,6 +234,7 @@ class Module : public Member<MemberKind::Module> {
 
   void check_fields(const Site& site);
   void name_layer(Error& error);
+  bool has_any_hook() const;
   const std::shared_ptr<ForwardHooks>& own_hooks();
 
   bool training_ = true;

@@ -36,6 +36,10 @@ HookHandle Module::register_forward_hook(ForwardHook hook) {
   return {hooks, hooks->last_id};
 }
 
+bool Module::has_any_hook() const {
+  return !hooks_->before.empty() || !hooks_->after.empty();
+}
+
 bool Module::has_output_hooks() const {
   return hooks_ != nullptr && !hooks_->after.empty();
 }

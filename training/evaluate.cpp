@@ -6,39 +6,11 @@
 #include "core/check.h"
 #include "core/profile.h"
 #include "kernels/argmax/argmax.h"
+#include "layers/mode_scope.h"
 #include "layers/precision.h"
 #include "training/plain_nan.h"
 
 namespace warptape {
-namespace {
-
-// Remembers the mode of every module, and gives it back.
-class ModeScope {
- public:
-  explicit ModeScope(Module& model) { remember(model); }
-  ~ModeScope() {
-    for (const auto& [module, mode] : modes_) {  // outer ones first: train() reaches all below
-      module->train(mode);
-    }
-  }
-  ModeScope(const ModeScope&) = delete;
-  ModeScope& operator=(const ModeScope&) = delete;
-
- private:
-  void remember(Module& module) {
-    struct Visit : Visitor {
-      explicit Visit(ModeScope& scope) : scope(scope) {}
-      void on_module(const std::string&, Module& child) override { scope.remember(child); }
-      ModeScope& scope;
-    } visit(*this);
-    modes_.emplace_back(&module, module.is_training());
-    module.fields(visit);
-  }
-
-  std::vector<std::pair<Module*, bool>> modes_;
-};
-
-}  // namespace
 
 Metric accuracy() {
   const auto count_right = [](const Tensor& prediction, const Tensor& target) {
