@@ -12,6 +12,8 @@ void ModeScope::remember(Module& module) {
   struct Visit : Visitor {
     explicit Visit(ModeScope& scope) : scope(scope) {}
     void on_module(const std::string&, Module& child) override { scope.remember(child); }
+    // It lives during the visit alone, and has no mode of its own.
+    void on_list(const std::string&, Module& list) override { list.fields(*this); }
     ModeScope& scope;
   } visit(*this);
   modes_.emplace_back(&module, module.is_training());

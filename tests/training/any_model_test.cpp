@@ -124,6 +124,27 @@ struct Steered {
   }
 };
 
+// Layers in a range of C++, which a visitor meets as a list that is there for the visit alone.
+class RangeOfLayers : public Module {
+ public:
+  void fields(Visitor& visit) override { visit("layers", layers); }
+  Tensor forward(const Operand& x) override { return layers[1](layers[0](x)); }
+  std::string type_name() const override { return "RangeOfLayers"; }
+  std::vector<Dropout> layers{Dropout(0.5), Dropout(0.5)};
+};
+
+TEST(AnyModel, EvaluationsGiveLayersOfARangeTheirModesBack) {
+  RangeOfLayers model;
+  model.layers[1].eval();
+  DataLoader data(plane(), {.batch_size = 5});
+  const Loss sum = [](const Tensor& y, const Tensor&) { return mean(y); };
+  const double loss = evaluate(model, data, sum).loss;
+  EXPECT_NEAR(loss, (5. / 12 + 3. / 8) / 2, 1e-6) << "nothing is dropped";
+  EXPECT_TRUE(model.is_training());
+  EXPECT_TRUE(model.layers[0].is_training());
+  EXPECT_FALSE(model.layers[1].is_training());
+}
+
 TEST(AnyModel, PatienceEndsARunAndTheBestWeightsComeBack) {
   manual_seed(2);
   Steered free(4);
