@@ -13,6 +13,7 @@
 #include "training/forecast/study_baselines.h"
 #include "training/json_text.h"
 #include "training/safetensors.h"
+#include "training/side_by_side.h"
 
 namespace warptape::forecasting {
 namespace {

@@ -10,6 +10,7 @@
 #include "training/forecast/choice.h"
 #include "training/forecast/seeds.h"
 #include "training/forecast/study_baselines.h"
+#include "training/side_by_side.h"
 
 namespace warptape::forecasting {
 namespace {

@@ -1,7 +1,7 @@
 #include "core/device/gpu.h"
-#include "training/forecast/own_stream.h"
+#include "training/own_stream.h"
 
-namespace warptape::forecasting {
+namespace warptape {
 
 void on_own_stream_cuda(const std::function<void()>& work) {
   gpu::synchronize();
@@ -13,4 +13,4 @@ void on_own_stream_cuda(const std::function<void()>& work) {
   gpu::synchronize(stream.handle());
 }
 
-}  // namespace warptape::forecasting
+}  // namespace warptape
