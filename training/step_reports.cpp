@@ -35,9 +35,9 @@ void StepReports::report_oldest() {
   step.metrics.loss = plain_nan(values[0]);
   step.metrics.gradient_norm = plain_nan(values[1]);
   callbacks_.on_step(step.metrics);
-  check(std::isfinite(step.metrics.loss),
-        "[train] step {}: the loss is {}; try a lower learning rate than {}, or clipping",
-        step.metrics.step, step.metrics.loss, step.metrics.learning_rate);
+  check<Diverged>(std::isfinite(step.metrics.loss),
+                  "[train] step {}: the loss is {}; try a lower learning rate than {}, or clipping",
+                  step.metrics.step, step.metrics.loss, step.metrics.learning_rate);
   loss_sum_ += step.metrics.loss * static_cast<double>(step.rows);
 }
 

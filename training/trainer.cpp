@@ -73,10 +73,11 @@ StepOfRun length_of_run(const TrainingOptions& options, int64_t steps_per_epoch)
 
 void check_finite(const EpochMetrics& epoch) {
   const auto check_loss = [&](const char* of, const std::optional<Evaluation>& evaluation) {
-    check(!evaluation || std::isfinite(evaluation->loss),
-          "[train] step {}: the {} loss after it is {}; try a lower learning rate than {}, or "
-          "clipping",
-          epoch.step, of, evaluation ? evaluation->loss : 0, epoch.learning_rate);
+    check<Diverged>(
+        !evaluation || std::isfinite(evaluation->loss),
+        "[train] step {}: the {} loss after it is {}; try a lower learning rate than {}, or "
+        "clipping",
+        epoch.step, of, evaluation ? evaluation->loss : 0, epoch.learning_rate);
   };
   check_loss("test", epoch.test);
   check_loss("validation", epoch.validation);

@@ -21,6 +21,11 @@
 
 namespace warptape {
 
+// A loss that is not finite: the model is of no use any more.
+struct Diverged : Error {
+  using Error::Error;
+};
+
 struct TrainingOptions {
   Loss loss = {};                     // required
   std::optional<Metric> metric = {};  // of evaluations
@@ -101,10 +106,10 @@ struct TrainingCallbacks {
 
 // Model and loaders on one device. Trains until epochs or max_steps are through, patience is over,
 // or it is asked to stop; every epoch that began ends with its evaluations and on_epoch. Returns
-// the best epoch. Throws Error that names the step if a step's loss is not finite, and if one of an
-// evaluation is not, after on_epoch had its numbers: the model is of no use then. Every epoch
-// begins with model.train(). Goes on from `from`, which on_checkpoint has given: if all is done
-// there, nothing is.
+// the best epoch. Throws Diverged that names the step if a step's loss is not finite, after on_step
+// had it, and if one of an evaluation is not, after on_epoch had its numbers. Every epoch begins
+// with model.train(). Goes on from `from`, which on_checkpoint has given: if all is done there,
+// nothing is.
 EpochMetrics train(Module& model, Optimizer& optimizer, Loader& data,
                    const TrainingOptions& options, const TrainingCallbacks& callbacks = {},
                    const TrainingPosition& from = {});

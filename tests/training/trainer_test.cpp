@@ -215,7 +215,7 @@ TEST(Trainer, AnEvaluationThatIsNotFiniteEndsTheRunAndIsNeverBest) {
       model.fc.bias.assign(tensor<float>({0, -NAN}, {2}));
     }
   };
-  expect_throws<Error>(
+  expect_throws<Diverged>(
       [&] { train_classifier(model, optimizer, loaders.data(), {.epochs = 3}, callbacks); },
       {"[train] step 4: the test loss after it is nan"});
   ASSERT_EQ(epochs.size(), 2U);
@@ -245,13 +245,13 @@ TEST(Trainer, AStepWhoseLossIsNotFiniteEndsTheRun) {
   model.calls_until_throw = -1;
   TrainingOptions options{.epochs = 3};
   // The second step ends an epoch: its evaluation is not finite.
-  expect_throws<Error>(
+  expect_throws<Diverged>(
       [&] { train_classifier(model, optimizer, loaders.data(), options, callbacks); },
       {"step 2", "test loss"});
   // Broken before a step: the step is named, and no evaluation follows.
   steps.clear();
   epochs = 0;
-  expect_throws<Error>(
+  expect_throws<Diverged>(
       [&] { train_classifier(model, optimizer, loaders.data(), options, callbacks); },
       {"[train] step 1: the loss is nan"});
   EXPECT_EQ(steps.size(), 1U);
