@@ -26,6 +26,7 @@ void add_kernel_command(CLI::App& program);
 void add_profile_command(CLI::App& program);
 void add_profile_kernel_command(CLI::App& profile);  // of `warptape profile`
 void add_forecast_command(CLI::App& program);
+void add_study_command(CLI::App& program);
 
 // Options that several commands have.
 struct MachineOptions {

@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
   warptape::tools::add_stream_command(program);
   warptape::tools::add_sample_command(program);
   warptape::tools::add_forecast_command(program);
+  warptape::tools::add_study_command(program);
   warptape::tools::add_convert_command(program);
   warptape::tools::add_bench_command(program);
   warptape::tools::add_kernel_command(program);

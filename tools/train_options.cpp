@@ -25,22 +25,6 @@ NumberRule<double> fraction() {
   return {"a number above 0 and below 1", [](double v) { return v > 0 && v < 1; }};
 }
 
-// The shipped digits: where `cmake --install` puts them, beside the source that this program was
-// built from, or under the current folder.
-std::string default_data() {
-  std::error_code unknown;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown);
-  const std::filesystem::path prefix = program.parent_path().parent_path();
-  for (const std::filesystem::path& shipped :
-       {prefix / "share/warptape/data/digits",
-        std::filesystem::path(WARPTAPE_SOURCE_DIR "/data/digits")}) {
-    if (std::filesystem::exists(shipped, unknown)) {
-      return shipped.string();
-    }
-  }
-  return "data/digits";
-}
-
 // The choice of one kind by name, and the flags of all.
 template <class Kind>
 void add_choice(CLI::App& command, const char* what, const Registry<Kind>& registry,
@@ -107,6 +91,20 @@ void add_training_options(CLI::App& command, TrainOptions& o) {
 }
 
 }  // namespace
+
+std::string shipped_digits() {
+  std::error_code unknown;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  const std::filesystem::path prefix = program.parent_path().parent_path();
+  for (const std::filesystem::path& shipped :
+       {prefix / "share/warptape/data/digits",
+        std::filesystem::path(WARPTAPE_SOURCE_DIR "/data/digits")}) {
+    if (std::filesystem::exists(shipped, unknown)) {
+      return shipped.string();
+    }
+  }
+  return "data/digits";
+}
 
 void add_options(CLI::App& command, TrainOptions& o) {
   add_model_option(command, o.recipe.model.name, models().names());
@@ -191,7 +189,7 @@ Recipe make_recipe(const TrainOptions& o, Device device) {
   Recipe r = o.recipe;
   if (tasks().find(r.task.name).reads_data) {
     // So that the run can go on from another folder.
-    r.data = std::filesystem::absolute(r.data.empty() ? default_data() : r.data).string();
+    r.data = std::filesystem::absolute(r.data.empty() ? shipped_digits() : r.data).string();
   }
   for (const std::string& name : tasks().find(r.task.name).path_options) {
     const auto given = r.task.options.find(name);

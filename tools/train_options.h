@@ -25,6 +25,10 @@ struct TrainOptions {
 
 void add_options(CLI::App& command, TrainOptions& options);
 
+// The folder of the shipped digits: where `cmake --install` puts them, beside the source that this
+// program was built from, or under the current folder.
+std::string shipped_digits();
+
 // The recipe of a new run, on this device. ValueError for options of which one says that another
 // does not apply.
 Recipe make_recipe(const TrainOptions& options, Device device);
