@@ -131,14 +131,15 @@ void WeightNormWork::run_forward_kernels() {
 void WeightNormWork::run_backward_kernels() {
   std::vector<WeightNormGradient> gradients;
   for (size_t i = 0; i < uses_.size(); ++i) {
+    const NormSlices slices = slices_of(v_[i].value().shape(), MemoryFormat::RowMajor,
+                                        uses_[i].options.dim, "bench weight_norm", Site::here());
     gradients.push_back({dw_[i],
                          v_[i].value(),
                          g_[i].value(),
                          caches_[i]->inv_norm,
                          {v_[i].grad(), WriteMode::Overwrite},
                          {g_[i].grad(), WriteMode::Overwrite},
-                         slices_of(v_[i].value().shape(), MemoryFormat::RowMajor,
-                                   uses_[i].options.dim, "bench weight_norm", Site::here())});
+                         slices});
   }
   on_device(
       "bench weight_norm", dw_[0].device(), [&] { weight_norm_backward_cpu(gradients); },

@@ -11,6 +11,7 @@
 
 #include "core/parallel.h"
 #include "core/random.h"
+#include "kernels/mean/mean.h"
 #include "kernels/pointwise/pointwise.h"
 #include "models/simple_cnn.h"
 #include "models/tcn.h"
@@ -115,6 +116,37 @@ TEST(StudyMethod, AllBeginWithTheSameFunctionButForNormsAndUnitRows) {
   }
   EXPECT_EQ(normed.row_norms(), plain.row_norms()) << "v begins as w";
   EXPECT_EQ(plain.row_norms().size(), 64U + 128U);
+}
+
+TEST(StudyMethod, WeightNormMayBeginByABatch) {
+  const Tensor x = randn({16, 1, 8, 8}, float64);
+  StudiedModel normed(small_cnn(), Method::WeightNorm);
+  StudiedModel begun(small_cnn(), Method::WeightNormInit);
+  begun.begin_with(x);
+  EXPECT_EQ(begun.row_norms(), normed.row_norms()) << "v is the seed's";
+  // The first layer gives each channel mean 0 and variance 1.
+  auto& conv = dynamic_cast<SimpleCNN&>(begun.module()).conv1;
+  const Tensor y = conv(x);
+  const Tensor means = mean(y, {0, 2, 3}, true);
+  for (const double value : mean((y - means) * (y - means), {0, 2, 3}).to_vector<double>()) {
+    EXPECT_NEAR(value, 1, 1e-9);
+  }
+}
+
+TEST(StudyMethod, AMeanOnlyNormStandsBehindWeightNorm) {
+  manual_seed(5);
+  TCN::Options options;
+  options.net.channels = {4, 4};
+  StudiedModel model(std::make_unique<TCN>(options), Method::WeightNormMeanOnly);
+  int64_t norms = 0;
+  int64_t weights = 0;
+  for (const auto& [name, tensor] : state_dict(model.module())) {
+    norms += name.ends_with("running_mean") ? 1 : 0;
+    weights += name.ends_with("weight_v") ? 1 : 0;
+    EXPECT_FALSE(name.ends_with("running_var")) << name;
+  }
+  EXPECT_EQ(norms, 4) << "two convolutions of two blocks";
+  EXPECT_EQ(weights, 4);
 }
 
 TEST(StudyMethod, UnitRowsStayAtNormOneAndBiasesDoNot) {

@@ -28,7 +28,12 @@ class CellRun {
         device_(parse_device(recipe_.device)),
         parts_(tasks().find(recipe_.task.name).make(recipe_, device_)),
         model_(on_device_of_run(), cell.method),
-        optimizer_(model_.make_optimizer(cell.optimizer, cell.learning_rate, plan.momentum)) {}
+        optimizer_(model_.make_optimizer(cell.optimizer, cell.learning_rate, plan.momentum)) {
+    if (cell.method == Method::WeightNormInit) {
+      parts_.train->start(0);
+      model_.begin_with(parts_.train->next_batch()->input);
+    }
+  }
 
   std::optional<std::vector<EpochRow>> run(const std::function<bool()>& should_stop) {
     add_start();

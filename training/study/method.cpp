@@ -7,6 +7,8 @@
 #include "core/check.h"
 #include "core/primitives.h"
 #include "layers/batch_norm.h"
+#include "layers/data_dependent_init.h"
+#include "layers/mean_only_batch_norm.h"
 #include "layers/weight_norm.h"
 #include "training/optimizers/adam.h"
 #include "training/optimizers/sgd.h"
@@ -40,9 +42,21 @@ class WeightNormedLayers : public Visitor {
   Module* inside_;
 };
 
+bool has_weight_norm(Method method) {
+  return method == Method::WeightNorm || method == Method::WeightNormInit ||
+         method == Method::WeightNormMeanOnly;
+}
+
+bool has_norms_behind(Method method) {
+  return method == Method::BatchNorm || method == Method::WeightNormMeanOnly;
+}
+
 // A norm for what a weight (O, I, ...) gives: (N, O), (N, O, L) or (N, O, H, W).
-std::unique_ptr<Module> norm_behind(const Weight& weight) {
+std::unique_ptr<Module> norm_behind(const Weight& weight, Method method) {
   const BatchNorm::Options options{.num_features = weight.shape()[0]};
+  if (method == Method::WeightNormMeanOnly) {
+    return std::make_unique<MeanOnlyBatchNorm>(options.num_features);
+  }
   if (weight.shape().rank() == 4) {
     return std::make_unique<BatchNorm2d>(options);
   }
@@ -52,10 +66,10 @@ std::unique_ptr<Module> norm_behind(const Weight& weight) {
 // A model whose layers have norms behind them, put there by hooks: the model itself stays as it is.
 class NormedModel : public Module {
  public:
-  NormedModel(std::unique_ptr<Module> model, const std::vector<StudiedLayer>& layers)
+  NormedModel(std::unique_ptr<Module> model, const std::vector<StudiedLayer>& layers, Method method)
       : model_(std::move(model)) {
     for (const StudiedLayer& layer : layers) {
-      norms_.push_back(norm_behind(*layer.weight));
+      norms_.push_back(norm_behind(*layer.weight, method));
       layer.module->register_forward_hook(
           [norm = norms_.back().get()](Module&, const std::vector<Operand>&, Tensor& output) {
             output = (*norm)(output);
@@ -113,15 +127,20 @@ StudiedModel::StudiedModel(std::unique_ptr<Module> model, Method method)
                     escaped(whole_->type_name()));
   for (const StudiedLayer& layer : layers) {
     weights_.push_back(layer.weight);
-    if (method != Method::WeightNorm) {
+    if (!has_weight_norm(method)) {
       layer.weight->remove_reparametrization("study", Site::here());
     }
   }
-  if (method == Method::BatchNorm) {
+  if (has_norms_behind(method)) {
     const Device device = parameters(*whole_).front()->value.device();
-    whole_ = std::make_unique<NormedModel>(std::move(whole_), layers);
+    whole_ = std::make_unique<NormedModel>(std::move(whole_), layers, method);
     whole_->to(device);
   }
+}
+
+// v stays: all methods begin with the same directions.
+void StudiedModel::begin_with(const Tensor& inputs) {
+  data_dependent_init(*whole_, inputs, {.v_std = std::nullopt});
 }
 
 std::unique_ptr<Optimizer> StudiedModel::make_optimizer(const std::string& name,

@@ -18,6 +18,9 @@ class StudiedModel {
 
   Module& module() { return *whole_; }
 
+  // Of WeightNormInit, before training: takes g and the biases from a batch.
+  void begin_with(const Tensor& inputs);
+
   // Of all parameters. Where rows are kept at norm 1, they are so already.
   std::unique_ptr<Optimizer> make_optimizer(const std::string& name, double learning_rate,
                                             double momentum);

@@ -36,7 +36,8 @@ polyline { fill: none; stroke-width: 1.8; } polygon { opacity: .14; }
 )";
 
 // By Method: lines, bands and the key.
-constexpr const char* colours[] = {"#1c2430", "#d1495b", "#3a7ca5", "#c98a1b"};
+constexpr const char* colours[] = {"#1c2430", "#d1495b", "#8f3fa8",
+                                   "#3a7ca5", "#4f8f4a", "#c98a1b"};
 
 std::string colour_style() {
   std::string text;
@@ -256,7 +257,7 @@ std::string study_page(const Results& results) {
 std::string claims_text(const Results& results) {
   std::string text;
   visit_claims(results, [&](const std::vector<std::string>& cells, Verdict verdict) {
-    text += fmt::format("{:<10} {:<18} {:<5} {:<12} {:<27} {}\n", cells[0], cells[1], cells[2],
+    text += fmt::format("{:<10} {:<18} {:<5} {:<21} {:<27} {}\n", cells[0], cells[1], cells[2],
                         cells[3], cells[4], to_string(verdict));
   });
   return text;

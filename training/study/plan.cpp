@@ -36,8 +36,9 @@ std::vector<std::string> made_tasks() {
 }  // namespace
 
 const std::vector<Method>& all_methods() {
-  static const std::vector<Method> all = {Method::Plain, Method::WeightNorm, Method::BatchNorm,
-                                          Method::UnitRows};
+  static const std::vector<Method> all = {Method::Plain,          Method::WeightNorm,
+                                          Method::WeightNormInit, Method::WeightNormMeanOnly,
+                                          Method::BatchNorm,      Method::UnitRows};
   return all;
 }
 
@@ -45,6 +46,10 @@ const char* to_string(Method method) {
   switch (method) {
     case Method::WeightNorm:
       return "weight_norm";
+    case Method::WeightNormInit:
+      return "weight_norm_init";
+    case Method::WeightNormMeanOnly:
+      return "weight_norm_mean_only";
     case Method::BatchNorm:
       return "batch_norm";
     case Method::UnitRows:

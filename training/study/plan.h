@@ -14,9 +14,13 @@ namespace warptape::weight_norm_study {
 // that the seed gives.
 //   Plain: nothing
 //   WeightNorm: w = g * v / ||v|| (layers/weight_norm.h)
+//   WeightNormInit: the same, with the g and the biases that the first batch gives
+//     (layers/data_dependent_init.h)
+//   WeightNormMeanOnly: the same as WeightNorm, and a mean-only batch norm behind each layer
+//     (layers/mean_only_batch_norm.h)
 //   BatchNorm: plain, and a batch norm behind each layer
 //   UnitRows: plain, and the optimizer keeps every row at norm 1 (Optimizer::project)
-enum class Method { Plain, WeightNorm, BatchNorm, UnitRows };
+enum class Method { Plain, WeightNorm, WeightNormInit, WeightNormMeanOnly, BatchNorm, UnitRows };
 
 const std::vector<Method>& all_methods();
 const char* to_string(Method method);          // "weight_norm"
