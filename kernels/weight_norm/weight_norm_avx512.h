@@ -44,17 +44,31 @@ WARPTAPE_OF_AVX512 void add_products(const float* a, const float* b, __m512d* ow
   }
 }
 
+// The same of a and a, which is widened once.
+WARPTAPE_OF_AVX512 void add_squares(const float* a, __m512d* own) {
+  for (int64_t k = 0; k < vectors; ++k) {
+    const __m512d x = widened(a + k * of_vector);
+    own[k] = _mm512_fmadd_pd(x, x, own[k]);
+  }
+}
+
 // own[k] += a[i] b[i] where i % 32 is the lane.
 WARPTAPE_OF_AVX512 void add_row(const float* a, const float* b, int64_t count, __m512d* own) {
   const int64_t whole = count / lanes * lanes;
-  for (int64_t i = 0; i < whole; i += lanes) {
-    fetch(a + i + fetched_ahead);
-    fetch(a + i + fetched_ahead + 16);
-    if (a != b) {
+  if (a == b) {
+    for (int64_t i = 0; i < whole; i += lanes) {
+      fetch(a + i + fetched_ahead);
+      fetch(a + i + fetched_ahead + 16);
+      add_squares(a + i, own);
+    }
+  } else {
+    for (int64_t i = 0; i < whole; i += lanes) {
+      fetch(a + i + fetched_ahead);
+      fetch(a + i + fetched_ahead + 16);
       fetch(b + i + fetched_ahead);
       fetch(b + i + fetched_ahead + 16);
+      add_products(a + i, b + i, own);
     }
-    add_products(a + i, b + i, own);
   }
   if (whole < count) {
     float last_of_a[lanes];
