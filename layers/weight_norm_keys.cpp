@@ -36,7 +36,7 @@ std::optional<PartOfPair> part_of_pair(const std::string& key) {
   return std::nullopt;
 }
 
-struct Pair {
+struct KeyPair {
   const Tensor* g = nullptr;
   const Tensor* v = nullptr;
 
@@ -58,7 +58,7 @@ std::string newer_path(const std::string& weight) {
 }  // namespace
 
 WithWeightNormKeys with_weight_norm_keys(const StateDict& state, WeightNormKeys keys) {
-  std::map<std::string, Pair> pairs;
+  std::map<std::string, KeyPair> pairs;
   for (const auto& [key, tensor] : state) {
     if (const auto part = part_of_pair(key)) {
       (part->is_g ? pairs[part->weight].g : pairs[part->weight].v) = &tensor;
@@ -79,7 +79,7 @@ WithWeightNormKeys with_weight_norm_keys(const StateDict& state, WeightNormKeys 
       add(key, tensor);
       continue;
     }
-    const Pair& pair = pairs.at(part->weight);
+    const KeyPair& pair = pairs.at(part->weight);
     if (!part->is_g) {
       result.weights.push_back(part->weight);
     }
