@@ -134,6 +134,41 @@ WARPTAPE_OF_AVX512 void products_across(const float* a, const float* b, int64_t 
   }
 }
 
+constexpr int64_t of_line = 16;  // floats of a cache line
+
+// Whether rows are whole lines of a cache.
+bool are_lines(const float* to, int64_t run) {
+  return run % of_line == 0 && reinterpret_cast<uintptr_t>(to) % (of_line * sizeof(float)) == 0;
+}
+
+// Rows of whole lines, scaled as scale_along() does it, and written line by line past the caches.
+WARPTAPE_OF_AVX512 void scale_lines(const float* v, int64_t rows, int64_t run, const double* units,
+                                    const double* gains, float* w) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const __m512 unit = _mm512_set1_ps(static_cast<float>(units[row]));
+    const __m512 gain = _mm512_set1_ps(static_cast<float>(gains[row]));
+    for (int64_t i = row * run; i < (row + 1) * run; i += of_line) {
+      _mm512_stream_ps(w + i, _mm512_mul_ps(gain, _mm512_mul_ps(_mm512_loadu_ps(v + i), unit)));
+    }
+  }
+}
+
+// The same of gradient_along().
+WARPTAPE_OF_AVX512 void gradient_lines(const float* dw, const float* v, int64_t rows, int64_t run,
+                                       const double* scales, const double* inverses,
+                                       const double* projections, float* dv) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const __m512 scale = _mm512_set1_ps(static_cast<float>(scales[row]));
+    const __m512 inverse = _mm512_set1_ps(static_cast<float>(inverses[row]));
+    const __m512 projection = _mm512_set1_ps(static_cast<float>(projections[row]));
+    for (int64_t i = row * run; i < (row + 1) * run; i += of_line) {
+      const __m512 along =
+          _mm512_mul_ps(_mm512_mul_ps(_mm512_loadu_ps(v + i), inverse), projection);
+      _mm512_stream_ps(dv + i, _mm512_mul_ps(scale, _mm512_sub_ps(_mm512_loadu_ps(dw + i), along)));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace warptape::weight_norm_avx512
 

@@ -204,12 +204,15 @@ void forward(WeightNormRows& weight, bool streams) {
     }
     if (tiles.are_rows()) {
       const int64_t start = tiles.start(tile, 0);
-      // Several rows are one piece.
-      write_pieces(streams, tile.columns * tile.run, w + start,
-                   [&](int64_t begin, int64_t size, W* to) {
-                     scale_rows(v + start + begin, tile.columns, size / tile.columns, units.data(),
-                                gains.data(), to);
-                   });
+      if (!streams || !scale_rows_past_caches(v + start, tile.columns, tile.run, units.data(),
+                                              gains.data(), w + start)) {
+        // Several rows are one piece.
+        write_pieces(streams, tile.columns * tile.run, w + start,
+                     [&](int64_t begin, int64_t size, W* to) {
+                       scale_rows(v + start + begin, tile.columns, size / tile.columns,
+                                  units.data(), gains.data(), to);
+                     });
+      }
     } else if (!tiles.is_across()) {
       each_piece(tiles, tile, [&](int64_t offset, int64_t count, size_t i) {
         const Scale<C> scale{static_cast<C>(units[i]), static_cast<C>(gains[i])};
@@ -276,12 +279,15 @@ void backward(WeightNormGradient& weight, bool may_stream) {
         if (tiles.are_rows()) {
           const int64_t start = tiles.start(tile, 0);
           const RowGradients of{scales.data(), inverses.data(), projections.data()};
-          write_pieces(streams, tile.columns * tile.run, dv + start,
-                       [&](int64_t begin, int64_t size, T* to) {
-                         const int64_t at = start + begin;
-                         gradient_rows(dw + at, v + at, tile.columns, size / tile.columns, of,
-                                       add_v, to);
-                       });
+          if (!streams || !gradient_rows_past_caches(dw + start, v + start, tile.columns, tile.run,
+                                                     of, dv + start)) {
+            write_pieces(streams, tile.columns * tile.run, dv + start,
+                         [&](int64_t begin, int64_t size, T* to) {
+                           const int64_t at = start + begin;
+                           gradient_rows(dw + at, v + at, tile.columns, size / tile.columns, of,
+                                         add_v, to);
+                         });
+          }
         } else if (!tiles.is_across()) {
           each_piece(tiles, tile, [&](int64_t offset, int64_t count, size_t i) {
             const Gradient<C> of{static_cast<C>(scales[i]), static_cast<C>(inverses[i]),

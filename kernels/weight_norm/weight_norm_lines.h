@@ -269,6 +269,25 @@ WARPTAPE_CLONES void scale_rows(const float* v, int64_t rows, int64_t run, const
                                 const double* gains, float* w) {
   scale_rows_as(v, rows, run, units, gains, w);
 }
+// Writes them past the caches, if this processor can write whole lines, and rows are such; else
+// nothing is done.
+template <class T, class W>
+bool scale_rows_past_caches(const T*, int64_t, int64_t, const double*, const double*, W*) {
+  return false;
+}
+inline bool scale_rows_past_caches([[maybe_unused]] const float* v, [[maybe_unused]] int64_t rows,
+                                   [[maybe_unused]] int64_t run,
+                                   [[maybe_unused]] const double* units,
+                                   [[maybe_unused]] const double* gains,
+                                   [[maybe_unused]] float* w) {
+#if WARPTAPE_HAS_WEIGHT_NORM_AVX512
+  if (weight_norm_avx512::is_there() && weight_norm_avx512::are_lines(w, run)) {
+    weight_norm_avx512::scale_lines(v, rows, run, units, gains, w);
+    return true;
+  }
+#endif
+  return false;
+}
 template <class T, class W>
 void scale_across(const T* v, int64_t count, Scales<Compute<T>> of, W* w) {
   scale_across_as(v, count, of, w);
@@ -293,6 +312,24 @@ void gradient_rows(const T* dw, const T* v, int64_t rows, int64_t run, RowGradie
 WARPTAPE_CLONES void gradient_rows(const float* dw, const float* v, int64_t rows, int64_t run,
                                    RowGradients of, bool add, float* dv) {
   gradient_rows_as(dw, v, rows, run, of, add, dv);
+}
+template <class T>
+bool gradient_rows_past_caches(const T*, const T*, int64_t, int64_t, RowGradients, T*) {
+  return false;
+}
+inline bool gradient_rows_past_caches([[maybe_unused]] const float* dw,
+                                      [[maybe_unused]] const float* v,
+                                      [[maybe_unused]] int64_t rows, [[maybe_unused]] int64_t run,
+                                      [[maybe_unused]] RowGradients of,
+                                      [[maybe_unused]] float* dv) {
+#if WARPTAPE_HAS_WEIGHT_NORM_AVX512
+  if (weight_norm_avx512::is_there() && weight_norm_avx512::are_lines(dv, run)) {
+    weight_norm_avx512::gradient_lines(dw, v, rows, run, of.scales, of.inverses, of.projections,
+                                       dv);
+    return true;
+  }
+#endif
+  return false;
 }
 template <class T>
 void gradient_across(const T* dw, const T* v, int64_t count, Gradients<Compute<T>> of, bool add,

@@ -111,9 +111,10 @@ TEST(WeightNormStream, WritesEveryElementAtAnyAddress) {
 }
 
 // The rows of a weight that is streamed, against the same rows in a weight that is not.
-TEST(WeightNormStream, GivesTheSameBits) {
+void check_streamed_rows(int64_t length) {
+  SCOPED_TRACE(length);
   manual_seed(2);
-  const Shape shape{1025, 4099};
+  const Shape shape{1025, length};
   Tensor v = randn(shape);
   Tensor g = rand({1025, 1});
   const Tensor dw = randn(shape);
@@ -133,6 +134,14 @@ TEST(WeightNormStream, GivesTheSameBits) {
   for (size_t i = 0; i < all.size(); ++i) {
     EXPECT_EQ(all[i].slice(begin, end).to_vector<float>(), some[i].to_vector<float>()) << i;
   }
+}
+
+TEST(WeightNormStream, GivesTheSameBits) {
+  check_streamed_rows(4099);
+}
+
+TEST(WeightNormStream, GivesTheSameBitsByWholeLinesOfACache) {
+  check_streamed_rows(4096);
 }
 
 #if WARPTAPE_HAS_WEIGHT_NORM_AVX512
@@ -158,6 +167,41 @@ TEST(WeightNormLines, SumsByAvx512HaveTheBitsOfTheOthers) {
     weight_norm_lines::products_across_as(a.data(), b.data(), 7, 150, count, ones.data(),
                                           of_others.data());
     EXPECT_EQ(of_avx512, of_others) << count;
+  }
+}
+
+// Of tensors, whose rows are whole lines where their lengths are.
+TEST(WeightNormLines, RowsOfWholeLinesGoPastTheCachesByAvx512) {
+  if (!weight_norm_avx512::is_there()) {
+    GTEST_SKIP() << "no AVX-512 here";
+  }
+  manual_seed(4);
+  constexpr int64_t rows = 3;
+  const std::vector<double> units = {0.5, 1, 4};
+  const std::vector<double> gains = {1.1, -0.3, 7};
+  const std::vector<double> projections = {0.2, 3, -1};
+  for (const int64_t run : {16, 48, 47}) {
+    const Tensor v = randn({rows, run});
+    const Tensor dw = randn({rows, run});
+    Tensor by_lines = Tensor::zeros({rows, run});
+    Tensor wanted = Tensor::zeros({rows, run});
+    const bool are_lines = run % 16 == 0;
+    EXPECT_EQ(
+        weight_norm_lines::scale_rows_past_caches(v.data<float>(), rows, run, units.data(),
+                                                  gains.data(), by_lines.mutable_data<float>()),
+        are_lines);
+    weight_norm_stream::end_writing(true);
+    weight_norm_lines::scale_rows_as(v.data<float>(), rows, run, units.data(), gains.data(),
+                                     wanted.mutable_data<float>());
+    EXPECT_EQ(by_lines.to_vector<float>() == wanted.to_vector<float>(), are_lines) << run;
+    const weight_norm_lines::RowGradients of{units.data(), gains.data(), projections.data()};
+    EXPECT_EQ(weight_norm_lines::gradient_rows_past_caches(dw.data<float>(), v.data<float>(), rows,
+                                                           run, of, by_lines.mutable_data<float>()),
+              are_lines);
+    weight_norm_stream::end_writing(true);
+    weight_norm_lines::gradient_rows_as(dw.data<float>(), v.data<float>(), rows, run, of, false,
+                                        wanted.mutable_data<float>());
+    EXPECT_EQ(by_lines.to_vector<float>() == wanted.to_vector<float>(), are_lines) << run;
   }
 }
 #endif
