@@ -34,7 +34,7 @@ WARPTAPE_OF_AVX512 __m512d widened(const float* from) {
   return _mm512_cvtps_pd(_mm256_loadu_ps(from));
 }
 WARPTAPE_OF_AVX512 void fetch(const float* at) {
-  _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0);
+  __builtin_prefetch(at);
 }
 
 // own[k] += the products of 32 neighbours, by lanes.
