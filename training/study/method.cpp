@@ -9,38 +9,13 @@
 #include "layers/batch_norm.h"
 #include "layers/data_dependent_init.h"
 #include "layers/mean_only_batch_norm.h"
+#include "layers/normalized_layers.h"
 #include "layers/weight_norm.h"
 #include "training/optimizers/adam.h"
 #include "training/optimizers/sgd.h"
 
 namespace warptape::weight_norm_study {
 namespace {
-
-struct StudiedLayer {
-  Module* module;
-  Weight* weight;
-};
-
-class WeightNormedLayers : public Visitor {
- public:
-  explicit WeightNormedLayers(Module& model) : inside_(&model) { model.fields(*this); }
-  std::vector<StudiedLayer> found;
-
- protected:
-  void on_module(const std::string&, Module& module) override {
-    Module* const outer = std::exchange(inside_, &module);
-    module.fields(*this);
-    inside_ = outer;
-  }
-  void on_weight(const std::string&, Weight& weight) override {
-    if (dynamic_cast<const WeightNorm*>(weight.reparametrization()) != nullptr) {
-      found.push_back({inside_, &weight});
-    }
-  }
-
- private:
-  Module* inside_;
-};
 
 bool has_weight_norm(Method method) {
   return method == Method::WeightNorm || method == Method::WeightNormInit ||
@@ -66,9 +41,10 @@ std::unique_ptr<Module> norm_behind(const Weight& weight, Method method) {
 // A model whose layers have norms behind them, put there by hooks: the model itself stays as it is.
 class NormedModel : public Module {
  public:
-  NormedModel(std::unique_ptr<Module> model, const std::vector<StudiedLayer>& layers, Method method)
+  NormedModel(std::unique_ptr<Module> model, const std::vector<NormalizedLayer>& layers,
+              Method method)
       : model_(std::move(model)) {
-    for (const StudiedLayer& layer : layers) {
+    for (const NormalizedLayer& layer : layers) {
       norms_.push_back(norm_behind(*layer.weight, method));
       layer.module->register_forward_hook(
           [norm = norms_.back().get()](Module&, const std::vector<Operand>&, Tensor& output) {
@@ -122,10 +98,8 @@ Tensor studied_rows(Weight& weight) {
 
 StudiedModel::StudiedModel(std::unique_ptr<Module> model, Method method)
     : whole_(std::move(model)), method_(method) {
-  const std::vector<StudiedLayer> layers = WeightNormedLayers(*whole_).found;
-  check<ValueError>(!layers.empty(), "[study] {}: got no weight-normalised layer, wanted one",
-                    escaped(whole_->type_name()));
-  for (const StudiedLayer& layer : layers) {
+  const std::vector<NormalizedLayer> layers = normalized_layers(*whole_, "study", Site::here());
+  for (const NormalizedLayer& layer : layers) {
     weights_.push_back(layer.weight);
     if (!has_weight_norm(method)) {
       layer.weight->remove_reparametrization("study", Site::here());
