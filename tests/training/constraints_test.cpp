@@ -17,31 +17,19 @@
 #include "tests/core/expect_throws.h"
 #include "tests/golden.h"
 #include "tests/kernels/devices.h"
+#include "tests/training/hand_set_gradients.h"
 #include "training/optimizers.h"
 
 namespace warptape {
 namespace {
 
 using Json = nlohmann::json;
+using hand_set::set_gradient;
+using hand_set::state_of;
+using hand_set::values_of;
 
 constexpr std::initializer_list<Constraint> both_constraints = {Constraint::UnitRows,
                                                                 Constraint::FixedRadius};
-
-std::shared_ptr<ParameterState> state_of(const Tensor& value) {
-  auto state = std::make_shared<ParameterState>();
-  state->value = value.clone();
-  return state;
-}
-
-void set_gradient(ParameterState& state, const Tensor& gradient) {
-  state.grad = primitives::cast(gradient, state.value.dtype()).to(state.value.device()).clone();
-  state.grad = primitives::relayout(state.grad, state.value.memory_format());
-  state.grad_is_empty = false;
-}
-
-std::vector<double> values_of(const Tensor& tensor) {
-  return primitives::cast(tensor.to(cpu), float64).to_vector<double>();
-}
 
 // In long double, whose squares of any double fit.
 std::vector<double> norms_of_rows(const Tensor& tensor) {

@@ -13,27 +13,15 @@
 #include "tests/core/expect_throws.h"
 #include "tests/golden.h"
 #include "tests/kernels/devices.h"
+#include "tests/training/hand_set_gradients.h"
 
 namespace warptape {
 namespace {
 
 using Json = nlohmann::json;
-
-std::shared_ptr<ParameterState> state_of(const Tensor& value) {
-  auto state = std::make_shared<ParameterState>();
-  state->value = value.clone();
-  return state;
-}
-
-void set_gradient(ParameterState& state, const Tensor& gradient) {
-  state.grad = primitives::cast(gradient, state.value.dtype()).to(state.value.device()).clone();
-  state.grad = primitives::relayout(state.grad, state.value.memory_format());
-  state.grad_is_empty = false;
-}
-
-std::vector<double> values_of(const Tensor& tensor) {
-  return primitives::cast(tensor.to(cpu), float64).to_vector<double>();
-}
+using hand_set::set_gradient;
+using hand_set::state_of;
+using hand_set::values_of;
 
 Muon::Options options_of(const Json& golden) {
   Muon::Options o;
