@@ -204,6 +204,17 @@ TEST(WeightNormLines, RowsOfWholeLinesGoPastTheCachesByAvx512) {
     EXPECT_EQ(by_lines.to_vector<float>() == wanted.to_vector<float>(), are_lines) << run;
   }
 }
+
+TEST(WeightNormLines, RowsThatBeginWithinALineDoNot) {
+  const Tensor v = randn({1, 16});
+  Tensor place = Tensor::zeros({32});
+  float* const within = place.mutable_data<float>() + 1;
+  const double one = 1;
+  EXPECT_FALSE(
+      weight_norm_lines::scale_rows_past_caches(v.data<float>(), 1, 16, &one, &one, within));
+  EXPECT_FALSE(weight_norm_lines::gradient_rows_past_caches(v.data<float>(), v.data<float>(), 1, 16,
+                                                            {&one, &one, &one}, within));
+}
 #endif
 
 }  // namespace
